@@ -1,0 +1,56 @@
+/* A labelled set of 32 x 32 colour images in memory, and the two ways to get one: CIFAR-10's binary
+ * files, and `shapes`, which is generated.
+ *
+ * Layer: core/data. Thread rule: a dataset is written by its constructor and only read afterwards,
+ * by any number of threads.
+ */
+#ifndef CUTOUTD_CORE_DATA_DATASET_H
+#define CUTOUTD_CORE_DATA_DATASET_H
+
+#include <stdint.h>
+
+#include "core/base/error.h"
+
+enum {
+    IMAGE_SIDE = 32,
+    IMAGE_CHANNELS = 3,
+    IMAGE_PIXELS = IMAGE_SIDE * IMAGE_SIDE,
+    IMAGE_BYTES = IMAGE_PIXELS * IMAGE_CHANNELS,
+    DATASET_CLASSES = 10,
+    DATASET_NAME_SIZE = 64,
+};
+
+/* Images of one purpose. pixels: [n][32 rows][32 columns][R, G, B] bytes. labels: [n], 0 .. 9. */
+struct image_set {
+    int n;
+    uint8_t *pixels;
+    uint8_t *labels;
+};
+
+struct dataset {
+    char name[DATASET_NAME_SIZE];
+    char class_names[DATASET_CLASSES][32];
+    struct image_set train;
+    struct image_set test;
+};
+
+/* Reads data_batch_1.bin .. data_batch_5.bin (those that are there, at least the first) and
+ * test_batch.bin from `directory`; class names from batches.meta.txt when it is there. A file may
+ * hold any whole number of rows of 3,073 bytes (at least one).
+ *
+ * On success *ret_dataset is owned by the caller (dataset_free). On failure it is not touched and
+ * *error names the file and, for bad content, the byte offset: STATUS_NOT_FOUND, STATUS_CORRUPT,
+ * STATUS_IO, STATUS_NO_MEMORY. */
+enum status dataset_open_cifar10(const char *name, const char *directory,
+                                 struct dataset **ret_dataset, struct error *error);
+
+/* Generates the `shapes` data set: image i of a split is a pure function of (seed, split, i), so a
+ * smaller set is the beginning of a larger one. Classes are nearly even. 1 <= n <= 1,000,000.
+ * STATUS_INVALID, STATUS_NO_MEMORY. */
+enum status dataset_make_shapes(int n_train, int n_test, uint64_t seed,
+                                struct dataset **ret_dataset, struct error *error);
+
+/* NULL is fine. */
+void dataset_free(struct dataset *dataset);
+
+#endif

@@ -1,0 +1,106 @@
+/* Trains one run from its beginning or from a checkpoint, reporting through callbacks.
+ *
+ * Layer: core/train. Thread rule: trainer_run is called by one thread, which becomes member 0 of the
+ * team; every callback is called on that thread, between steps.
+ *
+ * Knows no database and no HTTP; its caller does.
+ */
+#ifndef CUTOUTD_CORE_TRAIN_TRAINER_H
+#define CUTOUTD_CORE_TRAIN_TRAINER_H
+
+#include "core/base/clock.h"
+#include "core/base/error.h"
+#include "core/base/sha256.h"
+#include "core/data/dataset.h"
+#include "core/kernels/kernels.h"
+#include "core/train/run_config.h"
+
+/* After each step. Epochs are counted from 1 here and in every other report, as users see them. */
+struct step_report {
+    int epoch;
+    int epochs;
+    int step; /* steps of this epoch that are done */
+    int steps_per_epoch;
+    double loss;              /* running mean of this epoch, L2 included */
+    double accuracy;          /* running mean of this epoch */
+    double lr;
+    double images_per_second; /* training speed of late, smoothed over seconds, not steps */
+    double eta_seconds;       /* to the end of the run, from that speed */
+};
+
+/* After each epoch, validation included. Losses may be NaN or infinite: the run diverged. */
+struct epoch_report {
+    int epoch; /* from 1 */
+    double train_loss;
+    double train_accuracy;
+    double val_loss;
+    double val_accuracy;
+    int val_wrong;
+    int val_total;
+    double lr;
+    double seconds; /* training and validation of this epoch, summed over interruptions */
+    double images_per_second; /* training images (all copies) a second of training time */
+    bool best;                /* fewer wrong than in every epoch before */
+};
+
+enum checkpoint_kind { CHECKPOINT_LAST, CHECKPOINT_BEST };
+
+struct checkpoint_report {
+    enum checkpoint_kind kind;
+    const char *path;   /* valid during the call */
+    const char *sha256; /* hex; valid during the call */
+    int64_t n_bytes;
+    int epochs_done; /* whole epochs in it */
+    int step;        /* steps of the next epoch in it */
+};
+
+/* Any callback may be NULL. One that returns a status other than STATUS_OK ends the run with it;
+ * what was checkpointed before stays valid. */
+struct trainer_callbacks {
+    void *user;
+    enum status (*on_step)(void *user, const struct step_report *report, struct error *error);
+    /* Before the checkpoint of that epoch is written, so a crash in between repeats the epoch and
+     * reports it again, with the same numbers (seconds aside). */
+    enum status (*on_epoch)(void *user, const struct epoch_report *report, struct error *error);
+    /* After the file is durable under its final name. */
+    enum status (*on_checkpoint)(void *user, const struct checkpoint_report *report,
+                                 struct error *error);
+    /* Asked after each step and during validation; true: write a checkpoint and return
+     * STATUS_STOPPED. */
+    bool (*should_stop)(void *user);
+};
+
+struct trainer_options {
+    const struct run_config *config;
+    const struct dataset *dataset;
+    const struct kernels *kernels;
+    const struct clock *clock;
+    int n_threads;                /* 1 .. 64 */
+    const char *checkpoint_dir;   /* exists; NULL: write no checkpoints */
+    double checkpoint_interval_s; /* inside an epoch; 0: after every step (tests) */
+    /* A checkpoint file to go on from, or NULL to start anew. Its config must agree with `config`
+     * in every field that the result depends on. */
+    const char *resume_path;
+    const char *resume_sha256; /* what its digest must be; NULL: not checked */
+};
+
+struct trainer_result {
+    int epochs_done;
+    int best_epoch; /* from 1; 0: none yet */
+    int best_wrong;
+    bool diverged; /* a loss was not finite */
+};
+
+/* STATUS_OK: all epochs are done. STATUS_STOPPED: should_stop said so; the last checkpoint holds
+ * the exact state. STATUS_CORRUPT: resume_path is damaged or belongs to another config (nothing was
+ * trained; the caller may try the checkpoint before it). STATUS_NO_MEMORY, STATUS_IO,
+ * STATUS_NO_SPACE: *error says what to do; the checkpoints on disk are intact. */
+enum status trainer_run(const struct trainer_options *options,
+                        const struct trainer_callbacks *callbacks,
+                        struct trainer_result *ret_result, struct error *error);
+
+/* Bytes that training this run takes at its peak, data set excluded, on n_threads threads. */
+int64_t trainer_memory_bytes(const struct run_config *config, const struct kernels *kernels,
+                             int n_threads);
+
+#endif
