@@ -1,0 +1,55 @@
+/* A run as people write it: one flat JSON object, validated field by field.
+ *
+ * Layer: daemon. Thread rule: pure functions on their arguments.
+ *
+ * Used by POST /runs, by `cutoutd train FILE.json`, and to read a stored run back.
+ */
+#ifndef CUTOUTD_DAEMON_RUN_SPEC_H
+#define CUTOUTD_DAEMON_RUN_SPEC_H
+
+#include "core/train/run_config.h"
+
+enum { RUN_SPEC_MAX_ERRORS = 32, RUN_SPEC_MAX_LABELS = 16, RUN_SPEC_LABEL_SIZE = 64 };
+
+struct run_label {
+    char key[RUN_SPEC_LABEL_SIZE];
+    char value[RUN_SPEC_LABEL_SIZE];
+};
+
+struct run_spec {
+    char name[128];  /* "" when none was given */
+    int priority;    /* higher runs first, -1000 .. 1000, default 0 */
+    int n_labels;
+    struct run_label labels[RUN_SPEC_MAX_LABELS];
+    struct run_config config; /* complete: preset values overlaid with what was given */
+};
+
+/* One thing wrong with one field. */
+struct field_error {
+    char pointer[96];  /* JSON pointer, "/m"; "" for the document itself */
+    char detail[256];  /* a whole sentence; for an unknown field it names the near-miss */
+};
+
+struct field_errors {
+    int n;
+    struct field_error items[RUN_SPEC_MAX_ERRORS];
+};
+
+/* What the parser must know of its surroundings. */
+struct run_spec_context {
+    const char *const *dataset_names; /* the data sets that exist */
+    size_t n_dataset_names;
+    const char *default_dataset;
+};
+
+/* Parses and resolves `json` (n_bytes, need not end with NUL). All field errors are collected:
+ * STATUS_INVALID with ret_errors->n > 0. Not JSON, not an object, or a key given twice:
+ * STATUS_MALFORMED with one error of pointer "". *ret_spec is written on success only. */
+enum status run_spec_parse(const char *json, size_t n_bytes, const struct run_spec_context *context,
+                           struct run_spec *ret_spec, struct field_errors *ret_errors);
+
+/* The whole resolved spec as one compact JSON object with every field, in a fixed order; parsing it
+ * again gives the same spec. Owned by the caller (free). NULL only when memory is out. */
+char *run_spec_to_json(const struct run_spec *spec);
+
+#endif
