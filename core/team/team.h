@@ -1,0 +1,36 @@
+/* A team of threads that share out numbered pieces of work.
+ *
+ * Layer: core/team. Thread rule: a team belongs to the thread that made it; only that thread calls
+ * team_run. Pieces run on any member, so what a piece computes must depend on its number alone.
+ *
+ * Pieces are claimed one by one, so a member whose core is taken away for a while delays the team by
+ * the piece it holds and no more. Results stay the same for any number of threads because the pieces
+ * are cut by the data, never by the team, and partial sums are kept a piece and added in order.
+ */
+#ifndef CUTOUTD_CORE_TEAM_TEAM_H
+#define CUTOUTD_CORE_TEAM_TEAM_H
+
+#include "core/base/error.h"
+
+enum { TEAM_MAX_THREADS = 64 };
+
+struct team;
+
+/* A piece of work: `piece` is 0 .. n_pieces-1; `member` 0 .. n_threads-1 says whose scratch space
+ * may be used. */
+typedef void team_task(void *user, int piece, int member);
+
+/* n_threads: 1 .. TEAM_MAX_THREADS, the caller included (n_threads - 1 are started).
+ * STATUS_INVALID, STATUS_NO_MEMORY; *ret_team is set on success only and owned by the caller. */
+enum status team_create(int n_threads, struct team **ret_team, struct error *error);
+
+/* Ends the threads. NULL is fine. */
+void team_free(struct team *team);
+
+int team_size(const struct team *team);
+
+/* Runs task(user, 0 .. n_pieces-1) and returns when all pieces are done; what they wrote is visible
+ * to the caller and to the pieces of the next call. */
+void team_run(struct team *team, team_task *task, void *user, int n_pieces);
+
+#endif
