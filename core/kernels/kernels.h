@@ -15,7 +15,8 @@
  * Padding is Keras' `same`: 3x3 stride 1 pads one pixel on all sides; 3x3 stride 2 (even input) pads
  * nothing at top and left and one at bottom and right; 1x1 stride 2 reads pixels (2i, 2j).
  *
- * Pointers are aligned to 64 bytes, sizes are in floats.
+ * Pointers are aligned to 64 bytes, sizes are in floats. A multiplication and the addition of its
+ * product may be one operation (fma) or two: that is the variant's choice and part of its bits.
  *
  * Same inputs give the same bits: no function's result depends on which thread runs it, and a call
  * for n images gives for each image what n calls would (weights_add: the sum in order of images).
@@ -99,16 +100,16 @@ struct kernels {
     /* sum[c] += sum over pixels of src, sum_squares[c] likewise of src^2; in double. */
     void (*bn_sums)(int c, int n_pixels, const float *src, double *sum, double *sum_squares);
 
-    /* dst = max(0, src * scale + shift), rounded once (fma). dst may be src. */
+    /* dst = max(0, src * scale + shift). dst may be src. */
     void (*bn_relu)(int c, int n_pixels, const float *src, const float *scale, const float *shift,
                     float *dst);
 
-    /* dst = max(0, fma(src, scale, shift) + add). dst may be src or add. */
+    /* dst = max(0, (src * scale + shift) + add). dst may be src or add. */
     void (*bn_add_relu)(int c, int n_pixels, const float *src, const float *scale,
                         const float *shift, const float *add, float *dst);
 
     /* The gradient through batch normalisation once its sums are known:
-     * dst = fma(a, diff, fma(b, src, k)). dst may be diff. */
+     * dst = a * diff + (b * src + k). dst may be diff. */
     void (*bn_backward)(int c, int n_pixels, const float *diff, const float *src, const float *a,
                         const float *b, const float *k, float *dst);
 

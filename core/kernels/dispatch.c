@@ -1,0 +1,51 @@
+/* Which variants there are, and which one this processor should use. Layer: core/kernels. */
+#include "core/kernels/kernels.h"
+
+#include <cblas.h>
+#include <string.h>
+
+/* Worst first: a cap cuts the list behind the variant it names. */
+static const struct kernels *const all[] = {&kernels_ref, &kernels_blas, NULL};
+
+const struct kernels *const *kernels_available(void) {
+    return all;
+}
+
+const struct kernels *kernels_find(const char *name) {
+    for (const struct kernels *const *k = kernels_available(); *k; k++) {
+        if (!strcmp((*k)->name, name)) {
+            return *k;
+        }
+    }
+    return NULL;
+}
+
+static bool is_variant_name(const char *name) {
+    static const char *const names[] = {"ref", "blas", "avx2", "avx512"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!strcmp(name, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum status kernels_select(const char *cap, const struct kernels **ret_kernels,
+                           struct error *error) {
+    bool capped = cap && *cap && strcmp(cap, "auto") != 0;
+    if (capped && !is_variant_name(cap)) {
+        return error_set(error, STATUS_INVALID,
+                         "there is no kernel variant '%s'; choose auto, ref, blas, avx2 or avx512",
+                         cap);
+    }
+    openblas_set_num_threads(1);
+    const struct kernels *best = NULL;
+    for (const struct kernels *const *k = kernels_available(); *k; k++) {
+        best = *k;
+        if (capped && !strcmp((*k)->name, cap)) {
+            break;
+        }
+    }
+    *ret_kernels = best;
+    return STATUS_OK;
+}
