@@ -1,0 +1,94 @@
+/* Layer: core/nn. */
+#include "core/nn/resnet.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool tensor_is_moving(const struct tensor *tensor) {
+    return tensor->kind == TENSOR_MOVING_MEAN || tensor->kind == TENSOR_MOVING_VARIANCE;
+}
+
+static int add_tensor(struct resnet *net, enum tensor_kind kind, const char *layer, int number,
+                      const char *part, int n_dims, const int *shape) {
+    struct tensor *t = &net->tensors[net->n_tensors];
+    *t = (struct tensor){.kind = kind, .n_dims = n_dims, .n = 1};
+    if (number == 0) {
+        (void)snprintf(t->name, sizeof(t->name), "%s/%s", layer, part);
+    } else {
+        (void)snprintf(t->name, sizeof(t->name), "%s_%d/%s", layer, number, part);
+    }
+    for (int i = 0; i < n_dims; i++) {
+        t->shape[i] = shape[i];
+        t->n *= (size_t)shape[i];
+    }
+    size_t *used = tensor_is_moving(t) ? &net->n_moving : &net->n_params;
+    t->offset = *used;
+    *used += (t->n + 15) / 16 * 16;
+    int64_t *count = tensor_is_moving(t) ? &net->non_trainable_count : &net->trainable_count;
+    *count += (int64_t)t->n;
+    return net->n_tensors++;
+}
+
+static int add_conv(struct resnet *net, int ic, int oc, int oh, int k, int stride) {
+    struct resnet_conv *conv = &net->convs[net->n_convs];
+    const int kernel_shape[4] = {k, k, ic, oc};
+    conv->shape = (struct conv_shape){
+        .ic = ic, .oc = oc, .ih = oh * stride, .oh = oh, .k = k, .stride = stride};
+    conv->kernel = add_tensor(net, TENSOR_CONV_KERNEL, "conv2d", net->n_convs, "kernel", 4,
+                              kernel_shape);
+    conv->bias = add_tensor(net, TENSOR_CONV_BIAS, "conv2d", net->n_convs, "bias", 1, &oc);
+    return net->n_convs++;
+}
+
+static int add_bn(struct resnet *net, int conv) {
+    static const char layer[] = "batch_normalization";
+    struct resnet_bn *bn = &net->bns[net->n_bns];
+    int c = net->convs[conv].shape.oc;
+    bn->c = c;
+    bn->side = net->convs[conv].shape.oh;
+    bn->conv = conv;
+    net->tensors[net->convs[conv].bias].frozen = true;
+    bn->gamma = add_tensor(net, TENSOR_GAMMA, layer, net->n_bns, "gamma", 1, &c);
+    bn->beta = add_tensor(net, TENSOR_BETA, layer, net->n_bns, "beta", 1, &c);
+    bn->moving_mean = add_tensor(net, TENSOR_MOVING_MEAN, layer, net->n_bns, "moving_mean", 1, &c);
+    bn->moving_variance =
+        add_tensor(net, TENSOR_MOVING_VARIANCE, layer, net->n_bns, "moving_variance", 1, &c);
+    return net->n_bns++;
+}
+
+static void add_block(struct resnet *net, int stage, bool first_of_stage) {
+    struct resnet_block *block = &net->blocks[net->n_blocks++];
+    int oc = 16 << stage;
+    int oh = 32 >> stage;
+    bool reduces = stage > 0 && first_of_stage;
+    int ic = reduces ? oc / 2 : oc;
+    block->stage = stage;
+    block->conv1 = add_conv(net, ic, oc, oh, 3, reduces ? 2 : 1);
+    block->bn1 = add_bn(net, block->conv1);
+    block->conv2 = add_conv(net, oc, oc, oh, 3, 1);
+    block->bn2 = add_bn(net, block->conv2);
+    block->shortcut = reduces ? add_conv(net, ic, oc, oh, 1, 2) : -1;
+}
+
+enum status resnet_plan(int depth, struct resnet *ret_net, struct error *error) {
+    if (depth < 8 || depth > 110 || (depth - 2) % 6 != 0) {
+        return error_set(error, STATUS_INVALID,
+                         "depth must be 6n+2 from 8 to 110 (8, 14, 20, ... 44, ... 110), not %d",
+                         depth);
+    }
+    struct resnet *net = ret_net;
+    memset(net, 0, sizeof(*net));
+    net->depth = depth;
+    int blocks_per_stage = (depth - 2) / 6;
+    (void)add_bn(net, add_conv(net, 3, 16, 32, 3, 1));
+    for (int stage = 0; stage < 3; stage++) {
+        for (int i = 0; i < blocks_per_stage; i++) {
+            add_block(net, stage, i == 0);
+        }
+    }
+    const int dense_shape[2] = {RESNET_FEATURES, RESNET_CLASSES};
+    net->dense_kernel =
+        add_tensor(net, TENSOR_DENSE_KERNEL, "dense", 0, "kernel", 2, dense_shape);
+    net->dense_bias = add_tensor(net, TENSOR_DENSE_BIAS, "dense", 0, "bias", 1, &dense_shape[1]);
+    return STATUS_OK;
+}
