@@ -81,8 +81,8 @@ static void finish_bn_gradient(struct engine *e, int bn) {
     }
 }
 
-/* Through conv2 of the current block: its weights' gradient, and the gradient in front of it, behind
- * the ReLU between the two convolutions, into grad_mid. */
+/* Through conv2 of the current block: its weights' gradient, and the gradient in front of it,
+ * behind the ReLU between the two convolutions, into grad_mid. */
 static void conv2_pass(void *user, int piece, int member) {
     struct engine *e = user;
     const struct resnet_block *block = &e->net->blocks[e->block];
@@ -106,8 +106,8 @@ static void conv2_pass(void *user, int piece, int member) {
         }
         plan->weights_add(plan, n, m->act, m->diff, m->accumulator, i == range.first, m->conv,
                           NULL);
-        plan->backward_data(plan, n, m->diff, backward_weights(e, block->conv2), m->diff_src,
-                            false, m->conv, NULL);
+        plan->backward_data(plan, n, m->diff, backward_weights(e, block->conv2), m->diff_src, false,
+                            m->conv, NULL);
         for (int j = 0; j < n; j++) {
             size_t from = (size_t)j * floats;
             e->kernels->relu_backward(bn1->c, pixels, m->diff_src + from, NULL, m->act + from,
@@ -166,8 +166,8 @@ static void conv1_pass(void *user, int piece, int member) {
         through_bn(e, block->bn1, n, e->grad_mid + (size_t)i * dst,
                    e->y1[e->block] + (size_t)i * dst, m->diff);
         plan->weights_add(plan, n, x, m->diff, m->accumulator, i == range.first, m->conv, NULL);
-        plan->backward_data(plan, n, m->diff, backward_weights(e, block->conv1), m->diff_src,
-                            false, m->conv, NULL);
+        plan->backward_data(plan, n, m->diff, backward_weights(e, block->conv1), m->diff_src, false,
+                            m->conv, NULL);
         if (!identity) {
             shortcut_backward(e, n, x, grad, m, i == range.first);
         }

@@ -130,8 +130,7 @@ static void layout(struct engine *engine, struct arena *arena) {
 
 static enum status plan_convs(struct engine *e, bool winograd, struct error *error) {
     for (int i = 0; i < e->net->n_convs; i++) {
-        enum status status =
-            e->kernels->conv_plan(&e->net->convs[i].shape, winograd, &e->plans[i]);
+        enum status status = e->kernels->conv_plan(&e->net->convs[i].shape, winograd, &e->plans[i]);
         if (status != STATUS_OK) {
             return error_set(error, status, "the %s kernels have no convolution %d of this network",
                              e->kernels->name, i);
@@ -213,8 +212,7 @@ const float *engine_logits(const struct engine *engine) {
 void engine_batch_statistics(const struct engine *engine, int bn, double *ret_mean,
                              double *ret_variance) {
     const struct bn_state *state = &engine->bns[bn];
-    const float *bias =
-        tensor_values(engine, engine->net->convs[engine->net->bns[bn].conv].bias);
+    const float *bias = tensor_values(engine, engine->net->convs[engine->net->bns[bn].conv].bias);
     for (int c = 0; c < engine->net->bns[bn].c; c++) {
         ret_mean[c] = state->mean[c] + (double)bias[c];
         ret_variance[c] = state->variance[c];

@@ -1,7 +1,7 @@
 /* Runs the network: one training step (forward, loss, backward) or an evaluation.
  *
- * Layer: core/nn. Thread rule: an engine belongs to the thread that owns its team; all functions are
- * called there. The engine spreads its work over the team.
+ * Layer: core/nn. Thread rule: an engine belongs to the thread that owns its team; all functions
+ * are called there. The engine spreads its work over the team.
  *
  * The same inputs give the same bits for any number of threads: a batch is cut into chunks by its
  * size alone, each chunk keeps its own partial sums, and those are added in order.

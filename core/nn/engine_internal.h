@@ -13,9 +13,9 @@
 enum {
     MAX_CHUNKS = 64,
     MAX_CHANNELS = 64,
-    TENSOR_FLOATS = 32 * 32 * 16,     /* one image at 16 channels; also 2 at 32, 4 at 64 */
-    MAX_KERNEL_FLOATS = 9 * 64 * 64,  /* of a 3x3 convolution */
-    MAX_SHORTCUT_FLOATS = 32 * 64,    /* of a 1x1 convolution */
+    TENSOR_FLOATS = 32 * 32 * 16,    /* one image at 16 channels; also 2 at 32, 4 at 64 */
+    MAX_KERNEL_FLOATS = 9 * 64 * 64, /* of a 3x3 convolution */
+    MAX_SHORTCUT_FLOATS = 32 * 64,   /* of a 1x1 convolution */
     DENSE_FLOATS = (RESNET_FEATURES + 1) * RESNET_CLASSES,
     EVALUATE_GROUP = 4,
 };
@@ -56,10 +56,10 @@ struct engine {
     float *packed_backward[RESNET_MAX_CONVS];
     struct bn_state *bns; /* [n_bns] */
 
-    float *images;                      /* [max_images][32][32][4] */
-    uint8_t *labels;                    /* [max_images] */
-    float *stem;                        /* [max_images] stem convolution's output */
-    float *out[RESNET_MAX_BLOCKS + 1];  /* out[b]: input of block b; out[n_blocks]: of the head */
+    float *images;                     /* [max_images][32][32][4] */
+    uint8_t *labels;                   /* [max_images] */
+    float *stem;                       /* [max_images] stem convolution's output */
+    float *out[RESNET_MAX_BLOCKS + 1]; /* out[b]: input of block b; out[n_blocks]: of the head */
     float *y1[RESNET_MAX_BLOCKS];
     float *y2[RESNET_MAX_BLOCKS];
     float *shortcut; /* output of the last 1x1 convolution, consumed by the pass after it */

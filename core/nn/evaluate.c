@@ -9,8 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-/* scale and shift of every BN from its moving statistics. The convolution's bias is not added by the
- * kernels, so it goes into the mean. */
+/* scale and shift of every BN from its moving statistics. The convolution's bias is not added by
+ * the kernels, so it goes into the mean. */
 void engine_evaluate_prepare(struct engine *engine, const float *params, const float *moving) {
     engine->params = params;
     for (int i = 0; i < engine->net->n_bns; i++) {
@@ -24,8 +24,7 @@ void engine_evaluate_prepare(struct engine *engine, const float *params, const f
         for (int c = 0; c < n->c; c++) {
             double scale = (double)gamma[c] / sqrt((double)variance[c] + RESNET_BN_EPSILON);
             s->scale[c] = (float)scale;
-            s->shift[c] =
-                (float)((double)beta[c] + ((double)bias[c] - (double)mean[c]) * scale);
+            s->shift[c] = (float)((double)beta[c] + ((double)bias[c] - (double)mean[c]) * scale);
         }
     }
     engine_pack(engine, false);

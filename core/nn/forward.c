@@ -1,8 +1,8 @@
 /* The way forward through the network with batch statistics. Layer: core/nn.
  *
  * Each pass below makes the input of a convolution (batch normalisation and ReLU of what the pass
- * before left), convolves it, and sums the output for the next batch normalisation while it is still
- * in cache. Between two passes the sums of all chunks are added in order.
+ * before left), convolves it, and sums the output for the next batch normalisation while it is
+ * still in cache. Between two passes the sums of all chunks are added in order.
  */
 #include "core/nn/engine_internal.h"
 
@@ -116,8 +116,8 @@ static void update_moving(const struct engine *e, const struct resnet_bn *n, int
     double bias = (double)tensor_values(e, e->net->convs[n->conv].bias)[c];
     double keep = RESNET_BN_MOMENTUM;
     *moving_mean = (float)(keep * (double)*moving_mean + (1.0 - keep) * (mean + bias));
-    *moving_variance = (float)(keep * (double)*moving_variance +
-                               (1.0 - keep) * variance * count / (count - 1.0));
+    *moving_variance =
+        (float)(keep * (double)*moving_variance + (1.0 - keep) * variance * count / (count - 1.0));
 }
 
 /* From the chunks' sums to statistics, coefficients and moving statistics of one BN (Ioffe &

@@ -89,8 +89,8 @@ static void head_pass_image(struct engine *e, int image, int piece, int member) 
     size_t at = (size_t)image * RESNET_FEATURES * FEATURE_PIXELS;
     const float *add = block->shortcut >= 0 ? e->shortcut : e->out[last];
     float *out = e->out[last + 1] + at;
-    e->kernels->bn_add_relu(RESNET_FEATURES, FEATURE_PIXELS, e->y2[last] + at, bn->scale,
-                            bn->shift, add + at, out);
+    e->kernels->bn_add_relu(RESNET_FEATURES, FEATURE_PIXELS, e->y2[last] + at, bn->scale, bn->shift,
+                            add + at, out);
 
     double pooled[RESNET_FEATURES];
     double logits[RESNET_CLASSES];

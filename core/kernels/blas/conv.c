@@ -1,6 +1,7 @@
 /* Convolutions as matrix products: im2col and OpenBLAS' sgemm, one image at a time.
  *
- * Layer: core/kernels. Thread rule: as core/kernels/kernels.h; OpenBLAS runs with one thread a call.
+ * Layer: core/kernels. Thread rule: as core/kernels/kernels.h; OpenBLAS runs with one thread a
+ * call.
  *
  * With `columns` the matrix [pixels of the output][kh*kw*ic] of an image, weights in HWIO are the
  * matrix [kh*kw*ic][oc] as they lie, so nothing is packed:
