@@ -129,8 +129,7 @@ extern const struct kernels kernels_ref;
 extern const struct kernels kernels_blas;
 
 /* Chooses once at start: the best variant this processor runs, but nothing above `cap` ("ref",
- * "blas", "avx2", "avx512"; NULL, "" or "auto": no cap). STATUS_INVALID for another word. Also caps
- * OpenBLAS to one thread a call: parallelism is the team's. */
+ * "blas", "avx2", "avx512"; NULL, "" or "auto": no cap). STATUS_INVALID for another word. */
 enum status kernels_select(const char *cap, const struct kernels **ret_kernels,
                            struct error *error);
 

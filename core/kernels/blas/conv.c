@@ -169,6 +169,7 @@ static enum status blas_conv_plan(const struct conv_shape *shape, bool winograd,
                                   struct conv_plan *ret_plan) {
     (void)winograd;
     TRY(conv_shape_check(shape));
+    openblas_set_num_threads(1); /* a call: parallelism is the team's, and so are the bits */
     *ret_plan = (struct conv_plan){
         .shape = *shape,
         .accumulator_floats = (size_t)(shape->k * shape->k * shape->ic) * (size_t)shape->oc,
