@@ -64,7 +64,8 @@ static void layout_batch(struct engine *e, struct arena *arena) {
         e->y2[b] = take_floats(arena, n * floats);
         e->out[b + 1] = take_floats(arena, n * floats);
     }
-    e->shortcut = take_floats(arena, n * TENSOR_FLOATS / 2);
+    e->shortcut[1] = take_floats(arena, n * TENSOR_FLOATS / 2);
+    e->shortcut[2] = take_floats(arena, n * TENSOR_FLOATS / 4);
     e->grad_mid = take_floats(arena, n * TENSOR_FLOATS);
     e->grad[0] = take_floats(arena, n * TENSOR_FLOATS);
     e->grad[1] = take_floats(arena, n * TENSOR_FLOATS);

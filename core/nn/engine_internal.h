@@ -62,10 +62,10 @@ struct engine {
     float *out[RESNET_MAX_BLOCKS + 1]; /* out[b]: input of block b; out[n_blocks]: of the head */
     float *y1[RESNET_MAX_BLOCKS];
     float *y2[RESNET_MAX_BLOCKS];
-    float *shortcut; /* output of the last 1x1 convolution, consumed by the pass after it */
-    float *grad_mid; /* gradient between the two convolutions of a block */
-    float *grad[2];  /* gradient at a block's output, behind its ReLU mask; alternating */
-    float *logits;   /* [max_images][10] */
+    float *shortcut[3]; /* [stage] output of its 1x1 convolution, consumed by the next pass */
+    float *grad_mid;    /* gradient between the two convolutions of a block */
+    float *grad[2];     /* gradient at a block's output, behind its ReLU mask; alternating */
+    float *logits;      /* [max_images][10] */
 
     struct member_space members[TEAM_MAX_THREADS];
 

@@ -49,7 +49,7 @@ static void make_block_input(struct engine *e, int b, int first, int n_images) {
     const struct resnet_block *before = &e->net->blocks[b - 1];
     const struct resnet_bn *n = &e->net->bns[before->bn2];
     const struct bn_state *bn = &e->bns[before->bn2];
-    const float *add = before->shortcut >= 0 ? e->shortcut : e->out[b - 1];
+    const float *add = before->shortcut >= 0 ? e->shortcut[before->stage] : e->out[b - 1];
     for (int i = first; i < first + n_images; i++) {
         size_t at = (size_t)i * floats;
         e->kernels->bn_add_relu(n->c, n->side * n->side, e->y2[b - 1] + at, bn->scale, bn->shift,
@@ -78,7 +78,8 @@ static void conv1_pass(void *user, int piece, int member) {
             const struct conv_plan *shortcut = &e->plans[block->shortcut];
             shortcut->forward(shortcut, n, x, forward_weights(e, block->shortcut),
                               tensor_values(e, e->net->convs[block->shortcut].bias),
-                              e->shortcut + (size_t)i * dst, e->members[member].conv, NULL);
+                              e->shortcut[block->stage] + (size_t)i * dst, e->members[member].conv,
+                              NULL);
         }
     }
 }

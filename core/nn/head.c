@@ -87,7 +87,7 @@ static void head_pass_image(struct engine *e, int image, int piece, int member) 
     const struct bn_state *bn = &e->bns[block->bn2];
     const float *kernel = tensor_values(e, net->dense_kernel);
     size_t at = (size_t)image * RESNET_FEATURES * FEATURE_PIXELS;
-    const float *add = block->shortcut >= 0 ? e->shortcut : e->out[last];
+    const float *add = block->shortcut >= 0 ? e->shortcut[block->stage] : e->out[last];
     float *out = e->out[last + 1] + at;
     e->kernels->bn_add_relu(RESNET_FEATURES, FEATURE_PIXELS, e->y2[last] + at, bn->scale, bn->shift,
                             add + at, out);
