@@ -35,12 +35,12 @@ struct dataset {
 };
 
 /* Reads data_batch_1.bin .. data_batch_5.bin (those that are there, at least the first) and
- * test_batch.bin from `directory`; class names from batches.meta.txt when it is there. A file may
- * hold any whole number of rows of 3,073 bytes (at least one).
+ * test_batch.bin from `directory`; class names from batches.meta.txt when it is there (otherwise
+ * the standard ones). A file may hold any whole number of rows of 3,073 bytes (at least one).
  *
  * On success *ret_dataset is owned by the caller (dataset_free). On failure it is not touched and
  * *error names the file and, for bad content, the byte offset: STATUS_NOT_FOUND, STATUS_CORRUPT,
- * STATUS_IO, STATUS_NO_MEMORY. */
+ * STATUS_IO, STATUS_NO_MEMORY; STATUS_INVALID when the name or the path is too long. */
 enum status dataset_open_cifar10(const char *name, const char *directory,
                                  struct dataset **ret_dataset, struct error *error);
 
