@@ -193,8 +193,11 @@ static float scene_light(const struct scene *scene, float x, float y) {
     return light;
 }
 
+/* Two steps rather than one nested condition: compilers make them min and max, without branches. */
 static uint8_t byte_of(float value) {
-    return value <= 0 ? 0 : value >= 255 ? 255 : (uint8_t)(value + 0.5F);
+    value = value > 0 ? value : 0;
+    value = value < 255 ? value : 255;
+    return (uint8_t)(int)(value + 0.5F);
 }
 
 /* Without light and noise. A surface that is not seen at this pixel is not computed. */
