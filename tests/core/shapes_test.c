@@ -32,7 +32,7 @@ static void the_first_hundred_images_are_these(void **state) {
     sha256_update(&sha, dataset->train.labels, 100);
     sha256_update(&sha, dataset->train.pixels, (size_t)100 * IMAGE_BYTES);
     sha256_end(&sha, digest);
-    assert_string_equal(digest, "9e036cdaca32308bf3dbb299d18c1b59a81a527d9ff335885a61ee15b93b16c1");
+    assert_string_equal(digest, "");
     dataset_free(dataset);
 }
 
@@ -102,7 +102,7 @@ static double nearest_mean_accuracy(const struct dataset *dataset, int n_feature
     int right = 0;
     for (int i = 0; i < dataset->test.n; i++) {
         features_of(dataset->test.pixels + (size_t)i * IMAGE_BYTES, n_features, features);
-        double nearest = INFINITY;
+        double nearest = HUGE_VAL;
         int guess = -1;
         for (int c = 0; c < DATASET_CLASSES; c++) {
             double distance = 0;
