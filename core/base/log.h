@@ -1,7 +1,8 @@
 /* One line a message, to a sink that the composition root installs.
  *
  * Layer: core/base, but used by daemon/ and api/ only: core/ itself reports through return values
- * and callbacks. Thread rule: log_* may be called from any thread; log_install once, before threads.
+ * and callbacks. Thread rule: log_* may be called from any thread; log_install once, before
+ * threads.
  */
 #ifndef CUTOUTD_CORE_BASE_LOG_H
 #define CUTOUTD_CORE_BASE_LOG_H

@@ -1,7 +1,6 @@
 /* Which variants there are, and which one this processor should use. Layer: core/kernels. */
 #include "core/kernels/kernels.h"
 
-#include <cblas.h>
 #include <string.h>
 
 /* Worst first: a cap cuts the list behind the variant it names. */
@@ -38,7 +37,6 @@ enum status kernels_select(const char *cap, const struct kernels **ret_kernels,
                          "there is no kernel variant '%s'; choose auto, ref, blas, avx2 or avx512",
                          cap);
     }
-    openblas_set_num_threads(1);
     const struct kernels *best = NULL;
     for (const struct kernels *const *k = kernels_available(); *k; k++) {
         best = *k;

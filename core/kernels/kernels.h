@@ -1,19 +1,19 @@
 /* The contract of the compute kernels: what every variant (ref, blas, avx2, avx512) offers to the
  * network above it.
  *
- * Layer: core/kernels. Thread rule: a struct kernels and a struct conv_plan are read-only after they
- * were made; all functions may run on many threads at once as long as their outputs and `scratch`
- * do not overlap.
+ * Layer: core/kernels. Thread rule: a struct kernels and a struct conv_plan are read-only after
+ * they were made; all functions may run on many threads at once as long as their outputs and
+ * `scratch` do not overlap.
  *
- * Layout of activations: one image is [C/16][H][W][16] floats ("16c"): a group of 16 channels of one
- * pixel is one 64-byte line. Images follow each other without gaps. There are no halos. The
+ * Layout of activations: one image is [C/16][H][W][16] floats ("16c"): a group of 16 channels of
+ * one pixel is one 64-byte line. Images follow each other without gaps. There are no halos. The
  * network's input is [H][W][4] with the fourth value zero (ic == 3).
  *
  * Layout of weights and their gradients outside of a variant: HWIO, [kh][kw][ic][oc], as in Keras.
  * Each variant packs them for itself.
  *
- * Padding is Keras' `same`: 3x3 stride 1 pads one pixel on all sides; 3x3 stride 2 (even input) pads
- * nothing at top and left and one at bottom and right; 1x1 stride 2 reads pixels (2i, 2j).
+ * Padding is Keras' `same`: 3x3 stride 1 pads one pixel on all sides; 3x3 stride 2 (even input)
+ * pads nothing at top and left and one at bottom and right; 1x1 stride 2 reads pixels (2i, 2j).
  *
  * Pointers are aligned to 64 bytes, sizes are in floats. A multiplication and the addition of its
  * product may be one operation (fma) or two: that is the variant's choice and part of its bits.
@@ -39,7 +39,8 @@ struct conv_shape {
     int stride; /* 1 or 2 */
 };
 
-/* Memory that will be read soon: a variant may fetch it into L2 while it computes. Purely a hint. */
+/* Memory that will be read soon: a variant may fetch it into L2 while it computes. Purely a hint.
+ */
 struct kernel_prefetch {
     int n_ranges;
     struct {
@@ -51,8 +52,8 @@ struct kernel_prefetch {
 /* A convolution prepared by one variant: sizes and the functions that do it. Immutable. */
 struct conv_plan {
     struct conv_shape shape;
-    bool winograd;         /* F(4x4,3x3) rather than direct */
-    size_t forward_floats; /* packed weights for forward; 0: it reads HWIO as it is */
+    bool winograd;             /* F(4x4,3x3) rather than direct */
+    size_t forward_floats;     /* packed weights for forward; 0: it reads HWIO as it is */
     size_t backward_floats;    /* packed weights for backward_data; 0 likewise */
     size_t accumulator_floats; /* running sum of weights_add, one a thread; at least 9*ic*oc */
     size_t scratch_floats;     /* working space of any one call, one a thread */
@@ -64,8 +65,8 @@ struct conv_plan {
     void (*pack_backward)(const struct conv_plan *plan, const float *weights, float *packed,
                           int part, int n_parts);
 
-    /* dst = conv(src, weights) + bias. bias: [oc] or NULL. src: n images of ic, ih; dst: n images of
-     * oc, oh. weights: packed, or HWIO when forward_floats is 0. prefetch may be NULL. */
+    /* dst = conv(src, weights) + bias. bias: [oc] or NULL. src: n images of ic, ih; dst: n images
+     * of oc, oh. weights: packed, or HWIO when forward_floats is 0. prefetch may be NULL. */
     void (*forward)(const struct conv_plan *plan, int n_images, const float *src,
                     const float *weights, const float *bias, float *dst, float *scratch,
                     const struct kernel_prefetch *prefetch);
@@ -92,8 +93,8 @@ struct kernels {
     const char *name; /* "ref", "blas", "avx2", "avx512": stored with each run */
     bool has_winograd;
 
-    /* Fills *ret_plan. `winograd` is a wish: a plan without it is made where the variant or the shape
-     * has none. STATUS_UNSUPPORTED for shapes that ResNet does not have. */
+    /* Fills *ret_plan. `winograd` is a wish: a plan without it is made where the variant or the
+     * shape has none. STATUS_UNSUPPORTED for shapes that ResNet does not have. */
     enum status (*conv_plan)(const struct conv_shape *shape, bool winograd,
                              struct conv_plan *ret_plan);
 
@@ -128,8 +129,7 @@ extern const struct kernels kernels_ref;
 extern const struct kernels kernels_blas;
 
 /* Chooses once at start: the best variant this processor runs, but nothing above `cap` ("ref",
- * "blas", "avx2", "avx512"; NULL, "" or "auto": no cap). STATUS_INVALID for another word. Also caps
- * OpenBLAS to one thread a call: parallelism is the team's. */
+ * "blas", "avx2", "avx512"; NULL, "" or "auto": no cap). STATUS_INVALID for another word. */
 enum status kernels_select(const char *cap, const struct kernels **ret_kernels,
                            struct error *error);
 

@@ -34,8 +34,8 @@ static int add_conv(struct resnet *net, int ic, int oc, int oh, int k, int strid
     const int kernel_shape[4] = {k, k, ic, oc};
     conv->shape = (struct conv_shape){
         .ic = ic, .oc = oc, .ih = oh * stride, .oh = oh, .k = k, .stride = stride};
-    conv->kernel = add_tensor(net, TENSOR_CONV_KERNEL, "conv2d", net->n_convs, "kernel", 4,
-                              kernel_shape);
+    conv->kernel =
+        add_tensor(net, TENSOR_CONV_KERNEL, "conv2d", net->n_convs, "kernel", 4, kernel_shape);
     conv->bias = add_tensor(net, TENSOR_CONV_BIAS, "conv2d", net->n_convs, "bias", 1, &oc);
     return net->n_convs++;
 }
@@ -87,8 +87,7 @@ enum status resnet_plan(int depth, struct resnet *ret_net, struct error *error) 
         }
     }
     const int dense_shape[2] = {RESNET_FEATURES, RESNET_CLASSES};
-    net->dense_kernel =
-        add_tensor(net, TENSOR_DENSE_KERNEL, "dense", 0, "kernel", 2, dense_shape);
+    net->dense_kernel = add_tensor(net, TENSOR_DENSE_KERNEL, "dense", 0, "kernel", 2, dense_shape);
     net->dense_bias = add_tensor(net, TENSOR_DENSE_BIAS, "dense", 0, "bias", 1, &dense_shape[1]);
     return STATUS_OK;
 }

@@ -23,8 +23,8 @@
 #include "core/kernels/kernels.h"
 
 enum {
-    RESNET_MAX_BLOCKS = 54,               /* depth 110 */
-    RESNET_MAX_CONVS = 2 * 54 + 1 + 2,    /* two a block, the stem, two shortcuts */
+    RESNET_MAX_BLOCKS = 54,            /* depth 110 */
+    RESNET_MAX_CONVS = 2 * 54 + 1 + 2, /* two a block, the stem, two shortcuts */
     RESNET_MAX_BNS = 2 * 54 + 1,
     RESNET_MAX_TENSORS = 2 * RESNET_MAX_CONVS + 4 * RESNET_MAX_BNS + 2,
     RESNET_CLASSES = 10,
@@ -83,9 +83,9 @@ struct resnet {
     struct resnet_block blocks[RESNET_MAX_BLOCKS];
     struct tensor tensors[RESNET_MAX_TENSORS]; /* in Keras' order of creation */
     int dense_kernel, dense_bias;
-    size_t n_params; /* floats in the vector of trained parameters, padding included */
-    size_t n_moving; /* floats in the vector of moving statistics */
-    int64_t trainable_count;     /* numbers, padding excluded */
+    size_t n_params;         /* floats in the vector of trained parameters, padding included */
+    size_t n_moving;         /* floats in the vector of moving statistics */
+    int64_t trainable_count; /* numbers, padding excluded */
     int64_t non_trainable_count;
 };
 

@@ -25,8 +25,7 @@ static struct summary_row *add_row(struct builder *b, const char *type, const ch
 static void add_conv_row(struct builder *b, int conv) {
     const struct resnet_conv *c = &b->net->convs[conv];
     struct summary_row *row = add_row(b, "Conv2D", "conv2d", conv, c->shape.oh, c->shape.oc);
-    row->parameters =
-        (int64_t)(b->net->tensors[c->kernel].n + b->net->tensors[c->bias].n);
+    row->parameters = (int64_t)(b->net->tensors[c->kernel].n + b->net->tensors[c->bias].n);
 }
 
 static void add_bn_row(struct builder *b, int bn) {
@@ -62,8 +61,8 @@ static void add_head_rows(struct builder *b) {
     struct summary_row *dense = add_row(b, "Dense", "dense", 0, 1, 1);
     dense->n_dims = 1;
     dense->output[0] = RESNET_CLASSES;
-    dense->parameters = (int64_t)(b->net->tensors[b->net->dense_kernel].n +
-                                  b->net->tensors[b->net->dense_bias].n);
+    dense->parameters =
+        (int64_t)(b->net->tensors[b->net->dense_kernel].n + b->net->tensors[b->net->dense_bias].n);
 }
 
 void summary_make(const struct resnet *net, struct summary *ret_summary) {

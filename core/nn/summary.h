@@ -11,7 +11,7 @@
 enum { SUMMARY_MAX_ROWS = 3 + 8 * RESNET_MAX_BLOCKS + 2 + 8 };
 
 struct summary_row {
-    char name[48]; /* "batch_normalization_3" */
+    char name[48];    /* "batch_normalization_3" */
     const char *type; /* "BatchNormalization"; static */
     int n_dims;       /* of the output, batch excluded */
     int output[3];    /* H, W, C or C */

@@ -5,10 +5,10 @@
  * late from the call before can never claim a piece of a call it did not see published: task and
  * user are read only after a successful claim, and they are written only when no piece is open.
  *
- * Members spin for some microseconds between calls (a training step has about a hundred of them) and
- * then sleep on a condition variable. Both sleeps follow the same pattern: the sleeper announces
- * itself with a sequentially consistent store before it looks at the condition a last time, the
- * waker changes the condition before it looks for sleepers.
+ * Members spin for some microseconds between calls (a training step has about a hundred of them)
+ * and then sleep on a condition variable. Both sleeps follow the same pattern: the sleeper
+ * announces itself with a sequentially consistent store before it looks at the condition a last
+ * time, the waker changes the condition before it looks for sleepers.
  */
 #include "core/team/team.h"
 
@@ -41,8 +41,8 @@ struct team {
 
     _Alignas(64) atomic_int n_done; /* pieces of the current call that are finished */
 
-    _Alignas(64) atomic_int n_sleeping;  /* members in wait_for_work's slow path */
-    atomic_bool owner_sleeping;          /* the owner in wait_for_pieces' slow path */
+    _Alignas(64) atomic_int n_sleeping; /* members in wait_for_work's slow path */
+    atomic_bool owner_sleeping;         /* the owner in wait_for_pieces' slow path */
     atomic_bool ending;
     pthread_mutex_t mutex; /* guards nothing but the two sleeps */
     pthread_cond_t work_published;
@@ -183,8 +183,7 @@ static void publish(struct team *team, team_task *task, void *user, int n_pieces
     team->user = user;
     atomic_store(&team->n_done, 0);
     uint64_t generation = (atomic_load(&team->ticket) >> (2 * PIECE_BITS)) + 1;
-    atomic_store(&team->ticket,
-                 generation << (2 * PIECE_BITS) | (uint64_t)n_pieces << PIECE_BITS);
+    atomic_store(&team->ticket, generation << (2 * PIECE_BITS) | (uint64_t)n_pieces << PIECE_BITS);
     if (atomic_load(&team->n_sleeping) > 0) {
         pthread_mutex_lock(&team->mutex);
         pthread_cond_broadcast(&team->work_published);

@@ -3,9 +3,10 @@
  * Layer: core/team. Thread rule: a team belongs to the thread that made it; only that thread calls
  * team_run. Pieces run on any member, so what a piece computes must depend on its number alone.
  *
- * Pieces are claimed one by one, so a member whose core is taken away for a while delays the team by
- * the piece it holds and no more. Results stay the same for any number of threads because the pieces
- * are cut by the data, never by the team, and partial sums are kept a piece and added in order.
+ * Pieces are claimed one by one, so a member whose core is taken away for a while delays the team
+ * by the piece it holds and no more. Results stay the same for any number of threads because the
+ * pieces are cut by the data, never by the team, and partial sums are kept a piece and added in
+ * order.
  */
 #ifndef CUTOUTD_CORE_TEAM_TEAM_H
 #define CUTOUTD_CORE_TEAM_TEAM_H

@@ -1,7 +1,7 @@
 /* Trains one run from its beginning or from a checkpoint, reporting through callbacks.
  *
- * Layer: core/train. Thread rule: trainer_run is called by one thread, which becomes member 0 of the
- * team; every callback is called on that thread, between steps.
+ * Layer: core/train. Thread rule: trainer_run is called by one thread, which becomes member 0 of
+ * the team; every callback is called on that thread, between steps.
  *
  * Knows no database and no HTTP; its caller does.
  */
@@ -21,8 +21,8 @@ struct step_report {
     int epochs;
     int step; /* steps of this epoch that are done */
     int steps_per_epoch;
-    double loss;              /* running mean of this epoch, L2 included */
-    double accuracy;          /* running mean of this epoch */
+    double loss;     /* running mean of this epoch, L2 included */
+    double accuracy; /* running mean of this epoch */
     double lr;
     double images_per_second; /* training speed of late, smoothed over seconds, not steps */
     double eta_seconds;       /* to the end of the run, from that speed */
@@ -38,7 +38,7 @@ struct epoch_report {
     int val_wrong;
     int val_total;
     double lr;
-    double seconds; /* training and validation of this epoch, summed over interruptions */
+    double seconds;           /* training and validation of this epoch, summed over interruptions */
     double images_per_second; /* training images (all copies) a second of training time */
     bool best;                /* fewer wrong than in every epoch before */
 };

@@ -1,6 +1,7 @@
 /* Convolutions as matrix products: im2col and OpenBLAS' sgemm, one image at a time.
  *
- * Layer: core/kernels. Thread rule: as core/kernels/kernels.h; OpenBLAS runs with one thread a call.
+ * Layer: core/kernels. Thread rule: as core/kernels/kernels.h; OpenBLAS runs with one thread a
+ * call.
  *
  * With `columns` the matrix [pixels of the output][kh*kw*ic] of an image, weights in HWIO are the
  * matrix [kh*kw*ic][oc] as they lie, so nothing is packed:
@@ -168,6 +169,7 @@ static enum status blas_conv_plan(const struct conv_shape *shape, bool winograd,
                                   struct conv_plan *ret_plan) {
     (void)winograd;
     TRY(conv_shape_check(shape));
+    openblas_set_num_threads(1); /* a call: parallelism is the team's, and so are the bits */
     *ret_plan = (struct conv_plan){
         .shape = *shape,
         .accumulator_floats = (size_t)(shape->k * shape->k * shape->ic) * (size_t)shape->oc,

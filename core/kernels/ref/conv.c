@@ -79,8 +79,8 @@ static void backward_pixel(const struct conv_shape *s, const float *diff_dst, co
                 continue;
             }
             for (int oc = 0; oc < s->oc; oc++) {
-                double value = (double)diff_dst[image_offset(s->oc, s->oh, oc, row / s->stride,
-                                                             column / s->stride)];
+                double value = (double)
+                    diff_dst[image_offset(s->oc, s->oh, oc, row / s->stride, column / s->stride)];
                 const float *w = weights + weight_offset(s, kh, kw, 0) + oc;
                 for (int ic = 0; ic < s->ic; ic++) {
                     sum[ic] += value * (double)w[(size_t)ic * (size_t)s->oc];

@@ -1,0 +1,185 @@
+/* The engine: gradients against finite differences, variants against each other, and the same bits
+ * for any number of threads. */
+#include "tests/core/network_fixture.h"
+
+#include <math.h>
+
+enum { DEPTH = 8, IMAGES = 6 };
+
+static double mean_loss(struct network_fixture *f) {
+    return fixture_train(f, IMAGES).loss / IMAGES;
+}
+
+/* The derivative along the gradient of one tensor, by a central difference, is the square of its
+ * length. */
+static void check_direction(struct network_fixture *f, const struct tensor *t,
+                            const float *gradient) {
+    const float *g = gradient + t->offset;
+    float *saved = fixture_floats(t->n);
+    memcpy(saved, f->params + t->offset, t->n * sizeof(*saved));
+    double length_squared = 0.0;
+    for (size_t i = 0; i < t->n; i++) {
+        length_squared += (double)g[i] * (double)g[i];
+    }
+    assert_true(length_squared > 0.0);
+    double step = 2e-3 / sqrt(length_squared);
+    double loss[2];
+    for (int side = 0; side < 2; side++) {
+        for (size_t i = 0; i < t->n; i++) {
+            f->params[t->offset + i] =
+                (float)((double)saved[i] + (side ? -step : step) * (double)g[i]);
+        }
+        loss[side] = mean_loss(f);
+    }
+    memcpy(f->params + t->offset, saved, t->n * sizeof(*saved));
+    free(saved);
+    double numeric = (loss[0] - loss[1]) / (2.0 * step);
+    if (fabs(numeric / length_squared - 1.0) > 0.02) {
+        fail_msg("%s: numeric derivative %.6g, analytic %.6g", t->name, numeric, length_squared);
+    }
+}
+
+static void every_gradient_agrees_with_finite_differences(void **state) {
+    (void)state;
+    struct network_fixture *f = fixture_make(DEPTH, &kernels_blas, false, 2, IMAGES);
+    (void)fixture_train(f, IMAGES);
+    float *gradient = fixture_floats(f->net.n_params);
+    memcpy(gradient, f->gradient, f->net.n_params * sizeof(*gradient));
+    for (int i = 0; i < f->net.n_tensors; i++) {
+        const struct tensor *t = &f->net.tensors[i];
+        if (!t->frozen && !tensor_is_moving(t)) {
+            check_direction(f, t, gradient);
+        }
+    }
+    free(gradient);
+    fixture_free(f);
+}
+
+static void frozen_biases_have_no_gradient(void **state) {
+    (void)state;
+    struct network_fixture *f = fixture_make(DEPTH, &kernels_blas, false, 1, IMAGES);
+    (void)fixture_train(f, IMAGES);
+    int frozen = 0;
+    for (int i = 0; i < f->net.n_tensors; i++) {
+        const struct tensor *t = &f->net.tensors[i];
+        for (size_t j = 0; t->frozen && j < t->n; j++, frozen++) {
+            assert_true(f->gradient[t->offset + j] == 0.0F);
+        }
+    }
+    assert_int_equal(frozen, 16 + 2 * (16 + 32 + 64));
+    fixture_free(f);
+}
+
+static double relative_distance(const float *a, const float *b, size_t n) {
+    double difference = 0.0;
+    double length = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        difference += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+        length += (double)b[i] * (double)b[i];
+    }
+    return sqrt(difference / length);
+}
+
+static void every_variant_agrees_with_the_reference(void **state) {
+    (void)state;
+    struct network_fixture *reference = fixture_make(DEPTH, &kernels_ref, false, 2, IMAGES);
+    double loss = fixture_train(reference, IMAGES).loss;
+    for (const struct kernels *const *k = kernels_available(); *k; k++) {
+        for (int winograd = 0; winograd <= ((*k)->has_winograd ? 1 : 0); winograd++) {
+            struct network_fixture *f = fixture_make(DEPTH, *k, winograd, 2, IMAGES);
+            struct engine_result result = fixture_train(f, IMAGES);
+            assert_true(fabs(result.loss / loss - 1.0) < (winograd ? 1e-5 : 1e-6));
+            double distance = relative_distance(f->gradient, reference->gradient, f->net.n_params);
+            if (!(distance < (winograd ? 2e-4 : 2e-5))) {
+                fail_msg("%s%s: gradient is %.3g away from the reference", (*k)->name,
+                         winograd ? " winograd" : "", distance);
+            }
+            fixture_free(f);
+        }
+    }
+    fixture_free(reference);
+}
+
+/* Batches that no chunk and no group divides among them. */
+static void same_bits_for_any_number_of_threads(void **state) {
+    (void)state;
+    static const int batches[] = {1, 2, 3, 5, 16, 37, 64};
+    enum { LARGEST = 64 };
+    for (const struct kernels *const *k = kernels_available() + 1; *k; k++) {
+        struct network_fixture *one = fixture_make(DEPTH, *k, (*k)->has_winograd, 1, LARGEST);
+        for (int threads = 2; threads <= 5; threads++) {
+            struct network_fixture *many =
+                fixture_make(DEPTH, *k, (*k)->has_winograd, threads, LARGEST);
+            resnet_init(&one->net, 42, one->params, one->moving);
+            for (size_t i = 0; i < sizeof(batches) / sizeof(batches[0]); i++) {
+                struct engine_result a = fixture_train(one, batches[i]);
+                struct engine_result b = fixture_train(many, batches[i]);
+                assert_memory_equal(&a.loss, &b.loss, sizeof(a.loss));
+                assert_int_equal(a.correct, b.correct);
+                assert_memory_equal(one->gradient, many->gradient,
+                                    one->net.n_params * sizeof(float));
+                assert_memory_equal(one->moving, many->moving, one->net.n_moving * sizeof(float));
+            }
+            fixture_free(many);
+        }
+        fixture_free(one);
+    }
+}
+
+static uint8_t noise_source(void *user, int index, float *ret_image) {
+    (void)user;
+    for (size_t i = 0; i < ENGINE_IMAGE_FLOATS; i++) {
+        size_t at = (size_t)index * ENGINE_IMAGE_FLOATS + i;
+        ret_image[i] = i % 4 == 3 ? 0.0F : fixture_noise(2, at);
+    }
+    return (uint8_t)(index % RESNET_CLASSES);
+}
+
+/* An image's logits do not depend on its neighbours, and sums do not depend on threads. */
+static void evaluation_is_the_same_in_any_company(void **state) {
+    (void)state;
+    enum { N = 11 };
+    struct network_fixture *f = fixture_make(DEPTH, &kernels_blas, false, 3, 0);
+    float together[N * RESNET_CLASSES];
+    struct engine_result all;
+    engine_evaluate_prepare(f->engine, f->params, f->moving);
+    engine_evaluate(f->engine, noise_source, NULL, 0, N, together, &all);
+    double loss = 0.0;
+    int correct = 0;
+    for (int i = 0; i < N; i++) {
+        float alone[RESNET_CLASSES];
+        struct engine_result one;
+        engine_evaluate(f->engine, noise_source, NULL, i, 1, alone, &one);
+        assert_memory_equal(alone, together + (ptrdiff_t)i * RESNET_CLASSES, sizeof(alone));
+        loss += one.loss;
+        correct += one.correct;
+    }
+    assert_true(fabs(loss / all.loss - 1.0) < 1e-12);
+    assert_int_equal(correct, all.correct);
+    fixture_free(f);
+}
+
+static void memory_is_what_was_announced(void **state) {
+    (void)state;
+    struct resnet net;
+    assert_int_equal(resnet_plan(44, &net, NULL), STATUS_OK);
+    const struct engine_options at_64 = {.net = &net, .kernels = &kernels_blas, .max_images = 64};
+    struct engine_options at_128 = at_64;
+    at_128.max_images = 128;
+    double per_image =
+        (double)(engine_memory_bytes(&at_128, 2) - engine_memory_bytes(&at_64, 2)) / 64.0;
+    /* Partial sums of more chunks are a cost of the smaller batches only. */
+    assert_true(per_image < 2.9e6 + 16.0 * 36864.0 * 4.0 / 64.0 + 6000.0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_gradient_agrees_with_finite_differences),
+        cmocka_unit_test(frozen_biases_have_no_gradient),
+        cmocka_unit_test(every_variant_agrees_with_the_reference),
+        cmocka_unit_test(same_bits_for_any_number_of_threads),
+        cmocka_unit_test(evaluation_is_the_same_in_any_company),
+        cmocka_unit_test(memory_is_what_was_announced),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

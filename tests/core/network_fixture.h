@@ -1,0 +1,88 @@
+/* A network, its parameters, an engine and a batch of noise for tests of core/nn and core/train.
+ * Layer: tests. Everything is asserted; nothing is returned on failure. */
+#ifndef CUTOUTD_TESTS_CORE_NETWORK_FIXTURE_H
+#define CUTOUTD_TESTS_CORE_NETWORK_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/base/rng.h"
+#include "core/nn/engine.h"
+
+struct network_fixture {
+    struct resnet net;
+    struct team *team;
+    struct engine *engine;
+    float *params;
+    float *moving;
+    float *gradient;
+};
+
+static inline float *fixture_floats(size_t n) {
+    float *values = calloc(n, sizeof(*values));
+    assert_non_null(values);
+    return values;
+}
+
+/* Uniform in [-1, 1), the same for the same (stream, index). */
+static inline float fixture_noise(uint32_t stream, size_t index) {
+    struct rng_counter counter = {
+        .purpose = RNG_DATASET, .epoch = stream, .image = (uint32_t)(index / 4)};
+    uint32_t words[4];
+    rng_words(7, counter, words);
+    return 2.0F * rng_unit(words[index % 4]) - 1.0F;
+}
+
+static inline void fixture_fill_batch(struct engine *engine, int n_images) {
+    float *images = engine_images(engine);
+    for (size_t i = 0; i < (size_t)n_images * ENGINE_IMAGE_FLOATS; i++) {
+        images[i] = i % 4 == 3 ? 0.0F : fixture_noise(1, i);
+    }
+    for (int i = 0; i < n_images; i++) {
+        engine_labels(engine)[i] = (uint8_t)((i * 7 + 3) % RESNET_CLASSES);
+    }
+}
+
+static inline struct network_fixture *fixture_make(int depth, const struct kernels *kernels,
+                                                   bool winograd, int n_threads, int max_images) {
+    struct network_fixture *f = calloc(1, sizeof(*f));
+    assert_non_null(f);
+    assert_int_equal(resnet_plan(depth, &f->net, NULL), STATUS_OK);
+    assert_int_equal(team_create(n_threads, &f->team, NULL), STATUS_OK);
+    const struct engine_options options = {.net = &f->net,
+                                           .kernels = kernels,
+                                           .team = f->team,
+                                           .max_images = max_images,
+                                           .winograd = winograd};
+    assert_int_equal(engine_create(&options, &f->engine, NULL), STATUS_OK);
+    f->params = aligned_alloc(64, f->net.n_params * sizeof(float));
+    f->moving = fixture_floats(f->net.n_moving);
+    f->gradient = fixture_floats(f->net.n_params);
+    assert_non_null(f->params);
+    resnet_init(&f->net, 42, f->params, f->moving);
+    fixture_fill_batch(f->engine, max_images);
+    return f;
+}
+
+static inline void fixture_free(struct network_fixture *f) {
+    engine_free(f->engine);
+    team_free(f->team);
+    free(f->params);
+    free(f->moving);
+    free(f->gradient);
+    free(f);
+}
+
+static inline struct engine_result fixture_train(struct network_fixture *f, int n_images) {
+    struct engine_result result;
+    engine_train(f->engine, n_images, f->params, f->moving, f->gradient, &result);
+    return result;
+}
+
+#endif
