@@ -37,7 +37,9 @@ struct field_errors {
 
 /* What the parser must know of its surroundings. */
 struct run_spec_context {
-    const char *const *dataset_names; /* the data sets that exist */
+    /* The data sets that exist. NULL: any name is taken, as when a stored run is read back whose
+     * data set is no longer configured. */
+    const char *const *dataset_names;
     size_t n_dataset_names;
     const char *default_dataset;
 };
