@@ -99,7 +99,7 @@ static struct found describe(const cJSON *item) {
 }
 
 static void read_int(struct parse *parse, const struct field *field, const cJSON *item) {
-    double value = cJSON_IsNumber(item) ? item->valuedouble : NAN;
+    double value = cJSON_IsNumber(item) ? item->valuedouble : (double)NAN;
     if (!(value >= field->least && value <= field->most) || value != floor(value)) {
         field_errors_add(parse->errors, field->name,
                          "%s must be a whole number between %.0f and %.0f, not %s.", field->name,
@@ -110,7 +110,7 @@ static void read_int(struct parse *parse, const struct field *field, const cJSON
 }
 
 static void read_depth(struct parse *parse, const struct field *field, const cJSON *item) {
-    double value = cJSON_IsNumber(item) ? item->valuedouble : NAN;
+    double value = cJSON_IsNumber(item) ? item->valuedouble : (double)NAN;
     bool in_range = value >= field->least && value <= field->most;
     if (!in_range) {
         field_errors_add(parse->errors, field->name,
@@ -140,7 +140,7 @@ static void read_bool(struct parse *parse, const struct field *field, const cJSO
 }
 
 static void read_number(struct parse *parse, const struct field *field, const cJSON *item) {
-    double value = cJSON_IsNumber(item) ? item->valuedouble : NAN;
+    double value = cJSON_IsNumber(item) ? item->valuedouble : (double)NAN;
     if (!(value >= field->least && value <= field->most)) {
         field_errors_add(parse->errors, field->name,
                          "%s must be a number between %g and %g, not %s.", field->name,
@@ -156,7 +156,7 @@ static void read_lr(struct parse *parse, const struct field *field, const cJSON 
 }
 
 static void read_seed(struct parse *parse, const struct field *field, const cJSON *item) {
-    double value = cJSON_IsNumber(item) ? item->valuedouble : NAN;
+    double value = cJSON_IsNumber(item) ? item->valuedouble : (double)NAN;
     if (!(value >= 0 && value <= max_seed) || value != floor(value)) {
         field_errors_add(parse->errors, field->name,
                          "seed must be a whole number between 0 and 9007199254740991, not %s.",

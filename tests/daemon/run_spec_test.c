@@ -241,8 +241,12 @@ static void json_round_trip_is_exact(void **state) {
         struct run_spec second = parse_good(json);
         CLEANUP(free_pointer) char *again = run_spec_to_json(&second);
         assert_string_equal(json, again);
-        assert_memory_equal(&first.config.lr_steps, &second.config.lr_steps,
-                            sizeof(first.config.lr_steps));
+        assert_int_equal(first.config.n_lr_steps, second.config.n_lr_steps);
+        for (int j = 0; j < first.config.n_lr_steps; j++) {
+            assert_int_equal(first.config.lr_steps[j].epoch, second.config.lr_steps[j].epoch);
+            assert_memory_equal(&first.config.lr_steps[j].lr, &second.config.lr_steps[j].lr,
+                                sizeof(double));
+        }
         assert_memory_equal(&first.config.lr, &second.config.lr, sizeof(double));
         assert_memory_equal(&first.config.shift, &second.config.shift, sizeof(double));
         assert_int_equal(first.config.seed, second.config.seed);
