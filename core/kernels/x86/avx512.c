@@ -72,28 +72,78 @@ static bool shape_equal(const struct conv_shape *a, const struct conv_shape *b) 
            a->stride == b->stride;
 }
 
+/* The plan of this shape in a table, or NULL. */
+static const struct conv_plan *plan_find(const struct conv_plan *plans, size_t n,
+                                         const struct conv_shape *shape) {
+    for (size_t i = 0; i < n; i++) {
+        if (shape_equal(shape, &plans[i].shape)) {
+            return &plans[i];
+        }
+    }
+    return NULL;
+}
+
+static const struct conv_plan wino_plans[] = {
+    {.shape = {.ic = 16, .oc = 16, .ih = 32, .oh = 32, .k = 3, .stride = 1},
+     .forward = avx512_wino16_forward,
+     .backward_data = avx512_wino16_backward_data,
+     .weights_add = avx512_wino16_weights_add},
+    {.shape = {.ic = 32, .oc = 32, .ih = 16, .oh = 16, .k = 3, .stride = 1},
+     .forward = avx512_wino32_forward,
+     .backward_data = avx512_wino32_backward_data,
+     .weights_add = avx512_wino32_weights_add},
+    {.shape = {.ic = 64, .oc = 64, .ih = 8, .oh = 8, .k = 3, .stride = 1},
+     .forward = avx512_wino64_forward,
+     .backward_data = avx512_wino64_backward_data,
+     .weights_add = avx512_wino64_weights_add},
+};
+
+static struct conv_plan direct_plan(const struct conv_plan *functions) {
+    struct conv_plan plan = *functions;
+    plan.forward_floats = conv_weight_count(&plan.shape);
+    plan.accumulator_floats = conv_weight_count(&plan.shape);
+    plan.pack_forward = pack_forward;
+    if (plan.backward_data) {
+        plan.backward_floats = conv_weight_count(&plan.shape);
+        plan.pack_backward = pack_backward;
+    }
+    plan.weights_finish = weights_finish;
+    return plan;
+}
+
+static struct conv_plan wino_plan(const struct conv_plan *functions) {
+    struct conv_plan plan = *functions;
+    size_t planes = 36 * (size_t)(plan.shape.ic * plan.shape.oc);
+    plan.winograd = true;
+    plan.forward_floats = planes;
+    plan.backward_floats = planes;
+    plan.accumulator_floats = planes;
+    plan.scratch_floats = AVX512_WINO_SCRATCH_FLOATS;
+    plan.pack_forward = avx512_wino_pack_forward;
+    plan.pack_backward = avx512_wino_pack_backward;
+    plan.weights_finish = avx512_wino_weights_finish;
+    return plan;
+}
+
 static enum status conv_plan(const struct conv_shape *shape, bool winograd,
                              struct conv_plan *ret_plan) {
-    (void)winograd;
-    for (size_t i = 0; i < sizeof(direct_plans) / sizeof(direct_plans[0]); i++) {
-        if (shape_equal(shape, &direct_plans[i].shape)) {
-            struct conv_plan plan = direct_plans[i];
-            plan.forward_floats = conv_weight_count(shape);
-            plan.backward_floats = plan.backward_data ? conv_weight_count(shape) : 0;
-            plan.accumulator_floats = conv_weight_count(shape);
-            plan.pack_forward = pack_forward;
-            plan.pack_backward = plan.backward_data ? pack_backward : NULL;
-            plan.weights_finish = weights_finish;
-            *ret_plan = plan;
-            return STATUS_OK;
-        }
+    const struct conv_plan *functions;
+    functions = plan_find(wino_plans, sizeof(wino_plans) / sizeof(wino_plans[0]), shape);
+    if (winograd && functions) {
+        *ret_plan = wino_plan(functions);
+        return STATUS_OK;
+    }
+    functions = plan_find(direct_plans, sizeof(direct_plans) / sizeof(direct_plans[0]), shape);
+    if (functions) {
+        *ret_plan = direct_plan(functions);
+        return STATUS_OK;
     }
     return STATUS_UNSUPPORTED;
 }
 
 const struct kernels kernels_avx512 = {
     .name = "avx512",
-    .has_winograd = false,
+    .has_winograd = true,
     .conv_plan = conv_plan,
     .bn_sums = avx512_bn_sums,
     .bn_relu = avx512_bn_relu,

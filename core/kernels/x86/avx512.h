@@ -37,6 +37,22 @@ CONV_BACKWARD_DATA(avx512_point64_backward_data);
 CONV_WEIGHTS_ADD(avx512_point32_weights_add);
 CONV_WEIGHTS_ADD(avx512_point64_weights_add);
 
+CONV_PACK(avx512_wino_pack_forward);
+CONV_PACK(avx512_wino_pack_backward);
+CONV_WEIGHTS_FINISH(avx512_wino_weights_finish);
+CONV_FORWARD(avx512_wino16_forward);
+CONV_BACKWARD_DATA(avx512_wino16_backward_data);
+CONV_WEIGHTS_ADD(avx512_wino16_weights_add);
+CONV_FORWARD(avx512_wino32_forward);
+CONV_BACKWARD_DATA(avx512_wino32_backward_data);
+CONV_WEIGHTS_ADD(avx512_wino32_weights_add);
+CONV_FORWARD(avx512_wino64_forward);
+CONV_BACKWARD_DATA(avx512_wino64_backward_data);
+CONV_WEIGHTS_ADD(avx512_wino64_weights_add);
+
+/* Floats of scratch that the functions of winoN need: two sets of 36 planes. */
+enum { AVX512_WINO_SCRATCH_FLOATS = 2 * 36 * (1024 + 16) };
+
 void avx512_bn_sums(int c, int n_pixels, const float *src, double *sum, double *sum_squares);
 void avx512_bn_relu(int c, int n_pixels, const float *src, const float *scale, const float *shift,
                     float *dst);

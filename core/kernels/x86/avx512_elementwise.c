@@ -7,54 +7,54 @@
 #include "core/kernels/x86/avx512.h"
 #include "core/kernels/x86/avx512_line.h"
 
-/* 16 running sums in double, in two halves. Adding single floats to doubles costs some conversions,
- * but a variance taken as E[y^2] - E[y]^2 needs every bit of it. */
+/* 16 running sums in double, in two halves. */
 struct sums {
     __m512d low;
     __m512d high;
+};
+
+/* The running sums of a and of a * b. Four pixels are added in float, their sum in double: so short
+ * a sum rounds no more than the pixels themselves did (measured over 64 images: 8e-10 of the total;
+ * float sums of an image: 3e-7), and the conversions cost more than the additions. */
+struct pair_of_sums {
+    struct sums sum;
+    struct sums product;
 };
 
 INLINE struct sums sums_zero(void) {
     return (struct sums){_mm512_setzero_pd(), _mm512_setzero_pd()};
 }
 
-INLINE __m512d low_half(__m512 line) {
-    return _mm512_cvtps_pd(_mm512_castps512_ps256(line));
+INLINE void sums_add(struct sums *sums, __m512 line) {
+    const __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(line));
+    const __m512d high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(line, 1));
+    sums->low = _mm512_add_pd(sums->low, low);
+    sums->high = _mm512_add_pd(sums->high, high);
 }
 
-INLINE __m512d high_half(__m512 line) {
-    return _mm512_cvtps_pd(_mm512_extractf32x8_ps(line, 1));
+INLINE void add_four_pixels(struct pair_of_sums *sums, const __m512 a[4], const __m512 b[4]) {
+    sums_add(&sums->sum, line_add(line_add(a[0], a[1]), line_add(a[2], a[3])));
+    sums_add(&sums->product, line_add(line_fma(a[1], b[1], line_mul(a[0], b[0])),
+                                      line_fma(a[3], b[3], line_mul(a[2], b[2]))));
 }
 
-/* sum += a; product += a * b. */
-INLINE void sums_add(struct sums *sum, struct sums *product, __m512 a, __m512 b) {
-    const __m512d a_low = low_half(a);
-    const __m512d a_high = high_half(a);
-    sum->low = _mm512_add_pd(sum->low, a_low);
-    sum->high = _mm512_add_pd(sum->high, a_high);
-    product->low = _mm512_fmadd_pd(a_low, low_half(b), product->low);
-    product->high = _mm512_fmadd_pd(a_high, high_half(b), product->high);
-}
-
-INLINE void sums_flush(struct sums even, struct sums odd, double *total) {
-    __m512d low = _mm512_add_pd(even.low, odd.low);
-    __m512d high = _mm512_add_pd(even.high, odd.high);
-    _mm512_storeu_pd(total, _mm512_add_pd(_mm512_loadu_pd(total), low));
-    _mm512_storeu_pd(total + 8, _mm512_add_pd(_mm512_loadu_pd(total + 8), high));
+INLINE void sums_flush(struct sums sums, double *total) {
+    _mm512_storeu_pd(total, _mm512_add_pd(_mm512_loadu_pd(total), sums.low));
+    _mm512_storeu_pd(total + 8, _mm512_add_pd(_mm512_loadu_pd(total + 8), sums.high));
 }
 
 void avx512_bn_sums(int c, int n_pixels, const float *src, double *sum, double *sum_squares) {
     for (int block = 0; block < c; block += 16) {
-        struct sums s[2] = {sums_zero(), sums_zero()};
-        struct sums q[2] = {sums_zero(), sums_zero()};
-        for (int p = 0; p < n_pixels; p += 2, src += 32) {
-            UNROLL for (int i = 0; i < 2; i++) {
-                const __m512 value = line_load(src + i * 16);
-                sums_add(&s[i], &q[i], value, value);
+        struct pair_of_sums sums = {sums_zero(), sums_zero()};
+        for (int p = 0; p < n_pixels; p += 4, src += 64) {
+            __m512 value[4];
+            UNROLL for (int i = 0; i < 4; i++) {
+                value[i] = line_load(src + i * 16);
             }
+            add_four_pixels(&sums, value, value);
         }
-        sums_flush(s[0], s[1], sum + block);
-        sums_flush(q[0], q[1], sum_squares + block);
+        sums_flush(sums.sum, sum + block);
+        sums_flush(sums.product, sum_squares + block);
     }
 }
 
@@ -109,24 +109,27 @@ INLINE void relu_backward(int c, int n_pixels, const float *diff, const float *a
                           const float *act, const float *src, float *dst, double *sum,
                           double *sum_src) {
     for (int block = 0; block < c; block += 16) {
-        struct sums s[2] = {sums_zero(), sums_zero()};
-        struct sums q[2] = {sums_zero(), sums_zero()};
-        for (int p = 0; p < n_pixels; p += 2) {
-            UNROLL for (int i = 0; i < 2; i++) {
-                const ptrdiff_t at = (ptrdiff_t)(block * n_pixels) + (p + i) * 16;
-                __m512 value = line_load(diff + at);
+        struct pair_of_sums sums = {sums_zero(), sums_zero()};
+        for (int p = 0; p < n_pixels; p += 4) {
+            const ptrdiff_t first = (ptrdiff_t)(block * n_pixels) + p * 16;
+            __m512 value[4];
+            __m512 source[4];
+            UNROLL for (int i = 0; i < 4; i++) {
+                const ptrdiff_t at = first + i * 16;
+                value[i] = line_load(diff + at);
                 if (add) {
-                    value = line_add(value, line_load(add + at));
+                    value[i] = line_add(value[i], line_load(add + at));
                 }
                 const __mmask16 passed =
                     _mm512_cmp_ps_mask(line_load(act + at), line_zero(), _CMP_GT_OQ);
-                value = _mm512_maskz_mov_ps(passed, value);
-                line_store(dst + at, value);
-                sums_add(&s[i], &q[i], value, line_load(src + at));
+                value[i] = _mm512_maskz_mov_ps(passed, value[i]);
+                source[i] = line_load(src + at);
+                line_store(dst + at, value[i]);
             }
+            add_four_pixels(&sums, value, source);
         }
-        sums_flush(s[0], s[1], sum + block);
-        sums_flush(q[0], q[1], sum_src + block);
+        sums_flush(sums.sum, sum + block);
+        sums_flush(sums.product, sum_src + block);
     }
 }
 
