@@ -63,6 +63,7 @@ static enum status load(struct safetensors *file, const char *path, struct error
     if (!file->bytes) {
         return error_set(error, STATUS_NO_MEMORY, "no memory to read %s", path);
     }
+    errno = 0;
     if (fread(file->bytes, 1, file->n_bytes, stream) != file->n_bytes) {
         return error_set_errno(error, errno ? errno : EIO, "cannot read %s", path);
     }

@@ -9,7 +9,7 @@ static const double PLATEAU_MIN_DELTA = 1e-4;
 static const double PLATEAU_MIN_LR = 0.5e-6;
 
 struct train_state train_state_begin(void) {
-    return (struct train_state){.plateau = {.scale = 1.0, .best = INFINITY}};
+    return (struct train_state){.plateau = {.scale = 1.0, .best = HUGE_VAL}};
 }
 
 void plateau_update(struct plateau *plateau, double val_loss) {
