@@ -3,11 +3,23 @@
 
 #include <string.h>
 
+#include "core/kernels/x86/x86.h"
+
 /* Worst first: a cap cuts the list behind the variant it names. */
-static const struct kernels *const all[] = {&kernels_ref, &kernels_blas, NULL};
+static const struct kernels *const portable[] = {&kernels_ref, &kernels_blas, NULL};
+
+#if defined(__x86_64__)
+static const struct kernels *const with_avx512[] = {&kernels_ref, &kernels_blas, &kernels_avx512,
+                                                    NULL};
+#endif
 
 const struct kernels *const *kernels_available(void) {
-    return all;
+#if defined(__x86_64__)
+    if (x86_has_avx512()) {
+        return with_avx512;
+    }
+#endif
+    return portable;
 }
 
 const struct kernels *kernels_find(const char *name) {

@@ -129,6 +129,11 @@ enum status run_table_request_cancel(struct store *store, int64_t id, int64_t no
 enum status run_table_set_origin(struct store *store, int64_t id, const char *variant,
                                  const char *dataset_sha256, int64_t now_ms, struct error *error);
 
+/* Says something about a run that stays in its state (shown as its reason, told as an event).
+ * STATUS_NOT_FOUND. */
+enum status run_table_set_reason(struct store *store, int64_t id, const char *reason,
+                                 int64_t now_ms, struct error *error);
+
 /* Forgets every epoch, checkpoint and their events of a run that must start anew, with the reason,
  * in one commit. STATUS_NOT_FOUND. */
 enum status run_table_reset(struct store *store, int64_t id, const char *reason, int64_t now_ms,
