@@ -12,12 +12,12 @@
 #include "core/train/trainer.h"
 #include "daemon/store/store.h"
 
-enum { CHECKPOINT_PATH_SIZE = 256 };
+enum { CHECKPOINT_ROW_PATH_SIZE = 256 };
 
 struct checkpoint_row {
     int64_t id; /* newer ones have higher ids */
     enum checkpoint_kind kind;
-    char path[CHECKPOINT_PATH_SIZE]; /* relative to STATE_DIR/runs/<run id>/ */
+    char path[CHECKPOINT_ROW_PATH_SIZE]; /* relative to STATE_DIR/runs/<run id>/ */
     char sha256[SHA256_HEX_SIZE];
     int64_t n_bytes;
     int epochs_done; /* whole epochs in it */

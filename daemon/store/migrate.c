@@ -3,6 +3,7 @@
 #include "daemon/store/migrate.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/sha256.h"

@@ -1,5 +1,6 @@
 /* Table `run`: moves and other changes, each with its event in one commit. Layer: daemon/store.
  * Thread rule: store/store.h. */
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/store/run_statements.h"
