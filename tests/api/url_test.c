@@ -58,8 +58,8 @@ static void long_targets_are_refused_and_the_longest_fit(void **state) {
     assert_refused(target, STATUS_TOO_LARGE);
     target[URL_PATH_SIZE - 1] = '\0';
     assert_int_equal(url_parse(target, &url, &error), STATUS_OK);
-    target[1] = '?';
-    target[URL_PATH_SIZE - 1] = 'a';
+    memset(target, 'a', sizeof(target));
+    memcpy(target, "/?", 2);
     target[2 + URL_QUERY_SIZE] = '\0';
     assert_refused(target, STATUS_TOO_LARGE);
     target[2 + URL_QUERY_SIZE - URL_MAX_ARGUMENTS - 3] = '\0';
