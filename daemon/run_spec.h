@@ -17,8 +17,8 @@ struct run_label {
 };
 
 struct run_spec {
-    char name[128];  /* "" when none was given */
-    int priority;    /* higher runs first, -1000 .. 1000, default 0 */
+    char name[128]; /* "" when none was given */
+    int priority;   /* higher runs first, -1000 .. 1000, default 0 */
     int n_labels;
     struct run_label labels[RUN_SPEC_MAX_LABELS];
     struct run_config config; /* complete: preset values overlaid with what was given */
@@ -26,8 +26,8 @@ struct run_spec {
 
 /* One thing wrong with one field. */
 struct field_error {
-    char pointer[96];  /* JSON pointer, "/m"; "" for the document itself */
-    char detail[256];  /* a whole sentence; for an unknown field it names the near-miss */
+    char pointer[96]; /* JSON pointer, "/m"; "" for the document itself */
+    char detail[256]; /* a whole sentence; for an unknown field it names the near-miss */
 };
 
 struct field_errors {
@@ -37,7 +37,9 @@ struct field_errors {
 
 /* What the parser must know of its surroundings. */
 struct run_spec_context {
-    const char *const *dataset_names; /* the data sets that exist */
+    /* The data sets that exist. NULL: any name is taken, as when a stored run is read back whose
+     * data set is no longer configured. */
+    const char *const *dataset_names;
     size_t n_dataset_names;
     const char *default_dataset;
 };

@@ -92,8 +92,8 @@ const char *figure_name(enum figure figure) {
 }
 
 float figure_cover(const struct placed_figure *placed, float x, float y) {
-    float dx = (x - placed->x) / placed->radius;
-    float dy = (y - placed->y) / placed->radius;
+    float dx = (x - placed->x) * placed->inverse_radius;
+    float dy = (y - placed->y) * placed->inverse_radius;
     float u = dx * placed->direction.cosine + dy * placed->direction.sine;
     float v = dy * placed->direction.cosine - dx * placed->direction.sine;
     float cover = 0.5F - figure_distance(placed->figure, u, v) * placed->radius;

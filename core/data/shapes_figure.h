@@ -29,6 +29,7 @@ struct placed_figure {
     enum figure figure;
     float x, y;   /* centre, pixels */
     float radius; /* pixels */
+    float inverse_radius;
     struct direction direction;
 };
 

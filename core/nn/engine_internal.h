@@ -123,6 +123,14 @@ static inline int conv_group(const struct engine *engine, int conv) {
     return engine->plans[conv].shape.oc / 16;
 }
 
+/* Adds n_floats from `start` on to what a kernel should fetch while it computes. */
+static inline void prefetch_add(struct kernel_prefetch *prefetch, const float *start,
+                                size_t n_floats) {
+    prefetch->ranges[prefetch->n_ranges].start = start;
+    prefetch->ranges[prefetch->n_ranges].n_bytes = n_floats * sizeof(*start);
+    prefetch->n_ranges++;
+}
+
 void engine_pack(struct engine *engine, bool backward);
 
 /* forward.c: from the images to y2 of the last block, all batch statistics done. */

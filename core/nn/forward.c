@@ -57,6 +57,28 @@ static void make_block_input(struct engine *e, int b, int first, int n_images) {
     }
 }
 
+/* What make_block_input reads and what conv1 writes for n images from `first` on. */
+static struct kernel_prefetch conv1_prefetch(const struct engine *e, int first, int n) {
+    struct kernel_prefetch prefetch = {0};
+    const struct resnet_block *block = &e->net->blocks[e->block];
+    if (n > 0) {
+        size_t src = conv_src_floats(e, block->conv1);
+        size_t dst = conv_dst_floats(e, block->conv1);
+        size_t at = (size_t)first * src;
+        prefetch_add(&prefetch, (e->block == 0 ? e->stem : e->y2[e->block - 1]) + at,
+                     (size_t)n * src);
+        if (e->block > 0) {
+            const struct resnet_block *before = block - 1;
+            const float *add =
+                before->shortcut >= 0 ? e->shortcut[before->stage] : e->out[e->block - 1];
+            prefetch_add(&prefetch, add + at, (size_t)n * src);
+        }
+        prefetch_add(&prefetch, e->out[e->block] + at, (size_t)n * src);
+        prefetch_add(&prefetch, e->y1[e->block] + (size_t)first * dst, (size_t)n * dst);
+    }
+    return prefetch;
+}
+
 static void conv1_pass(void *user, int piece, int member) {
     struct engine *e = user;
     const struct resnet_block *block = &e->net->blocks[e->block];
@@ -71,8 +93,10 @@ static void conv1_pass(void *user, int piece, int member) {
         const float *x = e->out[e->block] + (size_t)i * src;
         float *y = e->y1[e->block] + (size_t)i * dst;
         make_block_input(e, e->block, i, n);
+        int next = smaller(group, range.end - i - n);
+        const struct kernel_prefetch prefetch = conv1_prefetch(e, i + n, next);
         plan->forward(plan, n, x, forward_weights(e, block->conv1), NULL, y,
-                      e->members[member].conv, NULL);
+                      e->members[member].conv, &prefetch);
         sum_outputs(e, block->bn1, n, y, piece);
         if (block->shortcut >= 0) {
             const struct conv_plan *shortcut = &e->plans[block->shortcut];
@@ -103,8 +127,13 @@ static void conv2_pass(void *user, int piece, int member) {
                                 coefficients->shift, act + (size_t)j * floats);
         }
         float *y = e->y2[e->block] + (size_t)i * floats;
+        size_t next = (size_t)(i + n) * floats;
+        size_t next_floats = (size_t)smaller(group, range.end - i - n) * floats;
+        struct kernel_prefetch prefetch = {0};
+        prefetch_add(&prefetch, e->y1[e->block] + next, next_floats);
+        prefetch_add(&prefetch, e->y2[e->block] + next, next_floats);
         plan->forward(plan, n, act, forward_weights(e, block->conv2), NULL, y,
-                      e->members[member].conv, NULL);
+                      e->members[member].conv, &prefetch);
         sum_outputs(e, block->bn2, n, y, piece);
     }
 }

@@ -73,6 +73,7 @@ const struct kernels kernels_avx512 = {
     .bn_add_relu = avx512_bn_add_relu,
     .bn_backward = avx512_bn_backward,
     .relu_backward = avx512_relu_backward,
+    .fma_probe = avx512_fma_probe,
 };
 
 #endif

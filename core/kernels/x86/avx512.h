@@ -37,4 +37,7 @@ void avx512_relu_backward(int c, int n_pixels, const float *diff, const float *a
                           const float *act, const float *src, float *dst, double *sum,
                           double *sum_src);
 
+/* kernels.h: fma_probe. */
+double avx512_fma_probe(int64_t rounds);
+
 #endif

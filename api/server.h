@@ -1,0 +1,41 @@
+/* The HTTP server: the only door from outside.
+ *
+ * Layer: api. Thread rule: start and stop by one thread; in between it works on threads of its own.
+ */
+#ifndef CUTOUTD_API_SERVER_H
+#define CUTOUTD_API_SERVER_H
+
+#include "daemon/config.h"
+#include "daemon/store/store.h"
+#include "daemon/work/pool.h"
+
+/* Everything is borrowed and must outlive the server. */
+struct api_options {
+    const char *listen_address; /* numeric */
+    int port;                   /* 0: any free one */
+    const struct config *config;
+    const struct clock *clock;
+    const struct kernels *kernels; /* chosen at start: for /system and for memory estimates */
+    struct store *store;
+    struct queue *queue;
+    struct pool *pool;
+    struct hub *hub;
+    struct progress_board *progress;
+    struct dataset_registry *datasets;
+};
+
+struct api_server;
+
+/* Listens and serves when it returns. On success *ret_server is owned by the caller
+ * (api_server_stop). STATUS_BUSY: the address is in use; STATUS_INVALID, STATUS_IO,
+ * STATUS_NO_MEMORY. */
+enum status api_server_start(const struct api_options *options, struct api_server **ret_server,
+                             struct error *error);
+
+/* "127.0.0.1:43121", "[::1]:8080"; valid until the server stops. */
+const char *api_server_address(const struct api_server *server);
+
+/* Ends every stream, waits for handlers that run, closes. NULL is fine. */
+void api_server_stop(struct api_server *server);
+
+#endif

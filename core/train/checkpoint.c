@@ -1,0 +1,202 @@
+/* Layer: core/train. */
+#include "core/train/checkpoint.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/cleanup.h"
+#include "core/train/safetensors.h"
+
+enum {
+    FINGERPRINT_SIZE = 2048,
+    STATE_SIZE = 512,
+    MAX_SLOTS = 2,
+    MAX_FILE_TENSORS = (1 + MAX_SLOTS) * RESNET_MAX_TENSORS,
+    TENSOR_NAME_SIZE = 80,
+};
+
+static const char FORMAT[] = "cutoutd-checkpoint-1";
+
+/* ---- the fingerprint: everything that the bits of a run depend on, readable ---- */
+
+static size_t append_schedule(const struct run_config *c, char *text, size_t size) {
+    size_t used = 0;
+    if (c->lr_schedule == LR_SCHEDULE_COSINE) {
+        return (size_t)snprintf(text, size, " cosine over %d epochs", c->epochs);
+    }
+    for (int i = 0; i < c->n_lr_steps && used < size; i++) {
+        used += (size_t)snprintf(text + used, size - used, " %d:%.17g", c->lr_steps[i].epoch,
+                                 c->lr_steps[i].lr);
+    }
+    return used;
+}
+
+static void fingerprint(const struct checkpoint_contents *contents, char text[FINGERPRINT_SIZE]) {
+    const struct run_config *c = contents->config;
+    int used =
+        snprintf(text, FINGERPRINT_SIZE,
+                 "kernels=%s winograd=%d dataset=%s train_images=%d normalise=%s depth=%d "
+                 "batch_size=%d m=%d "
+                 "copies=%s cutout=%dx%d shift=%.17g flip=%d crop_pad=%d drop_last=%d optimizer=%s "
+                 "momentum=%.17g nesterov=%d l2=%.17g l2_dense=%d seed=%" PRIu64
+                 " lr=%.17g plateau=%d test_images=%d schedule=",
+                 contents->kernels_name, contents->winograd, c->dataset, c->train_images,
+                 normalise_name(c->normalise), c->depth, c->batch_size, c->m,
+                 copies_name(c->copies), c->cutout_squares, c->cutout_size, c->shift, c->flip,
+                 c->crop_pad, c->drop_last, optimizer_name(c->optimizer), c->momentum, c->nesterov,
+                 c->l2, c->l2_dense, c->seed, c->lr, c->lr_plateau, c->test_images);
+    (void)append_schedule(c, text + used, FINGERPRINT_SIZE - (size_t)used);
+}
+
+/* ---- the state as one line ---- */
+
+static void format_state(const struct train_state *s, int64_t optimizer_step_count,
+                         char text[STATE_SIZE]) {
+    (void)snprintf(text, STATE_SIZE,
+                   "%d %d %a %" PRId64 " %" PRId64 " %a %a %a %d %d %d %d %" PRId64, s->epochs_done,
+                   s->step, s->loss_sum, s->correct, s->images, s->train_seconds, s->plateau.scale,
+                   s->plateau.best, s->plateau.wait, s->best_epoch, s->best_wrong, s->diverged,
+                   optimizer_step_count);
+}
+
+static bool parse_state(const char *text, struct train_state *ret, int64_t *ret_steps) {
+    struct train_state s = {0};
+    int diverged = 0;
+    int n = sscanf(text, "%d %d %la %" SCNd64 " %" SCNd64 " %la %la %la %d %d %d %d %" SCNd64,
+                   &s.epochs_done, &s.step, &s.loss_sum, &s.correct, &s.images, &s.train_seconds,
+                   &s.plateau.scale, &s.plateau.best, &s.plateau.wait, &s.best_epoch, &s.best_wrong,
+                   &diverged, ret_steps);
+    s.diverged = diverged != 0;
+    if (n != 13 || s.epochs_done < 0 || s.step < 0 || *ret_steps < 0) {
+        return false;
+    }
+    *ret = s;
+    return true;
+}
+
+/* ---- the list of tensors, the same for writing and reading ---- */
+
+struct tensor_list {
+    size_t n;
+    char names[MAX_FILE_TENSORS][TENSOR_NAME_SIZE];
+    struct safetensors_tensor tensors[MAX_FILE_TENSORS];
+    float *targets[MAX_FILE_TENSORS];
+};
+
+static void list_add(struct tensor_list *list, const struct tensor *tensor, const char *prefix,
+                     float *values) {
+    struct safetensors_tensor *t = &list->tensors[list->n];
+    (void)snprintf(list->names[list->n], TENSOR_NAME_SIZE, "%s%s", prefix, tensor->name);
+    *t = (struct safetensors_tensor){.name = list->names[list->n],
+                                     .dtype = SAFETENSORS_F32,
+                                     .n_dims = tensor->n_dims,
+                                     .data = values + tensor->offset};
+    for (int i = 0; i < tensor->n_dims; i++) {
+        t->shape[i] = tensor->shape[i];
+    }
+    list->targets[list->n++] = values + tensor->offset;
+}
+
+static struct tensor_list *list_make(const struct checkpoint_contents *contents) {
+    struct tensor_list *list = calloc(1, sizeof(*list));
+    const struct resnet *net = contents->net;
+    for (int i = 0; list && i < net->n_tensors; i++) {
+        const struct tensor *t = &net->tensors[i];
+        list_add(list, t, "", tensor_is_moving(t) ? contents->moving : contents->params);
+    }
+    for (int slot = 0; list && slot < optimizer_slot_count(contents->optimizer); slot++) {
+        char prefix[32];
+        (void)snprintf(prefix, sizeof(prefix), "optimizer/%s/",
+                       optimizer_slot_name(contents->optimizer, slot));
+        for (int i = 0; i < net->n_tensors; i++) {
+            const struct tensor *t = &net->tensors[i];
+            if (!t->frozen && !tensor_is_moving(t)) {
+                list_add(list, t, prefix, optimizer_slot(contents->optimizer, slot));
+            }
+        }
+    }
+    return list;
+}
+
+enum status checkpoint_write(const struct checkpoint_contents *contents,
+                             struct checkpoint_file *file, struct error *error) {
+    CLEANUP(free_pointer) struct tensor_list *list = list_make(contents);
+    if (!list) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory to write a checkpoint");
+    }
+    char config[FINGERPRINT_SIZE];
+    char state[STATE_SIZE];
+    char epochs[16];
+    char step[16];
+    fingerprint(contents, config);
+    format_state(contents->state, optimizer_steps(contents->optimizer), state);
+    (void)snprintf(epochs, sizeof(epochs), "%d", contents->state->epochs_done);
+    (void)snprintf(step, sizeof(step), "%d", contents->state->step);
+    const struct safetensors_metadata metadata[] = {
+        {"format", FORMAT}, {"config", config}, {"state", state}, {"epoch", epochs}, {"step", step},
+    };
+    return safetensors_write(file->path, list->tensors, list->n, metadata,
+                             sizeof(metadata) / sizeof(metadata[0]), file->sha256, &file->n_bytes,
+                             error);
+}
+
+static enum status check_metadata(const struct safetensors *file, const char *path,
+                                  const struct checkpoint_contents *contents, struct error *error) {
+    char expected[FINGERPRINT_SIZE];
+    fingerprint(contents, expected);
+    const char *format = safetensors_metadata_value(file, "format");
+    const char *config = safetensors_metadata_value(file, "config");
+    if (!format || strcmp(format, FORMAT) != 0 || !config) {
+        return error_set(error, STATUS_CORRUPT, "%s is no checkpoint of this program", path);
+    }
+    if (strcmp(config, expected) != 0) {
+        size_t at = 0;
+        while (config[at] && config[at] == expected[at]) {
+            at++;
+        }
+        while (at > 0 && config[at - 1] != ' ') {
+            at--;
+        }
+        return error_set(error, STATUS_CORRUPT,
+                         "%s belongs to another run: it has %.60s, this run %.60s", path,
+                         config + at, expected + at);
+    }
+    return STATUS_OK;
+}
+
+static bool same_form(const struct safetensors_tensor *a, const struct safetensors_tensor *b) {
+    return a->dtype == b->dtype && a->n_dims == b->n_dims &&
+           !memcmp(a->shape, b->shape, (size_t)a->n_dims * sizeof(a->shape[0]));
+}
+
+static void free_safetensors(struct safetensors **file) {
+    safetensors_free(*file);
+}
+
+enum status checkpoint_read(const char *path, const char *sha256,
+                            struct checkpoint_contents *contents, struct error *error) {
+    CLEANUP(free_safetensors) struct safetensors *file = NULL;
+    CLEANUP(free_pointer) struct tensor_list *list = list_make(contents);
+    if (!list) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory to read a checkpoint");
+    }
+    TRY(safetensors_read(path, sha256, &file, error));
+    TRY(check_metadata(file, path, contents, error));
+    const char *state = safetensors_metadata_value(file, "state");
+    int64_t steps = 0;
+    if (!state || !parse_state(state, contents->state, &steps)) {
+        return error_set(error, STATUS_CORRUPT, "%s has no readable state", path);
+    }
+    optimizer_set_steps(contents->optimizer, steps);
+    for (size_t i = 0; i < list->n; i++) {
+        const struct safetensors_tensor *t = safetensors_find(file, list->names[i]);
+        if (!t || !same_form(t, &list->tensors[i])) {
+            return error_set(error, STATUS_CORRUPT, "%s lacks the tensor %s in the right shape",
+                             path, list->names[i]);
+        }
+        memcpy(list->targets[i], t->data, (size_t)safetensors_numbers(t) * sizeof(float));
+    }
+    return STATUS_OK;
+}

@@ -1,0 +1,48 @@
+/* What a checkpoint holds, and its way to a safetensors file and back.
+ *
+ * Layer: core/train. Thread rule: one thread at a time for the same contents.
+ *
+ * Tensors are named as in Keras' summary ("conv2d_17/kernel", HWIO), optimizer slots
+ * "optimizer/v/conv2d_17/kernel". The metadata hold the state of the run and a fingerprint of
+ * everything its bits depend on; numbers that must come back exactly are hexadecimal.
+ */
+#ifndef CUTOUTD_CORE_TRAIN_CHECKPOINT_H
+#define CUTOUTD_CORE_TRAIN_CHECKPOINT_H
+
+#include "core/base/sha256.h"
+#include "core/nn/resnet.h"
+#include "core/train/optimizer.h"
+#include "core/train/run_config.h"
+#include "core/train/train_state.h"
+
+struct checkpoint_contents {
+    const struct run_config *config;
+    const char *kernels_name;
+    bool winograd;
+    const struct resnet *net;
+    float *params; /* [n_params] */
+    float *moving; /* [n_moving] */
+    struct optimizer *optimizer;
+    struct train_state *state;
+};
+
+enum { CHECKPOINT_PATH_SIZE = 4096 };
+
+struct checkpoint_file {
+    char path[CHECKPOINT_PATH_SIZE];
+    char sha256[SHA256_HEX_SIZE];
+    int64_t n_bytes;
+};
+
+/* Writes to file->path, durably and all or nothing, and sets the other two fields. STATUS_IO,
+ * STATUS_NO_SPACE, STATUS_NO_MEMORY: no file of that name was made or changed. */
+enum status checkpoint_write(const struct checkpoint_contents *contents,
+                             struct checkpoint_file *file, struct error *error);
+
+/* Fills params, moving, the optimizer's slots and the state. sha256 may be NULL. STATUS_NOT_FOUND,
+ * STATUS_IO, or STATUS_CORRUPT when the file is damaged, lacks a tensor or belongs to a run with
+ * another config or kernel variant; then the contents may be partly overwritten. */
+enum status checkpoint_read(const char *path, const char *sha256,
+                            struct checkpoint_contents *contents, struct error *error);
+
+#endif

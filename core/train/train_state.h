@@ -1,0 +1,42 @@
+/* Where a run stands, parameters aside: everything that a checkpoint must hold so that the rest of
+ * the run has the same bits.
+ *
+ * Layer: core/train. Thread rule: plain values.
+ */
+#ifndef CUTOUTD_CORE_TRAIN_TRAIN_STATE_H
+#define CUTOUTD_CORE_TRAIN_TRAIN_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* ReduceLROnPlateau on the validation loss, as in Keras: factor sqrt(0.1), patience 5, an
+ * improvement counts from 1e-4 on. */
+struct plateau {
+    double scale; /* of the learning rate; 1 at first */
+    double best;  /* lowest validation loss so far */
+    int wait;     /* epochs without improvement */
+};
+
+struct train_state {
+    int epochs_done; /* whole epochs, validation included */
+    int step;        /* steps done of the next one; all of them: its validation is pending */
+    /* Sums over the images of the epoch under way. */
+    double loss_sum;
+    int64_t correct;
+    int64_t images;
+    double train_seconds;
+    struct plateau plateau;
+    int best_epoch; /* from 1; 0: none yet */
+    int best_wrong;
+    bool diverged;
+};
+
+struct train_state train_state_begin(void);
+
+/* Takes an epoch's validation loss into account. */
+void plateau_update(struct plateau *plateau, double val_loss);
+
+/* lr * scale, not below 0.5e-6 (but never above lr). */
+double plateau_lr(const struct plateau *plateau, double lr);
+
+#endif

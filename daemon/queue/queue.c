@@ -1,0 +1,133 @@
+/* The queue over the table `run`. Layer: daemon/queue.
+ *
+ * Thread rule: the mutex guards the generation only; no database call is made under it.
+ */
+#include "daemon/queue/queue.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct queue {
+    struct store *store;
+    const struct clock *clock;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    uint64_t generation; /* guarded by mutex */
+};
+
+enum status queue_create(struct store *store, const struct clock *clock, struct queue **ret_queue,
+                         struct error *error) {
+    struct queue *queue = calloc(1, sizeof(*queue));
+    if (!queue) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for the queue");
+    }
+    queue->store = store;
+    queue->clock = clock;
+    (void)pthread_mutex_init(&queue->mutex, NULL);
+    /* Waits are measured by a clock that nobody sets. */
+    pthread_condattr_t attributes;
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&queue->changed, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+    *ret_queue = queue;
+    return STATUS_OK;
+}
+
+void queue_free(struct queue *queue) {
+    if (queue) {
+        (void)pthread_cond_destroy(&queue->changed);
+        (void)pthread_mutex_destroy(&queue->mutex);
+        free(queue);
+    }
+}
+
+void queue_wake(struct queue *queue) {
+    (void)pthread_mutex_lock(&queue->mutex);
+    queue->generation++;
+    (void)pthread_cond_broadcast(&queue->changed);
+    (void)pthread_mutex_unlock(&queue->mutex);
+}
+
+uint64_t queue_generation(struct queue *queue) {
+    (void)pthread_mutex_lock(&queue->mutex);
+    uint64_t generation = queue->generation;
+    (void)pthread_mutex_unlock(&queue->mutex);
+    return generation;
+}
+
+static struct timespec deadline_after(double seconds) {
+    struct timespec at;
+    (void)clock_gettime(CLOCK_MONOTONIC, &at);
+    double whole = floor(seconds);
+    at.tv_sec += (time_t)whole;
+    at.tv_nsec += (long)((seconds - whole) * 1e9);
+    if (at.tv_nsec >= 1000000000L) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000L;
+    }
+    return at;
+}
+
+void queue_wait(struct queue *queue, uint64_t seen, double timeout_s) {
+    struct timespec deadline = deadline_after(timeout_s < 0 ? 0 : timeout_s);
+    (void)pthread_mutex_lock(&queue->mutex);
+    int code = 0;
+    while (queue->generation == seen && code == 0) {
+        code = timeout_s < 0 ? pthread_cond_wait(&queue->changed, &queue->mutex)
+                             : pthread_cond_timedwait(&queue->changed, &queue->mutex, &deadline);
+    }
+    (void)pthread_mutex_unlock(&queue->mutex);
+}
+
+enum status queue_submit(struct queue *queue, const struct run_draft *draft, int64_t *ret_id,
+                         struct error *error) {
+    TRY(run_table_insert(queue->store, draft, clock_unix_ms(queue->clock), ret_id, error));
+    queue_wake(queue);
+    return STATUS_OK;
+}
+
+enum status queue_claim(struct queue *queue, struct run_row *ret_run, struct error *error) {
+    return run_table_claim(queue->store, clock_unix_ms(queue->clock), ret_run, error);
+}
+
+enum status queue_finish(struct queue *queue, int64_t id, enum run_state final_state,
+                         const char *reason, struct error *error) {
+    struct run_move move = {.id = id,
+                            .from = RUN_RUNNING,
+                            .to = final_state,
+                            .reason = reason,
+                            .now_ms = clock_unix_ms(queue->clock)};
+    return run_table_move(queue->store, &move, error);
+}
+
+enum status queue_requeue(struct queue *queue, int64_t id, const char *reason,
+                          struct error *error) {
+    struct run_move move = {.id = id,
+                            .from = RUN_RUNNING,
+                            .to = RUN_QUEUED,
+                            .reason = reason,
+                            .next_attempt = true,
+                            .now_ms = clock_unix_ms(queue->clock)};
+    TRY(run_table_move(queue->store, &move, error));
+    queue_wake(queue);
+    return STATUS_OK;
+}
+
+/* A run that is not running may be canceled from whichever of these states it is in. It can move
+ * between them in the meantime, so each is tried, and the last refusal is the answer. */
+enum status queue_cancel(struct queue *queue, int64_t id, const char *reason, struct error *error) {
+    static const enum run_state sources[] = {RUN_QUEUED, RUN_HELD, RUN_PAUSED};
+    enum status status = STATUS_CONFLICT;
+    for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]) && status == STATUS_CONFLICT; i++) {
+        struct run_move move = {.id = id,
+                                .from = sources[i],
+                                .to = RUN_CANCELED,
+                                .reason = reason,
+                                .now_ms = clock_unix_ms(queue->clock)};
+        status = run_table_move(queue->store, &move, error);
+    }
+    return status;
+}

@@ -1,0 +1,51 @@
+/* The queue: who is next, and every move of a run through its states.
+ *
+ * Layer: daemon/queue, over daemon/store. Thread rule: all functions from any thread.
+ *
+ * The queue is the table `run`; what lives in memory is only the means to wait for work.
+ * Statuses beside those named here: store/store.h.
+ */
+#ifndef CUTOUTD_DAEMON_QUEUE_QUEUE_H
+#define CUTOUTD_DAEMON_QUEUE_QUEUE_H
+
+#include "core/base/clock.h"
+#include "daemon/store/run_table.h"
+
+struct queue;
+
+/* store and clock must outlive the queue. STATUS_NO_MEMORY. */
+enum status queue_create(struct store *store, const struct clock *clock, struct queue **ret_queue,
+                         struct error *error);
+
+/* No thread may be in a function of the queue. NULL is fine. */
+void queue_free(struct queue *queue);
+
+/* Stores a run as queued and wakes a worker. Returns after the commit: the run is accepted. */
+enum status queue_submit(struct queue *queue, const struct run_draft *draft, int64_t *ret_id,
+                         struct error *error);
+
+/* Takes the next run: highest priority, then order of arrival. STATUS_NOT_FOUND: nothing queued.
+ * The caller owns *ret_run (run_row_clear). */
+enum status queue_claim(struct queue *queue, struct run_row *ret_run, struct error *error);
+
+/* A number that changes whenever there may be new work or the queue was woken. */
+uint64_t queue_generation(struct queue *queue);
+
+/* Blocks until the generation differs from `seen` or timeout_s has passed (negative: no limit). */
+void queue_wait(struct queue *queue, uint64_t seen, double timeout_s);
+
+/* Wakes everybody in queue_wait. */
+void queue_wake(struct queue *queue);
+
+/* running -> succeeded, failed or canceled. STATUS_CONFLICT, STATUS_NOT_FOUND. */
+enum status queue_finish(struct queue *queue, int64_t id, enum run_state final_state,
+                         const char *reason, struct error *error);
+
+/* running -> queued with one more attempt; wakes a worker. STATUS_CONFLICT, STATUS_NOT_FOUND. */
+enum status queue_requeue(struct queue *queue, int64_t id, const char *reason, struct error *error);
+
+/* queued, held or paused -> canceled. STATUS_CONFLICT (also for running: that is pool_cancel's)
+ * with the allowed moves in the message; STATUS_NOT_FOUND. */
+enum status queue_cancel(struct queue *queue, int64_t id, const char *reason, struct error *error);
+
+#endif

@@ -1,0 +1,79 @@
+/* One SQLite connection with its prepared statements, and the transaction around a write.
+ *
+ * Layer: daemon/store (inside of the store only: no other folder includes this). Thread rule: a
+ * struct db is used by one thread at a time; store.c hands them out.
+ */
+#ifndef CUTOUTD_DAEMON_STORE_DB_H
+#define CUTOUTD_DAEMON_STORE_DB_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/error.h"
+#include "daemon/store/store.h"
+
+/* Each table file owns the statements of its table. */
+enum db_table { DB_RUN, DB_EPOCH, DB_CHECKPOINT, DB_EVENT, DB_SETTING, DB_TABLE_COUNT };
+
+enum { DB_MAX_STATEMENTS = 16 };
+
+struct statement_set {
+    int n;
+    const char *sql[DB_MAX_STATEMENTS];
+};
+
+extern const struct statement_set run_statements;
+extern const struct statement_set epoch_statements;
+extern const struct statement_set checkpoint_statements;
+extern const struct statement_set event_statements;
+extern const struct statement_set setting_statements;
+
+struct db {
+    sqlite3 *handle;
+    sqlite3_stmt *statements[DB_TABLE_COUNT][DB_MAX_STATEMENTS];
+    int64_t touched_run; /* the run that the transaction in progress is about; 0: none */
+};
+
+/* Opens without preparing. STATUS_IO, STATUS_CORRUPT, STATUS_NO_MEMORY. */
+enum status db_open(struct db *db, const char *path, bool writer, struct error *error);
+
+/* Prepares every statement. Migrations come before this. */
+enum status db_prepare(struct db *db, struct error *error);
+
+/* NULL-safe members; a zeroed db is fine. */
+void db_close(struct db *db);
+
+/* Translates the last result of the connection into a status and a message. */
+enum status db_status(sqlite3 *handle, int code, const char *what, struct error *error);
+
+/* A prepared statement, reset and without bindings. */
+sqlite3_stmt *db_statement(struct db *db, enum db_table table, int index);
+
+/* Steps once. *ret_row says whether there is a row; when there is none the statement was reset. */
+enum status db_step(struct db *db, sqlite3_stmt *statement, bool *ret_row, struct error *error);
+
+/* Runs a statement that returns no rows; ret_changes (may be NULL): rows it changed. */
+enum status db_execute(struct db *db, sqlite3_stmt *statement, int *ret_changes,
+                       struct error *error);
+
+/* Binds and reads. Numbers that are not finite become NULL, NULL is read back as NaN. */
+void db_bind_text(sqlite3_stmt *statement, int index, const char *text);
+void db_bind_number(sqlite3_stmt *statement, int index, double number);
+double db_column_number(sqlite3_stmt *statement, int column);
+void db_column_text(sqlite3_stmt *statement, int column, char *text, size_t size);
+
+/* The work of one write: it runs inside a transaction on the writing connection and may run only
+ * there. A status other than STATUS_OK rolls everything back. */
+typedef enum status store_body(struct db *db, void *arguments, struct error *error);
+
+/* Runs `body` and commits; after the commit the observer hears of db->touched_run. */
+enum status store_write(struct store *store, store_body *body, void *arguments,
+                        struct error *error);
+
+/* A connection for reading. Waits until one is free; give it back with store_reader_release. */
+struct db *store_reader_acquire(struct store *store);
+void store_reader_release(struct store *store, struct db *reader);
+
+#endif

@@ -1,0 +1,176 @@
+/* Table `run`: moves and other changes, each with its event in one commit. Layer: daemon/store.
+ * Thread rule: store/store.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/store/run_statements.h"
+#include "daemon/store/run_table.h"
+#include "daemon/store/tables.h"
+
+/* What the changes below have in common; each uses what it needs. */
+struct change {
+    int64_t id;
+    int64_t now_ms;
+    const char *reason;
+    const char *variant;
+    const char *dataset_sha256;
+};
+
+/* ?1 is the run, ?2 the time; the rest was bound by the caller. Notes the run for the observer. */
+static enum status change_one(struct db *db, sqlite3_stmt *statement, int64_t id, int64_t now_ms,
+                              bool *ret_changed, struct error *error) {
+    int changes = 0;
+    sqlite3_bind_int64(statement, 1, id);
+    sqlite3_bind_int64(statement, 2, now_ms);
+    TRY(db_execute(db, statement, &changes, error));
+    *ret_changed = changes == 1;
+    db->touched_run = id;
+    return STATUS_OK;
+}
+
+static enum status change_existing(struct db *db, sqlite3_stmt *statement, int64_t id,
+                                   int64_t now_ms, struct error *error) {
+    bool changed = false;
+    TRY(change_one(db, statement, id, now_ms, &changed, error));
+    return changed ? STATUS_OK
+                   : error_set(error, STATUS_NOT_FOUND, "there is no run %lld", (long long)id);
+}
+
+/* Why a move or a cancel did not find the run in the state it must be in. */
+static enum status explain_conflict(struct db *db, int64_t id, struct error *error) {
+    struct run_row row = {0};
+    TRY(run_read(db, id, &row, error));
+    char moves[128];
+    run_state_moves_text(row.state, moves, sizeof(moves));
+    enum status status =
+        error_set(error, STATUS_CONFLICT, "run %lld is %s; from there it can only become: %s",
+                  (long long)id, run_state_name(row.state), moves);
+    run_row_clear(&row);
+    return status;
+}
+
+static enum status move(struct db *db, void *arguments, struct error *error) {
+    const struct run_move *a = arguments;
+    bool changed = false;
+    if (run_state_may_move(a->from, a->to)) {
+        char reason[RUN_REASON_SIZE];
+        (void)snprintf(reason, sizeof(reason), "%s", a->reason);
+        sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_MOVE);
+        db_bind_text(statement, 3, run_state_name(a->from));
+        db_bind_text(statement, 4, run_state_name(a->to));
+        db_bind_text(statement, 5, reason);
+        sqlite3_bind_int(statement, 6, a->next_attempt ? 1 : 0);
+        sqlite3_bind_int(statement, 7, run_state_is_final(a->to) ? 1 : 0);
+        TRY(change_one(db, statement, a->id, a->now_ms, &changed, error));
+    }
+    return changed ? event_add_state(db, a->id, a->now_ms, error)
+                   : explain_conflict(db, a->id, error);
+}
+
+enum status run_table_move(struct store *store, const struct run_move *a, struct error *error) {
+    struct run_move arguments = *a;
+    return store_write(store, move, &arguments, error);
+}
+
+struct claim_arguments {
+    int64_t now_ms;
+    struct run_row row;
+};
+
+static enum status claim(struct db *db, void *arguments, struct error *error) {
+    struct claim_arguments *a = arguments;
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_CLAIM);
+    sqlite3_bind_int64(statement, 2, a->now_ms);
+    bool row = false;
+    TRY(db_step(db, statement, &row, error));
+    if (!row) {
+        return error_set(error, STATUS_NOT_FOUND, "nothing is queued");
+    }
+    int64_t id = sqlite3_column_int64(statement, 0);
+    TRY(db_execute(db, statement, NULL, error));
+    db->touched_run = id;
+    TRY(event_add_state(db, id, a->now_ms, error));
+    return run_read(db, id, &a->row, error);
+}
+
+enum status run_table_claim(struct store *store, int64_t now_ms, struct run_row *ret_row,
+                            struct error *error) {
+    struct claim_arguments arguments = {.now_ms = now_ms};
+    enum status status = store_write(store, claim, &arguments, error);
+    if (status != STATUS_OK) {
+        run_row_clear(&arguments.row);
+        return status;
+    }
+    *ret_row = arguments.row;
+    return STATUS_OK;
+}
+
+static enum status request_cancel(struct db *db, void *arguments, struct error *error) {
+    const struct change *a = arguments;
+    bool changed = false;
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_REQUEST_CANCEL);
+    TRY(change_one(db, statement, a->id, a->now_ms, &changed, error));
+    return changed ? STATUS_OK : explain_conflict(db, a->id, error);
+}
+
+enum status run_table_request_cancel(struct store *store, int64_t id, int64_t now_ms,
+                                     struct error *error) {
+    struct change arguments = {.id = id, .now_ms = now_ms};
+    return store_write(store, request_cancel, &arguments, error);
+}
+
+static enum status set_origin(struct db *db, void *arguments, struct error *error) {
+    const struct change *a = arguments;
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_SET_ORIGIN);
+    db_bind_text(statement, 3, a->variant);
+    db_bind_text(statement, 4, a->dataset_sha256);
+    return change_existing(db, statement, a->id, a->now_ms, error);
+}
+
+enum status run_table_set_origin(struct store *store, int64_t id, const char *variant,
+                                 const char *dataset_sha256, int64_t now_ms, struct error *error) {
+    struct change arguments = {
+        .id = id, .now_ms = now_ms, .variant = variant, .dataset_sha256 = dataset_sha256};
+    return store_write(store, set_origin, &arguments, error);
+}
+
+static enum status set_reason(struct db *db, void *arguments, struct error *error) {
+    const struct change *a = arguments;
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_SET_REASON);
+    db_bind_text(statement, 3, a->reason);
+    TRY(change_existing(db, statement, a->id, a->now_ms, error));
+    return event_add_state(db, a->id, a->now_ms, error);
+}
+
+enum status run_table_set_reason(struct store *store, int64_t id, const char *reason,
+                                 int64_t now_ms, struct error *error) {
+    struct change arguments = {.id = id, .now_ms = now_ms, .reason = reason};
+    return store_write(store, set_reason, &arguments, error);
+}
+
+static enum status reset(struct db *db, void *arguments, struct error *error) {
+    const struct change *a = arguments;
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_RESET);
+    db_bind_text(statement, 3, a->reason);
+    TRY(change_existing(db, statement, a->id, a->now_ms, error));
+    TRY(epoch_forget_all(db, a->id, error));
+    TRY(checkpoint_forget_all(db, a->id, error));
+    TRY(event_forget_history(db, a->id, error));
+    return event_add_state(db, a->id, a->now_ms, error);
+}
+
+enum status run_table_reset(struct store *store, int64_t id, const char *reason, int64_t now_ms,
+                            struct error *error) {
+    struct change arguments = {.id = id, .now_ms = now_ms, .reason = reason};
+    return store_write(store, reset, &arguments, error);
+}
+
+enum status run_note_epoch(struct db *db, int64_t run_id, struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_NOTE_EPOCH);
+    sqlite3_bind_int64(statement, 1, run_id);
+    return db_execute(db, statement, NULL, error);
+}
+
+enum status run_touch(struct db *db, int64_t run_id, int64_t now_ms, struct error *error) {
+    return change_existing(db, db_statement(db, DB_RUN, RUN_TOUCH), run_id, now_ms, error);
+}

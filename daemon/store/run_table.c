@@ -1,0 +1,234 @@
+/* Table `run`: adding and reading rows. Layer: daemon/store. Thread rule: store/store.h. */
+#include "daemon/store/run_table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/store/run_statements.h"
+#include "daemon/store/tables.h"
+
+void run_row_clear(struct run_row *row) {
+    free(row->labels_json);
+    free(row->config_json);
+    memset(row, 0, sizeof(*row));
+}
+
+void run_list_clear(struct run_list *list) {
+    for (size_t i = 0; i < list->n; i++) {
+        run_row_clear(&list->rows[i]);
+    }
+    free(list->rows);
+    memset(list, 0, sizeof(*list));
+}
+
+struct insert_arguments {
+    const struct run_draft *draft;
+    int64_t now_ms;
+    int64_t id;
+};
+
+static enum status insert(struct db *db, void *arguments, struct error *error) {
+    struct insert_arguments *a = arguments;
+    const struct run_config *config = a->draft->config;
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_INSERT);
+    db_bind_text(statement, 1, a->draft->name);
+    sqlite3_bind_int64(statement, 2, a->now_ms);
+    sqlite3_bind_int(statement, 3, a->draft->priority);
+    db_bind_text(statement, 4, a->draft->labels_json);
+    db_bind_text(statement, 5, a->draft->config_json);
+    db_bind_text(statement, 6, config->preset);
+    db_bind_text(statement, 7, config->dataset);
+    sqlite3_bind_int(statement, 8, config->depth);
+    sqlite3_bind_int(statement, 9, config->epochs);
+    sqlite3_bind_int(statement, 10, config->m);
+    sqlite3_bind_int(statement, 11, config->cutout_size);
+    sqlite3_bind_int64(statement, 12, (int64_t)config->seed);
+    TRY(db_execute(db, statement, NULL, error));
+    a->id = sqlite3_last_insert_rowid(db->handle);
+    db->touched_run = a->id;
+    return event_add_state(db, a->id, a->now_ms, error);
+}
+
+enum status run_table_insert(struct store *store, const struct run_draft *draft, int64_t now_ms,
+                             int64_t *ret_id, struct error *error) {
+    struct insert_arguments arguments = {draft, now_ms, 0};
+    TRY(store_write(store, insert, &arguments, error));
+    *ret_id = arguments.id;
+    return STATUS_OK;
+}
+
+static char *column_copy(sqlite3_stmt *statement, int column) {
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    return strdup(text ? text : "");
+}
+
+/* The columns whose NULL means "not yet" read as 0. */
+static enum status read_row(sqlite3_stmt *s, struct run_row *row, struct error *error) {
+    char state[16];
+    int c = 0;
+    memset(row, 0, sizeof(*row));
+    row->id = sqlite3_column_int64(s, c++);
+    db_column_text(s, c++, row->name, sizeof(row->name));
+    row->priority = sqlite3_column_int(s, c++);
+    row->labels_json = column_copy(s, c++);
+    row->config_json = column_copy(s, c++);
+    db_column_text(s, c++, row->preset, sizeof(row->preset));
+    db_column_text(s, c++, row->dataset, sizeof(row->dataset));
+    row->depth = sqlite3_column_int(s, c++);
+    row->epochs = sqlite3_column_int(s, c++);
+    row->m = sqlite3_column_int(s, c++);
+    row->cutout_size = sqlite3_column_int(s, c++);
+    row->seed = (uint64_t)sqlite3_column_int64(s, c++);
+    db_column_text(s, c++, state, sizeof(state));
+    db_column_text(s, c++, row->reason, sizeof(row->reason));
+    row->attempt = sqlite3_column_int(s, c++);
+    row->cancel_requested = sqlite3_column_int(s, c++) != 0;
+    db_column_text(s, c++, row->variant, sizeof(row->variant));
+    db_column_text(s, c++, row->dataset_sha256, sizeof(row->dataset_sha256));
+    row->epochs_done = sqlite3_column_int(s, c++);
+    row->best_epoch = sqlite3_column_int(s, c++);
+    row->best_wrong = sqlite3_column_int(s, c++);
+    row->last_wrong = sqlite3_column_int(s, c++);
+    row->val_total = sqlite3_column_int(s, c++);
+    row->diverged = sqlite3_column_int(s, c++) != 0;
+    row->images_per_second = sqlite3_column_double(s, c++);
+    row->created_ms = sqlite3_column_int64(s, c++);
+    row->started_ms = sqlite3_column_int64(s, c++);
+    row->finished_ms = sqlite3_column_int64(s, c++);
+    row->updated_ms = sqlite3_column_int64(s, c++);
+    row->revision = sqlite3_column_int64(s, c++);
+    if (!row->labels_json || !row->config_json) {
+        run_row_clear(row);
+        return error_set(error, STATUS_NO_MEMORY, "no memory to read a run");
+    }
+    if (!run_state_from_name(state, &row->state)) {
+        run_row_clear(row);
+        return error_set(error, STATUS_CORRUPT, "a run has the unknown state '%s'", state);
+    }
+    return STATUS_OK;
+}
+
+enum status run_read(struct db *db, int64_t id, struct run_row *ret_row, struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_GET);
+    sqlite3_bind_int64(statement, 1, id);
+    bool row = false;
+    TRY(db_step(db, statement, &row, error));
+    if (!row) {
+        return error_set(error, STATUS_NOT_FOUND, "there is no run %lld", (long long)id);
+    }
+    enum status status = read_row(statement, ret_row, error);
+    (void)sqlite3_reset(statement);
+    return status;
+}
+
+enum status run_table_get(struct store *store, int64_t id, struct run_row *ret_row,
+                          struct error *error) {
+    struct db *db = store_reader_acquire(store);
+    enum status status = run_read(db, id, ret_row, error);
+    store_reader_release(store, db);
+    return status;
+}
+
+/* "queued,running," */
+static void states_text(unsigned states, char *text, size_t size) {
+    size_t used = 0;
+    text[0] = '\0';
+    for (int state = 0; state < RUN_STATE_COUNT; state++) {
+        if (states & (1u << state)) {
+            used += (size_t)snprintf(text + used, size - used, "%s,",
+                                     run_state_name((enum run_state)state));
+        }
+    }
+}
+
+/* ",4,8," at parameter `index`, nothing when any value will do. */
+static void bind_values(sqlite3_stmt *statement, int index,
+                        const struct run_filter_values *values) {
+    char text[RUN_FILTER_MAX_VALUES * 12 + 2] = ",";
+    size_t used = 1;
+    for (int i = 0; i < values->n; i++) {
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%d,", values->values[i]);
+    }
+    if (values->n > 0) {
+        db_bind_text(statement, index, text);
+    }
+}
+
+static void bind_filter(sqlite3_stmt *statement, const struct run_filter *filter) {
+    sqlite3_bind_int64(statement, 1, filter->before_id);
+    if (filter->states != 0) {
+        char names[128];
+        states_text(filter->states, names, sizeof(names));
+        db_bind_text(statement, 2, names);
+    }
+    bind_values(statement, 3, &filter->m);
+    bind_values(statement, 4, &filter->cutout_size);
+    /* One more than asked for tells whether there are more. */
+    sqlite3_bind_int64(statement, 5, (int64_t)filter->limit + 1);
+}
+
+static enum status read_list(struct db *db, const struct run_filter *filter, struct run_list *list,
+                             struct error *error) {
+    list->rows = calloc((size_t)filter->limit, sizeof(*list->rows));
+    if (!list->rows) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for a list of %d runs", filter->limit);
+    }
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_LIST);
+    bind_filter(statement, filter);
+    bool row = false;
+    enum status status = db_step(db, statement, &row, error);
+    while (status == STATUS_OK && row && list->n < (size_t)filter->limit) {
+        status = read_row(statement, &list->rows[list->n], error);
+        if (status == STATUS_OK) {
+            list->n++;
+            status = db_step(db, statement, &row, error);
+        }
+    }
+    list->more = status == STATUS_OK && row;
+    (void)sqlite3_reset(statement);
+    return status;
+}
+
+enum status run_table_list(struct store *store, const struct run_filter *filter,
+                           struct run_list *ret_list, struct error *error) {
+    struct run_list list = {0};
+    struct db *db = store_reader_acquire(store);
+    enum status status = read_list(db, filter, &list, error);
+    store_reader_release(store, db);
+    if (status != STATUS_OK) {
+        run_list_clear(&list);
+        return status;
+    }
+    *ret_list = list;
+    return STATUS_OK;
+}
+
+static enum status read_counts(struct db *db, int64_t counts[RUN_STATE_COUNT],
+                               struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_COUNT);
+    bool row = false;
+    TRY(db_step(db, statement, &row, error));
+    while (row) {
+        char name[16];
+        enum run_state state;
+        db_column_text(statement, 0, name, sizeof(name));
+        if (run_state_from_name(name, &state)) {
+            counts[state] = sqlite3_column_int64(statement, 1);
+        }
+        TRY(db_step(db, statement, &row, error));
+    }
+    return STATUS_OK;
+}
+
+enum status run_table_count(struct store *store, int64_t ret_counts[RUN_STATE_COUNT],
+                            struct error *error) {
+    int64_t counts[RUN_STATE_COUNT] = {0};
+    struct db *db = store_reader_acquire(store);
+    enum status status = read_counts(db, counts, error);
+    store_reader_release(store, db);
+    if (status == STATUS_OK) {
+        memcpy(ret_counts, counts, sizeof(counts));
+    }
+    return status;
+}

@@ -1,0 +1,150 @@
+/* Table `run`: one row a run.
+ *
+ * Layer: daemon/store. Thread rule and statuses: store/store.h.
+ */
+#ifndef CUTOUTD_DAEMON_STORE_RUN_TABLE_H
+#define CUTOUTD_DAEMON_STORE_RUN_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/error.h"
+#include "core/base/sha256.h"
+#include "core/train/run_config.h"
+#include "daemon/queue/run_state.h"
+#include "daemon/store/store.h"
+
+enum { RUN_TITLE_SIZE = 128, RUN_REASON_SIZE = 512, RUN_VARIANT_SIZE = 16 };
+
+/* What a submitter decides. All pointers are borrowed for the call. */
+struct run_draft {
+    const char *name;                /* "" when none was given */
+    int priority;                    /* higher first */
+    const char *labels_json;         /* a JSON object, opaque here */
+    const char *config_json;         /* the resolved spec, opaque here */
+    const struct run_config *config; /* source of the columns that lists filter by */
+};
+
+struct run_row {
+    int64_t id; /* from 1; outside of the process a decimal string */
+    char name[RUN_TITLE_SIZE];
+    int priority;
+    char *labels_json; /* owned by the row */
+    char *config_json; /* owned by the row */
+
+    /* Copied from the config for lists and filters. */
+    char preset[RUN_NAME_SIZE];
+    char dataset[RUN_NAME_SIZE];
+    int depth;
+    int epochs;
+    int m;
+    int cutout_size;
+    uint64_t seed;
+
+    enum run_state state;
+    char reason[RUN_REASON_SIZE]; /* why it is in this state; "" when there is nothing to say */
+    int attempt;                  /* from 1; one more each time it is put back into the queue */
+    bool cancel_requested;        /* accepted, but still running until its checkpoint is written */
+
+    char variant[RUN_VARIANT_SIZE]; /* kernel variant of all its epochs; "" before it started */
+    char dataset_sha256[SHA256_HEX_SIZE]; /* of the images it trains on; "" before it started */
+
+    int epochs_done;          /* highest epoch in the history */
+    int best_epoch;           /* from 1; 0: none yet */
+    int best_wrong;           /* valid when best_epoch > 0 */
+    int last_wrong;           /* of epoch epochs_done; valid when epochs_done > 0 */
+    int val_total;            /* 0 before the first epoch */
+    bool diverged;            /* a loss was not finite in some epoch */
+    double images_per_second; /* of the latest epoch; 0 before the first */
+
+    int64_t created_ms; /* Unix time; 0 where it has not happened */
+    int64_t started_ms; /* first claim */
+    int64_t finished_ms;
+    int64_t updated_ms;
+    int64_t revision; /* from 1, one more at every change of the row: good for an ETag */
+};
+
+/* Frees what the row owns and zeroes it. A zeroed row is fine. */
+void run_row_clear(struct run_row *row);
+
+/* Stores a run in state queued together with its first event. */
+enum status run_table_insert(struct store *store, const struct run_draft *draft, int64_t now_ms,
+                             int64_t *ret_id, struct error *error);
+
+/* On success the caller owns *ret_row (run_row_clear). STATUS_NOT_FOUND. */
+enum status run_table_get(struct store *store, int64_t id, struct run_row *ret_row,
+                          struct error *error);
+
+enum { RUN_FILTER_MAX_VALUES = 16 };
+
+/* A field may have any of these values; n 0: any value at all. */
+struct run_filter_values {
+    int n;
+    int values[RUN_FILTER_MAX_VALUES]; /* 0 .. 99,999 */
+};
+
+struct run_filter {
+    unsigned states; /* bits 1u << RUN_QUEUED ...; 0: any */
+    struct run_filter_values m;
+    struct run_filter_values cutout_size;
+    int64_t before_id; /* cursor: only older (smaller) ids; 0: from the newest */
+    int limit;         /* at least 1 */
+};
+
+/* Newest first. */
+struct run_list {
+    struct run_row *rows;
+    size_t n;
+    bool more; /* there are older ones: go on with before_id = rows[n - 1].id */
+};
+
+/* On success the caller owns *ret_list (run_list_clear). */
+enum status run_table_list(struct store *store, const struct run_filter *filter,
+                           struct run_list *ret_list, struct error *error);
+
+/* Frees and zeroes. A zeroed list is fine. */
+void run_list_clear(struct run_list *list);
+
+/* How many runs are in each state. */
+enum status run_table_count(struct store *store, int64_t ret_counts[RUN_STATE_COUNT],
+                            struct error *error);
+
+/* One legal move and its event, in one commit. */
+struct run_move {
+    int64_t id;
+    enum run_state from;
+    enum run_state to;
+    const char *reason; /* cut to RUN_REASON_SIZE - 1 bytes */
+    bool next_attempt;  /* attempt + 1 */
+    int64_t now_ms;
+};
+
+/* STATUS_CONFLICT: the run is no longer in `from`, or the table of moves does not have this one
+ * (the message names the state and the moves it allows); STATUS_NOT_FOUND. */
+enum status run_table_move(struct store *store, const struct run_move *move, struct error *error);
+
+/* Takes the queued run of the highest priority, among equals the oldest, to state running and reads
+ * it, in one commit. STATUS_NOT_FOUND: nothing is queued. The caller owns *ret_row. */
+enum status run_table_claim(struct store *store, int64_t now_ms, struct run_row *ret_row,
+                            struct error *error);
+
+/* Notes on a running run that it shall be canceled, so that a crash does not forget it.
+ * STATUS_CONFLICT: it is not running; STATUS_NOT_FOUND. */
+enum status run_table_request_cancel(struct store *store, int64_t id, int64_t now_ms,
+                                     struct error *error);
+
+/* Records what the first attempt trains with. Both strings are borrowed. STATUS_NOT_FOUND. */
+enum status run_table_set_origin(struct store *store, int64_t id, const char *variant,
+                                 const char *dataset_sha256, int64_t now_ms, struct error *error);
+
+/* Says something about a run that stays in its state (shown as its reason, told as an event).
+ * STATUS_NOT_FOUND. */
+enum status run_table_set_reason(struct store *store, int64_t id, const char *reason,
+                                 int64_t now_ms, struct error *error);
+
+/* Forgets every epoch, checkpoint and their events of a run that must start anew, with the reason,
+ * in one commit. STATUS_NOT_FOUND. */
+enum status run_table_reset(struct store *store, int64_t id, const char *reason, int64_t now_ms,
+                            struct error *error);
+
+#endif

@@ -1,0 +1,165 @@
+/* The connections of a store: one that writes, a few that read. Layer: daemon/store.
+ *
+ * Thread rule: write_mutex is held for the whole of a transaction and orders all writes;
+ * read_mutex only guards which reader is free. They are never held together.
+ */
+#include "daemon/store/store.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "daemon/store/db.h"
+#include "daemon/store/migrate.h"
+
+/* More threads than this may read: the rest wait for a moment. */
+enum { N_READERS = 4 };
+
+struct store {
+    pthread_mutex_t write_mutex;
+    struct db writer;      /* guarded by write_mutex */
+    int failure_countdown; /* guarded by write_mutex; 0: off */
+    bool mutexes_initialised;
+
+    pthread_mutex_t read_mutex;
+    pthread_cond_t reader_free;
+    struct db readers[N_READERS];
+    bool reader_taken[N_READERS]; /* guarded by read_mutex */
+
+    store_observer *observer; /* both are written before threads start */
+    void *observer_user;
+    int schema_version;
+};
+
+static enum status open_connections(struct store *store, const char *path, struct error *error) {
+    TRY(db_open(&store->writer, path, true, error));
+    TRY(migrate_apply(store->writer.handle, migrations_embedded, migrations_embedded_count, error));
+    TRY(db_prepare(&store->writer, error));
+    for (int i = 0; i < N_READERS; i++) {
+        TRY(db_open(&store->readers[i], path, false, error));
+        TRY(db_prepare(&store->readers[i], error));
+    }
+    store->schema_version = migrations_embedded_count;
+    return STATUS_OK;
+}
+
+enum status store_open(const char *path, struct store **ret_store, struct error *error) {
+    struct store *store = calloc(1, sizeof(*store));
+    if (!store) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory to open %s", path);
+    }
+    (void)pthread_mutex_init(&store->write_mutex, NULL);
+    (void)pthread_mutex_init(&store->read_mutex, NULL);
+    (void)pthread_cond_init(&store->reader_free, NULL);
+    store->mutexes_initialised = true;
+    enum status status = open_connections(store, path, error);
+    if (status != STATUS_OK) {
+        error_prefix(error, "cannot open the database %s", path);
+        store_close(store);
+        return status;
+    }
+    *ret_store = store;
+    return STATUS_OK;
+}
+
+void store_close(struct store *store) {
+    if (!store) {
+        return;
+    }
+    /* The writer goes last: the last connection to close checkpoints the WAL. */
+    for (int i = 0; i < N_READERS; i++) {
+        db_close(&store->readers[i]);
+    }
+    db_close(&store->writer);
+    if (store->mutexes_initialised) {
+        (void)pthread_cond_destroy(&store->reader_free);
+        (void)pthread_mutex_destroy(&store->read_mutex);
+        (void)pthread_mutex_destroy(&store->write_mutex);
+    }
+    free(store);
+}
+
+void store_observe(struct store *store, store_observer *observer, void *user) {
+    store->observer = observer;
+    store->observer_user = user;
+}
+
+int store_schema_version(const struct store *store) {
+    return store->schema_version;
+}
+
+void store_inject_failure(struct store *store, int nth_write) {
+    (void)pthread_mutex_lock(&store->write_mutex);
+    store->failure_countdown = nth_write;
+    (void)pthread_mutex_unlock(&store->write_mutex);
+}
+
+static enum status control(struct db *db, const char *sql, struct error *error) {
+    int code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+    return code == SQLITE_OK ? STATUS_OK : db_status(db->handle, code, sql, error);
+}
+
+static enum status run_transaction(struct store *store, store_body *body, void *arguments,
+                                   struct error *error) {
+    struct db *db = &store->writer;
+    TRY(control(db, "BEGIN IMMEDIATE", error));
+    enum status status = body(db, arguments, error);
+    if (status == STATUS_OK && store->failure_countdown > 0 && --store->failure_countdown == 0) {
+        status = error_set(error, STATUS_NO_SPACE, "injected: the disk is full");
+    }
+    if (status == STATUS_OK) {
+        status = control(db, "COMMIT", error);
+    }
+    /* SQLite may have rolled back by itself when the disk was full. */
+    if (status != STATUS_OK && !sqlite3_get_autocommit(db->handle)) {
+        (void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+    }
+    return status;
+}
+
+enum status store_write(struct store *store, store_body *body, void *arguments,
+                        struct error *error) {
+    (void)pthread_mutex_lock(&store->write_mutex);
+    store->writer.touched_run = 0;
+    enum status status = run_transaction(store, body, arguments, error);
+    int64_t touched = store->writer.touched_run;
+    (void)pthread_mutex_unlock(&store->write_mutex);
+    if (status == STATUS_OK && touched != 0 && store->observer) {
+        store->observer(store->observer_user, touched);
+    }
+    return status;
+}
+
+static int find_free_reader(const struct store *store) {
+    for (int i = 0; i < N_READERS; i++) {
+        if (!store->reader_taken[i]) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+struct db *store_reader_acquire(struct store *store) {
+    (void)pthread_mutex_lock(&store->read_mutex);
+    int i = find_free_reader(store);
+    while (i < 0) {
+        (void)pthread_cond_wait(&store->reader_free, &store->read_mutex);
+        i = find_free_reader(store);
+    }
+    store->reader_taken[i] = true;
+    (void)pthread_mutex_unlock(&store->read_mutex);
+    return &store->readers[i];
+}
+
+void store_reader_release(struct store *store, struct db *reader) {
+    (void)pthread_mutex_lock(&store->read_mutex);
+    store->reader_taken[reader - store->readers] = false;
+    (void)pthread_cond_signal(&store->reader_free);
+    (void)pthread_mutex_unlock(&store->read_mutex);
+}
+
+enum status store_ping(struct store *store, struct error *error) {
+    struct db *db = store_reader_acquire(store);
+    enum status status = control(db, "SELECT count(*) FROM setting", error);
+    store_reader_release(store, db);
+    return status;
+}

@@ -1,0 +1,38 @@
+/* What the tables do for each other inside one transaction.
+ *
+ * Layer: daemon/store (inside of the store only). Thread rule: on the writing connection, from a
+ * store_body.
+ */
+#ifndef CUTOUTD_DAEMON_STORE_TABLES_H
+#define CUTOUTD_DAEMON_STORE_TABLES_H
+
+#include "daemon/store/checkpoint_table.h"
+#include "daemon/store/db.h"
+#include "daemon/store/run_table.h"
+
+/* Adds the run's state, attempt and reason as they are now as an event. */
+enum status event_add_state(struct db *db, int64_t run_id, int64_t at_ms, struct error *error);
+
+/* Adds the event of an epoch unless the run has it already. */
+enum status event_add_epoch(struct db *db, int64_t run_id, int epoch, int64_t at_ms,
+                            struct error *error);
+
+enum status event_add_checkpoint(struct db *db, int64_t run_id, const struct checkpoint_row *row,
+                                 struct error *error);
+
+/* Deletes the events of epochs and checkpoints. */
+enum status event_forget_history(struct db *db, int64_t run_id, struct error *error);
+
+enum status epoch_forget_all(struct db *db, int64_t run_id, struct error *error);
+enum status checkpoint_forget_all(struct db *db, int64_t run_id, struct error *error);
+
+/* On any connection. The caller owns *ret_row. STATUS_NOT_FOUND. */
+enum status run_read(struct db *db, int64_t id, struct run_row *ret_row, struct error *error);
+
+/* Brings the run's summary columns up to its epochs. */
+enum status run_note_epoch(struct db *db, int64_t run_id, struct error *error);
+
+/* Counts a change of what belongs to the run (its revision). STATUS_NOT_FOUND. */
+enum status run_touch(struct db *db, int64_t run_id, int64_t now_ms, struct error *error);
+
+#endif

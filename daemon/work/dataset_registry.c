@@ -1,0 +1,244 @@
+/* Data sets by name. Layer: daemon/work.
+ *
+ * Thread rule: `mutex` guards every entry's state; `opening` is held while a set is read, so that
+ * two workers that want the same one read it once. Order: opening, then mutex.
+ */
+#include "daemon/work/dataset_registry.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/base/log.h"
+
+enum { CIFAR10_ROW_BYTES = 1 + IMAGE_BYTES, CIFAR10_TRAIN_FILES = 5 };
+
+/* Part of every stored result on the generated set: never change it. */
+static const uint64_t SHAPES_SEED = 1;
+
+struct entry {
+    char name[DATASET_NAME_SIZE];
+    char directory[CONFIG_TEXT_SIZE]; /* "": generated */
+    struct dataset *dataset;          /* guarded by mutex; NULL: not in memory */
+    char sha256[SHA256_HEX_SIZE];     /* guarded by mutex; valid with dataset */
+    int users;                        /* guarded by mutex */
+};
+
+struct dataset_registry {
+    pthread_mutex_t opening;
+    pthread_mutex_t mutex;
+    int shapes_train;
+    int shapes_test;
+    size_t n;
+    struct entry entries[CONFIG_MAX_DATASETS + 1];
+    const char *names[CONFIG_MAX_DATASETS + 1];
+};
+
+static void add(struct dataset_registry *registry, const char *name, const char *directory) {
+    struct entry *entry = &registry->entries[registry->n];
+    (void)snprintf(entry->name, sizeof(entry->name), "%s", name);
+    (void)snprintf(entry->directory, sizeof(entry->directory), "%s", directory);
+    registry->names[registry->n++] = entry->name;
+}
+
+enum status dataset_registry_create(const struct config *config,
+                                    struct dataset_registry **ret_registry, struct error *error) {
+    struct dataset_registry *registry = calloc(1, sizeof(*registry));
+    if (!registry) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for the data sets");
+    }
+    (void)pthread_mutex_init(&registry->opening, NULL);
+    (void)pthread_mutex_init(&registry->mutex, NULL);
+    registry->shapes_train = config->shapes_train;
+    registry->shapes_test = config->shapes_test;
+    add(registry, DATASET_SHAPES, "");
+    for (int i = 0; i < config->n_datasets; i++) {
+        add(registry, config->datasets[i].name, config->datasets[i].directory);
+    }
+    *ret_registry = registry;
+    return STATUS_OK;
+}
+
+void dataset_registry_free(struct dataset_registry *registry) {
+    if (!registry) {
+        return;
+    }
+    for (size_t i = 0; i < registry->n; i++) {
+        dataset_free(registry->entries[i].dataset);
+    }
+    (void)pthread_mutex_destroy(&registry->mutex);
+    (void)pthread_mutex_destroy(&registry->opening);
+    free(registry);
+}
+
+size_t dataset_registry_count(const struct dataset_registry *registry) {
+    return registry->n;
+}
+
+const char *const *dataset_registry_names(const struct dataset_registry *registry) {
+    return registry->names;
+}
+
+static int find(const struct dataset_registry *registry, const char *name) {
+    for (size_t i = 0; i < registry->n; i++) {
+        if (strcmp(registry->names[i], name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+const char *dataset_registry_default(const struct dataset_registry *registry) {
+    return find(registry, "cifar10") >= 0 ? "cifar10" : DATASET_SHAPES;
+}
+
+/* Whole rows in a file by its length; -1: not there or not whole rows. */
+static int count_rows(const char *directory, const char *file) {
+    char path[CONFIG_TEXT_SIZE + 32];
+    struct stat info;
+    (void)snprintf(path, sizeof(path), "%s/%s", directory, file);
+    if (stat(path, &info) != 0 || info.st_size == 0 || info.st_size % CIFAR10_ROW_BYTES != 0) {
+        return -1;
+    }
+    return (int)(info.st_size / CIFAR10_ROW_BYTES);
+}
+
+static void describe_files(struct dataset_description *description) {
+    int first = count_rows(description->directory, "data_batch_1.bin");
+    int test = count_rows(description->directory, "test_batch.bin");
+    if (first < 0 || test < 0) {
+        (void)snprintf(description->problem, sizeof(description->problem),
+                       "%s is missing in %.120s or not whole rows of %d bytes",
+                       first < 0 ? "data_batch_1.bin" : "test_batch.bin", description->directory,
+                       CIFAR10_ROW_BYTES);
+        return;
+    }
+    description->available = true;
+    description->n_test = test;
+    description->n_train = first;
+    for (int i = 2; i <= CIFAR10_TRAIN_FILES; i++) {
+        char file[32];
+        (void)snprintf(file, sizeof(file), "data_batch_%d.bin", i);
+        int rows = count_rows(description->directory, file);
+        description->n_train += rows > 0 ? rows : 0;
+    }
+}
+
+void dataset_registry_describe(const struct dataset_registry *registry, size_t index,
+                               struct dataset_description *ret_description) {
+    const struct entry *entry = &registry->entries[index];
+    memset(ret_description, 0, sizeof(*ret_description));
+    ret_description->name = entry->name;
+    if (entry->directory[0] != '\0') {
+        ret_description->directory = entry->directory;
+        describe_files(ret_description);
+    } else {
+        ret_description->n_train = registry->shapes_train;
+        ret_description->n_test = registry->shapes_test;
+        ret_description->available = true;
+    }
+}
+
+static void digest_set(struct sha256 *sha, const struct image_set *set) {
+    sha256_update(sha, set->pixels, (size_t)set->n * IMAGE_BYTES);
+    sha256_update(sha, set->labels, (size_t)set->n);
+}
+
+static void digest(const struct dataset *dataset, char ret_hex[SHA256_HEX_SIZE]) {
+    struct sha256 sha;
+    sha256_begin(&sha);
+    digest_set(&sha, &dataset->train);
+    digest_set(&sha, &dataset->test);
+    sha256_end(&sha, ret_hex);
+}
+
+static bool use_if_open(struct dataset_registry *registry, struct entry *entry) {
+    (void)pthread_mutex_lock(&registry->mutex);
+    bool open = entry->dataset != NULL;
+    entry->users += open ? 1 : 0;
+    (void)pthread_mutex_unlock(&registry->mutex);
+    return open;
+}
+
+/* Makes room before another set is read. */
+static void evict_unused(struct dataset_registry *registry) {
+    (void)pthread_mutex_lock(&registry->mutex);
+    for (size_t i = 0; i < registry->n; i++) {
+        struct entry *entry = &registry->entries[i];
+        if (entry->users == 0) {
+            dataset_free(entry->dataset);
+            entry->dataset = NULL;
+        }
+    }
+    (void)pthread_mutex_unlock(&registry->mutex);
+}
+
+static enum status open_entry(struct dataset_registry *registry, struct entry *entry,
+                              struct error *error) {
+    struct dataset *dataset = NULL;
+    char hex[SHA256_HEX_SIZE];
+    evict_unused(registry);
+    if (entry->directory[0] != '\0') {
+        TRY(dataset_open_cifar10(entry->name, entry->directory, &dataset, error));
+    } else {
+        TRY(dataset_make_shapes(registry->shapes_train, registry->shapes_test, SHAPES_SEED,
+                                &dataset, error));
+    }
+    digest(dataset, hex);
+    log_info("data set %s: %d training and %d test images, sha256 %.12s", entry->name,
+             dataset->train.n, dataset->test.n, hex);
+    (void)pthread_mutex_lock(&registry->mutex);
+    entry->dataset = dataset;
+    memcpy(entry->sha256, hex, sizeof(hex));
+    entry->users++;
+    (void)pthread_mutex_unlock(&registry->mutex);
+    return STATUS_OK;
+}
+
+static enum status use(struct dataset_registry *registry, struct entry *entry,
+                       struct error *error) {
+    if (use_if_open(registry, entry)) {
+        return STATUS_OK;
+    }
+    (void)pthread_mutex_lock(&registry->opening);
+    /* Another worker may have opened it while this one waited. */
+    enum status status = STATUS_OK;
+    if (!use_if_open(registry, entry)) {
+        status = open_entry(registry, entry, error);
+    }
+    (void)pthread_mutex_unlock(&registry->opening);
+    return status;
+}
+
+enum status dataset_registry_acquire(struct dataset_registry *registry, const char *name,
+                                     const struct dataset **ret_dataset,
+                                     char ret_sha256[SHA256_HEX_SIZE], struct error *error) {
+    int index = find(registry, name);
+    if (index < 0) {
+        return error_set(error, STATUS_NOT_FOUND,
+                         "there is no data set '%s'; name its directory in the config, [datasets] "
+                         "%s = DIRECTORY, or with --dataset %s=DIRECTORY",
+                         name, name, name);
+    }
+    struct entry *entry = &registry->entries[index];
+    TRY(use(registry, entry, error));
+    /* In use now, so nobody changes these two. */
+    *ret_dataset = entry->dataset;
+    memcpy(ret_sha256, entry->sha256, SHA256_HEX_SIZE);
+    return STATUS_OK;
+}
+
+void dataset_registry_release(struct dataset_registry *registry, const struct dataset *dataset) {
+    if (!dataset) {
+        return;
+    }
+    (void)pthread_mutex_lock(&registry->mutex);
+    for (size_t i = 0; i < registry->n; i++) {
+        if (registry->entries[i].dataset == dataset) {
+            registry->entries[i].users--;
+        }
+    }
+    (void)pthread_mutex_unlock(&registry->mutex);
+}

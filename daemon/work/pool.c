@@ -1,0 +1,257 @@
+/* The workers. Layer: daemon/work.
+ *
+ * Each worker is a thread with a slot. `moves` is held while a run enters or leaves a slot together
+ * with its move in the store, so that a cancel always finds a run either in the store's queue or in
+ * a slot, never in between. `mutex` and `stopped` only let a waiting worker be woken when the
+ * daemon stops. Order: moves, then everything else; mutex is a leaf.
+ */
+#include "daemon/work/pool.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/base/log.h"
+#include "daemon/work/attempt.h"
+
+struct slot {
+    struct pool *pool;
+    int index;
+    pthread_t thread;
+    bool started;
+    int64_t run_id;           /* guarded by moves; 0: idle */
+    atomic_bool cancel;       /* of the run in the slot */
+    atomic_bool idle;         /* waiting for work */
+    atomic_ullong heartbeat;  /* moves on while the worker does */
+    unsigned long long heard; /* pool_is_alive's own memory of it */
+};
+
+struct pool {
+    struct pool_options options;
+    pthread_mutex_t moves;
+    atomic_bool stop;
+    pthread_mutex_t mutex;
+    pthread_cond_t stopped;
+    struct slot *slots; /* [n_workers] */
+};
+
+/* Waits, unless the daemon stops. */
+static void wait_a_while(struct pool *pool, double seconds) {
+    struct timespec deadline;
+    (void)clock_gettime(CLOCK_MONOTONIC, &deadline);
+    int64_t ns = (int64_t)deadline.tv_nsec + (int64_t)(seconds * 1e9);
+    deadline.tv_sec += (time_t)(ns / 1000000000);
+    deadline.tv_nsec = (long)(ns % 1000000000);
+    (void)pthread_mutex_lock(&pool->mutex);
+    int code = 0;
+    while (!atomic_load(&pool->stop) && code == 0) {
+        code = pthread_cond_timedwait(&pool->stopped, &pool->mutex, &deadline);
+    }
+    (void)pthread_mutex_unlock(&pool->mutex);
+}
+
+static enum status take_run(struct slot *slot, struct run_row *ret_run, struct error *error) {
+    struct pool *pool = slot->pool;
+    (void)pthread_mutex_lock(&pool->moves);
+    enum status status = queue_claim(pool->options.queue, ret_run, error);
+    if (status == STATUS_OK) {
+        slot->run_id = ret_run->id;
+        atomic_store(&slot->cancel, false);
+    }
+    (void)pthread_mutex_unlock(&pool->moves);
+    return status;
+}
+
+static enum status store_verdict(struct slot *slot, int64_t run_id, const struct verdict *verdict,
+                                 struct error *error) {
+    struct queue *queue = slot->pool->options.queue;
+    if (verdict->to == RUN_QUEUED && atomic_load(&slot->cancel)) {
+        return queue_finish(queue, run_id, RUN_CANCELED, "canceled by the user", error);
+    }
+    return verdict->to == RUN_QUEUED
+               ? queue_requeue(queue, run_id, verdict->reason, error)
+               : queue_finish(queue, run_id, verdict->to, verdict->reason, error);
+}
+
+/* Empties the slot once the move is stored; after a refusal too, because then the row is not ours.
+ */
+static enum status leave_run(struct slot *slot, int64_t run_id, const struct verdict *verdict,
+                             struct error *error) {
+    (void)pthread_mutex_lock(&slot->pool->moves);
+    enum status status = store_verdict(slot, run_id, verdict, error);
+    if (status == STATUS_OK || status == STATUS_CONFLICT || status == STATUS_NOT_FOUND) {
+        slot->run_id = 0;
+    }
+    bool left = slot->run_id == 0;
+    (void)pthread_mutex_unlock(&slot->pool->moves);
+    if (left) {
+        /* Followers that read between the commit and this saw progress of a finished run: tell
+         * them to look again. */
+        progress_board_clear(slot->pool->options.progress, slot->index);
+        hub_publish(slot->pool->options.hub, run_id);
+    }
+    return left ? STATUS_OK : status;
+}
+
+/* Tries until the verdict is stored. When the daemon stops first, the row stays `running` and the
+ * next start recovers it. */
+static void carry_out(struct slot *slot, int64_t run_id, const struct verdict *verdict) {
+    struct pool *pool = slot->pool;
+    struct error error;
+    while (leave_run(slot, run_id, verdict, &error) != STATUS_OK) {
+        log_error("run %lld: cannot store that it is %s: %s", (long long)run_id,
+                  run_state_name(verdict->to), error.message);
+        if (atomic_load(&pool->stop)) {
+            return;
+        }
+        atomic_fetch_add(&slot->heartbeat, 1);
+        wait_a_while(pool, pool->options.retry_delay_s);
+    }
+    log_info("run %lld: %s%s%s", (long long)run_id, run_state_name(verdict->to),
+             verdict->reason[0] ? ", " : "", verdict->reason);
+}
+
+static void see_through(struct slot *slot, const struct run_row *run) {
+    struct pool *pool = slot->pool;
+    const struct attempt attempt = {
+        .options = &pool->options,
+        .slot = slot->index,
+        .run = run,
+        .cancel = &slot->cancel,
+        .stop = &pool->stop,
+        .heartbeat = &slot->heartbeat,
+    };
+    struct verdict verdict;
+    log_info("run %lld: attempt %d starts on worker %d", (long long)run->id, run->attempt,
+             slot->index + 1);
+    attempt_run(&attempt, &verdict);
+    carry_out(slot, run->id, &verdict);
+    if (verdict.wait) {
+        wait_a_while(pool, pool->options.retry_delay_s);
+    }
+}
+
+static void *work(void *user) {
+    struct slot *slot = user;
+    struct pool *pool = slot->pool;
+    struct queue *queue = pool->options.queue;
+    while (!atomic_load(&pool->stop)) {
+        uint64_t seen = queue_generation(queue);
+        struct run_row run = {0};
+        struct error error;
+        enum status status = take_run(slot, &run, &error);
+        atomic_store(&slot->idle, status != STATUS_OK);
+        if (status == STATUS_OK) {
+            see_through(slot, &run);
+            run_row_clear(&run);
+        } else if (status == STATUS_NOT_FOUND) {
+            /* The stop may have come since the loop looked; it changes the generation as well. */
+            queue_wait(queue, seen, -1.0);
+        } else {
+            log_error("cannot take a run from the queue: %s", error.message);
+            wait_a_while(pool, pool->options.retry_delay_s);
+        }
+    }
+    return NULL;
+}
+
+static struct pool *pool_new(const struct pool_options *options) {
+    struct pool *pool = calloc(1, sizeof(*pool));
+    struct slot *slots = calloc((size_t)options->n_workers, sizeof(*slots));
+    if (!pool || !slots) {
+        free(pool);
+        free(slots);
+        return NULL;
+    }
+    pool->options = *options;
+    pool->slots = slots;
+    (void)pthread_mutex_init(&pool->moves, NULL);
+    (void)pthread_mutex_init(&pool->mutex, NULL);
+    pthread_condattr_t attributes;
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&pool->stopped, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+    for (int i = 0; i < options->n_workers; i++) {
+        slots[i].pool = pool;
+        slots[i].index = i;
+        atomic_init(&slots[i].idle, true);
+    }
+    return pool;
+}
+
+enum status pool_start(const struct pool_options *options, struct pool **ret_pool,
+                       struct error *error) {
+    struct pool *pool = pool_new(options);
+    if (!pool) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for %d workers", options->n_workers);
+    }
+    for (int i = 0; i < options->n_workers; i++) {
+        int code = pthread_create(&pool->slots[i].thread, NULL, work, &pool->slots[i]);
+        if (code != 0) {
+            pool_stop(pool);
+            return error_set_errno(error, code, "cannot start worker %d", i + 1);
+        }
+        pool->slots[i].started = true;
+    }
+    *ret_pool = pool;
+    return STATUS_OK;
+}
+
+void pool_stop(struct pool *pool) {
+    if (!pool) {
+        return;
+    }
+    (void)pthread_mutex_lock(&pool->mutex);
+    atomic_store(&pool->stop, true);
+    (void)pthread_cond_broadcast(&pool->stopped);
+    (void)pthread_mutex_unlock(&pool->mutex);
+    queue_wake(pool->options.queue);
+    for (int i = 0; i < pool->options.n_workers; i++) {
+        if (pool->slots[i].started) {
+            (void)pthread_join(pool->slots[i].thread, NULL);
+        }
+    }
+    (void)pthread_cond_destroy(&pool->stopped);
+    (void)pthread_mutex_destroy(&pool->mutex);
+    (void)pthread_mutex_destroy(&pool->moves);
+    free(pool->slots);
+    free(pool);
+}
+
+static struct slot *find_slot(struct pool *pool, int64_t run_id) {
+    for (int i = 0; i < pool->options.n_workers; i++) {
+        if (pool->slots[i].run_id == run_id) {
+            return &pool->slots[i];
+        }
+    }
+    return NULL;
+}
+
+static enum status cancel_running(struct pool *pool, struct slot *slot, struct error *error) {
+    TRY(run_table_request_cancel(pool->options.store, slot->run_id,
+                                 clock_unix_ms(pool->options.clock), error));
+    atomic_store(&slot->cancel, true);
+    return STATUS_OK;
+}
+
+enum status pool_cancel(struct pool *pool, int64_t run_id, struct error *error) {
+    (void)pthread_mutex_lock(&pool->moves);
+    struct slot *slot = run_id > 0 ? find_slot(pool, run_id) : NULL;
+    enum status status =
+        slot ? cancel_running(pool, slot, error)
+             : queue_cancel(pool->options.queue, run_id, "canceled by the user", error);
+    (void)pthread_mutex_unlock(&pool->moves);
+    return status;
+}
+
+bool pool_is_alive(struct pool *pool) {
+    bool alive = true;
+    for (int i = 0; i < pool->options.n_workers; i++) {
+        struct slot *slot = &pool->slots[i];
+        unsigned long long heartbeat = atomic_load(&slot->heartbeat);
+        alive = alive && (atomic_load(&slot->idle) || heartbeat != slot->heard);
+        slot->heard = heartbeat;
+    }
+    return alive;
+}

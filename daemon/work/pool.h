@@ -1,0 +1,57 @@
+/* The workers: threads that take runs from the queue and see each one through.
+ *
+ * Layer: daemon/work. Thread rule: pool_stop once, the others from any thread.
+ *
+ * How an attempt ends decides where the run goes:
+ *   all epochs done                      succeeded
+ *   canceled by the user                 checkpoint, then canceled
+ *   the daemon stops                     checkpoint, then queued, reason "daemon stopped"
+ *   the store or the disk is full        queued again, reason says so; the worker waits
+ *                                        retry_delay_s before it takes another run
+ *   anything else                        failed, with the reason
+ * A move that cannot be stored is tried again until it can, or until the daemon stops: then the row
+ * still says running, and recovery takes it up at the next start. No path drops a run.
+ */
+#ifndef CUTOUTD_DAEMON_WORK_POOL_H
+#define CUTOUTD_DAEMON_WORK_POOL_H
+
+#include "daemon/queue/queue.h"
+#include "daemon/work/dataset_registry.h"
+#include "daemon/work/executor.h"
+#include "daemon/work/hub.h"
+#include "daemon/work/progress.h"
+
+/* Everything is borrowed and must outlive the pool. */
+struct pool_options {
+    int n_workers;
+    struct store *store;
+    struct queue *queue;
+    struct hub *hub;
+    struct progress_board *progress; /* with n_workers slots */
+    struct dataset_registry *datasets;
+    struct executor executor;
+    const struct clock *clock;
+    const char *state_dir;
+    double
+        retry_delay_s; /* after a full disk; also between tries of a move that cannot be stored */
+};
+
+struct pool;
+
+/* Starts the threads. STATUS_NO_MEMORY, STATUS_IO. */
+enum status pool_start(const struct pool_options *options, struct pool **ret_pool,
+                       struct error *error);
+
+/* Asks every running run to write a checkpoint, puts them back into the queue and joins the
+ * threads. Frees the pool. NULL is fine. */
+void pool_stop(struct pool *pool);
+
+/* Cancels a run in any state that allows it. STATUS_OK: it is canceled, or it was running and will
+ * be as soon as its checkpoint is written (the row says cancel_requested). STATUS_CONFLICT with the
+ * allowed moves in the message; STATUS_NOT_FOUND; statuses of the store. */
+enum status pool_cancel(struct pool *pool, int64_t run_id, struct error *error);
+
+/* Whether every worker is idle or has moved since the last call (for the watchdog). One caller. */
+bool pool_is_alive(struct pool *pool);
+
+#endif

@@ -1,0 +1,56 @@
+/* Runs that were running when the daemon ended. Layer: daemon/work. Thread rule: see the header. */
+#include "daemon/work/recovery.h"
+
+#include "core/base/log.h"
+#include "daemon/store/run_table.h"
+
+/* More than can ever be running at once; what is left over would come in the next round. */
+enum { ROUND = 128 };
+
+static enum status recover(struct store *store, const struct run_row *run, int64_t now_ms,
+                           struct error *error) {
+    struct run_move move = {
+        .id = run->id,
+        .from = RUN_RUNNING,
+        .to = run->cancel_requested ? RUN_CANCELED : RUN_QUEUED,
+        .reason = run->cancel_requested ? "canceled by the user" : "interrupted",
+        .next_attempt = !run->cancel_requested,
+        .now_ms = now_ms,
+    };
+    return run_table_move(store, &move, error);
+}
+
+static enum status recover_list(struct store *store, const struct run_list *list, int64_t now_ms,
+                                struct recovery_result *result, struct error *error) {
+    for (size_t i = 0; i < list->n; i++) {
+        const struct run_row *run = &list->rows[i];
+        TRY(recover(store, run, now_ms, error));
+        if (run->cancel_requested) {
+            result->n_canceled++;
+            log_info("run %lld was being canceled when the daemon ended: canceled",
+                     (long long)run->id);
+        } else {
+            result->n_requeued++;
+            log_info("run %lld was interrupted in epoch %d of %d: queued again", (long long)run->id,
+                     run->epochs_done + 1, run->epochs);
+        }
+    }
+    return STATUS_OK;
+}
+
+enum status recovery_run(struct store *store, const struct clock *clock,
+                         struct recovery_result *ret_result, struct error *error) {
+    struct recovery_result result = {0};
+    const struct run_filter filter = {.states = 1u << RUN_RUNNING, .limit = ROUND};
+    bool more = true;
+    while (more) {
+        struct run_list list = {0};
+        TRY(run_table_list(store, &filter, &list, error));
+        more = list.more;
+        enum status status = recover_list(store, &list, clock_unix_ms(clock), &result, error);
+        run_list_clear(&list);
+        TRY(status);
+    }
+    *ret_result = result;
+    return STATUS_OK;
+}

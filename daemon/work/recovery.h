@@ -1,0 +1,20 @@
+/* What a crash left behind, put right before the first worker starts.
+ *
+ * Layer: daemon/work. Thread rule: called once, by one thread, at start.
+ */
+#ifndef CUTOUTD_DAEMON_WORK_RECOVERY_H
+#define CUTOUTD_DAEMON_WORK_RECOVERY_H
+
+#include "core/base/clock.h"
+#include "daemon/store/store.h"
+
+struct recovery_result {
+    int n_requeued; /* were running: queued again, one more attempt, reason "interrupted" */
+    int n_canceled; /* were running with an accepted cancel */
+};
+
+/* Statuses of the store; runs that were not reached stay `running` for the next start. */
+enum status recovery_run(struct store *store, const struct clock *clock,
+                         struct recovery_result *ret_result, struct error *error);
+
+#endif

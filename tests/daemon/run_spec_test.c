@@ -1,0 +1,313 @@
+/* A run's JSON form: presets, overlays, every kind of mistake, and the way back. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/base/cleanup.h"
+#include "daemon/field_errors.h"
+#include "daemon/json_write.h"
+#include "daemon/run_spec.h"
+
+static const char *const dataset_names[] = {"cifar10", "shapes"};
+static const struct run_spec_context context = {
+    .dataset_names = dataset_names, .n_dataset_names = 2, .default_dataset = "shapes"};
+
+static struct run_spec parse_good(const char *json) {
+    struct run_spec spec;
+    struct field_errors errors;
+    enum status status = run_spec_parse(json, strlen(json), &context, &spec, &errors);
+    if (status != STATUS_OK) {
+        print_error("%s\n -> %s %s\n", json, errors.items[0].pointer, errors.items[0].detail);
+    }
+    assert_int_equal(status, STATUS_OK);
+    assert_int_equal(errors.n, 0);
+    return spec;
+}
+
+static struct field_errors parse_bad(const char *json, enum status expected) {
+    struct run_spec spec;
+    struct field_errors errors;
+    enum status status = run_spec_parse(json, strlen(json), &context, &spec, &errors);
+    if (status != expected) {
+        print_error("%s\n -> %s\n", json, status_name(status));
+    }
+    assert_int_equal(status, expected);
+    assert_true(errors.n > 0);
+    return errors;
+}
+
+/* The one error of `json` is at `pointer`, and its sentence contains `words`. */
+static void assert_one_error(const char *json, const char *pointer, const char *words) {
+    struct field_errors errors = parse_bad(json, STATUS_INVALID);
+    assert_int_equal(errors.n, 1);
+    assert_string_equal(errors.items[0].pointer, pointer);
+    if (!strstr(errors.items[0].detail, words)) {
+        print_error("\"%s\" is not in: %s\n", words, errors.items[0].detail);
+        fail();
+    }
+}
+
+static void empty_object_is_the_default_preset(void **state) {
+    (void)state;
+    struct run_spec spec = parse_good(" {} \n");
+    const struct run_preset *preset = run_preset_find("notebook-q3");
+    assert_string_equal(spec.config.preset, "notebook-q3");
+    assert_string_equal(spec.config.dataset, "shapes");
+    assert_int_equal(spec.config.cutout_size, 12);
+    assert_int_equal(spec.config.optimizer, OPTIMIZER_RMSPROP);
+    assert_int_equal(spec.config.n_lr_steps, preset->config.n_lr_steps);
+    assert_int_equal(spec.priority, 0);
+    assert_int_equal(spec.n_labels, 0);
+    assert_string_equal(spec.name, "");
+}
+
+static void given_fields_lie_over_the_preset_whatever_the_order(void **state) {
+    (void)state;
+    struct run_spec spec =
+        parse_good("{\"m\":8,\"flip\":false,\"shift\":0.25,\"preset\":\"paper\","
+                   "\"dataset\":\"cifar10\",\"name\":\"first \\u00e9\","
+                   "\"priority\":-3,\"labels\":{\"team\":\"vision\",\"x\":\"\"}}");
+    assert_string_equal(spec.config.preset, "paper");
+    assert_int_equal(spec.config.m, 8);
+    assert_int_equal(spec.config.optimizer, OPTIMIZER_SGD);
+    assert_false(spec.config.flip);
+    assert_true(spec.config.shift == 0.25);
+    assert_string_equal(spec.config.dataset, "cifar10");
+    assert_string_equal(spec.name, "first \xc3\xa9");
+    assert_int_equal(spec.priority, -3);
+    assert_int_equal(spec.n_labels, 2);
+    assert_string_equal(spec.labels[0].key, "team");
+    assert_string_equal(spec.labels[0].value, "vision");
+}
+
+static void lr_alone_scales_the_schedule(void **state) {
+    (void)state;
+    struct run_spec spec = parse_good("{\"lr\":0.01}");
+    assert_true(spec.config.lr == 0.01);
+    assert_int_equal(spec.config.n_lr_steps, 1);
+    assert_int_equal(spec.config.lr_steps[0].epoch, 80);
+    assert_true(spec.config.lr_steps[0].lr == 0.001);
+    spec = parse_good("{\"lr\":0.01,\"lr_schedule\":[{\"epoch\":5,\"lr\":0.25}]}");
+    assert_true(spec.config.lr == 0.01);
+    assert_true(spec.config.lr_steps[0].lr == 0.25);
+    spec = parse_good("{\"lr\":0.01,\"lr_schedule\":\"cosine\"}");
+    assert_int_equal(spec.config.lr_schedule, LR_SCHEDULE_COSINE);
+    assert_int_equal(spec.config.n_lr_steps, 0);
+    spec = parse_good("{\"lr_schedule\":\"constant\"}");
+    assert_int_equal(spec.config.lr_schedule, LR_SCHEDULE_STEPS);
+    assert_int_equal(spec.config.n_lr_steps, 0);
+}
+
+static void step_at_epoch_zero_is_the_lr(void **state) {
+    (void)state;
+    struct run_spec spec =
+        parse_good("{\"lr_schedule\":[{\"epoch\":0,\"lr\":0.5},{\"epoch\":9,\"lr\":0.25}]}");
+    assert_true(spec.config.lr == 0.5);
+    assert_int_equal(spec.config.n_lr_steps, 1);
+    assert_int_equal(spec.config.lr_steps[0].epoch, 9);
+    assert_one_error("{\"lr\":0.1,\"lr_schedule\":[{\"epoch\":0,\"lr\":0.5}]}", "/lr", "epoch 0");
+}
+
+static void all_errors_come_at_once(void **state) {
+    (void)state;
+    struct field_errors errors =
+        parse_bad("{\"m\":0,\"cutout_size\":\"12\",\"epochs\":2.5,\"cutuot_size\":3,"
+                  "\"preset\":\"notebook-3\",\"flip\":1,\"labels\":{\"a b\":\"x\",\"k\":5}}",
+                  STATUS_INVALID);
+    const char *const pointers[] = {"/preset",      "/m",    "/cutout_size", "/epochs",
+                                    "/cutuot_size", "/flip", "/labels/a b",  "/labels/k"};
+    assert_int_equal(errors.n, 8);
+    for (int i = 0; i < errors.n; i++) {
+        assert_string_equal(errors.items[i].pointer, pointers[i]);
+    }
+    assert_non_null(strstr(errors.items[0].detail, "Did you mean notebook-q3?"));
+    assert_non_null(strstr(errors.items[1].detail, "between 1 and 1024, not 0"));
+    assert_non_null(strstr(errors.items[2].detail, "not the string \"12\""));
+    assert_non_null(strstr(errors.items[3].detail, "whole number between 1 and 100000, not 2.5"));
+    assert_non_null(strstr(errors.items[4].detail, "Did you mean \"cutout_size\"?"));
+}
+
+static void every_field_says_what_it_may_be(void **state) {
+    (void)state;
+    assert_one_error("{\"depth\":42}", "/depth", "the nearest are 38 and 44");
+    assert_one_error("{\"depth\":116}", "/depth", "between 8 and 110");
+    assert_one_error("{\"depth\":\"44\"}", "/depth", "not the string");
+    assert_one_error("{\"depth\":44.5}", "/depth", "44 and 50");
+    assert_one_error("{\"lr\":0}", "/lr", "between 1e-12 and 100, not 0");
+    assert_one_error("{\"lr\":1e999}", "/lr", "too large");
+    assert_one_error("{\"momentum\":1}", "/momentum", "between 0 and 0.9999, not 1");
+    assert_one_error("{\"seed\":-1}", "/seed", "not -1");
+    assert_one_error("{\"seed\":9007199254740992}", "/seed", "9007199254740991");
+    assert_one_error("{\"optimizer\":\"adamw\"}", "/optimizer", "Did you mean adam?");
+    assert_one_error("{\"optimizer\":null}", "/optimizer", "not null");
+    assert_one_error("{\"copies\":\"alias\"}", "/copies", "independent, aliased");
+    assert_one_error("{\"dataset\":\"mnist\"}", "/dataset", "cifar10, shapes");
+    assert_one_error("{\"lr_schedule\":\"linear\"}", "/lr_schedule", "constant");
+    assert_one_error("{\"lr_schedule\":[{\"epoch\":5}]}", "/lr_schedule", "look like");
+    assert_one_error("{\"lr_schedule\":[{\"epoch\":5,\"lr\":1},{\"epoch\":5,\"lr\":2}]}",
+                     "/lr_schedule", "5 follows 5");
+    assert_one_error("{\"name\":\"a\\nb\"}", "/name", "control");
+    assert_one_error("{\"name\":7}", "/name", "string");
+    assert_one_error("{\"labels\":[]}", "/labels", "object");
+    assert_one_error("{\"learning\":1}", "/learning", "presets shows all");
+    assert_one_error("{\"batch\":1}", "/batch", "\"batch_size\"");
+    assert_one_error("{\"a/b~c\":1}", "/a~1b~0c", "There is no field");
+    assert_one_error("{\"train_images\":16}", "/train_images", "batch of 64");
+}
+
+static void what_is_not_a_json_object_is_malformed(void **state) {
+    (void)state;
+    static const char *const documents[] = {
+        "",
+        "{",
+        "[]",
+        "3",
+        "{\"m\":8,}",
+        "{\"m\":08}",
+        "{\"m\":+8}",
+        "{\"m\":8.}",
+        "{\"m\":NaN}",
+        "{'m':8}",
+        "{\"m\":8} {}",
+        "{\"m\":8,\"m\":9}",
+        "{\"labels\":{\"a\":\"1\",\"a\":\"2\"}}",
+        "{\"m\":8,\"\\u006d\":9}",
+        "{\"name\":\"\\u0000\"}",
+        "{\"name\":\"\\ud800\"}",
+        "{\"name\":\"\xff\"}",
+        "{\"name\":\"a\tb\"}",
+        "{\"name\":\"\xc0\x80\"}",
+        "{\"x\":[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]}",
+    };
+    for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++) {
+        struct field_errors errors = parse_bad(documents[i], STATUS_MALFORMED);
+        assert_int_equal(errors.n, 1);
+        assert_string_equal(errors.items[0].pointer, "");
+    }
+    struct field_errors errors = parse_bad("{\n  \"m\": 08}", STATUS_MALFORMED);
+    assert_non_null(strstr(errors.items[0].detail, "line 2, column 9"));
+}
+
+static void errors_beyond_the_limit_are_dropped(void **state) {
+    (void)state;
+    char json[2048] = "{";
+    for (int i = 0; i < 60; i++) {
+        char member[32];
+        (void)snprintf(member, sizeof(member), "%s\"unknown%d\":1", i ? "," : "", i);
+        strcat(json, member);
+    }
+    strcat(json, "}");
+    struct field_errors errors = parse_bad(json, STATUS_INVALID);
+    assert_int_equal(errors.n, RUN_SPEC_MAX_ERRORS);
+}
+
+static void long_names_are_cut_at_whole_characters(void **state) {
+    (void)state;
+    char json[1024] = "{\"";
+    for (int i = 0; i < 200; i++) {
+        strcat(json, "\xe2\x82\xac");
+    }
+    strcat(json, "\":1}");
+    struct field_errors errors = parse_bad(json, STATUS_INVALID);
+    assert_int_equal((strlen(errors.items[0].pointer) - 1) % 3, 0);
+    struct json_writer writer = {0};
+    json_write_string(&writer, NULL, errors.items[0].detail);
+    CLEANUP(free_pointer) char *text = json_write_take(&writer);
+    assert_non_null(text);
+}
+
+static void json_round_trip_is_exact(void **state) {
+    (void)state;
+    static const char *const documents[] = {
+        "{}",
+        "{\"preset\":\"paper\",\"m\":32,\"copies\":\"aliased\",\"seed\":9007199254740991}",
+        "{\"preset\":\"keras-example\",\"lr\":0.0123,\"shift\":0.1,\"l2\":3e-5}",
+        "{\"lr_schedule\":\"cosine\",\"optimizer\":\"sgd\",\"nesterov\":true,\"momentum\":0.9}",
+        "{\"name\":\"q\\\"\\\\ \\u20ac\",\"labels\":{\"a\":\"b\\\"\"},\"priority\":1000}",
+        "{\"conv_algorithm\":\"winograd\",\"normalise\":\"channel\",\"lr_plateau\":true,"
+        "\"l2_dense\":true,\"drop_last\":false,\"crop_pad\":4,\"train_images\":100,"
+        "\"test_images\":7,\"lr\":0.3333333333333333}",
+    };
+    for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++) {
+        struct run_spec first = parse_good(documents[i]);
+        CLEANUP(free_pointer) char *json = run_spec_to_json(&first);
+        assert_non_null(json);
+        struct run_spec second = parse_good(json);
+        CLEANUP(free_pointer) char *again = run_spec_to_json(&second);
+        assert_string_equal(json, again);
+        assert_int_equal(first.config.n_lr_steps, second.config.n_lr_steps);
+        for (int j = 0; j < first.config.n_lr_steps; j++) {
+            assert_int_equal(first.config.lr_steps[j].epoch, second.config.lr_steps[j].epoch);
+            assert_memory_equal(&first.config.lr_steps[j].lr, &second.config.lr_steps[j].lr,
+                                sizeof(double));
+        }
+        assert_memory_equal(&first.config.lr, &second.config.lr, sizeof(double));
+        assert_memory_equal(&first.config.shift, &second.config.shift, sizeof(double));
+        assert_int_equal(first.config.seed, second.config.seed);
+    }
+}
+
+static void stored_run_of_a_vanished_data_set_can_be_read(void **state) {
+    (void)state;
+    static const struct run_spec_context stored = {.default_dataset = "shapes"};
+    const char *json = "{\"dataset\":\"gone\"}";
+    struct run_spec spec;
+    struct field_errors errors;
+    assert_int_equal(run_spec_parse(json, strlen(json), &stored, &spec, &errors), STATUS_OK);
+    assert_string_equal(spec.config.dataset, "gone");
+}
+
+static void numbers_are_short_and_exact(void **state) {
+    (void)state;
+    char text[JSON_NUMBER_SIZE];
+    assert_string_equal(number_format(0.001, text), "0.001");
+    assert_string_equal(number_format(1e-12, text), "1e-12");
+    assert_string_equal(number_format(0.1 + 0.2, text), "0.30000000000000004");
+    assert_string_equal(number_format(-0.0, text), "-0");
+    assert_string_equal(number_format(64, text), "64");
+    struct json_writer writer = {0};
+    json_write_array(&writer, NULL);
+    json_write_number(&writer, NULL, (double)INFINITY);
+    json_write_number(&writer, NULL, 0.5);
+    json_write_string(&writer, NULL, "a\"\\\n\x01\x7f");
+    json_write_end(&writer, ']');
+    CLEANUP(free_pointer) char *json = json_write_take(&writer);
+    assert_string_equal(json, "[null,0.5,\"a\\\"\\\\\\u000a\\u0001\\u007f\"]");
+}
+
+static void near_miss_knows_swaps_and_beginnings(void **state) {
+    (void)state;
+    static const char *const words[] = {"epochs", "cutout_size", "cutout_squares", "m", "seed"};
+    assert_string_equal(near_miss("epcohs", words, 5), "epochs");
+    assert_string_equal(near_miss("Epoch", words, 5), "epochs");
+    assert_string_equal(near_miss("cutout-size", words, 5), "cutout_size");
+    assert_string_equal(near_miss("cutout", words, 5), "cutout_size");
+    assert_string_equal(near_miss("M", words, 5), "m");
+    assert_null(near_miss("weight_decay", words, 5));
+    assert_null(near_miss("", words, 5));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(empty_object_is_the_default_preset),
+        cmocka_unit_test(given_fields_lie_over_the_preset_whatever_the_order),
+        cmocka_unit_test(lr_alone_scales_the_schedule),
+        cmocka_unit_test(step_at_epoch_zero_is_the_lr),
+        cmocka_unit_test(all_errors_come_at_once),
+        cmocka_unit_test(every_field_says_what_it_may_be),
+        cmocka_unit_test(what_is_not_a_json_object_is_malformed),
+        cmocka_unit_test(errors_beyond_the_limit_are_dropped),
+        cmocka_unit_test(long_names_are_cut_at_whole_characters),
+        cmocka_unit_test(json_round_trip_is_exact),
+        cmocka_unit_test(stored_run_of_a_vanished_data_set_can_be_read),
+        cmocka_unit_test(numbers_are_short_and_exact),
+        cmocka_unit_test(near_miss_knows_swaps_and_beginnings),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
