@@ -271,7 +271,7 @@ struct train_words {
     char **rest; /* [argc + 1] */
 };
 
-static char *take_value(const char *word, const char *flag, int argc, char **argv, int *i) {
+static char *take_value(char *word, const char *flag, int argc, char **argv, int *i) {
     size_t length = strlen(flag);
     if (strncmp(word, flag, length) != 0) {
         return NULL;
