@@ -256,7 +256,7 @@ static enum status load_flag(struct config *config, const struct flag *flag, str
 static enum status load_flags(struct config *config, int argc, char *const *argv,
                               struct error *error) {
     for (int i = 0; i < argc; i++) {
-        struct flag flag;
+        struct flag flag = {0};
         TRY(next_flag(argc, argv, &i, &flag, error));
         TRY(load_flag(config, &flag, error));
     }
@@ -266,7 +266,7 @@ static enum status load_flags(struct config *config, int argc, char *const *argv
 static enum status find_config_flag(int argc, char *const *argv, const char **ret_path,
                                     struct error *error) {
     for (int i = 0; i < argc; i++) {
-        struct flag flag;
+        struct flag flag = {0};
         TRY(next_flag(argc, argv, &i, &flag, error));
         if (flag_is(&flag, "config")) {
             *ret_path = flag.value;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "api/server.h"
+#include "daemon/command_bench.h"
 #include "daemon/command_train.h"
 #include "daemon/config.h"
 #include "daemon/lock.h"
@@ -235,6 +236,9 @@ static void print_help(FILE *out) {
                 "  cutoutd train FILE.json [--output DIR] [--threads N] [FLAGS]\n"
                 "                                 one run in the foreground; FILE.json is what "
                 "POST /api/v1/runs takes\n"
+                "  cutoutd bench [--depth 44] [--batch 64] [--m 1] [--threads N] [--seconds 10]\n"
+                "                [--isa X] [--conv-algorithm A] [--format text|json]\n"
+                "                                 how fast this machine trains\n"
                 "  cutoutd check-config [FLAGS]   the settings in force and where each comes "
                 "from\n"
                 "  cutoutd --help | --version\n\n"
@@ -267,7 +271,7 @@ struct train_words {
     char **rest; /* [argc + 1] */
 };
 
-static char *take_value(const char *word, const char *flag, int argc, char **argv, int *i) {
+static char *take_value(char *word, const char *flag, int argc, char **argv, int *i) {
     size_t length = strlen(flag);
     if (strncmp(word, flag, length) != 0) {
         return NULL;
@@ -367,6 +371,9 @@ int main(int argc, char **argv) {
     }
     if (!strcmp(command, "train")) {
         return train(argc - 2, argv + 2, environ);
+    }
+    if (!strcmp(command, "bench")) {
+        return command_bench(argc - 2, argv + 2);
     }
     return usage_error(*command ? "there is no such command" : "which command?");
 }

@@ -26,6 +26,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/base/error.h"
 
@@ -120,6 +121,11 @@ struct kernels {
     void (*relu_backward)(int c, int n_pixels, const float *diff, const float *add,
                           const float *act, const float *src, float *dst, double *sum,
                           double *sum_src);
+
+    /* The machine's speed limit, for benchmarks: so many rounds of independent fused multiply-adds
+     * that stay in registers. Returns the floating-point operations done (a multiply-add is two).
+     * NULL: the variant has none. */
+    double (*fma_probe)(int64_t rounds);
 };
 
 /* Plain loops, the specification of all others. */

@@ -65,7 +65,7 @@ static void close_trainer(struct trainer **t) {
     }
 }
 
-static bool uses_winograd(const struct run_config *config, const struct kernels *kernels) {
+bool trainer_uses_winograd(const struct run_config *config, const struct kernels *kernels) {
     return config->conv_algorithm == CONV_WINOGRAD && kernels->has_winograd;
 }
 
@@ -104,7 +104,7 @@ static struct engine_options engine_options_of(const struct run_config *config,
         .kernels = kernels,
         .team = team,
         .max_images = config->batch_size * config->m,
-        .winograd = uses_winograd(config, kernels),
+        .winograd = trainer_uses_winograd(config, kernels),
     };
 }
 
@@ -131,7 +131,7 @@ static struct checkpoint_contents contents_of(struct trainer *t) {
     return (struct checkpoint_contents){
         .config = t->config,
         .kernels_name = t->options->kernels->name,
-        .winograd = uses_winograd(t->config, t->options->kernels),
+        .winograd = trainer_uses_winograd(t->config, t->options->kernels),
         .net = &t->net,
         .params = t->params,
         .moving = t->moving,

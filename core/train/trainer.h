@@ -99,6 +99,9 @@ enum status trainer_run(const struct trainer_options *options,
                         const struct trainer_callbacks *callbacks,
                         struct trainer_result *ret_result, struct error *error);
 
+/* Whether the run's stride-1 3x3 convolutions use Winograd's algorithm with these kernels. */
+bool trainer_uses_winograd(const struct run_config *config, const struct kernels *kernels);
+
 /* Bytes that training this run takes at its peak, data set excluded, on n_threads threads. */
 int64_t trainer_memory_bytes(const struct run_config *config, const struct kernels *kernels,
                              int n_threads);

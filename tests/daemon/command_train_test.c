@@ -17,8 +17,10 @@
 #include "daemon/train_output.h"
 
 #define SPEC                                                                                       \
-    "{\"depth\":8,\"epochs\":3,\"batch_size\":10,\"m\":2,\"cutout_size\":12,"                      \
-    "\"dataset\":\"shapes\",\"train_images\":40,\"test_images\":20}"
+    "{\"depth\":8,\"epochs\":3,\"batch_size\":6,\"m\":2,\"cutout_size\":12,"                       \
+    "\"dataset\":\"shapes\",\"train_images\":12,\"test_images\":6}"
+
+enum { PATH_SIZE = 320 };
 
 static char parent[64];
 static struct config config;
@@ -30,8 +32,8 @@ static int directory_make(void **state) {
     config.threads_per_run = 2;
     config.checkpoint_interval_s = 3600;
     config.memory_limit_bytes = INT64_C(1) << 40;
-    config.shapes_train = 50;
-    config.shapes_test = 30;
+    config.shapes_train = 20;
+    config.shapes_test = 10;
     (void)snprintf(config.isa, sizeof(config.isa), "auto");
     return mkdtemp(parent) ? 0 : -1;
 }
@@ -43,8 +45,8 @@ static int directory_remove(void **state) {
     return system(command);
 }
 
-static void path_make(char path[160], const char *name) {
-    (void)snprintf(path, 160, "%s/%s", parent, name);
+static void path_make(char path[PATH_SIZE], const char *name) {
+    (void)snprintf(path, PATH_SIZE, "%s/%s", parent, name);
 }
 
 /* Where the command prints: kept, and a word in it may raise a signal, as a user would on seeing
@@ -71,8 +73,8 @@ static ssize_t console_write(void *user, const char *bytes, size_t n_bytes) {
 
 /* Runs the command on `spec` with output directory `name` (NULL: none); returns its exit code. */
 static int train(struct console *console, const char *spec, const char *name) {
-    char spec_path[160];
-    char output_dir[160];
+    char spec_path[PATH_SIZE];
+    char output_dir[PATH_SIZE];
     path_make(spec_path, "run.json");
     path_make(output_dir, name ? name : "");
     assert_int_equal(text_file_write(spec_path, spec, NULL), STATUS_OK);
@@ -122,7 +124,7 @@ static void interrupt(const char *name, const char *epoch_word, int signal_numbe
 
 /* epochs.csv without its last two columns, seconds and images_per_second. Owned by the caller. */
 static char *history(const char *name) {
-    char path[160];
+    char path[PATH_SIZE];
     char file[128];
     (void)snprintf(file, sizeof(file), "%s/epochs.csv", name);
     path_make(path, file);
@@ -162,7 +164,7 @@ static void a_run_leaves_its_history_config_and_checkpoints(void **state) {
     assert_int_equal(n_lines, 4);
     free(rows);
 
-    char path[160];
+    char path[PATH_SIZE];
     char *json = NULL;
     size_t n_bytes = 0;
     path_make(path, "whole/config.json");
@@ -194,7 +196,7 @@ static void a_damaged_checkpoint_is_passed_over(void **state) {
     (void)state;
     assert_train(0, SPEC, "whole");
     interrupt("parts", "epoch 2/3 ", SIGTERM);
-    char path[160];
+    char path[PATH_SIZE];
     path_make(path, "parts/checkpoints/000002-000001.safetensors");
     assert_int_equal(truncate(path, 5000), 0);
     assert_says(0, SPEC, "parts", "continuing after epoch 2, step 0");
@@ -204,7 +206,7 @@ static void a_damaged_checkpoint_is_passed_over(void **state) {
 static void without_a_whole_checkpoint_nothing_is_begun_anew(void **state) {
     (void)state;
     interrupt("parts", "epoch 1/3 ", SIGTERM);
-    char path[160];
+    char path[PATH_SIZE];
     path_make(path, "parts/checkpoints/000001-000001.safetensors");
     assert_int_equal(truncate(path, 5000), 0);
     path_make(path, "parts/checkpoints/000001-000000.safetensors");
@@ -218,7 +220,7 @@ static void without_a_whole_checkpoint_nothing_is_begun_anew(void **state) {
 static void a_lost_history_is_not_continued_with_a_gap(void **state) {
     (void)state;
     interrupt("parts", "epoch 2/3 ", SIGTERM);
-    char path[160];
+    char path[PATH_SIZE];
     path_make(path, "parts/epochs.csv");
     assert_int_equal(unlink(path), 0);
     /* No checkpoint has all its epochs in epochs.csv: going on would leave a gap. */
@@ -228,7 +230,7 @@ static void a_lost_history_is_not_continued_with_a_gap(void **state) {
 static void a_finished_run_stays_as_it_is(void **state) {
     (void)state;
     assert_train(0, SPEC, "whole");
-    char path[160];
+    char path[PATH_SIZE];
     char *before = NULL, *after = NULL;
     size_t n_bytes = 0;
     path_make(path, "whole/epochs.csv");
@@ -245,13 +247,13 @@ static void another_run_or_other_images_are_refused(void **state) {
     assert_train(0, SPEC, "whole");
     assert_says(1, "{\"depth\":8,\"epochs\":1,\"dataset\":\"shapes\"}", "whole",
                 "holds another run");
-    config.shapes_train = 60;
+    config.shapes_train = 25;
     assert_says(1, SPEC, "whole", "the images are not those");
 }
 
 static void a_directory_in_use_is_refused(void **state) {
     (void)state;
-    char path[160];
+    char path[PATH_SIZE];
     path_make(path, "used");
     struct train_output output;
     assert_int_equal(train_output_open(path, &output, NULL), STATUS_OK);

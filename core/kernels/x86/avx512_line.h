@@ -6,6 +6,7 @@
 #define CUTOUTD_CORE_KERNELS_X86_AVX512_LINE_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 
 #include "core/kernels/x86/inline.h"
 

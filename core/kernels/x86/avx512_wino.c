@@ -3,9 +3,9 @@
  *
  * Layer: core/kernels. Thread rule: as core/kernels/kernels.h.
  *
- * Images are taken in groups of 1, 2, 4 for 16, 32, 64 channels: always 1024 floats a plane, so two
- * sets of 36 planes (scratch) stay in L2. What is summed in which order does not depend on the
- * grouping.
+ * Images are taken in groups of 1, 2, 4 for 16, 32, 64 channels: always 1024 floats a plane. One
+ * set of 36 planes (forward) or two (weight gradient) are the scratch and stay in L2. What is
+ * summed in which order does not depend on the grouping.
  */
 #if defined(__x86_64__)
 
@@ -14,16 +14,6 @@
 #include "core/kernels/x86/avx512_wino_tiles.h"
 
 static const float zeros[64];
-
-/* The two sets of planes in scratch. */
-struct planes {
-    float *v;
-    float *m;
-};
-
-INLINE struct planes planes_in(float *scratch) {
-    return (struct planes){scratch, scratch + WINO_PLANES * WINO_PLANE};
-}
 
 INLINE int group_images(struct wino w) {
     return w.c / 16;
@@ -50,16 +40,16 @@ INLINE struct prefetch_cursor prefetch_of(struct wino w, int n_images, bool weig
 INLINE void wino_conv(struct wino w, int n_images, const float *src, const float *weights,
                       const float *bias, bool accumulate, float *dst, float *scratch,
                       const struct kernel_prefetch *hint) {
-    const struct planes planes = planes_in(scratch);
     struct prefetch_cursor prefetch = prefetch_of(w, n_images, false, hint);
+    const int image = tiles_per_image(w) * w.c; /* floats of one image in a plane */
     for (int first = 0; first < n_images; first += group_images(w)) {
         const int n = group_size(w, first, n_images);
         for (int i = 0; i < n; i++, src += image_floats(w)) {
-            input_image(w, src, planes.v + i * tiles_per_image(w) * w.c);
+            input_image(w, src, scratch + i * image);
         }
-        products_forward(w, n * tiles_per_image(w), planes.v, weights, planes.m, &prefetch);
+        products_forward(w, n * tiles_per_image(w), scratch, weights, &prefetch);
         for (int i = 0; i < n; i++, dst += image_floats(w)) {
-            output_image(w, planes.m + i * tiles_per_image(w) * w.c, bias, accumulate, dst);
+            output_image(w, scratch + i * image, bias, accumulate, dst);
         }
     }
 }
@@ -67,18 +57,20 @@ INLINE void wino_conv(struct wino w, int n_images, const float *src, const float
 INLINE void wino_weights_add(struct wino w, int n_images, const float *src, const float *diff_dst,
                              float *accumulator, bool set, float *scratch,
                              const struct kernel_prefetch *hint) {
-    const struct planes planes = planes_in(scratch);
     struct prefetch_cursor prefetch = prefetch_of(w, n_images, true, hint);
+    const int image = tiles_per_image(w) * w.c;
+    float *v = scratch;
+    float *z = scratch + WINO_PLANES * WINO_PLANE;
     for (int first = 0; first < n_images; first += group_images(w)) {
         const int n = group_size(w, first, n_images);
         for (int i = 0; i < n; i++) {
-            input_image(w, src, planes.v + i * tiles_per_image(w) * w.c);
-            gradient_image(w, diff_dst, planes.m + i * tiles_per_image(w) * w.c);
+            input_image(w, src, v + i * image);
+            gradient_image(w, diff_dst, z + i * image);
             src += image_floats(w);
             diff_dst += image_floats(w);
         }
-        products_weights(w, n * tiles_per_image(w), planes.v, planes.m, accumulator,
-                         set && first == 0, &prefetch);
+        products_weights(w, n * tiles_per_image(w), v, z, accumulator, set && first == 0,
+                         &prefetch);
     }
 }
 

@@ -2,10 +2,12 @@
  *
  * Layer: core/kernels. Everything is inlined with constant sizes into avx512_wino.c.
  *
- *     products_forward:   m[tile][oc]   = sum over ic of v[tile][ic] * u[ic][oc]
+ *     products_forward:   v[tile][oc]   = sum over ic of v[tile][ic] * u[ic][oc]
  *     products_weights:   du[ic][oc] (+)= sum over tiles of v[tile][ic] * z[tile][oc]
  *
  * A register tile is 16 lines: 16 rows x 16 columns for 16 channels, 8 x 32 for 32, 4 x 64 for 64.
+ * It is as wide as the matrix, so forward has read all of its rows of v when it is done and puts
+ * the products in their place.
  * Between register tiles a few lines of what comes next are fetched into L2.
  */
 #ifndef CUTOUTD_CORE_KERNELS_X86_AVX512_WINO_PRODUCTS_H
@@ -43,7 +45,7 @@ INLINE void product_tile(int c, int depth, __m512 sum[16], const float *a, int a
 }
 
 /* n_tiles: a multiple of product_rows. */
-INLINE void products_forward(struct wino w, int n_tiles, const float *v, const float *u, float *m,
+INLINE void products_forward(struct wino w, int n_tiles, float *v, const float *u,
                              struct prefetch_cursor *prefetch) {
     for (int plane = 0; plane < WINO_PLANES; plane++) {
         for (int tile = 0; tile < n_tiles; tile += product_rows(w.c)) {
@@ -54,11 +56,10 @@ INLINE void products_forward(struct wino w, int n_tiles, const float *v, const f
             prefetch_step(prefetch);
             product_tile(w.c, w.c, sum, v + tile * w.c, w.c, 1, u);
             UNROLL for (int i = 0; i < 16; i++) {
-                line_store(m + tile * w.c + i * 16, sum[i]);
+                line_store(v + tile * w.c + i * 16, sum[i]);
             }
         }
         v += WINO_PLANE;
-        m += WINO_PLANE;
         u += w.c * w.c;
     }
 }

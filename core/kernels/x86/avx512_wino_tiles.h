@@ -7,15 +7,13 @@
  *
  *     planes [36][WINO_PLANE]    plane [tile][channel]
  *
- * A plane is a small matrix, tiles by channels. The planes of a group of images hold 1024 floats
- * each; 16 more keep the 36 of them from falling on the same sets of the cache.
+ * A plane is a small matrix, tiles by channels.
  */
 #ifndef CUTOUTD_CORE_KERNELS_X86_AVX512_WINO_TILES_H
 #define CUTOUTD_CORE_KERNELS_X86_AVX512_WINO_TILES_H
 
+#include "core/kernels/x86/avx512.h"
 #include "core/kernels/x86/avx512_wino_transform.h"
-
-enum { WINO_PLANES = WINO_IN * WINO_IN, WINO_PLANE = 1024 + 16 };
 
 struct wino {
     int c;    /* channels in and out */

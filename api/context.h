@@ -1,0 +1,24 @@
+/* What every handler may use: the parts of the daemon, and the state of the server.
+ *
+ * Layer: api. Thread rule: `options` and the constants are read-only after start; `stopping` is
+ * atomic; the streams guard themselves.
+ */
+#ifndef CUTOUTD_API_CONTEXT_H
+#define CUTOUTD_API_CONTEXT_H
+
+#include <stdatomic.h>
+
+#include "api/server.h"
+
+struct stream_set;
+
+struct api_context {
+    struct api_options options;
+    char address[96]; /* where it listens, "127.0.0.1:43121" */
+    double started_s; /* monotonic */
+    int64_t started_ms;
+    atomic_bool stopping;
+    struct stream_set *streams; /* NULL in tests of handlers */
+};
+
+#endif

@@ -1,0 +1,281 @@
+/* Layer: api. */
+#include "api/exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api/router.h"
+#include "api/stream.h"
+#include "core/base/cleanup.h"
+#include "core/base/log.h"
+
+/* More than this of a refused body is not read before it is refused. */
+static const uint64_t most_drained_bytes = 16u * 1024 * 1024;
+
+struct exchange {
+    char *target; /* of the request line, as it came */
+    bool head_seen;
+    struct request request;
+    char *body; /* [capacity], request.n_body used */
+    size_t capacity;
+    uint64_t n_received;
+    bool too_large;
+    bool no_memory;
+};
+
+static struct connection *connection_of(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+static void set_deadline(const struct exchange_host *host, struct MHD_Connection *connection,
+                         double seconds) {
+    double now_s = clock_monotonic_s(host->context->options.clock);
+    connections_set_deadline(host->connections, connection_of(connection),
+                             seconds > 0 ? now_s + seconds : 0);
+}
+
+void *exchange_begin(void *host, const char *target, struct MHD_Connection *connection) {
+    (void)host;
+    (void)connection;
+    struct exchange *exchange = calloc(1, sizeof(*exchange));
+    if (exchange) {
+        exchange->target = strdup(target);
+    }
+    return exchange;
+}
+
+void exchange_end(void *host, struct MHD_Connection *connection, void **exchange_pointer,
+                  enum MHD_RequestTerminationCode how) {
+    (void)how;
+    struct exchange *exchange = *exchange_pointer;
+    *exchange_pointer = NULL;
+    set_deadline(host, connection, EXCHANGE_HEAD_S);
+    if (exchange) {
+        free(exchange->target);
+        free(exchange->body);
+        free(exchange);
+    }
+}
+
+/* Sending */
+
+static void add_header(struct MHD_Response *response, const char *name, const char *value) {
+    if (value && value[0]) {
+        (void)MHD_add_response_header(response, name, value);
+    }
+}
+
+static void add_headers(struct MHD_Response *response, const struct reply *reply) {
+    char seconds[16] = "";
+    if (reply->retry_after_s > 0) {
+        (void)snprintf(seconds, sizeof(seconds), "%d", reply->retry_after_s);
+    }
+    add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
+    add_header(response, MHD_HTTP_HEADER_LOCATION, reply->location);
+    add_header(response, MHD_HTTP_HEADER_ETAG, reply->etag);
+    add_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
+    add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+    add_header(response, MHD_HTTP_HEADER_CONNECTION, reply->close ? "close" : "");
+    /* A cache may keep it, but has to ask: runs change. */
+    add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
+               reply->stream_run_id ? "no-store" : "no-cache");
+    add_header(response, "X-Content-Type-Options", "nosniff");
+}
+
+/* Hands the reply over to the library. MHD_NO closes the connection without an answer. */
+static enum MHD_Result send_reply(const struct exchange_host *host,
+                                  struct MHD_Connection *connection,
+                                  const struct exchange *exchange, struct reply *reply) {
+    struct MHD_Response *response = NULL;
+    struct error error;
+    if (reply->stream_run_id && strcmp(exchange->request.method, "HEAD") != 0 &&
+        stream_open(host->context->streams, connection, reply->stream_run_id, reply->stream_since,
+                    &response, &error) != STATUS_OK) {
+        reply->stream_run_id = 0;
+        reply_error(reply, &exchange->request, &error);
+    }
+    if (!response) {
+        response = MHD_create_response_from_buffer(reply->n_body, reply->body ? reply->body : "",
+                                                   reply->body ? MHD_RESPMEM_MUST_FREE
+                                                               : MHD_RESPMEM_PERSISTENT);
+        if (!response) {
+            reply_clear(reply);
+            return MHD_NO;
+        }
+    }
+    log_debug("%s %s: %d", exchange->request.method, exchange->request.url.path,
+              reply->http_status);
+    add_headers(response, reply);
+    enum MHD_Result result = MHD_queue_response(connection, (unsigned)reply->http_status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* Receiving */
+
+struct framing {
+    int n_lengths;
+    int n_encodings;
+    int n_hosts;
+    bool chunked;
+};
+
+static enum MHD_Result look_at_header(void *user, enum MHD_ValueKind kind, const char *name,
+                                      const char *value) {
+    (void)kind;
+    struct framing *framing = user;
+    framing->n_lengths += strcasecmp(name, "Content-Length") == 0;
+    framing->n_hosts += strcasecmp(name, "Host") == 0;
+    if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        framing->n_encodings++;
+        framing->chunked = value && strcasecmp(value, "chunked") == 0;
+    }
+    return MHD_YES;
+}
+
+/* Why the request's borders cannot be trusted, or NULL. */
+static const char *framing_problem(struct MHD_Connection *connection) {
+    struct framing framing = {0};
+    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, look_at_header, &framing);
+    if (framing.n_lengths > 1) {
+        return "The request has more than one Content-Length.";
+    }
+    if (framing.n_lengths > 0 && framing.n_encodings > 0) {
+        return "The request has both Content-Length and Transfer-Encoding.";
+    }
+    if (framing.n_encodings > 1 || (framing.n_encodings == 1 && !framing.chunked)) {
+        return "The only transfer encoding understood here is chunked.";
+    }
+    if (framing.n_hosts > 1) {
+        return "The request has more than one Host.";
+    }
+    return NULL;
+}
+
+static void reply_too_large(struct reply *reply, const struct request *request) {
+    reply_problem(reply, request, STATUS_TOO_LARGE, "A body may have at most %d bytes.",
+                  REQUEST_MAX_BODY_BYTES);
+}
+
+/* What can be refused before the body is read. true: *reply says so. */
+static bool refuse_head(struct MHD_Connection *connection, const struct exchange *exchange,
+                        struct reply *reply) {
+    const struct request *request = &exchange->request;
+    const char *problem = framing_problem(connection);
+    const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
+    const char *expect = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Expect");
+    uint64_t n_bytes = length ? strtoull(length, NULL, 10) : 0;
+    reply->close = true;
+    if (problem) {
+        reply_problem(reply, request, STATUS_MALFORMED, "%s", problem);
+    } else if (connection_is_over_cap(connection_of(connection))) {
+        reply_problem(reply, request, STATUS_BUSY, "Too many connections are open.");
+    } else if (n_bytes > REQUEST_MAX_BODY_BYTES && (expect || n_bytes > most_drained_bytes)) {
+        reply_too_large(reply, request);
+    } else {
+        reply->close = false;
+        return false;
+    }
+    return true;
+}
+
+static void keep_body(struct exchange *exchange, const char *upload, size_t n_upload) {
+    struct request *request = &exchange->request;
+    exchange->n_received += n_upload;
+    if (exchange->n_received > REQUEST_MAX_BODY_BYTES) {
+        exchange->too_large = true;
+        return;
+    }
+    size_t needed = request->n_body + n_upload;
+    if (needed > exchange->capacity) {
+        size_t capacity = needed < 1024 ? 1024 : needed * 2;
+        char *body = realloc(exchange->body, capacity);
+        if (!body) {
+            exchange->no_memory = true;
+            return;
+        }
+        exchange->body = body;
+        exchange->capacity = capacity;
+    }
+    memcpy(exchange->body + request->n_body, upload, n_upload);
+    request->n_body = needed;
+    request->body = exchange->body;
+}
+
+static void copy_header(struct MHD_Connection *connection, const char *name,
+                        char target[REQUEST_HEADER_SIZE]) {
+    const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+    if (value && strlen(value) < REQUEST_HEADER_SIZE) {
+        (void)snprintf(target, REQUEST_HEADER_SIZE, "%s", value);
+    }
+}
+
+/* The whole request is there. */
+static void answer(const struct exchange_host *host, struct MHD_Connection *connection,
+                   struct exchange *exchange, struct reply *reply) {
+    struct request *request = &exchange->request;
+    struct error error;
+    enum status status = url_parse(exchange->target, &request->url, &error);
+    if (status != STATUS_OK) {
+        request->url.path[0] = '\0';
+        if (status == STATUS_TOO_LARGE) {
+            reply_http_problem(reply, request, 414, "uri-too-long", "URI too long", error.message);
+        } else {
+            reply_error(reply, request, &error);
+        }
+        return;
+    }
+    if (exchange->too_large) {
+        reply_too_large(reply, request);
+        return;
+    }
+    if (exchange->no_memory) {
+        reply_problem(reply, request, STATUS_NO_MEMORY, "Try again later.");
+        return;
+    }
+    copy_header(connection, MHD_HTTP_HEADER_ACCEPT, request->accept);
+    copy_header(connection, MHD_HTTP_HEADER_IF_NONE_MATCH, request->if_none_match);
+    copy_header(connection, "Last-Event-ID", request->last_event_id);
+    if (!request->body) {
+        request->body = "";
+    }
+    router_dispatch(host->context, request, reply);
+}
+
+enum MHD_Result exchange_continue(void *host_pointer, struct MHD_Connection *connection,
+                                  const char *url, const char *method, const char *version,
+                                  const char *upload, size_t *n_upload, void **exchange_pointer) {
+    (void)url;
+    (void)version;
+    const struct exchange_host *host = host_pointer;
+    struct exchange *exchange = *exchange_pointer;
+    if (!exchange || !exchange->target) {
+        return MHD_NO;
+    }
+    CLEANUP(reply_clear) struct reply reply = {0};
+    if (!exchange->head_seen) {
+        exchange->head_seen = true;
+        (void)snprintf(exchange->request.method, sizeof(exchange->request.method), "%s", method);
+        if (refuse_head(connection, exchange, &reply)) {
+            enum MHD_Result result = send_reply(host, connection, exchange, &reply);
+            reply.body = NULL; /* the library's now */
+            return result;
+        }
+        set_deadline(host, connection, EXCHANGE_BODY_S);
+        return MHD_YES;
+    }
+    if (*n_upload > 0) {
+        keep_body(exchange, upload, *n_upload);
+        *n_upload = 0;
+        return exchange->n_received > most_drained_bytes ? MHD_NO : MHD_YES;
+    }
+    set_deadline(host, connection, 0);
+    answer(host, connection, exchange, &reply);
+    enum MHD_Result result = send_reply(host, connection, exchange, &reply);
+    reply.body = NULL;
+    return result;
+}

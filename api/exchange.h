@@ -1,0 +1,34 @@
+/* One exchange on a connection: takes the request in piece by piece, has it answered, sends the
+ * reply. The bridge between the HTTP library and the handlers.
+ *
+ * Layer: api. Thread rule: an exchange belongs to the thread that serves its connection.
+ *
+ * What the library (0.9.75) lets through and is refused here: two Content-Length headers,
+ * Content-Length beside Transfer-Encoding (both let two programs disagree on where a request ends),
+ * transfer encodings other than chunked, and bodies of any size.
+ */
+#ifndef CUTOUTD_API_EXCHANGE_H
+#define CUTOUTD_API_EXCHANGE_H
+
+#include <microhttpd.h>
+
+#include "api/connections.h"
+#include "api/context.h"
+
+/* Seconds a client has for a whole request head (also between two requests), and for its body. */
+enum { EXCHANGE_HEAD_S = 20, EXCHANGE_BODY_S = 30 };
+
+struct exchange_host {
+    struct api_context *context;
+    struct connections *connections;
+};
+
+/* The callbacks of the HTTP library, each with the host as its user pointer. */
+void *exchange_begin(void *host, const char *target, struct MHD_Connection *connection);
+enum MHD_Result exchange_continue(void *host, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *n_upload, void **exchange);
+void exchange_end(void *host, struct MHD_Connection *connection, void **exchange,
+                  enum MHD_RequestTerminationCode how);
+
+#endif

@@ -1,0 +1,162 @@
+/* Layer: api. */
+#include "api/reply.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/log.h"
+
+enum { RETRY_AFTER_S = 5 };
+
+static const char no_memory_problem[] =
+    "{\"type\":\"urn:cutoutd:problem:no-memory\",\"title\":\"Out of memory\",\"status\":503,"
+    "\"detail\":\"The daemon has no memory left to answer; try again later.\"}";
+
+void reply_clear(struct reply *reply) {
+    free(reply->body);
+    reply->body = NULL;
+    reply->n_body = 0;
+}
+
+void reply_text(struct reply *reply, const struct request *request, int http_status,
+                const char *content_type, char *text) {
+    reply_clear(reply);
+    if (!text) {
+        log_error("%s %s: out of memory while answering", request->method, request->url.path);
+        reply->http_status = status_http(STATUS_NO_MEMORY);
+        reply->content_type = CONTENT_PROBLEM;
+        reply->retry_after_s = RETRY_AFTER_S;
+        text = strdup(no_memory_problem);
+    } else {
+        reply->http_status = http_status;
+        reply->content_type = content_type;
+    }
+    reply->body = text;
+    reply->n_body = text ? strlen(text) : 0;
+}
+
+void reply_json(struct reply *reply, const struct request *request, int http_status,
+                struct json_writer *writer) {
+    reply_text(reply, request, http_status, CONTENT_JSON, json_write_take(writer));
+}
+
+void reply_plain(struct reply *reply, const struct request *request, int http_status,
+                 const char *text) {
+    reply_text(reply, request, http_status, CONTENT_TEXT, strdup(text));
+}
+
+/* Everything up to "detail". */
+static void problem_head(struct json_writer *writer, const struct request *request, int http_status,
+                         const char *kind, const char *title, const char *detail) {
+    char type[96];
+    (void)snprintf(type, sizeof(type), "urn:cutoutd:problem:%s", kind);
+    json_write_object(writer, NULL);
+    json_write_string(writer, "type", type);
+    json_write_string(writer, "title", title);
+    json_write_int(writer, "status", http_status);
+    json_write_string(writer, "detail", detail);
+    json_write_string(writer, "instance", request->url.path[0] ? request->url.path : NULL);
+}
+
+void reply_problem_begin(struct json_writer *writer, const struct request *request,
+                         enum status status, const char *detail) {
+    /* NOT_FOUND: type ...:not-found, title "Not found". */
+    char kind[64];
+    char title[64];
+    (void)snprintf(kind, sizeof(kind), "%s", status_name(status));
+    for (char *c = kind; *c; c++) {
+        *c = *c == '_' ? '-' : (char)tolower((unsigned char)*c);
+    }
+    (void)snprintf(title, sizeof(title), "%s", status_text(status));
+    title[0] = (char)toupper((unsigned char)title[0]);
+    problem_head(writer, request, status_http(status), kind, title, detail);
+}
+
+void reply_problem_end(struct reply *reply, const struct request *request, enum status status,
+                       struct json_writer *writer) {
+    int http_status = status_http(status);
+    reply_text(reply, request, http_status, CONTENT_PROBLEM, json_write_take(writer));
+    if (http_status == 503) {
+        reply->retry_after_s = RETRY_AFTER_S;
+    }
+}
+
+static void problem(struct reply *reply, const struct request *request, enum status status,
+                    const char *detail) {
+    struct json_writer writer = {0};
+    reply_problem_begin(&writer, request, status, detail);
+    json_write_end(&writer, '}');
+    reply_problem_end(reply, request, status, &writer);
+}
+
+void reply_problem(struct reply *reply, const struct request *request, enum status status,
+                   const char *format, ...) {
+    char detail[512];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(detail, sizeof(detail), format, arguments);
+    va_end(arguments);
+    problem(reply, request, status, detail);
+}
+
+/* What a client may know of a failure that is not its own. */
+static const char *public_detail(enum status status) {
+    if (status == STATUS_NO_SPACE) {
+        return "The daemon's disk is full; nothing was stored. Free some space and try again.";
+    }
+    if (status_http(status) == 503) {
+        return "The daemon cannot do this at the moment; try again later.";
+    }
+    return "The daemon could not do this; its log says why.";
+}
+
+void reply_error(struct reply *reply, const struct request *request, const struct error *error) {
+    if (status_http(error->code) < 500) {
+        problem(reply, request, error->code, error->message);
+        return;
+    }
+    log_error("%s %s: %s", request->method, request->url.path, error->message);
+    problem(reply, request, error->code, public_detail(error->code));
+}
+
+void reply_http_problem(struct reply *reply, const struct request *request, int http_status,
+                        const char *kind, const char *title, const char *detail) {
+    struct json_writer writer = {0};
+    problem_head(&writer, request, http_status, kind, title, detail);
+    json_write_end(&writer, '}');
+    reply_text(reply, request, http_status, CONTENT_PROBLEM, json_write_take(&writer));
+}
+
+void reply_bad_argument(struct reply *reply, const struct request *request, const char *argument,
+                        const char *format, ...) {
+    char detail[512];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(detail, sizeof(detail), format, arguments);
+    va_end(arguments);
+    struct json_writer writer = {0};
+    reply_problem_begin(&writer, request, STATUS_MALFORMED,
+                        "An argument of the query cannot be used.");
+    json_write_array(&writer, "errors");
+    json_write_object(&writer, NULL);
+    json_write_string(&writer, "parameter", argument);
+    json_write_string(&writer, "detail", detail);
+    json_write_end(&writer, '}');
+    json_write_end(&writer, ']');
+    json_write_end(&writer, '}');
+    reply_problem_end(reply, request, STATUS_MALFORMED, &writer);
+}
+
+void field_errors_write(struct json_writer *writer, const struct field_errors *errors) {
+    json_write_array(writer, "errors");
+    for (int i = 0; i < errors->n; i++) {
+        json_write_object(writer, NULL);
+        json_write_string(writer, "pointer", errors->items[i].pointer);
+        json_write_string(writer, "detail", errors->items[i].detail);
+        json_write_end(writer, '}');
+    }
+    json_write_end(writer, ']');
+}

@@ -1,0 +1,79 @@
+/* The answer to one request, and how errors are put into words.
+ *
+ * Layer: api. Thread rule: belongs to the thread that serves the request.
+ *
+ * Errors are RFC 9457 `application/problem+json`. Which status becomes which HTTP code is said in
+ * one place, core/base/status.h; codes that belong to HTTP alone (405, 414, 431) are given as they
+ * are.
+ */
+#ifndef CUTOUTD_API_REPLY_H
+#define CUTOUTD_API_REPLY_H
+
+#include "api/request.h"
+#include "daemon/json_write.h"
+#include "daemon/run_spec.h"
+
+#define CONTENT_JSON "application/json"
+#define CONTENT_CSV "text/csv; charset=utf-8"
+#define CONTENT_TEXT "text/plain; charset=utf-8"
+#define CONTENT_PROBLEM "application/problem+json"
+#define CONTENT_EVENTS "text/event-stream"
+
+struct reply {
+    int http_status;
+    const char *content_type; /* static */
+    char *body;               /* owned by the reply; NULL with n_body 0: none */
+    size_t n_body;
+    /* Headers; "" or 0: not sent. */
+    char location[64];
+    char etag[64];
+    char allow[64];
+    int retry_after_s;
+    bool close; /* the connection cannot be used any further */
+    /* Instead of a body: the events of this run from `since` on (-1: from now, with a snapshot). */
+    int64_t stream_run_id;
+    int64_t stream_since;
+};
+
+/* Frees the body. */
+void reply_clear(struct reply *reply);
+
+/* Takes over what the writer holds. When its memory ran out the reply is a problem instead. */
+void reply_json(struct reply *reply, const struct request *request, int http_status,
+                struct json_writer *writer);
+
+/* Takes over `text` (from malloc; NULL: memory ran out). */
+void reply_text(struct reply *reply, const struct request *request, int http_status,
+                const char *content_type, char *text);
+
+/* A copy of a short static text. */
+void reply_plain(struct reply *reply, const struct request *request, int http_status,
+                 const char *text);
+
+/* A problem with the status and message of *error. Messages of failures that are not the client's
+ * (5xx) go to the log, and the client learns the kind only. */
+void reply_error(struct reply *reply, const struct request *request, const struct error *error);
+
+/* The same with a message of its own. */
+void reply_problem(struct reply *reply, const struct request *request, enum status status,
+                   const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* A problem that only HTTP knows. kind: "method-not-allowed"; title: "Method not allowed". */
+void reply_http_problem(struct reply *reply, const struct request *request, int http_status,
+                        const char *kind, const char *title, const char *detail);
+
+/* A refused query argument: 400 with one error that names it. */
+void reply_bad_argument(struct reply *reply, const struct request *request, const char *argument,
+                        const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Begins a problem that the caller adds members to and ends with json_write_end('}') and
+ * reply_problem_end. */
+void reply_problem_begin(struct json_writer *writer, const struct request *request,
+                         enum status status, const char *detail);
+void reply_problem_end(struct reply *reply, const struct request *request, enum status status,
+                       struct json_writer *writer);
+
+/* The member "errors" of a problem. */
+void field_errors_write(struct json_writer *writer, const struct field_errors *errors);
+
+#endif

@@ -1,0 +1,40 @@
+/* One request as the handlers see it, free of the HTTP library.
+ *
+ * Layer: api. Thread rule: belongs to the thread that serves it.
+ */
+#ifndef CUTOUTD_API_REQUEST_H
+#define CUTOUTD_API_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/url.h"
+
+enum { REQUEST_MAX_BODY_BYTES = 64 * 1024, REQUEST_HEADER_SIZE = 256, REQUEST_MAX_PARAMETERS = 2 };
+
+struct request {
+    char method[16];
+    struct url url;
+    /* What stood in the place of each {name} of the route's pattern; into url.path. */
+    int n_parameters;
+    char parameters[REQUEST_MAX_PARAMETERS][64];
+    /* The headers that some handler reads; "" when absent or longer than fits. */
+    char accept[REQUEST_HEADER_SIZE];
+    char if_none_match[REQUEST_HEADER_SIZE];
+    char last_event_id[REQUEST_HEADER_SIZE];
+    const char *body; /* n_body bytes, not ended by NUL; borrowed */
+    size_t n_body;
+};
+
+/* The client prefers CSV: ?format=csv, or an Accept header with text/csv and without JSON. A format
+ * that is none of the names in `allowed` ("json, csv") is refused: STATUS_MALFORMED. */
+enum status request_format(const struct request *request, const char *allowed, char ret_format[8],
+                           struct error *error);
+
+/* A decimal number without sign, blanks or leading zeros, 1 to `most`. false: it is not. */
+bool text_to_id(const char *text, int64_t most, int64_t *ret_value);
+
+/* A decimal whole number from 0 to `most`. false: it is not. */
+bool text_to_count(const char *text, int64_t most, int64_t *ret_value);
+
+#endif

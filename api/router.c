@@ -1,0 +1,86 @@
+/* Layer: api. */
+#include "api/router.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api/routes.h"
+
+#define V1 "/api/v1"
+
+static const struct route routes[] = {
+    {"GET", "/", route_welcome},
+    {"GET", "/healthz", route_health},
+    {"GET", "/readyz", route_ready},
+    {"GET", V1 "/healthz", route_health},
+    {"GET", V1 "/readyz", route_ready},
+    {"POST", V1 "/runs", route_run_create},
+    {"GET", V1 "/runs", route_run_list},
+    {"GET", V1 "/runs/{id}", route_run_get},
+    {"POST", V1 "/runs/{id}/cancel", route_run_cancel},
+    {"GET", V1 "/runs/{id}/epochs", route_run_epochs},
+    {"GET", V1 "/runs/{id}/validation-error", route_run_validation_error},
+    {"GET", V1 "/runs/{id}/events", route_run_events},
+    {"GET", V1 "/runs/{id}/summary", route_run_summary},
+    {"GET", V1 "/presets", route_preset_list},
+    {"GET", V1 "/presets/{name}", route_preset_get},
+    {"GET", V1 "/datasets", route_dataset_list},
+    {"GET", V1 "/system", route_system},
+};
+
+enum { N_ROUTES = sizeof(routes) / sizeof(routes[0]) };
+
+/* Whether `path` has the form of `pattern`; the segments in the places of {name} are copied. */
+static bool matches(const char *pattern, const char *path, struct request *request) {
+    request->n_parameters = 0;
+    while (*pattern && *path) {
+        if (*pattern != '{') {
+            if (*pattern++ != *path++) {
+                return false;
+            }
+            continue;
+        }
+        size_t n = strcspn(path, "/");
+        size_t size = sizeof(request->parameters[0]);
+        if (n == 0 || n >= size || request->n_parameters == REQUEST_MAX_PARAMETERS) {
+            return false;
+        }
+        char *parameter = request->parameters[request->n_parameters++];
+        memcpy(parameter, path, n);
+        parameter[n] = '\0';
+        path += n;
+        pattern += strcspn(pattern, "}") + 1;
+    }
+    return *pattern == '\0' && *path == '\0';
+}
+
+static bool method_fits(const struct route *route, const char *method) {
+    return strcmp(route->method, method) == 0 ||
+           (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
+}
+
+void router_dispatch(struct api_context *context, struct request *request, struct reply *reply) {
+    char allow[sizeof(reply->allow)] = "";
+    for (size_t i = 0; i < N_ROUTES; i++) {
+        if (!matches(routes[i].pattern, request->url.path, request)) {
+            continue;
+        }
+        if (method_fits(&routes[i], request->method)) {
+            routes[i].handler(context, request, reply);
+            return;
+        }
+        size_t used = strlen(allow);
+        (void)snprintf(allow + used, sizeof(allow) - used, "%s%s%s", used ? ", " : "",
+                       routes[i].method, strcmp(routes[i].method, "GET") == 0 ? ", HEAD" : "");
+    }
+    if (allow[0] == '\0') {
+        reply_problem(reply, request, STATUS_NOT_FOUND,
+                      "There is nothing at %s; GET / shows where to begin.", request->url.path);
+        return;
+    }
+    char detail[160];
+    (void)snprintf(detail, sizeof(detail), "%s is not possible here, but %s.", request->method,
+                   allow);
+    reply_http_problem(reply, request, 405, "method-not-allowed", "Method not allowed", detail);
+    memcpy(reply->allow, allow, sizeof(allow));
+}

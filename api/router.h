@@ -1,0 +1,26 @@
+/* Which handler answers which method and path.
+ *
+ * Layer: api. Thread rule: the table is constant; router_dispatch may run on any thread.
+ */
+#ifndef CUTOUTD_API_ROUTER_H
+#define CUTOUTD_API_ROUTER_H
+
+#include "api/context.h"
+#include "api/reply.h"
+#include "api/request.h"
+
+/* Fills *reply, which is zeroed before. */
+typedef void handler(struct api_context *context, const struct request *request,
+                     struct reply *reply);
+
+struct route {
+    const char *method;  /* "GET" also answers HEAD */
+    const char *pattern; /* "/api/v1/runs/{id}/epochs": each {name} stands for one segment */
+    handler *handler;
+};
+
+/* Finds the route of request->url.path, sets request->parameters and calls the handler. No route:
+ * 404; a route of other methods only: 405 with Allow. */
+void router_dispatch(struct api_context *context, struct request *request, struct reply *reply);
+
+#endif

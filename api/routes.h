@@ -1,0 +1,26 @@
+/* The handlers, one a route. Each file routes_*.c serves one resource.
+ *
+ * Layer: api. Thread rule: any thread of the server. None waits for anything but the store.
+ */
+#ifndef CUTOUTD_API_ROUTES_H
+#define CUTOUTD_API_ROUTES_H
+
+#include "api/router.h"
+
+/* routes_runs.c */
+handler route_run_create, route_run_list, route_run_get, route_run_cancel;
+
+/* routes_history.c */
+handler route_run_epochs, route_run_validation_error, route_run_events, route_run_summary;
+
+/* routes_meta.c */
+handler route_welcome, route_health, route_ready, route_preset_list, route_preset_get,
+    route_dataset_list, route_system;
+
+/* The run that the path names: the caller owns *ret_row (run_row_clear) when it returns true;
+ * otherwise *reply is the answer (404, or the store's failure). */
+struct run_row;
+bool route_find_run(struct api_context *context, const struct request *request, struct reply *reply,
+                    struct run_row *ret_row);
+
+#endif

@@ -1,0 +1,273 @@
+/* What a run leaves behind: epochs, the validation curve, events, and its layer table. Layer: api.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/routes.h"
+#include "api/run_view.h"
+#include "core/base/cleanup.h"
+#include "core/nn/summary.h"
+
+/* The history of the run in the path; on true the caller owns both. */
+static bool find_history(struct api_context *context, const struct request *request,
+                         struct reply *reply, struct run_row *ret_row, struct epoch_list *ret_list,
+                         char ret_format[8], const char *formats) {
+    struct error error;
+    if (request_format(request, formats, ret_format, &error) != STATUS_OK) {
+        reply_bad_argument(reply, request, "format", "%s.", error.message);
+        return false;
+    }
+    if (!route_find_run(context, request, reply, ret_row)) {
+        return false;
+    }
+    if (epoch_table_list(context->options.store, ret_row->id, 0, 0, ret_list, &error) !=
+        STATUS_OK) {
+        reply_error(reply, request, &error);
+        return false;
+    }
+    return true;
+}
+
+static void write_run_id(struct json_writer *writer, int64_t id) {
+    char text[24];
+    (void)snprintf(text, sizeof(text), "%" PRId64, id);
+    json_write_string(writer, "run", text);
+}
+
+/* A number of a CSV cell; what is not finite is an empty cell, as in the JSON null. */
+static const char *cell(double value, char text[JSON_NUMBER_SIZE]) {
+    text[0] = '\0';
+    return isfinite(value) ? number_format(value, text) : text;
+}
+
+/* The finished text of a memory stream, or NULL when memory ran out. */
+static char *close_text(FILE *stream, char **text) {
+    bool failed = ferror(stream) != 0;
+    if (fclose(stream) != 0 || failed) {
+        free(*text);
+        return NULL;
+    }
+    return *text;
+}
+
+static char *epochs_csv(const struct epoch_list *list) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) {
+        return NULL;
+    }
+    (void)fputs("epoch,train_loss,train_accuracy,val_loss,val_accuracy,val_error,val_wrong,"
+                "val_total,lr,seconds,images_per_second\n",
+                out);
+    for (size_t i = 0; i < list->n; i++) {
+        const struct epoch_row *row = &list->rows[i];
+        char a[8][JSON_NUMBER_SIZE];
+        (void)fprintf(out, "%d,%s,%s,%s,%s,%s,%d,%d,%s,%s,%s\n", row->epoch,
+                      cell(row->train_loss, a[0]), cell(row->train_accuracy, a[1]),
+                      cell(row->val_loss, a[2]), cell(row->val_accuracy, a[3]),
+                      cell(error_ratio(row->val_wrong, row->val_total), a[4]), row->val_wrong,
+                      row->val_total, cell(row->lr, a[5]), cell(row->seconds, a[6]),
+                      cell(row->images_per_second, a[7]));
+    }
+    return close_text(out, &text);
+}
+
+void route_run_epochs(struct api_context *context, const struct request *request,
+                      struct reply *reply) {
+    CLEANUP(run_row_clear) struct run_row row = {0};
+    CLEANUP(epoch_list_clear) struct epoch_list list = {0};
+    char format[8];
+    if (!find_history(context, request, reply, &row, &list, format, "json, csv")) {
+        return;
+    }
+    if (strcmp(format, "csv") == 0) {
+        reply_text(reply, request, 200, CONTENT_CSV, epochs_csv(&list));
+        return;
+    }
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    write_run_id(&writer, row.id);
+    json_write_string(&writer, "state", run_state_name(row.state));
+    json_write_array(&writer, "items");
+    for (size_t i = 0; i < list.n; i++) {
+        json_write_object(&writer, NULL);
+        epoch_write_members(&writer, &list.rows[i]);
+        json_write_end(&writer, '}');
+    }
+    json_write_end(&writer, ']');
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
+}
+
+static char *curve_csv(const struct epoch_list *list) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) {
+        return NULL;
+    }
+    (void)fputs("epoch,val_error,val_wrong,val_total\n", out);
+    for (size_t i = 0; i < list->n; i++) {
+        const struct epoch_row *row = &list->rows[i];
+        char ratio[JSON_NUMBER_SIZE];
+        (void)fprintf(out, "%d,%s,%d,%d\n", row->epoch,
+                      cell(error_ratio(row->val_wrong, row->val_total), ratio), row->val_wrong,
+                      row->val_total);
+    }
+    return close_text(out, &text);
+}
+
+void route_run_validation_error(struct api_context *context, const struct request *request,
+                                struct reply *reply) {
+    CLEANUP(run_row_clear) struct run_row row = {0};
+    CLEANUP(epoch_list_clear) struct epoch_list list = {0};
+    char format[8];
+    if (!find_history(context, request, reply, &row, &list, format, "json, csv")) {
+        return;
+    }
+    if (strcmp(format, "csv") == 0) {
+        reply_text(reply, request, 200, CONTENT_CSV, curve_csv(&list));
+        return;
+    }
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    write_run_id(&writer, row.id);
+    json_write_string(&writer, "name", row.name[0] ? row.name : NULL);
+    json_write_string(&writer, "state", run_state_name(row.state));
+    json_write_int(&writer, "m", row.m);
+    json_write_int(&writer, "cutout_size", row.cutout_size);
+    json_write_array(&writer, "epochs");
+    for (size_t i = 0; i < list.n; i++) {
+        json_write_int(&writer, NULL, list.rows[i].epoch);
+    }
+    json_write_end(&writer, ']');
+    json_write_array(&writer, "val_error");
+    for (size_t i = 0; i < list.n; i++) {
+        json_write_number(&writer, NULL,
+                          error_ratio(list.rows[i].val_wrong, list.rows[i].val_total));
+    }
+    json_write_end(&writer, ']');
+    json_write_array(&writer, "val_wrong");
+    for (size_t i = 0; i < list.n; i++) {
+        json_write_int(&writer, NULL, list.rows[i].val_wrong);
+    }
+    json_write_end(&writer, ']');
+    json_write_int(&writer, "val_total", list.n > 0 ? list.rows[0].val_total : 0);
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
+}
+
+void route_run_events(struct api_context *context, const struct request *request,
+                      struct reply *reply) {
+    /* ?since= is for people, Last-Event-ID is what EventSource sends when it comes back: newer. */
+    const char *since = url_argument(&request->url, "since");
+    const char *from = request->last_event_id[0] ? request->last_event_id : since;
+    int64_t since_id = -1;
+    if (from && !text_to_count(from, INT64_MAX, &since_id)) {
+        reply_bad_argument(reply, request, request->last_event_id[0] ? "Last-Event-ID" : "since",
+                           "It must be the id of an event, a whole number; 0 for all events.");
+        return;
+    }
+    CLEANUP(run_row_clear) struct run_row row = {0};
+    if (!route_find_run(context, request, reply, &row)) {
+        return;
+    }
+    reply->http_status = 200;
+    reply->content_type = CONTENT_EVENTS;
+    reply->stream_run_id = row.id;
+    reply->stream_since = since_id;
+}
+
+/* "(32, 32, 16)" */
+static void shape_text(const struct summary_row *row, char text[48]) {
+    size_t used = (size_t)snprintf(text, 48, "(");
+    for (int i = 0; i < row->n_dims; i++) {
+        used += (size_t)snprintf(text + used, 48 - used, "%s%d", i ? ", " : "", row->output[i]);
+    }
+    (void)snprintf(text + used, 48 - used, ")");
+}
+
+static char *summary_text(const struct summary *summary) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) {
+        return NULL;
+    }
+    (void)fprintf(out, "%-28s %-20s %-14s %10s\n", "Layer", "Type", "Output", "Parameters");
+    for (int i = 0; i < summary->n_rows; i++) {
+        const struct summary_row *row = &summary->rows[i];
+        char shape[48];
+        shape_text(row, shape);
+        (void)fprintf(out, "%-28s %-20s %-14s %10" PRId64 "\n", row->name, row->type, shape,
+                      row->parameters);
+    }
+    (void)fprintf(out, "\nTotal parameters: %" PRId64 "\n", summary->total);
+    (void)fprintf(out, "Trainable: %" PRId64 "\n", summary->trainable);
+    (void)fprintf(out, "Not trainable: %" PRId64 "\n", summary->non_trainable);
+    return close_text(out, &text);
+}
+
+static void write_summary(struct json_writer *writer, const struct summary *summary) {
+    json_write_array(writer, "layers");
+    for (int i = 0; i < summary->n_rows; i++) {
+        const struct summary_row *row = &summary->rows[i];
+        json_write_object(writer, NULL);
+        json_write_string(writer, "name", row->name);
+        json_write_string(writer, "type", row->type);
+        json_write_array(writer, "output_shape");
+        for (int j = 0; j < row->n_dims; j++) {
+            json_write_int(writer, NULL, row->output[j]);
+        }
+        json_write_end(writer, ']');
+        json_write_int(writer, "parameters", row->parameters);
+        json_write_end(writer, '}');
+    }
+    json_write_end(writer, ']');
+    json_write_object(writer, "parameters");
+    json_write_int(writer, "total", summary->total);
+    json_write_int(writer, "trainable", summary->trainable);
+    json_write_int(writer, "non_trainable", summary->non_trainable);
+    json_write_end(writer, '}');
+}
+
+void route_run_summary(struct api_context *context, const struct request *request,
+                       struct reply *reply) {
+    struct error error;
+    char format[8];
+    if (request_format(request, "json, text", format, &error) != STATUS_OK) {
+        reply_bad_argument(reply, request, "format", "%s.", error.message);
+        return;
+    }
+    CLEANUP(run_row_clear) struct run_row row = {0};
+    if (!route_find_run(context, request, reply, &row)) {
+        return;
+    }
+    /* Both are too large for the stack of a server thread. */
+    CLEANUP(free_pointer) struct resnet *net = calloc(1, sizeof(*net));
+    CLEANUP(free_pointer) struct summary *summary = calloc(1, sizeof(*summary));
+    if (!net || !summary) {
+        reply_problem(reply, request, STATUS_NO_MEMORY, "Try again later.");
+        return;
+    }
+    if (resnet_plan(row.depth, net, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    summary_make(net, summary);
+    if (strcmp(format, "text") == 0) {
+        reply_text(reply, request, 200, CONTENT_TEXT, summary_text(summary));
+        return;
+    }
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    write_run_id(&writer, row.id);
+    json_write_int(&writer, "depth", row.depth);
+    write_summary(&writer, summary);
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
+}

@@ -1,0 +1,399 @@
+/* /runs: submit, list, look at, cancel. Layer: api. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/routes.h"
+#include "api/run_view.h"
+#include "core/base/cleanup.h"
+#include "daemon/queue/queue.h"
+#include "daemon/run_spec_json.h"
+
+enum { LIST_LIMIT_DEFAULT = 50, LIST_LIMIT_MOST = 500 };
+
+/* Answers with one run as it stands now. */
+static void reply_run(struct api_context *context, const struct request *request,
+                      struct reply *reply, int http_status, const struct run_row *row) {
+    struct progress progress;
+    bool running = row->state == RUN_RUNNING &&
+                   progress_board_find(context->options.progress, row->id, &progress);
+    struct json_writer writer = {0};
+    run_write(&writer, NULL, row, running ? &progress : NULL);
+    reply_json(reply, request, http_status, &writer);
+}
+
+bool route_find_run(struct api_context *context, const struct request *request, struct reply *reply,
+                    struct run_row *ret_row) {
+    int64_t id = 0;
+    struct error error = {.code = STATUS_NOT_FOUND};
+    if (text_to_id(request->parameters[0], INT64_MAX, &id) &&
+        run_table_get(context->options.store, id, ret_row, &error) == STATUS_OK) {
+        return true;
+    }
+    if (error.code == STATUS_NOT_FOUND) {
+        reply_problem(reply, request, STATUS_NOT_FOUND, "There is no run %s.",
+                      request->parameters[0]);
+    } else {
+        reply_error(reply, request, &error);
+    }
+    return false;
+}
+
+/* POST /runs */
+
+static void reply_field_errors(struct reply *reply, const struct request *request,
+                               enum status status, const struct field_errors *errors) {
+    char detail[128];
+    if (status == STATUS_MALFORMED) {
+        (void)snprintf(detail, sizeof(detail), "The body is not a JSON object of a run.");
+    } else {
+        (void)snprintf(detail, sizeof(detail), "%d field%s of the run cannot be used as given.",
+                       errors->n, errors->n == 1 ? "" : "s");
+    }
+    struct json_writer writer = {0};
+    reply_problem_begin(&writer, request, status, detail);
+    field_errors_write(&writer, errors);
+    json_write_end(&writer, '}');
+    reply_problem_end(reply, request, status, &writer);
+}
+
+static double gib(int64_t n_bytes) {
+    return (double)n_bytes / (1024.0 * 1024.0 * 1024.0);
+}
+
+/* The highest m below config->m whose memory is within the limit, or 0. */
+static int largest_m(const struct api_context *context, struct run_config config, int64_t limit) {
+    int fits = 0;
+    int too_much = config.m;
+    while (too_much - fits > 1) {
+        config.m = fits + (too_much - fits) / 2;
+        if (trainer_memory_bytes(&config, context->options.kernels,
+                                 context->options.config->threads_per_run) <= limit) {
+            fits = config.m;
+        } else {
+            too_much = config.m;
+        }
+    }
+    return fits;
+}
+
+/* Whether training fits into memory; otherwise *reply says how far it does not. */
+static bool check_memory(const struct api_context *context, const struct request *request,
+                         const struct run_config *config, struct reply *reply) {
+    int64_t limit = context->options.config->memory_limit_bytes;
+    int64_t needed = trainer_memory_bytes(config, context->options.kernels,
+                                          context->options.config->threads_per_run);
+    if (needed <= limit) {
+        return true;
+    }
+    struct field_errors errors = {.n = 1};
+    struct field_error *item = &errors.items[0];
+    int fits = largest_m(context, *config, limit);
+    char advice[64] = "Choose a smaller batch_size.";
+    if (fits > 0) {
+        (void)snprintf(advice, sizeof(advice), "m up to %d would fit.", fits);
+    }
+    (void)snprintf(item->pointer, sizeof(item->pointer), "%s", fits > 0 ? "/m" : "/batch_size");
+    (void)snprintf(item->detail, sizeof(item->detail),
+                   "A step of batch_size %d times m %d trains %" PRId64 " images and needs about "
+                   "%.2f GiB of memory; the limit is %.2f GiB. %s",
+                   config->batch_size, config->m, (int64_t)config->batch_size * config->m,
+                   gib(needed), gib(limit), advice);
+    struct json_writer writer = {0};
+    reply_problem_begin(&writer, request, STATUS_INVALID,
+                        "The run needs more memory than the daemon may give it.");
+    field_errors_write(&writer, &errors);
+    json_write_object(&writer, "memory");
+    json_write_int(&writer, "needed_bytes", needed);
+    json_write_int(&writer, "limit_bytes", limit);
+    json_write_end(&writer, '}');
+    json_write_end(&writer, '}');
+    reply_problem_end(reply, request, STATUS_INVALID, &writer);
+    return false;
+}
+
+/* Whether the data set is there and an epoch of it has at least one step. */
+static bool check_dataset(const struct api_context *context, const struct request *request,
+                          const struct run_config *config, struct reply *reply) {
+    const struct dataset_registry *registry = context->options.datasets;
+    struct dataset_description description = {.available = false};
+    for (size_t i = 0; i < dataset_registry_count(registry); i++) {
+        dataset_registry_describe(registry, i, &description);
+        if (strcmp(description.name, config->dataset) == 0) {
+            break;
+        }
+    }
+    struct field_errors errors = {.n = 1};
+    struct field_error *item = &errors.items[0];
+    int n_train = description.n_train;
+    if (config->train_images > 0 && config->train_images < n_train) {
+        n_train = config->train_images;
+    }
+    if (!description.available) {
+        (void)snprintf(item->pointer, sizeof(item->pointer), "/dataset");
+        (void)snprintf(item->detail, sizeof(item->detail),
+                       "The data set %s cannot be read at the moment; GET /api/v1/datasets says "
+                       "why.",
+                       config->dataset);
+    } else if (run_steps_per_epoch(config, n_train) < 1) {
+        (void)snprintf(item->pointer, sizeof(item->pointer), "/batch_size");
+        (void)snprintf(item->detail, sizeof(item->detail),
+                       "%d training images are less than one batch of %d, and this run drops the "
+                       "last, smaller batch of an epoch: nothing would be trained.",
+                       n_train, config->batch_size);
+    } else {
+        return true;
+    }
+    reply_field_errors(reply, request, STATUS_INVALID, &errors);
+    return false;
+}
+
+/* Stores the run; true: it is accepted, whatever happens from now on. */
+static bool submit(struct api_context *context, const struct request *request,
+                   const struct run_spec *spec, struct reply *reply, int64_t *ret_id) {
+    struct json_writer writer = {0};
+    run_labels_write(&writer, NULL, spec);
+    CLEANUP(free_pointer) char *labels_json = json_write_take(&writer);
+    CLEANUP(free_pointer) char *config_json = run_spec_to_json(spec);
+    struct error error = {.code = STATUS_NO_MEMORY, .message = "cannot write the run as JSON"};
+    if (labels_json && config_json) {
+        const struct run_draft draft = {.name = spec->name,
+                                        .priority = spec->priority,
+                                        .labels_json = labels_json,
+                                        .config_json = config_json,
+                                        .config = &spec->config};
+        if (queue_submit(context->options.queue, &draft, ret_id, &error) == STATUS_OK) {
+            return true;
+        }
+    }
+    reply_error(reply, request, &error);
+    return false;
+}
+
+void route_run_create(struct api_context *context, const struct request *request,
+                      struct reply *reply) {
+    struct dataset_registry *datasets = context->options.datasets;
+    const struct run_spec_context spec_context = {
+        .dataset_names = dataset_registry_names(datasets),
+        .n_dataset_names = dataset_registry_count(datasets),
+        .default_dataset = dataset_registry_default(datasets),
+    };
+    struct run_spec spec;
+    struct field_errors errors;
+    enum status status =
+        run_spec_parse(request->body, request->n_body, &spec_context, &spec, &errors);
+    if (status != STATUS_OK) {
+        reply_field_errors(reply, request, status, &errors);
+        return;
+    }
+    int64_t id = 0;
+    if (!check_dataset(context, request, &spec.config, reply) ||
+        !check_memory(context, request, &spec.config, reply) ||
+        !submit(context, request, &spec, reply, &id)) {
+        return;
+    }
+    CLEANUP(run_row_clear) struct run_row row = {0};
+    struct error error;
+    if (run_table_get(context->options.store, id, &row, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    reply_run(context, request, reply, 201, &row);
+    (void)snprintf(reply->location, sizeof(reply->location), "/api/v1/runs/%" PRId64, id);
+}
+
+/* GET /runs */
+
+/* state=queued,running. */
+static bool read_states(const struct request *request, struct reply *reply,
+                        struct run_filter *filter) {
+    const char *text = url_argument(&request->url, "state");
+    while (text && *text) {
+        char name[16] = "";
+        size_t n = strcspn(text, ",");
+        enum run_state state;
+        if (n < sizeof(name)) {
+            memcpy(name, text, n);
+        }
+        if (!run_state_from_name(name, &state)) {
+            reply_bad_argument(reply, request, "state",
+                               "state must be some of queued, held, running, paused, succeeded, "
+                               "failed, canceled, with commas in between.");
+            return false;
+        }
+        filter->states |= 1u << state;
+        text += n;
+        text += *text == ',';
+    }
+    return true;
+}
+
+/* m=4,8,16. */
+static bool read_values(const struct request *request, struct reply *reply, const char *name,
+                        int most, struct run_filter_values *values) {
+    const char *text = url_argument(&request->url, name);
+    while (text && *text) {
+        char number[8] = "";
+        size_t n = strcspn(text, ",");
+        int64_t value = 0;
+        if (n < sizeof(number)) {
+            memcpy(number, text, n);
+        }
+        if (values->n == RUN_FILTER_MAX_VALUES || !text_to_count(number, most, &value)) {
+            reply_bad_argument(reply, request, name,
+                               "%s must be at most %d whole numbers from 0 to %d, with commas in "
+                               "between.",
+                               name, RUN_FILTER_MAX_VALUES, most);
+            return false;
+        }
+        values->values[values->n++] = (int)value;
+        text += n;
+        text += *text == ',';
+    }
+    return true;
+}
+
+static bool read_count(const struct request *request, struct reply *reply, const char *name,
+                       int64_t most, int64_t *value) {
+    const char *text = url_argument(&request->url, name);
+    if (text && !text_to_count(text, most, value)) {
+        reply_bad_argument(reply, request, name, "%s must be a whole number from 0 to %" PRId64 ".",
+                           name, most);
+        return false;
+    }
+    return true;
+}
+
+static bool read_filter(const struct request *request, struct reply *reply,
+                        struct run_filter *ret_filter) {
+    static const char *const known[] = {"state", "m", "cutout_size", "limit", "cursor"};
+    for (int i = 0; i < request->url.n_arguments; i++) {
+        bool found = false;
+        for (size_t j = 0; j < sizeof(known) / sizeof(known[0]); j++) {
+            found |= strcmp(request->url.arguments[i].name, known[j]) == 0;
+        }
+        if (!found) {
+            reply_bad_argument(reply, request, request->url.arguments[i].name,
+                               "Runs can be asked for by state, m, cutout_size, limit and "
+                               "cursor.");
+            return false;
+        }
+    }
+    int64_t limit = LIST_LIMIT_DEFAULT;
+    int64_t before_id = 0;
+    *ret_filter = (struct run_filter){0};
+    if (!read_states(request, reply, ret_filter) ||
+        !read_values(request, reply, "m", 1024, &ret_filter->m) ||
+        !read_values(request, reply, "cutout_size", 64, &ret_filter->cutout_size) ||
+        !read_count(request, reply, "limit", LIST_LIMIT_MOST, &limit) ||
+        !read_count(request, reply, "cursor", INT64_MAX, &before_id)) {
+        return false;
+    }
+    ret_filter->limit = limit > 0 ? (int)limit : 1;
+    ret_filter->before_id = before_id;
+    return true;
+}
+
+void route_run_list(struct api_context *context, const struct request *request,
+                    struct reply *reply) {
+    struct run_filter filter;
+    if (!read_filter(request, reply, &filter)) {
+        return;
+    }
+    CLEANUP(run_list_clear) struct run_list list = {0};
+    struct error error;
+    if (run_table_list(context->options.store, &filter, &list, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    json_write_array(&writer, "items");
+    for (size_t i = 0; i < list.n; i++) {
+        struct progress progress;
+        bool running = list.rows[i].state == RUN_RUNNING &&
+                       progress_board_find(context->options.progress, list.rows[i].id, &progress);
+        run_write(&writer, NULL, &list.rows[i], running ? &progress : NULL);
+    }
+    json_write_end(&writer, ']');
+    char cursor[24];
+    bool more = list.more && list.n > 0;
+    (void)snprintf(cursor, sizeof(cursor), "%" PRId64, more ? list.rows[list.n - 1].id : 0);
+    json_write_string(&writer, "next_cursor", more ? cursor : NULL);
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
+}
+
+/* GET /runs/{id} */
+
+/* Whether the If-None-Match list has the tag; W/ and strong forms compare alike (RFC 9110, 8.8.3).
+ */
+static bool tag_listed(const char *list, const char *weak_tag) {
+    return strcmp(list, "*") == 0 || strstr(list, weak_tag + 2) != NULL;
+}
+
+void route_run_get(struct api_context *context, const struct request *request,
+                   struct reply *reply) {
+    CLEANUP(run_row_clear) struct run_row row = {0};
+    if (!route_find_run(context, request, reply, &row)) {
+        return;
+    }
+    char etag[sizeof(reply->etag)] = "";
+    if (row.state != RUN_RUNNING) {
+        /* A running run's progress changes without a new revision. */
+        (void)snprintf(etag, sizeof(etag), "W/\"%" PRId64 "-%" PRId64 "\"", row.id, row.revision);
+    }
+    if (etag[0] && request->if_none_match[0] && tag_listed(request->if_none_match, etag)) {
+        reply->http_status = 304;
+    } else {
+        reply_run(context, request, reply, 200, &row);
+    }
+    memcpy(reply->etag, etag, sizeof(etag));
+}
+
+/* POST /runs/{id}/cancel */
+
+static void reply_conflict(struct reply *reply, const struct request *request,
+                           const struct run_row *row) {
+    char moves[96];
+    char detail[256];
+    run_state_moves_text(row->state, moves, sizeof(moves));
+    (void)snprintf(detail, sizeof(detail),
+                   "Run %" PRId64 " is %s and cannot be canceled; from there it may become: %s.",
+                   row->id, run_state_name(row->state), moves[0] ? moves : "nothing else");
+    struct json_writer writer = {0};
+    reply_problem_begin(&writer, request, STATUS_CONFLICT, detail);
+    json_write_string(&writer, "state", run_state_name(row->state));
+    json_write_array(&writer, "allowed_states");
+    for (int to = 0; to < RUN_STATE_COUNT; to++) {
+        if (run_state_may_move(row->state, (enum run_state)to)) {
+            json_write_string(&writer, NULL, run_state_name((enum run_state)to));
+        }
+    }
+    json_write_end(&writer, ']');
+    json_write_end(&writer, '}');
+    reply_problem_end(reply, request, STATUS_CONFLICT, &writer);
+}
+
+void route_run_cancel(struct api_context *context, const struct request *request,
+                      struct reply *reply) {
+    CLEANUP(run_row_clear) struct run_row before = {0};
+    if (!route_find_run(context, request, reply, &before)) {
+        return;
+    }
+    struct error error;
+    enum status status = pool_cancel(context->options.pool, before.id, &error);
+    CLEANUP(run_row_clear) struct run_row row = {0};
+    struct error read_error;
+    if (status != STATUS_OK && status != STATUS_CONFLICT) {
+        reply_error(reply, request, &error);
+    } else if (run_table_get(context->options.store, before.id, &row, &read_error) != STATUS_OK) {
+        reply_error(reply, request, &read_error);
+    } else if (status == STATUS_CONFLICT) {
+        reply_conflict(reply, request, &row);
+    } else {
+        /* 202: it runs on until its checkpoint is written. */
+        reply_run(context, request, reply, row.state == RUN_RUNNING ? 202 : 200, &row);
+    }
+}
