@@ -257,7 +257,7 @@ static void a_directory_in_use_is_refused(void **state) {
     path_make(path, "used");
     struct train_output output;
     assert_int_equal(train_output_open(path, &output, NULL), STATUS_OK);
-    assert_says(1, SPEC, "used", "another process");
+    assert_says(1, SPEC, "used", "another cutoutd");
     train_output_close(&output);
 }
 
