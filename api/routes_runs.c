@@ -229,6 +229,31 @@ static bool read_states(const struct request *request, struct reply *reply,
     return true;
 }
 
+/* m=4,8,16. */
+static bool read_values(const struct request *request, struct reply *reply, const char *name,
+                        int most, struct run_filter_values *values) {
+    const char *text = url_argument(&request->url, name);
+    while (text && *text) {
+        char number[8] = "";
+        size_t n = strcspn(text, ",");
+        int64_t value = 0;
+        if (n < sizeof(number)) {
+            memcpy(number, text, n);
+        }
+        if (values->n == RUN_FILTER_MAX_VALUES || !text_to_count(number, most, &value)) {
+            reply_bad_argument(reply, request, name,
+                               "%s must be at most %d whole numbers from 0 to %d, with commas in "
+                               "between.",
+                               name, RUN_FILTER_MAX_VALUES, most);
+            return false;
+        }
+        values->values[values->n++] = (int)value;
+        text += n;
+        text += *text == ',';
+    }
+    return true;
+}
+
 static bool read_count(const struct request *request, struct reply *reply, const char *name,
                        int64_t most, int64_t *value) {
     const char *text = url_argument(&request->url, name);
@@ -255,19 +280,16 @@ static bool read_filter(const struct request *request, struct reply *reply,
             return false;
         }
     }
-    int64_t m = 0;
-    int64_t cutout_size = -1;
     int64_t limit = LIST_LIMIT_DEFAULT;
     int64_t before_id = 0;
     *ret_filter = (struct run_filter){0};
-    if (!read_states(request, reply, ret_filter) || !read_count(request, reply, "m", 1024, &m) ||
-        !read_count(request, reply, "cutout_size", 64, &cutout_size) ||
+    if (!read_states(request, reply, ret_filter) ||
+        !read_values(request, reply, "m", 1024, &ret_filter->m) ||
+        !read_values(request, reply, "cutout_size", 64, &ret_filter->cutout_size) ||
         !read_count(request, reply, "limit", LIST_LIMIT_MOST, &limit) ||
         !read_count(request, reply, "cursor", INT64_MAX, &before_id)) {
         return false;
     }
-    ret_filter->m = (int)m;
-    ret_filter->cutout_size = (int)cutout_size;
     ret_filter->limit = limit > 0 ? (int)limit : 1;
     ret_filter->before_id = before_id;
     return true;

@@ -23,7 +23,8 @@ const struct statement_set run_statements = {
         /* No state's name is part of another's. */
         [RUN_LIST] = "SELECT " COLUMNS " FROM run WHERE (?1 = 0 OR id < ?1)"
                      " AND (?2 IS NULL OR instr(?2, state) > 0)"
-                     " AND (?3 = 0 OR m = ?3) AND (?4 < 0 OR cutout_size = ?4)"
+                     " AND (?3 IS NULL OR instr(?3, ',' || m || ',') > 0)"
+                     " AND (?4 IS NULL OR instr(?4, ',' || cutout_size || ',') > 0)"
                      " ORDER BY id DESC LIMIT ?5",
         [RUN_COUNT] = "SELECT state, count(*) FROM run GROUP BY state",
         [RUN_MOVE] = "UPDATE run SET state = ?4, reason = ?5, attempt = attempt + ?6,"

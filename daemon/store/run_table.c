@@ -142,6 +142,19 @@ static void states_text(unsigned states, char *text, size_t size) {
     }
 }
 
+/* ",4,8," at parameter `index`, nothing when any value will do. */
+static void bind_values(sqlite3_stmt *statement, int index,
+                        const struct run_filter_values *values) {
+    char text[RUN_FILTER_MAX_VALUES * 12 + 2] = ",";
+    size_t used = 1;
+    for (int i = 0; i < values->n; i++) {
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%d,", values->values[i]);
+    }
+    if (values->n > 0) {
+        db_bind_text(statement, index, text);
+    }
+}
+
 static void bind_filter(sqlite3_stmt *statement, const struct run_filter *filter) {
     sqlite3_bind_int64(statement, 1, filter->before_id);
     if (filter->states != 0) {
@@ -149,8 +162,8 @@ static void bind_filter(sqlite3_stmt *statement, const struct run_filter *filter
         states_text(filter->states, names, sizeof(names));
         db_bind_text(statement, 2, names);
     }
-    sqlite3_bind_int(statement, 3, filter->m);
-    sqlite3_bind_int(statement, 4, filter->cutout_size);
+    bind_values(statement, 3, &filter->m);
+    bind_values(statement, 4, &filter->cutout_size);
     /* One more than asked for tells whether there are more. */
     sqlite3_bind_int64(statement, 5, (int64_t)filter->limit + 1);
 }

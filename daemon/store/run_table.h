@@ -75,10 +75,18 @@ enum status run_table_insert(struct store *store, const struct run_draft *draft,
 enum status run_table_get(struct store *store, int64_t id, struct run_row *ret_row,
                           struct error *error);
 
+enum { RUN_FILTER_MAX_VALUES = 16 };
+
+/* A field may have any of these values; n 0: any value at all. */
+struct run_filter_values {
+    int n;
+    int values[RUN_FILTER_MAX_VALUES]; /* 0 .. 99,999 */
+};
+
 struct run_filter {
-    unsigned states;   /* bits 1u << RUN_QUEUED ...; 0: any */
-    int m;             /* 0: any */
-    int cutout_size;   /* -1: any */
+    unsigned states; /* bits 1u << RUN_QUEUED ...; 0: any */
+    struct run_filter_values m;
+    struct run_filter_values cutout_size;
     int64_t before_id; /* cursor: only older (smaller) ids; 0: from the newest */
     int limit;         /* at least 1 */
 };

@@ -41,8 +41,7 @@ static enum status recover_list(struct store *store, const struct run_list *list
 enum status recovery_run(struct store *store, const struct clock *clock,
                          struct recovery_result *ret_result, struct error *error) {
     struct recovery_result result = {0};
-    const struct run_filter filter = {
-        .states = 1u << RUN_RUNNING, .cutout_size = -1, .limit = ROUND};
+    const struct run_filter filter = {.states = 1u << RUN_RUNNING, .limit = ROUND};
     bool more = true;
     while (more) {
         struct run_list list = {0};

@@ -1,0 +1,239 @@
+/* The server on a real socket: connections, streams, and a stop that ends them. */
+#include "tests/api/fixture.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+
+static struct api_server *start_server(struct fixture *fixture) {
+    struct api_server *server = NULL;
+    struct error error = {.message = ""};
+    fixture->context.options.clock = &clock_system;
+    assert_int_equal(api_server_start(&fixture->context.options, &server, &error), STATUS_OK);
+    return server;
+}
+
+static int connect_to(const struct api_server *server) {
+    const char *colon = strrchr(api_server_address(server), ':');
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)atoi(colon + 1)),
+                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    const struct timeval patience = {.tv_sec = 30};
+    assert_true(fd >= 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+static void send_text(int fd, const char *text) {
+    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* Reads until `until` was seen or the other side closed; the caller frees it. */
+static char *receive(int fd, const char *until) {
+    char *text = calloc(1, 65536);
+    assert_non_null(text);
+    size_t used = 0;
+    while (used < 65535 && !(until && strstr(text, until))) {
+        ssize_t n = recv(fd, text + used, 65535 - used, 0);
+        if (n == 0) {
+            break;
+        }
+        assert_true(n > 0);
+        used += (size_t)n;
+        text[used] = '\0';
+    }
+    return text;
+}
+
+/* The whole answer to one request on a connection of its own. */
+static char *exchange(const struct api_server *server, const char *request) {
+    int fd = connect_to(server);
+    send_text(fd, request);
+    char *answer = receive(fd, NULL);
+    (void)close(fd);
+    return answer;
+}
+
+static void one_connection_serves_several_requests(void **state) {
+    struct api_server *server = start_server(*state);
+    int fd = connect_to(server);
+    for (int i = 0; i < 3; i++) {
+        send_text(fd, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+        char *answer = receive(fd, "ok\n");
+        assert_contains(answer, "HTTP/1.1 200 OK\r\n");
+        assert_contains(answer, "Content-Type: text/plain");
+        free(answer);
+    }
+    (void)close(fd);
+    api_server_stop(server);
+}
+
+static void doubtful_framing_is_refused_and_closed(void **state) {
+    struct api_server *server = start_server(*state);
+    static const char *const heads[] = {
+        "Content-Length: 2\r\nContent-Length: 2\r\n",
+        "Content-Length: 2\r\nContent-Length: 3\r\n",
+        "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+    };
+    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+        char request[256];
+        (void)snprintf(request, sizeof(request), "POST /api/v1/runs HTTP/1.1\r\nHost: x\r\n%s\r\n",
+                       heads[i]);
+        char *answer = exchange(server, request);
+        assert_contains(answer, "HTTP/1.1 400 ");
+        assert_contains(answer, "Connection: close");
+        free(answer);
+    }
+    api_server_stop(server);
+}
+
+static void encoded_nul_is_refused(void **state) {
+    struct api_server *server = start_server(*state);
+    char *answer =
+        exchange(server, "GET /healthz%00x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_contains(answer, "HTTP/1.1 400 ");
+    assert_contains(answer, "application/problem+json");
+    free(answer);
+    api_server_stop(server);
+}
+
+static void head_has_the_headers_only(void **state) {
+    (void)submit(*state, "{}");
+    struct api_server *server = start_server(*state);
+    char *answer =
+        exchange(server, "HEAD /api/v1/runs/1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_contains(answer, "ETag: W/\"1-");
+    assert_null(strstr(answer, "\"id\""));
+    free(answer);
+    answer = exchange(
+        server, "HEAD /api/v1/runs/1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_contains(answer, "text/event-stream");
+    free(answer);
+    api_server_stop(server);
+}
+
+static void chunked_body_is_put_together(void **state) {
+    struct api_server *server = start_server(*state);
+    char *answer = exchange(server, "POST /api/v1/runs HTTP/1.1\r\nHost: x\r\n"
+                                    "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+                                    "4\r\n{\"m\"\r\n3\r\n:4}\r\n0\r\n\r\n");
+    assert_contains(answer, "HTTP/1.1 201 ");
+    assert_contains(answer, "Location: /api/v1/runs/1\r\n");
+    assert_contains(answer, "\"m\":4,");
+    free(answer);
+    api_server_stop(server);
+}
+
+static void stream_delivers_while_open_and_ends_with_the_run(void **state) {
+    struct fixture *fixture = *state;
+    int64_t id = submit(fixture, "{}");
+    struct api_server *server = start_server(fixture);
+    int fd = connect_to(server);
+    send_text(fd, "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    free(receive(fd, "event: snapshot"));
+    claim(fixture, id);
+    free(receive(fd, "\"state\":\"running\""));
+    put_epoch_row(fixture, id, 1, 2.0, 150);
+    free(receive(fd, "event: epoch"));
+    finish(fixture, id);
+    char *rest = receive(fd, NULL);
+    assert_contains(rest, "event: end");
+    free(rest);
+    (void)close(fd);
+    api_server_stop(server);
+}
+
+static void stop_ends_streams_that_wait(void **state) {
+    (void)submit(*state, "{}");
+    struct api_server *server = start_server(*state);
+    int fds[8];
+    for (int i = 0; i < 8; i++) {
+        fds[i] = connect_to(server);
+        send_text(fds[i], "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+        free(receive(fds[i], "event: snapshot"));
+    }
+    api_server_stop(server);
+    for (int i = 0; i < 8; i++) {
+        free(receive(fds[i], NULL));
+        (void)close(fds[i]);
+    }
+}
+
+static void client_that_leaves_takes_its_stream_along(void **state) {
+    struct fixture *fixture = *state;
+    int64_t id = submit(fixture, "{}");
+    struct api_server *server = start_server(fixture);
+    int fd = connect_to(server);
+    send_text(fd, "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+    free(receive(fd, "event: snapshot"));
+    (void)close(fd);
+    claim(fixture, id);
+    for (int epoch = 1; epoch < 10; epoch++) {
+        put_epoch_row(fixture, id, epoch, 2.0, 150);
+    }
+    char *answer =
+        exchange(server, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_contains(answer, "200 OK");
+    free(answer);
+    api_server_stop(server);
+}
+
+static void connections_over_the_cap_are_told(void **state) {
+    struct api_server *server = start_server(*state);
+    enum { MANY = 256 };
+    int fds[MANY];
+    for (int i = 0; i < MANY; i++) {
+        fds[i] = connect_to(server);
+        send_text(fds[i], "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+        free(receive(fds[i], "ok\n"));
+    }
+    char *answer = exchange(server, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_contains(answer, "HTTP/1.1 503 ");
+    assert_contains(answer, "Retry-After: ");
+    free(answer);
+    for (int i = 0; i < MANY; i++) {
+        (void)close(fds[i]);
+    }
+    api_server_stop(server);
+}
+
+static void used_address_is_busy(void **state) {
+    struct fixture *fixture = *state;
+    struct api_server *server = start_server(fixture);
+    struct api_options options = fixture->context.options;
+    options.port = atoi(strrchr(api_server_address(server), ':') + 1);
+    struct api_server *second = NULL;
+    struct error error;
+    assert_int_equal(api_server_start(&options, &second, &error), STATUS_BUSY);
+    assert_contains(error.message, "cannot listen on 127.0.0.1 port");
+    options.listen_address = "localhost";
+    assert_int_equal(api_server_start(&options, &second, &error), STATUS_INVALID);
+    api_server_stop(server);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_open, fixture_close)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(one_connection_serves_several_requests),
+        TEST(doubtful_framing_is_refused_and_closed),
+        TEST(encoded_nul_is_refused),
+        TEST(head_has_the_headers_only),
+        TEST(chunked_body_is_put_together),
+        TEST(stream_delivers_while_open_and_ends_with_the_run),
+        TEST(stop_ends_streams_that_wait),
+        TEST(client_that_leaves_takes_its_stream_along),
+        TEST(connections_over_the_cap_are_told),
+        TEST(used_address_is_busy),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,194 @@
+/* Settings: four sources, later wins, and errors that name the place. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "daemon/config.h"
+#include "daemon/lock.h"
+
+static char *const no_environment[] = {NULL};
+static struct config config; /* large */
+static struct error error;
+
+/* Writes a file into a new directory; the path is in a static buffer. */
+static const char *write_file(const char *text) {
+    static char path[64];
+    (void)snprintf(path, sizeof(path), "/tmp/cutoutd-config-XXXXXX");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    assert_int_equal(close(fd), 0);
+    return path;
+}
+
+static enum status load_text(const char *text, char *const *environment, int argc,
+                             char *const *argv) {
+    const char *path = write_file(text);
+    enum status status = config_load(argc, argv, environment, path, &config, &error);
+    assert_int_equal(unlink(path), 0);
+    return status;
+}
+
+static void defaults_are_complete(void **state) {
+    (void)state;
+    assert_int_equal(config_load(0, NULL, no_environment, NULL, &config, &error), STATUS_OK);
+    assert_string_equal(config.listen_address, "127.0.0.1");
+    assert_int_equal(config.listen_port, 8080);
+    assert_string_equal(config.state_dir, "/var/lib/cutoutd");
+    assert_int_equal(config.workers, 1);
+    assert_true(config.threads_per_run >= 1);
+    assert_true(config.memory_limit_bytes > 0);
+    assert_string_equal(config.origin[CONFIG_WORKERS], "default");
+    assert_false(config_is_public(&config));
+}
+
+static void later_sources_win(void **state) {
+    (void)state;
+    char *const environment[] = {"CUTOUTD_WORKERS=3", "CUTOUTD_ISA=blas", "HOME=/", NULL};
+    char *const flags[] = {"--workers", "4"};
+    assert_int_equal(
+        load_text("workers = 2\nlog_level = debug\nisa = ref\n", environment, 2, flags), STATUS_OK);
+    assert_int_equal(config.workers, 4);
+    assert_string_equal(config.origin[CONFIG_WORKERS], "--workers");
+    assert_string_equal(config.isa, "blas");
+    assert_string_equal(config.origin[CONFIG_ISA], "CUTOUTD_ISA");
+    assert_int_equal(config.log_level, LOG_LEVEL_DEBUG);
+    assert_non_null(strstr(config.origin[CONFIG_LOG_LEVEL], ":2"));
+}
+
+static void errors_name_file_and_line(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *line;
+        const char *word;
+    } cases[] = {
+        {"workers = 1\n\nwokers = 2\n", ":3", "wokers"},
+        {"workers = many\n", ":1", "many"},
+        {"; fine\nlisten = nowhere\n", ":2", "nowhere"},
+        {"[queue]\nworkers = 1\n", ":2", "[queue]"},
+        {"[datasets]\nshapes = /srv\n", ":2", "shapes"},
+        {"[datasets]\nCIFAR = /srv\n", ":2", "lower-case"},
+        {"memory_limit = 80%%\n", ":1", "memory_limit"},
+        {"memory_limit = 0\n", ":1", "memory_limit"},
+        {"this is no setting\n", ":1", "key = value"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(load_text(cases[i].text, no_environment, 0, NULL), STATUS_INVALID);
+        if (!strstr(error.message, cases[i].line) || !strstr(error.message, cases[i].word)) {
+            fail_msg("'%s' should name %s and %s", error.message, cases[i].line, cases[i].word);
+        }
+    }
+}
+
+static void wrong_flags_and_variables_are_refused(void **state) {
+    (void)state;
+    char *const unknown[] = {"--wokers=1"};
+    char *const valueless[] = {"--workers"};
+    char *const word[] = {"workers"};
+    char *const underscore[] = {"--state_dir", "/x"};
+    char *const no_equals[] = {"--dataset", "cifar10"};
+    char *const missing[] = {"--config", "/nowhere/cutoutd.conf"};
+    char *const environment[] = {"CUTOUTD_WOKERS=3", NULL};
+    assert_int_equal(config_load(1, unknown, no_environment, NULL, &config, &error),
+                     STATUS_INVALID);
+    assert_non_null(strstr(error.message, "--wokers"));
+    assert_int_equal(config_load(1, valueless, no_environment, NULL, &config, &error),
+                     STATUS_INVALID);
+    assert_int_equal(config_load(1, word, no_environment, NULL, &config, &error), STATUS_INVALID);
+    assert_int_equal(config_load(2, underscore, no_environment, NULL, &config, &error),
+                     STATUS_INVALID);
+    assert_int_equal(config_load(2, no_equals, no_environment, NULL, &config, &error),
+                     STATUS_INVALID);
+    assert_int_equal(config_load(2, missing, no_environment, NULL, &config, &error),
+                     STATUS_NOT_FOUND);
+    assert_int_equal(config_load(0, NULL, environment, NULL, &config, &error), STATUS_INVALID);
+    assert_non_null(strstr(error.message, "CUTOUTD_WOKERS"));
+}
+
+static void datasets_come_from_file_and_flags(void **state) {
+    (void)state;
+    char *const flags[] = {"--dataset", "cifar10=/srv/new", "--dataset=tiny=./tiny"};
+    assert_int_equal(
+        load_text("[datasets]\ncifar10 = /srv/old\nother = /srv/other\n", no_environment, 3, flags),
+        STATUS_OK);
+    assert_int_equal(config.n_datasets, 3);
+    assert_string_equal(config.datasets[0].directory, "/srv/new");
+    assert_string_equal(config.datasets[1].name, "other");
+    assert_string_equal(config.datasets[2].directory, "./tiny");
+}
+
+static void addresses_are_understood(void **state) {
+    (void)state;
+    static const struct {
+        char *listen;
+        bool good;
+        bool is_public;
+    } cases[] = {
+        {"127.0.0.1:0", true, false},      {"localhost:80", true, false},
+        {"[::1]:8080", true, false},       {"0.0.0.0:8080", true, true},
+        {"[::]:8080", true, true},         {"10.1.2.3:1", true, true},
+        {"127.0.0.1", false, false},       {":8080", false, false},
+        {"::1:8080", false, false},        {"127.0.0.1:x", false, false},
+        {"127.0.0.1:70000", false, false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *const flags[] = {"--listen", cases[i].listen};
+        enum status status = config_load(2, flags, no_environment, NULL, &config, &error);
+        assert_int_equal(status, cases[i].good ? STATUS_OK : STATUS_INVALID);
+        if (cases[i].good) {
+            assert_int_equal(config_is_public(&config), cases[i].is_public);
+        }
+    }
+}
+
+static void systemds_state_directory_is_a_default(void **state) {
+    (void)state;
+    char *const environment[] = {"STATE_DIRECTORY=/var/lib/private/x", NULL};
+    char *const flags[] = {"--state-dir", "/srv/y"};
+    assert_int_equal(config_load(0, NULL, environment, NULL, &config, &error), STATUS_OK);
+    assert_string_equal(config.state_dir, "/var/lib/private/x");
+    assert_int_equal(config_load(2, flags, environment, NULL, &config, &error), STATUS_OK);
+    assert_string_equal(config.state_dir, "/srv/y");
+}
+
+static void a_second_lock_names_the_holder(void **state) {
+    (void)state;
+    char directory[] = "/tmp/cutoutd-lock-XXXXXX";
+    char path[64];
+    char pid[32];
+    int first = -1;
+    int second = -1;
+    assert_non_null(mkdtemp(directory));
+    assert_int_equal(lock_take(directory, &first, &error), STATUS_OK);
+    assert_int_equal(lock_take(directory, &second, &error), STATUS_BUSY);
+    (void)snprintf(pid, sizeof(pid), "process %d)", (int)getpid());
+    assert_non_null(strstr(error.message, pid));
+    assert_int_equal(close(first), 0);
+    assert_int_equal(lock_take(directory, &second, &error), STATUS_OK);
+    assert_int_equal(close(second), 0);
+    (void)snprintf(path, sizeof(path), "%s/lock", directory);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(directory), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_complete),
+        cmocka_unit_test(later_sources_win),
+        cmocka_unit_test(errors_name_file_and_line),
+        cmocka_unit_test(wrong_flags_and_variables_are_refused),
+        cmocka_unit_test(datasets_come_from_file_and_flags),
+        cmocka_unit_test(addresses_are_understood),
+        cmocka_unit_test(systemds_state_directory_is_a_default),
+        cmocka_unit_test(a_second_lock_names_the_holder),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
