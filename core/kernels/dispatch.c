@@ -9,14 +9,18 @@
 static const struct kernels *const portable[] = {&kernels_ref, &kernels_blas, NULL};
 
 #if defined(__x86_64__)
-static const struct kernels *const with_avx512[] = {&kernels_ref, &kernels_blas, &kernels_avx512,
-                                                    NULL};
+static const struct kernels *const with_avx2[] = {&kernels_ref, &kernels_blas, &kernels_avx2, NULL};
+static const struct kernels *const with_avx512[] = {&kernels_ref, &kernels_blas, &kernels_avx2,
+                                                    &kernels_avx512, NULL};
 #endif
 
 const struct kernels *const *kernels_available(void) {
 #if defined(__x86_64__)
     if (x86_has_avx512()) {
         return with_avx512;
+    }
+    if (x86_has_avx2()) {
+        return with_avx2;
     }
 #endif
     return portable;
