@@ -278,7 +278,7 @@ static void lists_filter_and_page_from_the_newest(void **state) {
         (void)fixture_add_run_like(f->store, 0, &config);
     }
     ASSERT_OK(move(f->store, 4, RUN_QUEUED, RUN_HELD));
-    struct run_filter filter = {.cutout_size = -1, .limit = 4};
+    struct run_filter filter = {.limit = 4};
     struct run_list list = {0};
     ASSERT_OK(run_table_list(f->store, &filter, &list, &fixture_error));
     assert_int_equal(list.n, 4);
@@ -291,7 +291,7 @@ static void lists_filter_and_page_from_the_newest(void **state) {
     assert_int_equal(list.n, 6);
     assert_false(list.more);
     run_list_clear(&list);
-    filter = (struct run_filter){.cutout_size = 0, .m = 8, .limit = 50};
+    filter = (struct run_filter){.cutout_size = {1, {0}}, .m = {2, {4, 8}}, .limit = 50};
     ASSERT_OK(run_table_list(f->store, &filter, &list, &fixture_error));
     assert_int_equal(list.n, 2); /* runs 2 and 4 */
     run_list_clear(&list);
