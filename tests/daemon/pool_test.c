@@ -1,15 +1,11 @@
 /* Workers with an executor that follows a script: where a run goes after each kind of end. */
-#include "tests/daemon/store_fixture.h"
+#include "tests/daemon/work_fixture.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "daemon/store/checkpoint_table.h"
 #include "daemon/store/epoch_table.h"
 #include "daemon/store/event_table.h"
-#include "daemon/work/pool.h"
-
-enum { DEADLINE_S = 30 };
 
 /* What the executor does; set before the run is submitted. */
 enum script {
@@ -20,24 +16,12 @@ enum script {
 };
 
 struct pool_fixture {
-    struct store_fixture f;
-    struct config config;
-    struct hub *hub;
-    struct queue *queue;
-    struct progress_board *progress;
-    struct dataset_registry *datasets;
-    struct pool_options options;
-    struct pool *pool;
-
+    struct work_fixture w;
     enum script script;
     bool variant_gone;    /* the variant that runs started with */
     char damaged[2][96];  /* resume paths that end so are damaged */
     char resumed[16][96]; /* what each call was given; "" for a start anew */
     atomic_int n_calls;
-
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    int n_changes; /* guarded by mutex */
 };
 
 static const char *fake_variant(void *user) {
@@ -87,9 +71,9 @@ static void one_step(struct pool_fixture *p) {
         at.tv_sec++;
         at.tv_nsec -= 1000000000;
     }
-    (void)pthread_mutex_lock(&p->mutex);
-    (void)pthread_cond_timedwait(&p->changed, &p->mutex, &at);
-    (void)pthread_mutex_unlock(&p->mutex);
+    (void)pthread_mutex_lock(&p->w.mutex);
+    (void)pthread_cond_timedwait(&p->w.changed, &p->w.mutex, &at);
+    (void)pthread_mutex_unlock(&p->w.mutex);
 }
 
 static enum status train_until_stopped(struct pool_fixture *p, const struct execution *e,
@@ -131,58 +115,18 @@ static enum status fake_execute(void *user, const struct execution *e,
     return report_epoch(e, 2, error);
 }
 
-static void note_change(void *user, int64_t run_id) {
-    struct pool_fixture *p = user;
-    (void)run_id;
-    (void)pthread_mutex_lock(&p->mutex);
-    p->n_changes++;
-    (void)pthread_cond_broadcast(&p->changed);
-    (void)pthread_mutex_unlock(&p->mutex);
-}
-
-static void start_pool(struct pool_fixture *p) {
-    ASSERT_OK(pool_start(&p->options, &p->pool, &fixture_error));
-}
-
 static int set_up(void **state) {
     static struct pool_fixture p;
     memset(&p, 0, sizeof(p));
-    fixture_begin(&p.f);
-    (void)pthread_mutex_init(&p.mutex, NULL);
-    (void)pthread_cond_init(&p.changed, NULL);
-    p.config.shapes_train = 20;
-    p.config.shapes_test = 10;
-    ASSERT_OK(hub_create(&p.hub, &fixture_error));
-    store_observe(p.f.store, hub_publish, p.hub);
-    ASSERT_OK(queue_create(p.f.store, &clock_system, &p.queue, &fixture_error));
-    ASSERT_OK(progress_board_create(2, &p.progress, &fixture_error));
-    ASSERT_OK(dataset_registry_create(&p.config, &p.datasets, &fixture_error));
-    p.options = (struct pool_options){
-        .n_workers = 2,
-        .store = p.f.store,
-        .queue = p.queue,
-        .hub = p.hub,
-        .progress = p.progress,
-        .datasets = p.datasets,
-        .executor = {&p, fake_variant, fake_has_variant, fake_execute},
-        .clock = &clock_system,
-        .state_dir = p.f.dir,
-        .retry_delay_s = 0.01,
-    };
+    work_begin(&p.w, 20, 10);
+    p.w.options.executor = (struct executor){&p, fake_variant, fake_has_variant, fake_execute};
     *state = &p;
     return 0;
 }
 
 static int tear_down(void **state) {
     struct pool_fixture *p = *state;
-    pool_stop(p->pool);
-    dataset_registry_free(p->datasets);
-    progress_board_free(p->progress);
-    queue_free(p->queue);
-    fixture_end(&p->f);
-    hub_free(p->hub);
-    (void)pthread_cond_destroy(&p->changed);
-    (void)pthread_mutex_destroy(&p->mutex);
+    work_end(&p->w);
     return 0;
 }
 
@@ -192,52 +136,13 @@ static int64_t submit(struct pool_fixture *p, const char *dataset) {
     const struct run_draft draft = {
         .name = "", .labels_json = "{}", .config_json = "{}", .config = &config};
     int64_t id = 0;
-    ASSERT_OK(queue_submit(p->queue, &draft, &id, &fixture_error));
+    ASSERT_OK(queue_submit(p->w.queue, &draft, &id, &fixture_error));
     return id;
-}
-
-/* Waits until the run's row satisfies `is`, looking again at each change that the hub tells. */
-static void wait_until(struct pool_fixture *p, int64_t id, bool (*is)(const struct run_row *),
-                       const char *what) {
-    struct hub_subscription *subscription = NULL;
-    struct timespec deadline;
-    (void)clock_gettime(CLOCK_REALTIME, &deadline);
-    deadline.tv_sec += DEADLINE_S;
-    ASSERT_OK(hub_subscribe(p->hub, id, note_change, p, &subscription, &fixture_error));
-    bool done = false;
-    int code = 0;
-    while (!done && code == 0) {
-        (void)pthread_mutex_lock(&p->mutex);
-        int seen = p->n_changes;
-        (void)pthread_mutex_unlock(&p->mutex);
-        struct run_row row = fixture_get_run(p->f.store, id);
-        done = is(&row);
-        run_row_clear(&row);
-        (void)pthread_mutex_lock(&p->mutex);
-        while (!done && code == 0 && p->n_changes == seen) {
-            code = pthread_cond_timedwait(&p->changed, &p->mutex, &deadline);
-        }
-        (void)pthread_mutex_unlock(&p->mutex);
-    }
-    hub_unsubscribe(p->hub, subscription);
-    if (!done) {
-        struct run_row row = fixture_get_run(p->f.store, id);
-        fail_msg("run %lld is %s (%s), not %s", (long long)id, run_state_name(row.state),
-                 row.reason, what);
-    }
-}
-
-static bool is_final(const struct run_row *row) {
-    return run_state_is_final(row->state);
-}
-
-static bool has_trained(const struct run_row *row) {
-    return row->state == RUN_RUNNING && row->epochs_done >= 1;
 }
 
 static void assert_run(struct pool_fixture *p, int64_t id, enum run_state state, int attempt,
                        const char *reason) {
-    struct run_row row = fixture_get_run(p->f.store, id);
+    struct run_row row = fixture_get_run(p->w.f.store, id);
     assert_string_equal(run_state_name(row.state), run_state_name(state));
     assert_int_equal(row.attempt, attempt);
     if (!strstr(row.reason, reason)) {
@@ -248,14 +153,14 @@ static void assert_run(struct pool_fixture *p, int64_t id, enum run_state state,
 
 static void runs_are_trained_to_their_end(void **state) {
     struct pool_fixture *p = *state;
-    start_pool(p);
+    work_start(&p->w);
     for (int i = 0; i < 5; i++) {
         (void)submit(p, "shapes");
     }
     for (int64_t id = 1; id <= 5; id++) {
-        wait_until(p, id, is_final, "final");
+        work_wait_until(&p->w, id, work_is_final, "final");
         assert_run(p, id, RUN_SUCCEEDED, 1, "");
-        struct run_row row = fixture_get_run(p->f.store, id);
+        struct run_row row = fixture_get_run(p->w.f.store, id);
         assert_int_equal(row.epochs_done, 2);
         assert_int_equal(row.best_epoch, 2);
         assert_string_equal(row.variant, "fake");
@@ -263,7 +168,7 @@ static void runs_are_trained_to_their_end(void **state) {
         run_row_clear(&row);
     }
     struct checkpoint_list list = {0};
-    ASSERT_OK(checkpoint_table_list(p->f.store, 3, &list, &fixture_error));
+    ASSERT_OK(checkpoint_table_list(p->w.f.store, 3, &list, &fixture_error));
     assert_int_equal(list.n, 2);
     assert_string_equal(list.rows[0].path, "000002-000000.safetensors");
     checkpoint_list_clear(&list);
@@ -272,60 +177,58 @@ static void runs_are_trained_to_their_end(void **state) {
 static void a_failing_run_says_why_and_the_next_one_goes_on(void **state) {
     struct pool_fixture *p = *state;
     p->script = FAIL;
-    start_pool(p);
+    work_start(&p->w);
     int64_t id = submit(p, "shapes");
-    wait_until(p, id, is_final, "final");
+    work_wait_until(&p->w, id, work_is_final, "final");
     assert_run(p, id, RUN_FAILED, 1, "the moon is wrong");
     int64_t other = submit(p, "no-such-set");
-    wait_until(p, other, is_final, "final");
+    work_wait_until(&p->w, other, work_is_final, "final");
     assert_run(p, other, RUN_FAILED, 1, "there is no data set 'no-such-set'");
 }
 
 static void a_running_run_is_canceled(void **state) {
     struct pool_fixture *p = *state;
     p->script = WAIT_FOR_STOP;
-    start_pool(p);
+    work_start(&p->w);
     int64_t id = submit(p, "shapes");
-    wait_until(p, id, has_trained, "running");
+    work_wait_until(&p->w, id, work_has_trained, "running");
     struct progress progress;
-    assert_true(progress_board_find(p->progress, id, &progress));
+    assert_true(progress_board_find(p->w.progress, id, &progress));
     assert_int_equal(progress.epoch, 1);
-    ASSERT_OK(pool_cancel(p->pool, id, &fixture_error));
-    wait_until(p, id, is_final, "final");
+    ASSERT_OK(pool_cancel(p->w.pool, id, &fixture_error));
+    work_wait_until(&p->w, id, work_is_final, "final");
     assert_run(p, id, RUN_CANCELED, 1, "canceled by the user");
-    assert_int_equal(pool_cancel(p->pool, id, &fixture_error), STATUS_CONFLICT);
-    assert_int_equal(pool_cancel(p->pool, 99, &fixture_error), STATUS_NOT_FOUND);
+    assert_int_equal(pool_cancel(p->w.pool, id, &fixture_error), STATUS_CONFLICT);
+    assert_int_equal(pool_cancel(p->w.pool, 99, &fixture_error), STATUS_NOT_FOUND);
     /* The slot is emptied right after the move was stored. */
-    pool_stop(p->pool);
-    p->pool = NULL;
-    assert_false(progress_board_find(p->progress, id, &progress));
+    work_stop(&p->w);
+    assert_false(progress_board_find(p->w.progress, id, &progress));
 }
 
 static void a_queued_run_is_canceled_at_once(void **state) {
     struct pool_fixture *p = *state;
     p->script = WAIT_FOR_STOP;
-    start_pool(p);
+    work_start(&p->w);
     (void)submit(p, "shapes");
     (void)submit(p, "shapes");
-    wait_until(p, 1, has_trained, "running");
-    wait_until(p, 2, has_trained, "running");
+    work_wait_until(&p->w, 1, work_has_trained, "running");
+    work_wait_until(&p->w, 2, work_has_trained, "running");
     int64_t third = submit(p, "shapes");
-    ASSERT_OK(pool_cancel(p->pool, third, &fixture_error));
+    ASSERT_OK(pool_cancel(p->w.pool, third, &fixture_error));
     assert_run(p, third, RUN_CANCELED, 1, "canceled by the user");
 }
 
 static void stopping_puts_runs_back_and_the_next_start_goes_on(void **state) {
     struct pool_fixture *p = *state;
     p->script = WAIT_FOR_STOP;
-    start_pool(p);
+    work_start(&p->w);
     int64_t id = submit(p, "shapes");
-    wait_until(p, id, has_trained, "running");
-    pool_stop(p->pool);
-    p->pool = NULL;
+    work_wait_until(&p->w, id, work_has_trained, "running");
+    work_stop(&p->w);
     assert_run(p, id, RUN_QUEUED, 2, "daemon stopped");
     p->script = TRAIN;
-    start_pool(p);
-    wait_until(p, id, is_final, "final");
+    work_start(&p->w);
+    work_wait_until(&p->w, id, work_is_final, "final");
     assert_run(p, id, RUN_SUCCEEDED, 2, "");
     assert_string_equal(p->resumed[0], "");
     assert_string_equal(p->resumed[1], "000001-000000.safetensors");
@@ -334,12 +237,12 @@ static void stopping_puts_runs_back_and_the_next_start_goes_on(void **state) {
 static void a_full_disk_puts_the_run_back_until_it_is_not(void **state) {
     struct pool_fixture *p = *state;
     p->script = DISK_FULL_ONCE;
-    start_pool(p);
+    work_start(&p->w);
     int64_t id = submit(p, "shapes");
-    wait_until(p, id, is_final, "final");
+    work_wait_until(&p->w, id, work_is_final, "final");
     assert_run(p, id, RUN_SUCCEEDED, 2, "");
     struct event_list events = {0};
-    ASSERT_OK(event_table_list(p->f.store, id, 0, 10, &events, &fixture_error));
+    ASSERT_OK(event_table_list(p->w.f.store, id, 0, 10, &events, &fixture_error));
     assert_int_equal(events.rows[2].state, RUN_QUEUED);
     assert_non_null(strstr(events.rows[2].reason, "no room for a checkpoint"));
     event_list_clear(&events);
@@ -349,19 +252,19 @@ static void a_full_disk_puts_the_run_back_until_it_is_not(void **state) {
  * epoch, 7 the last move. */
 static void no_failing_write_loses_the_run(void **state) {
     struct pool_fixture *p = *state;
-    p->options.n_workers = 1;
-    start_pool(p);
+    p->w.options.n_workers = 1;
+    work_start(&p->w);
     for (int nth = 1; nth <= 7; nth++) {
-        store_inject_failure(p->f.store, 1 + nth);
+        store_inject_failure(p->w.f.store, 1 + nth);
         int64_t id = submit(p, "shapes");
-        wait_until(p, id, is_final, "final");
-        struct run_row row = fixture_get_run(p->f.store, id);
+        work_wait_until(&p->w, id, work_is_final, "final");
+        struct run_row row = fixture_get_run(p->w.f.store, id);
         assert_string_equal(run_state_name(row.state), "succeeded");
         assert_int_equal(row.epochs_done, 2);
         /* A claim or a last move that failed is repeated; anything else costs an attempt. */
         assert_int_equal(row.attempt, nth == 1 || nth == 7 ? 1 : 2);
         run_row_clear(&row);
-        store_inject_failure(p->f.store, 0);
+        store_inject_failure(p->w.f.store, 0);
     }
 }
 
@@ -372,16 +275,16 @@ static void damaged_checkpoints_fall_back_to_the_one_before(void **state) {
         struct checkpoint_row row = {.kind = CHECKPOINT_LAST, .epochs_done = epoch};
         memset(row.sha256, 'b', sizeof(row.sha256) - 1);
         (void)snprintf(row.path, sizeof(row.path), "%06d-000000.safetensors", epoch);
-        ASSERT_OK(checkpoint_table_put(p->f.store, id, &row, &fixture_error));
+        ASSERT_OK(checkpoint_table_put(p->w.f.store, id, &row, &fixture_error));
     }
     (void)snprintf(p->damaged[0], sizeof(p->damaged[0]), "000002-000000");
-    start_pool(p);
-    wait_until(p, id, is_final, "final");
+    work_start(&p->w);
+    work_wait_until(&p->w, id, work_is_final, "final");
     assert_int_equal(p->n_calls, 2);
     assert_string_equal(p->resumed[0], "000002-000000.safetensors");
     assert_string_equal(p->resumed[1], "000001-000000.safetensors");
     struct event_list events = {0};
-    ASSERT_OK(event_table_list(p->f.store, id, 0, 20, &events, &fixture_error));
+    ASSERT_OK(event_table_list(p->w.f.store, id, 0, 20, &events, &fixture_error));
     bool told = false;
     for (size_t i = 0; i < events.n; i++) {
         told = told || strstr(events.rows[i].reason, "went on from epoch 1, step 0");
@@ -396,10 +299,10 @@ static void without_an_intact_checkpoint_it_starts_anew(void **state) {
     struct checkpoint_row row = {.kind = CHECKPOINT_LAST, .epochs_done = 2};
     memset(row.sha256, 'b', sizeof(row.sha256) - 1);
     (void)snprintf(row.path, sizeof(row.path), "000002-000000.safetensors");
-    ASSERT_OK(checkpoint_table_put(p->f.store, id, &row, &fixture_error));
+    ASSERT_OK(checkpoint_table_put(p->w.f.store, id, &row, &fixture_error));
     (void)snprintf(p->damaged[0], sizeof(p->damaged[0]), "000002-000000");
-    start_pool(p);
-    wait_until(p, id, is_final, "final");
+    work_start(&p->w);
+    work_wait_until(&p->w, id, work_is_final, "final");
     assert_int_equal(p->n_calls, 2);
     assert_string_equal(p->resumed[1], "");
     assert_run(p, id, RUN_SUCCEEDED, 1, "");
@@ -408,19 +311,18 @@ static void without_an_intact_checkpoint_it_starts_anew(void **state) {
 static void other_kernels_start_anew_and_say_so(void **state) {
     struct pool_fixture *p = *state;
     int64_t id = submit(p, "shapes");
-    start_pool(p);
-    wait_until(p, id, is_final, "final");
-    pool_stop(p->pool);
-    p->pool = NULL;
+    work_start(&p->w);
+    work_wait_until(&p->w, id, work_is_final, "final");
+    work_stop(&p->w);
     const struct run_move requeue = {
         .id = id, .from = RUN_SUCCEEDED, .to = RUN_QUEUED, .reason = "", .next_attempt = true};
-    ASSERT_OK(run_table_move(p->f.store, &requeue, &fixture_error));
+    ASSERT_OK(run_table_move(p->w.f.store, &requeue, &fixture_error));
     p->variant_gone = true;
-    start_pool(p);
-    wait_until(p, id, is_final, "final");
+    work_start(&p->w);
+    work_wait_until(&p->w, id, work_is_final, "final");
     assert_string_equal(p->resumed[1], "");
     struct event_list events = {0};
-    ASSERT_OK(event_table_list(p->f.store, id, 0, 30, &events, &fixture_error));
+    ASSERT_OK(event_table_list(p->w.f.store, id, 0, 30, &events, &fixture_error));
     int told = 0;
     for (size_t i = 0; i < events.n; i++) {
         told += strstr(events.rows[i].reason, "started anew with the fake kernels") ? 1 : 0;
@@ -432,26 +334,27 @@ static void other_kernels_start_anew_and_say_so(void **state) {
 static void changed_images_fail_the_run_instead_of_mixing(void **state) {
     struct pool_fixture *p = *state;
     int64_t id = submit(p, "shapes");
-    ASSERT_OK(run_table_set_origin(p->f.store, id, "fake", "0123456789abcdef", 1, &fixture_error));
-    start_pool(p);
-    wait_until(p, id, is_final, "final");
+    ASSERT_OK(
+        run_table_set_origin(p->w.f.store, id, "fake", "0123456789abcdef", 1, &fixture_error));
+    work_start(&p->w);
+    work_wait_until(&p->w, id, work_is_final, "final");
     assert_run(p, id, RUN_FAILED, 1, "is not the one this run started with");
     assert_int_equal(p->n_calls, 0);
 }
 
 static void an_idle_or_moving_pool_is_alive(void **state) {
     struct pool_fixture *p = *state;
-    start_pool(p);
-    assert_true(pool_is_alive(p->pool));
+    work_start(&p->w);
+    assert_true(pool_is_alive(p->w.pool));
     p->script = WAIT_FOR_STOP;
     int64_t id = submit(p, "shapes");
-    wait_until(p, id, has_trained, "running");
-    (void)pool_is_alive(p->pool);
+    work_wait_until(&p->w, id, work_has_trained, "running");
+    (void)pool_is_alive(p->w.pool);
     /* It asks whether to stop after each step: at least one more comes in these steps' time. */
     bool alive = false;
     for (int i = 0; i < 10000 && !alive; i++) {
         one_step(p);
-        alive = pool_is_alive(p->pool);
+        alive = pool_is_alive(p->w.pool);
     }
     assert_true(alive);
 }
