@@ -141,10 +141,10 @@ static void conv_data_make(const struct conv_case *c, struct conv_data *d) {
 }
 
 /* A sum of `length` products in float is off by about sqrt(length) roundings of its size.
- * Winograd's transforms multiply that by up to a hundred in theory, by 10 here. */
+ * Winograd's transforms multiply that by up to a hundred in theory, by 8 here. */
 static double tolerance(const struct conv_case *c, int length) {
-    double direct = c->exact ? 0.0 : 4.0 * 0x1p-23 * sqrt(length);
-    return c->winograd ? 10.0 * 4.0 * 0x1p-23 * sqrt(length) : direct;
+    double direct = c->exact ? 0.0 : 8.0 * 0x1p-23 * sqrt(length);
+    return c->winograd ? 8.0 * 8.0 * 0x1p-23 * sqrt(length) : direct;
 }
 
 /* length: of the sums in the result. factor: of what is expected to the reference. */
