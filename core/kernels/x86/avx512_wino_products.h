@@ -60,7 +60,7 @@ INLINE void products_forward(struct wino w, int n_tiles, float *v, const float *
             }
         }
         v += WINO_PLANE;
-        u += w.c * w.c;
+        u += wino_weight_plane(w.c);
     }
 }
 
@@ -81,6 +81,7 @@ INLINE void products_weights(struct wino w, int n_tiles, const float *v, const f
         }
         v += WINO_PLANE;
         z += WINO_PLANE;
+        du += wino_weight_plane(w.c) - w.c * w.c;
     }
 }
 
