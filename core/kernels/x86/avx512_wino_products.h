@@ -65,7 +65,7 @@ INLINE void products_forward(struct wino w, int n_tiles, float *v, const float *
             }
         }
         v += plane_floats(w);
-        u += w.c * w.c;
+        u += wino_weight_plane(w.c);
     }
 }
 
@@ -86,6 +86,7 @@ INLINE void products_weights(struct wino w, int n_tiles, const float *v, const f
         }
         v += plane_floats(w);
         z += plane_floats(w);
+        du += wino_weight_plane(w.c) - w.c * w.c;
     }
 }
 
