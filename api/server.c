@@ -161,7 +161,7 @@ static enum status start_library(struct api_server *server, int fd, struct error
                          MHD_OPTION_CONNECTION_LIMIT, limit,                                  /* */
                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, /* */
                          MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)INACTIVITY_S,               /* */
-                         MHD_OPTION_STRICT_FOR_CLIENT, 1,                                     /* */
+                         MHD_OPTION_STRICT_FOR_CLIENT, 0,                                     /* */
                          MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, &server->host,          /* */
                          MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL,                   /* */
                          MHD_OPTION_NOTIFY_COMPLETED, exchange_end, &server->host,            /* */
