@@ -53,7 +53,8 @@ void exchange_end(void *host, struct MHD_Connection *connection, void **exchange
     (void)how;
     struct exchange *exchange = *exchange_pointer;
     *exchange_pointer = NULL;
-    set_deadline(host, connection, EXCHANGE_HEAD_S);
+    const struct exchange_host *exchange_host = host;
+    set_deadline(exchange_host, connection, exchange_host->context->options.head_deadline_s);
     if (exchange) {
         free(exchange->target);
         free(exchange->body);
@@ -265,7 +266,7 @@ enum MHD_Result exchange_continue(void *host_pointer, struct MHD_Connection *con
             reply.body = NULL; /* the library's now */
             return result;
         }
-        set_deadline(host, connection, EXCHANGE_BODY_S);
+        set_deadline(host, connection, host->context->options.body_deadline_s);
         return MHD_YES;
     }
     if (*n_upload > 0) {

@@ -15,9 +15,6 @@
 #include "api/connections.h"
 #include "api/context.h"
 
-/* Seconds a client has for a whole request head (also between two requests), and for its body. */
-enum { EXCHANGE_HEAD_S = 20, EXCHANGE_BODY_S = 30 };
-
 struct exchange_host {
     struct api_context *context;
     struct connections *connections;

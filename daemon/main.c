@@ -1,62 +1,43 @@
-/* The composition root: the one file that knows every layer. It reads the command line, makes the
- * parts in order, waits for a signal, and takes them down in the opposite order.
+/* cutoutd: the command line, and the composition root: the one file that knows every layer.
  *
- * Layer: above all others. Thread rule: main's thread; signals are blocked in all others.
+ * Thread rule: everything here runs on the main thread; it starts the others with all signals
+ * blocked, so that only its own sigtimedwait receives them.
  */
 #include <errno.h>
-#include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "api/server.h"
-#include "core/base/cleanup.h"
 #include "daemon/command_bench.h"
 #include "daemon/command_train.h"
 #include "daemon/config.h"
 #include "daemon/lock.h"
 #include "daemon/log_sink.h"
 #include "daemon/notify.h"
-#include "daemon/store/run_table.h"
-#include "daemon/text_file.h"
+#include "daemon/state_dir.h"
+#include "daemon/work/executor.h"
+#include "daemon/work/pool.h"
 #include "daemon/work/recovery.h"
 
-enum { EXIT_USAGE = 2, PATH_SIZE = 1024, FIRST_FLAG = 2 };
+enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-static const double STATUS_INTERVAL_S = 5.0;
+/* Until a full disk is tried again. */
 static const double RETRY_DELAY_S = 30.0;
 
-static void print_help(FILE *out) {
-    (void)fputs(
-        "cutoutd " CUTOUTD_VERSION
-        ": a queue for cutout and batch-augmentation runs of ResNet on CIFAR-10\n\n"
-        "  cutoutd serve [flags]          run the daemon\n"
-        "  cutoutd train FILE.json [--output DIR] [flags]\n"
-        "                                 train one run here, with a progress bar\n"
-        "  cutoutd bench [--depth 44] [--batch 64] [--m 1] [--threads N] [--seconds 10]\n"
-        "                [--isa X] [--conv-algorithm A] [--format text|json]\n"
-        "                                 how fast this machine trains\n"
-        "  cutoutd check-config [flags]   print the settings in force and their sources\n"
-        "  cutoutd --help | --version\n\n"
-        "Flags; each is also a key of the config file and a variable, as CUTOUTD_WORKERS:\n",
-        out);
-    config_print_help(out);
-}
+/* At most so long between two lines for `systemctl status`. */
+static const double STATUS_INTERVAL_S = 10.0;
 
-static int fail(const struct error *error) {
-    (void)fprintf(stderr, "cutoutd: %s\n", error->message);
-    return error->code == STATUS_INVALID ? EXIT_USAGE : EXIT_FAILURE;
-}
-
-/* ---- serve ---- */
-
-/* Everything that lives as long as the daemon serves, in order of making. */
+/* The daemon's parts in the order in which they are made; they go in the opposite order. */
 struct parts {
     const struct config *config;
-    int lock_fd;
+    int lock_fd; /* -1: not taken */
+    const struct kernels *kernels;
     struct store *store;
     struct hub *hub;
     struct queue *queue;
@@ -65,265 +46,334 @@ struct parts {
     struct executor_local executor;
     struct pool *pool;
     struct api_server *server;
-    char address_path[PATH_SIZE];
 };
 
-static void parts_close(struct parts *p) {
-    if (p->address_path[0]) {
-        (void)unlink(p->address_path);
-    }
-    /* Runs first: their followers still see them go back into the queue. */
-    pool_stop(p->pool);
-    api_server_stop(p->server);
-    dataset_registry_free(p->datasets);
-    progress_board_free(p->progress);
-    queue_free(p->queue);
-    store_close(p->store);
-    hub_free(p->hub);
-    if (p->lock_fd >= 0) {
-        (void)close(p->lock_fd);
-    }
+/* ---- starting ---- */
+
+static enum status check_reach(const struct config *config, struct error *error) {
+    return config_is_public(config)
+               ? error_set(error, STATUS_FORBIDDEN,
+                           "%s: other machines could reach %s, and this version has no access "
+                           "tokens; listen on a loopback address such as 127.0.0.1:8080, and let "
+                           "others in through ssh -L or a proxy that asks who they are",
+                           config->origin[CONFIG_LISTEN], config->text[CONFIG_LISTEN])
+               : STATUS_OK;
 }
 
-static enum status make_state_dir(const char *path, struct error *error) {
-    if (mkdir(path, 0750) != 0 && errno != EEXIST) {
-        return error_set_errno(error, errno, "cannot make the state directory %s", path);
-    }
-    return STATUS_OK;
-}
-
-static enum status open_store(struct parts *p, struct error *error) {
-    char path[PATH_SIZE];
+static enum status open_state(struct parts *parts, struct error *error) {
+    const char *directory = parts->config->state_dir;
+    char path[CONFIG_TEXT_SIZE + 32];
     struct recovery_result recovered;
-    TRY(make_state_dir(p->config->state_dir, error));
-    TRY(lock_take(p->config->state_dir, &p->lock_fd, error));
-    (void)snprintf(path, sizeof(path), "%s/cutoutd.db", p->config->state_dir);
-    TRY(store_open(path, &p->store, error));
-    TRY(hub_create(&p->hub, error));
-    store_observe(p->store, hub_publish, p->hub);
-    TRY(queue_create(p->store, &clock_system, &p->queue, error));
-    TRY(recovery_run(p->store, &clock_system, &recovered, error));
+    TRY(state_dir_make(directory, error));
+    TRY(lock_take(directory, &parts->lock_fd, error));
+    state_dir_remove_address(directory);
+    (void)snprintf(path, sizeof(path), "%s/cutoutd.db", directory);
+    TRY(store_open(path, &parts->store, error));
+    TRY(recovery_run(parts->store, &clock_system, &recovered, error));
     if (recovered.n_requeued > 0) {
-        log_info("%d interrupted run(s) are back in the queue and will go on from their last "
-                 "checkpoint",
+        log_info("%d interrupted run(s) will go on from their last checkpoints",
                  recovered.n_requeued);
     }
     return STATUS_OK;
 }
 
-static enum status start_workers(struct parts *p, const struct kernels *kernels,
-                                 struct error *error) {
-    const struct config *c = p->config;
-    TRY(progress_board_create(c->workers, &p->progress, error));
-    TRY(dataset_registry_create(c, &p->datasets, error));
-    p->executor = (struct executor_local){
-        .kernels = kernels,
+static enum status start_pool(struct parts *parts, struct error *error) {
+    const struct config *config = parts->config;
+    parts->executor = (struct executor_local){
+        .kernels = parts->kernels,
         .clock = &clock_system,
-        .n_threads = c->threads_per_run,
-        .checkpoint_interval_s = c->checkpoint_interval_s,
+        .n_threads = config->threads_per_run,
+        .checkpoint_interval_s = config->checkpoint_interval_s,
     };
     const struct pool_options options = {
-        .n_workers = c->workers,
-        .store = p->store,
-        .queue = p->queue,
-        .hub = p->hub,
-        .progress = p->progress,
-        .datasets = p->datasets,
-        .executor = executor_local_make(&p->executor),
+        .n_workers = config->workers,
+        .store = parts->store,
+        .queue = parts->queue,
+        .hub = parts->hub,
+        .progress = parts->progress,
+        .datasets = parts->datasets,
+        .executor = executor_local_make(&parts->executor),
         .clock = &clock_system,
-        .state_dir = c->state_dir,
+        .state_dir = config->state_dir,
         .retry_delay_s = RETRY_DELAY_S,
     };
-    return pool_start(&options, &p->pool, error);
+    return pool_start(&options, &parts->pool, error);
 }
 
-static enum status start_server(struct parts *p, const struct kernels *kernels,
-                                struct error *error) {
+static enum status start_server(struct parts *parts, struct error *error) {
     const struct api_options options = {
-        .listen_address = p->config->listen_address,
-        .port = p->config->listen_port,
-        .config = p->config,
+        .listen_address = parts->config->listen_address,
+        .port = parts->config->listen_port,
+        .config = parts->config,
         .clock = &clock_system,
-        .kernels = kernels,
-        .store = p->store,
-        .queue = p->queue,
-        .pool = p->pool,
-        .hub = p->hub,
-        .progress = p->progress,
-        .datasets = p->datasets,
+        .kernels = parts->kernels,
+        .store = parts->store,
+        .queue = parts->queue,
+        .pool = parts->pool,
+        .hub = parts->hub,
+        .progress = parts->progress,
+        .datasets = parts->datasets,
     };
-    TRY(api_server_start(&options, &p->server, error));
-    (void)snprintf(p->address_path, sizeof(p->address_path), "%s/address", p->config->state_dir);
-    char line[128];
-    (void)snprintf(line, sizeof(line), "%s\n", api_server_address(p->server));
-    return text_file_write(p->address_path, line, error);
+    TRY(api_server_start(&options, &parts->server, error));
+    return state_dir_write_address(parts->config->state_dir, api_server_address(parts->server),
+                                   error);
 }
 
-static enum status refuse_public_address(const struct config *config, struct error *error) {
-    if (config_is_public(config)) {
-        return error_set(
-            error, STATUS_INVALID,
-            "%s: %s can be reached from other machines, and this version has no access "
-            "control; serve on 127.0.0.1 and put an SSH tunnel or an authenticating "
-            "proxy in front",
-            config->origin[CONFIG_LISTEN], config->listen_address);
+static enum status start(struct parts *parts, struct error *error) {
+    const struct config *config = parts->config;
+    TRY(check_reach(config, error));
+    TRY(kernels_select(config->isa, &parts->kernels, error));
+    TRY(open_state(parts, error));
+    TRY(hub_create(&parts->hub, error));
+    store_observe(parts->store, hub_publish, parts->hub);
+    TRY(queue_create(parts->store, &clock_system, &parts->queue, error));
+    TRY(progress_board_create(config->workers, &parts->progress, error));
+    TRY(dataset_registry_create(config, &parts->datasets, error));
+    TRY(start_pool(parts, error));
+    return start_server(parts, error);
+}
+
+/* Runs go back into the queue with a checkpoint. Fine after a start that failed half-way. */
+static void stop(struct parts *parts) {
+    if (parts->server) {
+        state_dir_remove_address(parts->config->state_dir);
     }
-    return STATUS_OK;
+    api_server_stop(parts->server);
+    pool_stop(parts->pool);
+    dataset_registry_free(parts->datasets);
+    progress_board_free(parts->progress);
+    queue_free(parts->queue);
+    store_close(parts->store);
+    hub_free(parts->hub);
+    if (parts->lock_fd >= 0) {
+        (void)close(parts->lock_fd);
+    }
 }
 
-static enum status parts_open(struct parts *p, struct error *error) {
-    const struct kernels *kernels = NULL;
-    TRY(refuse_public_address(p->config, error));
-    TRY(kernels_select(p->config->isa, &kernels, error));
-    TRY(open_store(p, error));
-    TRY(start_workers(p, kernels, error));
-    TRY(start_server(p, kernels, error));
-    log_info("cutoutd " CUTOUTD_VERSION " serves on http://%s, state in %s, %d worker(s) of %d "
-             "thread(s), kernels %s",
-             api_server_address(p->server), p->config->state_dir, p->config->workers,
-             p->config->threads_per_run, kernels->name);
-    notify_ready(api_server_address(p->server));
-    return STATUS_OK;
-}
+/* ---- serving ---- */
 
 /* "training run 3: epoch 5/50; 4 queued" */
-static void tell_status(struct parts *p) {
-    char text[256];
+static void say_status(const struct parts *parts) {
+    struct progress running[4];
     int64_t counts[RUN_STATE_COUNT] = {0};
-    struct progress running;
-    if (run_table_count(p->store, counts, NULL) != STATUS_OK) {
-        notify_status("the database does not answer");
-        return;
+    char text[512] = "idle";
+    size_t used = 0;
+    size_t n = progress_board_all(parts->progress, running, 4);
+    for (size_t i = 0; i < n; i++) {
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%srun %lld: epoch %d/%d",
+                                 i > 0 ? ", " : "training ", (long long)running[i].run_id,
+                                 running[i].epoch, running[i].epochs);
     }
-    size_t n = progress_board_all(p->progress, &running, 1);
-    if (n == 0) {
-        (void)snprintf(text, sizeof(text), "idle; %lld queued", (long long)counts[RUN_QUEUED]);
-    } else {
-        (void)snprintf(text, sizeof(text),
-                       "training run %lld: epoch %d/%d; %zu running, %lld queued",
-                       (long long)running.run_id, running.epoch, running.epochs, n,
+    used = strlen(text);
+    if (run_table_count(parts->store, counts, NULL) == STATUS_OK) {
+        (void)snprintf(text + used, sizeof(text) - used, "; %lld queued",
                        (long long)counts[RUN_QUEUED]);
     }
     notify_status(text);
 }
 
-/* Returns when SIGTERM or SIGINT arrives. */
-static void wait_for_signal(struct parts *p, const sigset_t *signals) {
+static sigset_t stop_signals(void) {
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
+    return set;
+}
+
+/* Until a signal asks for the end. */
+static void serve_until_signal(struct parts *parts, const sigset_t *signals) {
     double interval_s = notify_interval_s(STATUS_INTERVAL_S);
     const struct timespec interval = {
         .tv_sec = (time_t)interval_s,
-        .tv_nsec = (long)((interval_s - (double)(time_t)interval_s) * 1e9),
+        .tv_nsec = (long)((interval_s - floor(interval_s)) * 1e9),
     };
-    for (;;) {
-        int signal = sigtimedwait(signals, NULL, &interval);
-        if (signal > 0) {
-            log_info("%s: writing checkpoints, then ending", strsignal(signal));
-            return;
+    int signal_number = -1;
+    while (signal_number < 0) {
+        say_status(parts);
+        if (pool_is_alive(parts->pool)) {
+            notify_alive();
         }
-        if (errno == EAGAIN) {
-            if (pool_is_alive(p->pool)) {
-                notify_alive();
-            }
-            tell_status(p);
-        }
+        signal_number = sigtimedwait(signals, NULL, &interval);
     }
+    log_info("%s: writing checkpoints and stopping; once more ends at once",
+             strsignal(signal_number));
 }
 
-static int command_serve(const struct config *config) {
+static int serve(const struct config *config) {
     struct parts parts = {.config = config, .lock_fd = -1};
     struct error error;
-    sigset_t signals;
-    (void)sigemptyset(&signals);
-    (void)sigaddset(&signals, SIGTERM);
-    (void)sigaddset(&signals, SIGINT);
-    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread: they inherit it */
+    sigset_t signals = stop_signals();
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)umask(027);
     log_sink_install(config->log_level);
-    enum status status = parts_open(&parts, &error);
-    if (status == STATUS_OK) {
-        wait_for_signal(&parts, &signals);
-        notify_stopping();
-    } else {
+    if (start(&parts, &error) != STATUS_OK) {
         log_error("%s", error.message);
+        stop(&parts);
+        return EXIT_FAILED;
     }
-    parts_close(&parts);
-    if (status != STATUS_OK) {
-        return status == STATUS_INVALID ? EXIT_USAGE : EXIT_FAILURE;
-    }
-    log_info("ended");
-    return EXIT_SUCCESS;
+    log_info("cutoutd " CUTOUTD_VERSION " serves on http://%s; state in %s; %d worker(s) with %d "
+             "thread(s) each; kernels %s",
+             api_server_address(parts.server), config->state_dir, config->workers,
+             config->threads_per_run, parts.kernels->name);
+    notify_ready(api_server_address(parts.server));
+    serve_until_signal(&parts, &signals);
+    notify_stopping();
+    /* The state survives whatever ends the process, so a second signal may. */
+    (void)pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+    stop(&parts);
+    log_info("stopped");
+    return EXIT_DONE;
 }
 
 /* ---- the command line ---- */
 
-static int with_config(int argc, char **argv, int (*command)(const struct config *config)) {
-    CLEANUP(free_pointer) struct config *config = malloc(sizeof(*config));
-    struct error error = {STATUS_NO_MEMORY, "out of memory"};
-    if (!config || config_load(argc - FIRST_FLAG, argv + FIRST_FLAG, environ, CONFIG_DEFAULT_FILE,
-                               config, &error) != STATUS_OK) {
-        return fail(&error);
-    }
-    return command(config);
+static void print_help(FILE *out) {
+    (void)fputs("cutoutd " CUTOUTD_VERSION ": queues and trains ResNet runs with cutout and batch "
+                "augmentation\n\n"
+                "  cutoutd serve [FLAGS]          the daemon: queue, workers and HTTP API\n"
+                "  cutoutd train FILE.json [--output DIR] [--threads N] [FLAGS]\n"
+                "                                 one run in the foreground; FILE.json is what "
+                "POST /api/v1/runs takes\n"
+                "  cutoutd bench [--depth 44] [--batch 64] [--m 1] [--threads N] [--seconds 10]\n"
+                "                [--isa X] [--conv-algorithm A] [--format text|json]\n"
+                "                                 how fast this machine trains\n"
+                "  cutoutd check-config [FLAGS]   the settings in force and where each comes "
+                "from\n"
+                "  cutoutd --help | --version\n\n"
+                "Flags, each also a key of the config file and a variable CUTOUTD_NAME (flag over "
+                "variable over file):\n",
+                out);
+    config_print_help(out);
 }
 
-static int command_check_config(const struct config *config) {
-    config_print(config, stdout);
+static int usage_error(const char *message) {
+    (void)fprintf(stderr, "cutoutd: %s\nTry 'cutoutd --help'.\n", message);
+    return EXIT_USAGE;
+}
+
+static int check_config(const struct config *config) {
     struct error error;
-    return refuse_public_address(config, &error) == STATUS_OK ? EXIT_SUCCESS : fail(&error);
+    config_print(config, stdout);
+    if (check_reach(config, &error) != STATUS_OK) {
+        (void)fprintf(stderr, "cutoutd: %s\n", error.message);
+        return EXIT_FAILED;
+    }
+    return EXIT_DONE;
 }
 
-/* FILE.json comes first, --output is train's own, all other words are settings. */
-static int run_train(int argc, char **argv) {
-    struct train_options options = {.out = stderr};
-    CLEANUP(free_pointer) struct config *config = malloc(sizeof(*config));
-    CLEANUP(free_pointer) char **settings = calloc((size_t)argc, sizeof(*settings));
-    struct error error = {STATUS_NO_MEMORY, "out of memory"};
-    if (!config || !settings) {
-        return fail(&error);
+/* The words of `train` that are its own leave argv; those of the config stay. */
+struct train_words {
+    const char *spec_path;
+    const char *output_dir;
+    int n;
+    char **rest; /* [argc + 1] */
+};
+
+static char *take_value(char *word, const char *flag, int argc, char **argv, int *i) {
+    size_t length = strlen(flag);
+    if (strncmp(word, flag, length) != 0) {
+        return NULL;
     }
-    if (argc <= FIRST_FLAG || !strncmp(argv[FIRST_FLAG], "--", 2)) {
-        (void)fputs("cutoutd: train needs a run: cutoutd train FILE.json [--output DIR] [flags]\n",
-                    stderr);
-        return EXIT_USAGE;
+    if (word[length] == '=') {
+        return word + length + 1;
     }
-    options.spec_path = argv[FIRST_FLAG];
-    int n = 0;
-    for (int i = FIRST_FLAG + 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--output") && i + 1 < argc) {
-            options.output_dir = argv[++i];
+    return word[length] == '\0' && *i + 1 < argc ? argv[++*i] : NULL;
+}
+
+static void split_train_words(int argc, char **argv, struct train_words *words) {
+    static char threads_per_run[] = "--threads-per-run";
+    for (int i = 0; i < argc; i++) {
+        char *output = take_value(argv[i], "--output", argc, argv, &i);
+        char *threads = output ? NULL : take_value(argv[i], "--threads", argc, argv, &i);
+        if (output) {
+            words->output_dir = output;
+        } else if (threads) {
+            words->rest[words->n++] = threads_per_run;
+            words->rest[words->n++] = threads;
+        } else if (!words->spec_path && (argv[i][0] != '-' || !strcmp(argv[i], "-"))) {
+            words->spec_path = argv[i];
         } else {
-            settings[n++] = argv[i];
+            words->rest[words->n++] = argv[i];
+            bool has_value = !strncmp(argv[i], "--", 2) && !strchr(argv[i], '=') && i + 1 < argc;
+            if (has_value) {
+                words->rest[words->n++] = argv[++i];
+            }
         }
     }
-    if (config_load(n, settings, environ, CONFIG_DEFAULT_FILE, config, &error) != STATUS_OK) {
-        return fail(&error);
+}
+
+static int train(int argc, char **argv, char **environment) {
+    /* --threads=N becomes two words. */
+    char **rest = calloc(2 * (size_t)argc + 1, sizeof(*rest));
+    struct config *config = calloc(1, sizeof(*config));
+    struct train_words words = {.rest = rest};
+    struct error error;
+    int code = EXIT_FAILED;
+    if (!rest || !config) {
+        (void)fputs("cutoutd: out of memory\n", stderr);
+    } else {
+        split_train_words(argc, argv, &words);
+        if (!words.spec_path) {
+            code = usage_error("train needs a FILE.json, or - for standard input");
+        } else if (config_load(words.n, rest, environment, CONFIG_DEFAULT_FILE, config, &error) !=
+                   STATUS_OK) {
+            code = usage_error(error.message);
+        } else {
+            log_sink_install(LOG_LEVEL_WARNING);
+            const struct train_options options = {.config = config,
+                                                  .spec_path = words.spec_path,
+                                                  .output_dir = words.output_dir,
+                                                  .out = stderr};
+            code = command_train(&options);
+        }
     }
-    options.config = config;
-    return command_train(&options);
+    free(config);
+    free(rest);
+    return code;
+}
+
+static int with_config(int (*command)(const struct config *), int argc, char **argv,
+                       char **environment) {
+    struct config *config = calloc(1, sizeof(*config));
+    struct error error = {0};
+    int code = EXIT_FAILED;
+    if (!config) {
+        (void)fputs("cutoutd: out of memory\n", stderr);
+    } else if (config_load(argc, argv, environment, CONFIG_DEFAULT_FILE, config, &error) !=
+               STATUS_OK) {
+        code = usage_error(error.message);
+    } else {
+        code = command(config);
+    }
+    free(config);
+    return code;
 }
 
 int main(int argc, char **argv) {
-    const char *command = argc > 1 ? argv[1] : "--help";
-    if (!strcmp(command, "serve")) {
-        return with_config(argc, argv, command_serve);
-    }
-    if (!strcmp(command, "check-config")) {
-        return with_config(argc, argv, command_check_config);
-    }
-    if (!strcmp(command, "train")) {
-        return run_train(argc, argv);
-    }
-    if (!strcmp(command, "bench")) {
-        return command_bench(argc - FIRST_FLAG, argv + FIRST_FLAG);
+    const char *command = argc > 1 ? argv[1] : "";
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+            print_help(stdout);
+            return EXIT_DONE;
+        }
     }
     if (!strcmp(command, "--version")) {
         (void)puts("cutoutd " CUTOUTD_VERSION);
-        return EXIT_SUCCESS;
+        return EXIT_DONE;
     }
-    if (!strcmp(command, "--help")) {
-        print_help(stdout);
-        return argc > 1 ? EXIT_SUCCESS : EXIT_USAGE;
+    if (!strcmp(command, "serve")) {
+        return with_config(serve, argc - 2, argv + 2, environ);
     }
-    (void)fprintf(stderr, "cutoutd: there is no command '%s'; see cutoutd --help\n", command);
-    return EXIT_USAGE;
+    if (!strcmp(command, "check-config")) {
+        return with_config(check_config, argc - 2, argv + 2, environ);
+    }
+    if (!strcmp(command, "train")) {
+        return train(argc - 2, argv + 2, environ);
+    }
+    if (!strcmp(command, "bench")) {
+        return command_bench(argc - 2, argv + 2);
+    }
+    return usage_error(*command ? "there is no such command" : "which command?");
 }

@@ -13,7 +13,6 @@
 #include <time.h>
 
 #include "core/kernels/kernels.h"
-#include "core/kernels/x86/x86.h"
 #include "tests/core/conv_shapes.h"
 
 enum { GROUP_FLOATS = 32 * 32 * 16, BUFFER_FLOATS = 1 << 20 };
@@ -28,20 +27,23 @@ static double now_s(void) {
 
 /* ---- the peak ---- */
 
+/* The best variant's probe; NULL where none has one. */
+static const struct kernels *probing(void) {
+    const struct kernels *found = NULL;
+    for (const struct kernels *const *k = kernels_available(); *k; k++) {
+        found = (*k)->fma_probe ? *k : found;
+    }
+    return found;
+}
+
 /* FLOP/s of one short burst; 0 where there is nothing to measure it with. */
-static double peak_round(void) {
-#if defined(__x86_64__)
-    static float sink = 0.5F;
-    const long n_rounds = 10000;
+static double peak_round(const struct kernels *probe) {
+    if (!probe) {
+        return 0.0;
+    }
     double start = now_s();
-    if (x86_has_avx512()) {
-        return avx512_fma_burst(n_rounds, &sink) / (now_s() - start);
-    }
-    if (x86_has_avx2()) {
-        return avx2_fma_burst(n_rounds, &sink) / (now_s() - start);
-    }
-#endif
-    return 0.0;
+    double flops = probe->fma_probe(10000);
+    return flops / (now_s() - start);
 }
 
 /* ---- one row ---- */
@@ -128,10 +130,11 @@ static void data_fill(const struct data *d) {
 static void row(const struct bench *b, const char *shape, enum function function) {
     double best_s = 1e9;
     double peak = 0.0;
+    const struct kernels *probe = probing();
     data_fill(&b->data);
     call(b, function);
     for (double end = now_s() + ROW_S; now_s() < end;) {
-        double round_peak = peak_round();
+        double round_peak = peak_round(probe);
         peak = round_peak > peak ? round_peak : peak;
         double start = now_s();
         call(b, function);

@@ -20,12 +20,6 @@ extern const struct kernels kernels_avx2;
 bool x86_has_avx512(void);
 bool x86_has_avx2(void);
 
-/* For benchmarks: independent multiply-adds in registers and nothing else, n_rounds times. Returns
- * the floating-point operations done. *sink: a number below 1; stays as it is, but the compiler
- * does not know. */
-double avx512_fma_burst(long n_rounds, float *sink);
-double avx2_fma_burst(long n_rounds, float *sink);
-
 #endif
 
 #endif

@@ -1,0 +1,22 @@
+/* The directory that holds everything a daemon must not lose: database, checkpoints, lock, address.
+ *
+ * Layer: daemon. Thread rule: one thread.
+ */
+#ifndef CUTOUTD_DAEMON_STATE_DIR_H
+#define CUTOUTD_DAEMON_STATE_DIR_H
+
+#include "core/base/error.h"
+
+/* Makes the directory with its parents (mode 0750) where it is missing. STATUS_IO, STATUS_NO_SPACE,
+ * STATUS_INVALID: the path is too long; *error names the part that failed. */
+enum status state_dir_make(const char *directory, struct error *error);
+
+/* DIRECTORY/address: where the daemon listens, "127.0.0.1:43121" and a newline, all or nothing.
+ * Statuses of text_file_write. */
+enum status state_dir_write_address(const char *directory, const char *address,
+                                    struct error *error);
+
+/* Nobody listens any more. A file that is not there is fine. */
+void state_dir_remove_address(const char *directory);
+
+#endif

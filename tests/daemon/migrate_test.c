@@ -1,0 +1,135 @@
+/* Migrations: in order, once, whole or not at all; strangers are refused. */
+#include "tests/daemon/store_fixture.h"
+
+#include <sqlite3.h>
+
+#include "daemon/store/migrate.h"
+
+static const struct migration steps[] = {
+    {1, "0001_first", "CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (1);"},
+    {2, "0002_second", "ALTER TABLE a ADD COLUMN y INTEGER; UPDATE a SET y = x + 1;"},
+    {3, "0003_broken", "CREATE TABLE b (x INTEGER) STRICT; CREATE TABEL c (x);"},
+};
+
+static int set_up(void **state) {
+    sqlite3 *handle = NULL;
+    assert_int_equal(sqlite3_open(":memory:", &handle), SQLITE_OK);
+    *state = handle;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    return sqlite3_close(*state);
+}
+
+static int read_number(sqlite3 *handle, const char *sql) {
+    sqlite3_stmt *statement = NULL;
+    assert_int_equal(sqlite3_prepare_v2(handle, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int number = sqlite3_column_int(statement, 0);
+    (void)sqlite3_finalize(statement);
+    return number;
+}
+
+static void migrations_are_applied_in_order_and_only_once(void **state) {
+    sqlite3 *handle = *state;
+    ASSERT_OK(migrate_apply(handle, steps, 1, &fixture_error));
+    assert_int_equal(read_number(handle, "PRAGMA user_version"), 1);
+    ASSERT_OK(migrate_apply(handle, steps, 2, &fixture_error));
+    ASSERT_OK(migrate_apply(handle, steps, 2, &fixture_error));
+    assert_int_equal(read_number(handle, "PRAGMA user_version"), 2);
+    assert_int_equal(read_number(handle, "SELECT sum(y) FROM a"), 2);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM migration"), 2);
+    assert_int_equal(read_number(handle, "SELECT min(applied_ms) > 1700000000000 FROM migration"),
+                     1);
+}
+
+static void a_migration_that_fails_leaves_nothing_behind(void **state) {
+    sqlite3 *handle = *state;
+    assert_int_equal(migrate_apply(handle, steps, 3, &fixture_error), STATUS_INTERNAL);
+    assert_non_null(strstr(fixture_error.message, "0003_broken"));
+    assert_int_equal(read_number(handle, "PRAGMA user_version"), 2);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM sqlite_master WHERE name = 'b'"), 0);
+}
+
+static void a_newer_database_is_refused(void **state) {
+    sqlite3 *handle = *state;
+    ASSERT_OK(migrate_apply(handle, steps, 2, &fixture_error));
+    assert_int_equal(migrate_apply(handle, steps, 1, &fixture_error), STATUS_UNSUPPORTED);
+    assert_non_null(strstr(fixture_error.message, "version 2, this program knows up to 1"));
+    assert_int_equal(read_number(handle, "SELECT sum(y) FROM a"), 2);
+}
+
+static void a_changed_old_migration_is_refused(void **state) {
+    sqlite3 *handle = *state;
+    const struct migration changed[] = {{1, "0001_first", "CREATE TABLE a (x TEXT) STRICT;"},
+                                        steps[1]};
+    ASSERT_OK(migrate_apply(handle, steps, 1, &fixture_error));
+    assert_int_equal(migrate_apply(handle, changed, 2, &fixture_error), STATUS_CORRUPT);
+    assert_non_null(strstr(fixture_error.message, "0001_first was changed"));
+    assert_int_equal(read_number(handle, "PRAGMA user_version"), 1);
+}
+
+static void a_history_with_a_hole_is_refused(void **state) {
+    sqlite3 *handle = *state;
+    ASSERT_OK(migrate_apply(handle, steps, 2, &fixture_error));
+    assert_int_equal(sqlite3_exec(handle, "DELETE FROM migration WHERE version = 2", 0, 0, 0),
+                     SQLITE_OK);
+    assert_int_equal(migrate_apply(handle, steps, 2, &fixture_error), STATUS_CORRUPT);
+}
+
+static void the_store_refuses_a_newer_database_and_keeps_it(void **state) {
+    (void)state;
+    struct store_fixture f;
+    fixture_begin(&f);
+    int64_t id = fixture_add_run(f.store, 0);
+    assert_int_equal(store_schema_version(f.store), migrations_embedded_count);
+    store_close(f.store);
+    f.store = NULL;
+
+    sqlite3 *handle = NULL;
+    assert_int_equal(sqlite3_open(f.path, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(handle, "PRAGMA user_version = 999", 0, 0, 0), SQLITE_OK);
+    assert_int_equal(store_open(f.path, &f.store, &fixture_error), STATUS_UNSUPPORTED);
+    assert_non_null(strstr(fixture_error.message, f.path));
+    assert_null(f.store);
+    char back[64];
+    (void)snprintf(back, sizeof(back), "PRAGMA user_version = %d", migrations_embedded_count);
+    assert_int_equal(sqlite3_exec(handle, back, 0, 0, 0), SQLITE_OK);
+    assert_int_equal(sqlite3_close(handle), SQLITE_OK);
+
+    fixture_open_store(&f);
+    assert_int_equal(fixture_state(f.store, id), RUN_QUEUED);
+    fixture_end(&f);
+}
+
+static void a_file_that_is_no_database_is_refused(void **state) {
+    (void)state;
+    struct store_fixture f;
+    fixture_begin(&f);
+    store_close(f.store);
+    f.store = NULL;
+    FILE *file = fopen(f.path, "w");
+    assert_non_null(file);
+    for (int i = 0; i < 1000; i++) {
+        (void)fputs("this is not a database ", file);
+    }
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(store_open(f.path, &f.store, &fixture_error), STATUS_CORRUPT);
+    fixture_end(&f);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(migrations_are_applied_in_order_and_only_once),
+        TEST(a_migration_that_fails_leaves_nothing_behind),
+        TEST(a_newer_database_is_refused),
+        TEST(a_changed_old_migration_is_refused),
+        TEST(a_history_with_a_hole_is_refused),
+        cmocka_unit_test(the_store_refuses_a_newer_database_and_keeps_it),
+        cmocka_unit_test(a_file_that_is_no_database_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,430 @@
+/* The tables: what is written is read back, in one commit with its event, or not at all. */
+#include "tests/daemon/store_fixture.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "daemon/store/checkpoint_table.h"
+#include "daemon/store/epoch_table.h"
+#include "daemon/store/event_table.h"
+#include "daemon/store/setting_table.h"
+
+static int set_up(void **state) {
+    static struct store_fixture fixture;
+    fixture_begin(&fixture);
+    *state = &fixture;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    fixture_end(*state);
+    return 0;
+}
+
+static struct epoch_row make_epoch(int epoch, int wrong) {
+    return (struct epoch_row){.epoch = epoch,
+                              .train_loss = 1.5,
+                              .train_accuracy = 0.25,
+                              .val_loss = 1.25,
+                              .val_accuracy = 1.0 - wrong / 100.0,
+                              .val_wrong = wrong,
+                              .val_total = 100,
+                              .lr = 1e-3,
+                              .seconds = 2.0,
+                              .images_per_second = 50.0 + epoch,
+                              .at_ms = 2000 + epoch};
+}
+
+static void put_epoch(struct store *store, int64_t run, int epoch, int wrong) {
+    struct epoch_row row = make_epoch(epoch, wrong);
+    ASSERT_OK(epoch_table_put(store, run, &row, &fixture_error));
+}
+
+static struct event_list events_of(struct store *store, int64_t run) {
+    struct event_list list = {0};
+    ASSERT_OK(event_table_list(store, run, 0, 100, &list, &fixture_error));
+    return list;
+}
+
+static size_t count_events(struct store *store, int64_t run) {
+    struct event_list list = events_of(store, run);
+    size_t n = list.n;
+    event_list_clear(&list);
+    return n;
+}
+
+static enum status move(struct store *store, int64_t id, enum run_state from, enum run_state to) {
+    const struct run_move m = {.id = id, .from = from, .to = to, .reason = "why", .now_ms = 3000};
+    return run_table_move(store, &m, &fixture_error);
+}
+
+static void a_run_is_read_back_as_it_was_submitted(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 7);
+    struct run_row row = fixture_get_run(f->store, id);
+    assert_int_equal(row.id, 1);
+    assert_string_equal(row.name, "a run");
+    assert_int_equal(row.priority, 7);
+    assert_string_equal(row.labels_json, "{\"lab\":\"b\"}");
+    assert_string_equal(row.config_json, "{\"m\":2}");
+    assert_string_equal(row.preset, "notebook-q3");
+    assert_int_equal(row.m, 2);
+    assert_true(row.seed == UINT64_MAX - 6);
+    assert_int_equal(row.state, RUN_QUEUED);
+    assert_int_equal(row.attempt, 1);
+    assert_int_equal(row.revision, 1);
+    assert_int_equal(row.best_epoch, 0);
+    assert_int_equal(row.created_ms, 1000);
+    assert_int_equal(row.started_ms, 0);
+    run_row_clear(&row);
+    assert_int_equal(run_table_get(f->store, 99, &row, &fixture_error), STATUS_NOT_FOUND);
+}
+
+static void a_move_and_its_event_are_one_commit(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    store_inject_failure(f->store, 1);
+    assert_int_equal(move(f->store, id, RUN_QUEUED, RUN_HELD), STATUS_NO_SPACE);
+    assert_int_equal(fixture_state(f->store, id), RUN_QUEUED);
+    assert_int_equal(count_events(f->store, id), 1);
+
+    ASSERT_OK(move(f->store, id, RUN_QUEUED, RUN_HELD));
+    struct event_list events = events_of(f->store, id);
+    assert_int_equal(events.n, 2);
+    assert_int_equal(events.rows[1].type, EVENT_STATE);
+    assert_int_equal(events.rows[1].state, RUN_HELD);
+    assert_string_equal(events.rows[1].reason, "why");
+    assert_true(events.rows[1].id > events.rows[0].id);
+    event_list_clear(&events);
+}
+
+static void a_move_from_another_state_is_a_conflict_that_names_the_moves(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    assert_int_equal(move(f->store, id, RUN_RUNNING, RUN_SUCCEEDED), STATUS_CONFLICT);
+    assert_non_null(strstr(fixture_error.message, "is queued"));
+    assert_non_null(strstr(fixture_error.message, "held, running, canceled"));
+    /* From the state it is in, but not a legal move. */
+    assert_int_equal(move(f->store, id, RUN_QUEUED, RUN_SUCCEEDED), STATUS_CONFLICT);
+    assert_int_equal(move(f->store, 55, RUN_QUEUED, RUN_HELD), STATUS_NOT_FOUND);
+    assert_int_equal(fixture_state(f->store, id), RUN_QUEUED);
+    assert_int_equal(count_events(f->store, id), 1);
+}
+
+static void every_change_counts_the_revision_up(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    struct run_row row = {0};
+    ASSERT_OK(run_table_claim(f->store, 1500, &row, &fixture_error));
+    assert_int_equal(row.revision, 2);
+    run_row_clear(&row);
+    put_epoch(f->store, id, 1, 40);
+    ASSERT_OK(run_table_set_origin(f->store, id, "blas", "abc", 1600, &fixture_error));
+    row = fixture_get_run(f->store, id);
+    assert_int_equal(row.revision, 4);
+    assert_string_equal(row.variant, "blas");
+    run_row_clear(&row);
+}
+
+static void epochs_bring_the_summary_up(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    put_epoch(f->store, id, 1, 40);
+    put_epoch(f->store, id, 2, 30);
+    put_epoch(f->store, id, 3, 30);
+    put_epoch(f->store, id, 4, 35);
+    struct run_row row = fixture_get_run(f->store, id);
+    assert_int_equal(row.epochs_done, 4);
+    assert_int_equal(row.best_epoch, 2); /* the first of equals */
+    assert_int_equal(row.best_wrong, 30);
+    assert_int_equal(row.last_wrong, 35);
+    assert_int_equal(row.val_total, 100);
+    assert_true(row.images_per_second == 54.0);
+    assert_false(row.diverged);
+    run_row_clear(&row);
+}
+
+static void an_epoch_repeated_after_a_crash_is_told_once(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    put_epoch(f->store, id, 1, 40);
+    put_epoch(f->store, id, 2, 30);
+    struct event_list before = events_of(f->store, id);
+    put_epoch(f->store, id, 1, 40);
+    put_epoch(f->store, id, 2, 31);
+    struct event_list after = events_of(f->store, id);
+    assert_int_equal(before.n, 3);
+    assert_int_equal(after.n, 3);
+    assert_true(before.rows[2].id == after.rows[2].id);
+    event_list_clear(&before);
+    event_list_clear(&after);
+    struct epoch_list epochs = {0};
+    ASSERT_OK(epoch_table_list(f->store, id, 0, 0, &epochs, &fixture_error));
+    assert_int_equal(epochs.n, 2);
+    assert_int_equal(epochs.rows[1].val_wrong, 31);
+    epoch_list_clear(&epochs);
+}
+
+static void an_epoch_and_its_event_are_one_commit(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    struct epoch_row row = make_epoch(1, 10);
+    store_inject_failure(f->store, 1);
+    assert_int_equal(epoch_table_put(f->store, id, &row, &fixture_error), STATUS_NO_SPACE);
+    assert_int_equal(epoch_table_get(f->store, id, 1, &row, &fixture_error), STATUS_NOT_FOUND);
+    assert_int_equal(count_events(f->store, id), 1);
+    assert_int_equal(epoch_table_put(f->store, 77, &row, &fixture_error), STATUS_NOT_FOUND);
+}
+
+static void numbers_that_are_not_finite_come_back_as_nan_and_mark_the_run(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    struct epoch_row row = make_epoch(1, 90);
+    row.train_loss = (double)NAN;
+    row.val_loss = (double)INFINITY;
+    row.images_per_second = (double)INFINITY;
+    ASSERT_OK(epoch_table_put(f->store, id, &row, &fixture_error));
+    struct epoch_row back;
+    ASSERT_OK(epoch_table_get(f->store, id, 1, &back, &fixture_error));
+    assert_true(isnan(back.train_loss));
+    assert_true(isnan(back.val_loss));
+    assert_true(isnan(back.images_per_second));
+    assert_true(back.train_accuracy == 0.25);
+    struct run_row run = fixture_get_run(f->store, id);
+    assert_true(run.diverged);
+    run_row_clear(&run);
+}
+
+static void more_epochs_than_one_block_are_listed_in_order(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    for (int epoch = 150; epoch >= 1; epoch--) {
+        put_epoch(f->store, id, epoch, 50);
+    }
+    struct epoch_list list = {0};
+    ASSERT_OK(epoch_table_list(f->store, id, 0, 0, &list, &fixture_error));
+    assert_int_equal(list.n, 150);
+    assert_int_equal(list.rows[149].epoch, 150);
+    epoch_list_clear(&list);
+    ASSERT_OK(epoch_table_list(f->store, id, 100, 3, &list, &fixture_error));
+    assert_int_equal(list.n, 3);
+    assert_int_equal(list.rows[0].epoch, 101);
+    epoch_list_clear(&list);
+}
+
+static void put_checkpoint(struct store *store, int64_t run, enum checkpoint_kind kind, int epochs,
+                           int step) {
+    struct checkpoint_row row = {
+        .kind = kind, .n_bytes = 10, .epochs_done = epochs, .step = step, .at_ms = 9};
+    (void)snprintf(row.path, sizeof(row.path), "%06d-%06d.safetensors", epochs, step);
+    memset(row.sha256, 'a', sizeof(row.sha256) - 1);
+    ASSERT_OK(checkpoint_table_put(store, run, &row, &fixture_error));
+}
+
+static void checkpoints_kept_are_the_last_two_and_the_best(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    for (int epoch = 1; epoch <= 4; epoch++) {
+        put_checkpoint(f->store, id, CHECKPOINT_LAST, epoch, 0);
+        if (epoch <= 2) {
+            put_checkpoint(f->store, id, CHECKPOINT_BEST, epoch, 0);
+        }
+    }
+    struct checkpoint_list list = {0};
+    ASSERT_OK(checkpoint_table_list(f->store, id, &list, &fixture_error));
+    assert_int_equal(list.n, 3);
+    assert_int_equal(list.rows[0].epochs_done, 4);
+    assert_int_equal(list.rows[1].epochs_done, 3);
+    assert_int_equal(list.rows[2].epochs_done, 2);
+    assert_int_equal(list.rows[2].kind, CHECKPOINT_BEST);
+    checkpoint_list_clear(&list);
+
+    /* The same file again, after a fall back to an older one: it is the newest now. */
+    put_checkpoint(f->store, id, CHECKPOINT_LAST, 3, 0);
+    ASSERT_OK(checkpoint_table_list(f->store, id, &list, &fixture_error));
+    assert_int_equal(list.n, 3);
+    assert_int_equal(list.rows[0].epochs_done, 3);
+    assert_int_equal(list.rows[1].epochs_done, 4);
+    checkpoint_list_clear(&list);
+}
+
+static void a_reset_forgets_the_history_but_not_the_states(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    put_epoch(f->store, id, 1, 40);
+    put_checkpoint(f->store, id, CHECKPOINT_LAST, 1, 0);
+    ASSERT_OK(run_table_reset(f->store, id, "other kernels", 5000, &fixture_error));
+    struct event_list events = events_of(f->store, id);
+    assert_int_equal(events.n, 2);
+    assert_string_equal(events.rows[1].reason, "other kernels");
+    event_list_clear(&events);
+    struct run_row row = fixture_get_run(f->store, id);
+    assert_int_equal(row.epochs_done, 0);
+    assert_int_equal(row.best_epoch, 0);
+    run_row_clear(&row);
+    struct checkpoint_list list = {0};
+    ASSERT_OK(checkpoint_table_list(f->store, id, &list, &fixture_error));
+    assert_int_equal(list.n, 0);
+    checkpoint_list_clear(&list);
+}
+
+static void lists_filter_and_page_from_the_newest(void **state) {
+    struct store_fixture *f = *state;
+    struct run_config config = fixture_config();
+    for (int i = 0; i < 10; i++) {
+        config.m = i % 2 ? 8 : 2;
+        config.cutout_size = i < 5 ? 0 : 12;
+        (void)fixture_add_run_like(f->store, 0, &config);
+    }
+    ASSERT_OK(move(f->store, 4, RUN_QUEUED, RUN_HELD));
+    struct run_filter filter = {.limit = 4};
+    struct run_list list = {0};
+    ASSERT_OK(run_table_list(f->store, &filter, &list, &fixture_error));
+    assert_int_equal(list.n, 4);
+    assert_true(list.more);
+    assert_int_equal(list.rows[0].id, 10);
+    filter.before_id = list.rows[3].id;
+    run_list_clear(&list);
+    filter.limit = 6;
+    ASSERT_OK(run_table_list(f->store, &filter, &list, &fixture_error));
+    assert_int_equal(list.n, 6);
+    assert_false(list.more);
+    run_list_clear(&list);
+    filter = (struct run_filter){.limit = 50, .m = {2, {5, 8}}, .cutout_size = {1, {0}}};
+    ASSERT_OK(run_table_list(f->store, &filter, &list, &fixture_error));
+    assert_int_equal(list.n, 2); /* runs 2 and 4 */
+    run_list_clear(&list);
+    filter.states = 1u << RUN_HELD | 1u << RUN_RUNNING;
+    ASSERT_OK(run_table_list(f->store, &filter, &list, &fixture_error));
+    assert_int_equal(list.n, 1);
+    assert_int_equal(list.rows[0].id, 4);
+    run_list_clear(&list);
+    int64_t counts[RUN_STATE_COUNT];
+    ASSERT_OK(run_table_count(f->store, counts, &fixture_error));
+    assert_int_equal(counts[RUN_QUEUED], 9);
+    assert_int_equal(counts[RUN_HELD], 1);
+    assert_int_equal(counts[RUN_FAILED], 0);
+}
+
+static void everything_is_there_after_reopening(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    put_epoch(f->store, id, 1, 40);
+    char before[64];
+    char after[64];
+    ASSERT_OK(
+        setting_table_get(f->store, SETTING_INSTANCE, before, sizeof(before), &fixture_error));
+    store_close(f->store);
+    fixture_open_store(f);
+    ASSERT_OK(setting_table_get(f->store, SETTING_INSTANCE, after, sizeof(after), &fixture_error));
+    assert_string_equal(before, after);
+    assert_int_equal(strlen(after), 32);
+    assert_int_equal(count_events(f->store, id), 2);
+    struct run_row row = fixture_get_run(f->store, id);
+    assert_int_equal(row.epochs_done, 1);
+    run_row_clear(&row);
+}
+
+static void settings_are_replaced_and_checked_for_size(void **state) {
+    struct store_fixture *f = *state;
+    char value[8];
+    ASSERT_OK(setting_table_put(f->store, "a", "one", &fixture_error));
+    ASSERT_OK(setting_table_put(f->store, "a", "two", &fixture_error));
+    ASSERT_OK(setting_table_get(f->store, "a", value, sizeof(value), &fixture_error));
+    assert_string_equal(value, "two");
+    assert_int_equal(setting_table_get(f->store, "a", value, 3, &fixture_error), STATUS_TOO_LARGE);
+    assert_int_equal(setting_table_get(f->store, "b", value, sizeof(value), &fixture_error),
+                     STATUS_NOT_FOUND);
+}
+
+static void tables_are_strict_and_keys_are_checked(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    sqlite3 *handle = NULL;
+    assert_int_equal(sqlite3_open(f->path, &handle), SQLITE_OK);
+    assert_int_equal(id, 1);
+    assert_int_equal(sqlite3_exec(handle, "UPDATE run SET m = 'many'", NULL, NULL, NULL),
+                     SQLITE_CONSTRAINT);
+    assert_int_equal(sqlite3_exec(handle, "UPDATE run SET state = 'dozing'", NULL, NULL, NULL),
+                     SQLITE_CONSTRAINT);
+    assert_int_equal(sqlite3_exec(handle,
+                                  "PRAGMA foreign_keys = ON; INSERT INTO epoch (run_id, epoch,"
+                                  " val_wrong, val_total, lr, at_ms) VALUES (9, 1, 1, 1, 1, 1)",
+                                  NULL, NULL, NULL),
+                     SQLITE_CONSTRAINT);
+    assert_int_equal(sqlite3_close(handle), SQLITE_OK);
+}
+
+static void note_run(void *user, int64_t run_id) {
+    *(int64_t *)user = run_id;
+}
+
+static void the_observer_hears_of_commits_only(void **state) {
+    struct store_fixture *f = *state;
+    int64_t heard = 0;
+    store_observe(f->store, note_run, &heard);
+    int64_t id = fixture_add_run(f->store, 0);
+    assert_int_equal(heard, id);
+    heard = 0;
+    store_inject_failure(f->store, 1);
+    assert_int_equal(move(f->store, id, RUN_QUEUED, RUN_HELD), STATUS_NO_SPACE);
+    assert_int_equal(heard, 0);
+    ASSERT_OK(setting_table_put(f->store, "a", "b", &fixture_error));
+    assert_int_equal(heard, 0);
+}
+
+enum { N_THREADS = 8, ROUNDS = 25 };
+
+/* More threads than readers, so that some wait for one. */
+static void *write_and_read(void *user) {
+    struct store *store = user;
+    for (int i = 0; i < ROUNDS; i++) {
+        int64_t id = fixture_add_run(store, 0);
+        put_epoch(store, id, 1, i);
+        struct run_row row = fixture_get_run(store, id);
+        assert_int_equal(row.last_wrong, i);
+        run_row_clear(&row);
+        ASSERT_OK(store_ping(store, &fixture_error));
+    }
+    return NULL;
+}
+
+static void many_threads_write_and_read(void **state) {
+    struct store_fixture *f = *state;
+    pthread_t threads[N_THREADS];
+    for (int i = 0; i < N_THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, write_and_read, f->store), 0);
+    }
+    for (int i = 0; i < N_THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    int64_t counts[RUN_STATE_COUNT];
+    ASSERT_OK(run_table_count(f->store, counts, &fixture_error));
+    assert_int_equal(counts[RUN_QUEUED], N_THREADS * ROUNDS);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_run_is_read_back_as_it_was_submitted),
+        TEST(a_move_and_its_event_are_one_commit),
+        TEST(a_move_from_another_state_is_a_conflict_that_names_the_moves),
+        TEST(every_change_counts_the_revision_up),
+        TEST(epochs_bring_the_summary_up),
+        TEST(an_epoch_repeated_after_a_crash_is_told_once),
+        TEST(an_epoch_and_its_event_are_one_commit),
+        TEST(numbers_that_are_not_finite_come_back_as_nan_and_mark_the_run),
+        TEST(more_epochs_than_one_block_are_listed_in_order),
+        TEST(checkpoints_kept_are_the_last_two_and_the_best),
+        TEST(a_reset_forgets_the_history_but_not_the_states),
+        TEST(lists_filter_and_page_from_the_newest),
+        TEST(everything_is_there_after_reopening),
+        TEST(settings_are_replaced_and_checked_for_size),
+        TEST(tables_are_strict_and_keys_are_checked),
+        TEST(the_observer_hears_of_commits_only),
+        TEST(many_threads_write_and_read),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
