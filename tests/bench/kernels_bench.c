@@ -27,14 +27,23 @@ static double now_s(void) {
 
 /* ---- the peak ---- */
 
-/* FLOP/s of one short burst of the best variant that can; 0 where none can. */
-static double peak_round(void) {
-    const struct kernels *prober = NULL;
+/* The best variant's probe; NULL where none has one. */
+static const struct kernels *probing(void) {
+    const struct kernels *found = NULL;
     for (const struct kernels *const *k = kernels_available(); *k; k++) {
-        prober = (*k)->fma_probe ? *k : prober;
+        found = (*k)->fma_probe ? *k : found;
+    }
+    return found;
+}
+
+/* FLOP/s of one short burst; 0 where there is nothing to measure it with. */
+static double peak_round(const struct kernels *probe) {
+    if (!probe) {
+        return 0.0;
     }
     double start = now_s();
-    return prober ? prober->fma_probe(10000) / (now_s() - start) : 0.0;
+    double flops = probe->fma_probe(10000);
+    return flops / (now_s() - start);
 }
 
 /* ---- one row ---- */
@@ -121,10 +130,11 @@ static void data_fill(const struct data *d) {
 static void row(const struct bench *b, const char *shape, enum function function) {
     double best_s = 1e9;
     double peak = 0.0;
+    const struct kernels *probe = probing();
     data_fill(&b->data);
     call(b, function);
     for (double end = now_s() + ROW_S; now_s() < end;) {
-        double round_peak = peak_round();
+        double round_peak = peak_round(probe);
         peak = round_peak > peak ? round_peak : peak;
         double start = now_s();
         call(b, function);

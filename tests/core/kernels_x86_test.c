@@ -263,8 +263,7 @@ static void integers_give_the_bits_of_the_reference(void **state) {
 
 static void reals_stay_within_the_tolerance(void **state) {
     (void)state;
-    for_each_conv(
-        &(struct conv_table){.run = check_conv, .first_images = 1, .last_images = 5});
+    for_each_conv(&(struct conv_table){.run = check_conv, .first_images = 1, .last_images = 5});
 }
 
 static void misaligned_pointers_do_no_harm(void **state) {

@@ -1,12 +1,11 @@
-/* As many multiply-adds as AVX2 can do. Layer: core/kernels. */
+/* How fast this processor multiplies and adds when nothing else is in the way. Layer: core/kernels.
+ */
 #if defined(__x86_64__)
 
-#include <immintrin.h>
-
 #include "core/kernels/x86/avx2.h"
-#include "core/kernels/x86/inline.h"
+#include "core/kernels/x86/avx2_half.h"
 
-/* Independent sums: more than two multipliers times their latency, and they fit in 16 registers. */
+/* More chains than latency times ports of any processor so far (4 cycles x 2). */
 enum { CHAINS = 12, LANES = 8 };
 
 double avx2_fma_probe(int64_t rounds) {
@@ -18,8 +17,8 @@ double avx2_fma_probe(int64_t rounds) {
     const __m256 term = _mm256_set1_ps(0.001F);
     NO_UNROLL for (int64_t k = 0; k < rounds; k++) {
         UNROLL for (int i = 0; i < CHAINS; i++) {
-            chain[i] = _mm256_fmadd_ps(chain[i], factor, term);
-            /* Keeps the compiler from merging rounds or dropping them. */
+            chain[i] = half_fma(chain[i], factor, term);
+            /* Keeps the compiler from dropping the round. */
             __asm__ volatile("" : "+x"(chain[i]));
         }
     }
