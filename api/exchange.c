@@ -53,7 +53,8 @@ void exchange_end(void *host, struct MHD_Connection *connection, void **exchange
     (void)how;
     struct exchange *exchange = *exchange_pointer;
     *exchange_pointer = NULL;
-    set_deadline(host, connection, EXCHANGE_HEAD_S);
+    const struct exchange_host *exchange_host = host;
+    set_deadline(exchange_host, connection, exchange_host->context->options.head_deadline_s);
     if (exchange) {
         free(exchange->target);
         free(exchange->body);
@@ -122,6 +123,7 @@ struct framing {
     int n_encodings;
     int n_hosts;
     bool chunked;
+    bool odd_name; /* one that another program may read differently */
 };
 
 static enum MHD_Result look_at_header(void *user, enum MHD_ValueKind kind, const char *name,
@@ -130,6 +132,7 @@ static enum MHD_Result look_at_header(void *user, enum MHD_ValueKind kind, const
     struct framing *framing = user;
     framing->n_lengths += strcasecmp(name, "Content-Length") == 0;
     framing->n_hosts += strcasecmp(name, "Host") == 0;
+    framing->odd_name |= name[0] == '\0' || name[strcspn(name, " \t\r\n\v\f")] != '\0';
     if (strcasecmp(name, "Transfer-Encoding") == 0) {
         framing->n_encodings++;
         framing->chunked = value && strcasecmp(value, "chunked") == 0;
@@ -138,7 +141,7 @@ static enum MHD_Result look_at_header(void *user, enum MHD_ValueKind kind, const
 }
 
 /* Why the request's borders cannot be trusted, or NULL. */
-static const char *framing_problem(struct MHD_Connection *connection) {
+static const char *framing_problem(struct MHD_Connection *connection, const char *version) {
     struct framing framing = {0};
     (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, look_at_header, &framing);
     if (framing.n_lengths > 1) {
@@ -150,8 +153,11 @@ static const char *framing_problem(struct MHD_Connection *connection) {
     if (framing.n_encodings > 1 || (framing.n_encodings == 1 && !framing.chunked)) {
         return "The only transfer encoding understood here is chunked.";
     }
-    if (framing.n_hosts > 1) {
-        return "The request has more than one Host.";
+    if (framing.n_hosts > 1 || (framing.n_hosts == 0 && strcmp(version, "HTTP/1.0") != 0)) {
+        return "The request must have one Host.";
+    }
+    if (framing.odd_name) {
+        return "The name of a header must not contain blanks.";
     }
     return NULL;
 }
@@ -162,10 +168,10 @@ static void reply_too_large(struct reply *reply, const struct request *request) 
 }
 
 /* What can be refused before the body is read. true: *reply says so. */
-static bool refuse_head(struct MHD_Connection *connection, const struct exchange *exchange,
-                        struct reply *reply) {
+static bool refuse_head(struct MHD_Connection *connection, const char *version,
+                        const struct exchange *exchange, struct reply *reply) {
     const struct request *request = &exchange->request;
-    const char *problem = framing_problem(connection);
+    const char *problem = framing_problem(connection, version);
     const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
     const char *expect = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Expect");
     uint64_t n_bytes = length ? strtoull(length, NULL, 10) : 0;
@@ -250,7 +256,6 @@ enum MHD_Result exchange_continue(void *host_pointer, struct MHD_Connection *con
                                   const char *url, const char *method, const char *version,
                                   const char *upload, size_t *n_upload, void **exchange_pointer) {
     (void)url;
-    (void)version;
     const struct exchange_host *host = host_pointer;
     struct exchange *exchange = *exchange_pointer;
     if (!exchange || !exchange->target) {
@@ -260,12 +265,12 @@ enum MHD_Result exchange_continue(void *host_pointer, struct MHD_Connection *con
     if (!exchange->head_seen) {
         exchange->head_seen = true;
         (void)snprintf(exchange->request.method, sizeof(exchange->request.method), "%s", method);
-        if (refuse_head(connection, exchange, &reply)) {
+        if (refuse_head(connection, version, exchange, &reply)) {
             enum MHD_Result result = send_reply(host, connection, exchange, &reply);
             reply.body = NULL; /* the library's now */
             return result;
         }
-        set_deadline(host, connection, EXCHANGE_BODY_S);
+        set_deadline(host, connection, host->context->options.body_deadline_s);
         return MHD_YES;
     }
     if (*n_upload > 0) {

@@ -4,8 +4,10 @@
  * Layer: api. Thread rule: an exchange belongs to the thread that serves its connection.
  *
  * What the library (0.9.75) lets through and is refused here: two Content-Length headers,
- * Content-Length beside Transfer-Encoding (both let two programs disagree on where a request ends),
- * transfer encodings other than chunked, and bodies of any size.
+ * Content-Length beside Transfer-Encoding, blanks in the names of headers (all of them let two
+ * programs disagree on where a request ends), transfer encodings other than chunked, and bodies of
+ * any size. Its own check for a missing Host is switched off, because its error answers repeat
+ * their head; those for a Content-Length that is no number cannot be.
  */
 #ifndef CUTOUTD_API_EXCHANGE_H
 #define CUTOUTD_API_EXCHANGE_H
@@ -14,9 +16,6 @@
 
 #include "api/connections.h"
 #include "api/context.h"
-
-/* Seconds a client has for a whole request head (also between two requests), and for its body. */
-enum { EXCHANGE_HEAD_S = 20, EXCHANGE_BODY_S = 30 };
 
 struct exchange_host {
     struct api_context *context;

@@ -115,7 +115,11 @@ static const char *public_detail(enum status status) {
 
 void reply_error(struct reply *reply, const struct request *request, const struct error *error) {
     if (status_http(error->code) < 500) {
-        problem(reply, request, error->code, error->message);
+        /* Messages of functions begin small and end open; this one is read on its own. */
+        char detail[sizeof(error->message) + 1];
+        (void)snprintf(detail, sizeof(detail), "%s.", error->message);
+        detail[0] = (char)toupper((unsigned char)detail[0]);
+        problem(reply, request, error->code, detail);
         return;
     }
     log_error("%s %s: %s", request->method, request->url.path, error->message);

@@ -7,6 +7,7 @@
 #include "api/routes.h"
 #include "api/run_view.h"
 #include "core/base/cleanup.h"
+#include "daemon/field_errors.h"
 #include "daemon/queue/queue.h"
 #include "daemon/run_spec_json.h"
 
@@ -78,44 +79,32 @@ static int largest_m(const struct api_context *context, struct run_config config
     return fits;
 }
 
-/* Whether training fits into memory; otherwise *reply says how far it does not. */
-static bool check_memory(const struct api_context *context, const struct request *request,
-                         const struct run_config *config, struct reply *reply) {
+/* What training takes when that is more than allowed, with an error that says how far; 0: it fits.
+ */
+static int64_t check_memory(const struct api_context *context, const struct run_config *config,
+                            struct field_errors *errors) {
     int64_t limit = context->options.config->memory_limit_bytes;
     int64_t needed = trainer_memory_bytes(config, context->options.kernels,
                                           context->options.config->threads_per_run);
     if (needed <= limit) {
-        return true;
+        return 0;
     }
-    struct field_errors errors = {.n = 1};
-    struct field_error *item = &errors.items[0];
     int fits = largest_m(context, *config, limit);
     char advice[64] = "Choose a smaller batch_size.";
     if (fits > 0) {
         (void)snprintf(advice, sizeof(advice), "m up to %d would fit.", fits);
     }
-    (void)snprintf(item->pointer, sizeof(item->pointer), "%s", fits > 0 ? "/m" : "/batch_size");
-    (void)snprintf(item->detail, sizeof(item->detail),
-                   "A step of batch_size %d times m %d trains %" PRId64 " images and needs about "
-                   "%.2f GiB of memory; the limit is %.2f GiB. %s",
-                   config->batch_size, config->m, (int64_t)config->batch_size * config->m,
-                   gib(needed), gib(limit), advice);
-    struct json_writer writer = {0};
-    reply_problem_begin(&writer, request, STATUS_INVALID,
-                        "The run needs more memory than the daemon may give it.");
-    field_errors_write(&writer, &errors);
-    json_write_object(&writer, "memory");
-    json_write_int(&writer, "needed_bytes", needed);
-    json_write_int(&writer, "limit_bytes", limit);
-    json_write_end(&writer, '}');
-    json_write_end(&writer, '}');
-    reply_problem_end(reply, request, STATUS_INVALID, &writer);
-    return false;
+    field_errors_add(errors, fits > 0 ? "m" : "batch_size",
+                     "A step of batch_size %d times m %d trains %" PRId64 " images and needs about "
+                     "%.2f GiB of memory; the limit is %.2f GiB. %s",
+                     config->batch_size, config->m, (int64_t)config->batch_size * config->m,
+                     gib(needed), gib(limit), advice);
+    return needed;
 }
 
-/* Whether the data set is there and an epoch of it has at least one step. */
-static bool check_dataset(const struct api_context *context, const struct request *request,
-                          const struct run_config *config, struct reply *reply) {
+/* The data set must be there, and an epoch of it have at least one step. */
+static void check_dataset(const struct api_context *context, const struct run_config *config,
+                          struct field_errors *errors) {
     const struct dataset_registry *registry = context->options.datasets;
     struct dataset_description description = {.available = false};
     for (size_t i = 0; i < dataset_registry_count(registry); i++) {
@@ -124,28 +113,45 @@ static bool check_dataset(const struct api_context *context, const struct reques
             break;
         }
     }
-    struct field_errors errors = {.n = 1};
-    struct field_error *item = &errors.items[0];
     int n_train = description.n_train;
     if (config->train_images > 0 && config->train_images < n_train) {
         n_train = config->train_images;
     }
     if (!description.available) {
-        (void)snprintf(item->pointer, sizeof(item->pointer), "/dataset");
-        (void)snprintf(item->detail, sizeof(item->detail),
-                       "The data set %s cannot be read at the moment; GET /api/v1/datasets says "
-                       "why.",
-                       config->dataset);
+        field_errors_add(errors, "dataset",
+                         "The data set %s cannot be read at the moment; GET /api/v1/datasets says "
+                         "why.",
+                         config->dataset);
     } else if (run_steps_per_epoch(config, n_train) < 1) {
-        (void)snprintf(item->pointer, sizeof(item->pointer), "/batch_size");
-        (void)snprintf(item->detail, sizeof(item->detail),
-                       "%d training images are less than one batch of %d, and this run drops the "
-                       "last, smaller batch of an epoch: nothing would be trained.",
-                       n_train, config->batch_size);
-    } else {
+        field_errors_add(errors, "batch_size",
+                         "%d training images are less than one batch of %d, and this run drops the "
+                         "last, smaller batch of an epoch: nothing would be trained.",
+                         n_train, config->batch_size);
+    }
+}
+
+/* Whether this daemon can train the run; otherwise *reply says all that is in the way. */
+static bool check_means(const struct api_context *context, const struct request *request,
+                        const struct run_config *config, struct reply *reply) {
+    struct field_errors errors = {.n = 0};
+    check_dataset(context, config, &errors);
+    int64_t needed = check_memory(context, config, &errors);
+    if (errors.n == 0) {
         return true;
     }
-    reply_field_errors(reply, request, STATUS_INVALID, &errors);
+    struct json_writer writer = {0};
+    reply_problem_begin(&writer, request, STATUS_INVALID,
+                        needed > 0 ? "The run needs more memory than this daemon gives to a run."
+                                   : "This daemon cannot train the run as given.");
+    field_errors_write(&writer, &errors);
+    if (needed > 0) {
+        json_write_object(&writer, "memory");
+        json_write_int(&writer, "needed_bytes", needed);
+        json_write_int(&writer, "limit_bytes", context->options.config->memory_limit_bytes);
+        json_write_end(&writer, '}');
+    }
+    json_write_end(&writer, '}');
+    reply_problem_end(reply, request, STATUS_INVALID, &writer);
     return false;
 }
 
@@ -188,8 +194,7 @@ void route_run_create(struct api_context *context, const struct request *request
         return;
     }
     int64_t id = 0;
-    if (!check_dataset(context, request, &spec.config, reply) ||
-        !check_memory(context, request, &spec.config, reply) ||
+    if (!check_means(context, request, &spec.config, reply) ||
         !submit(context, request, &spec, reply, &id)) {
         return;
     }

@@ -51,8 +51,9 @@ void progress_write_members(struct json_writer *writer, const struct progress *p
     json_write_int(writer, "epochs", progress->epochs);
     json_write_int(writer, "step", progress->step);
     json_write_int(writer, "steps_per_epoch", progress->steps_per_epoch);
-    json_write_number(writer, "train_loss", progress->loss);
-    json_write_number(writer, "train_accuracy", progress->accuracy);
+    bool trained = progress->epoch > 0; /* 0: still preparing */
+    json_write_number(writer, "train_loss", trained ? progress->loss : (double)NAN);
+    json_write_number(writer, "train_accuracy", trained ? progress->accuracy : (double)NAN);
     if (known) {
         json_write_number(writer, "images_per_second", progress->images_per_second);
         json_write_number(writer, "eta_seconds", progress->eta_seconds);

@@ -126,7 +126,8 @@ static void on_connection(void *user, struct MHD_Connection *connection, void **
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     double now_s = clock_monotonic_s(server->context.options.clock);
-    *socket_context = connections_add(connections, info->connect_fd, now_s + EXCHANGE_HEAD_S);
+    *socket_context = connections_add(connections, info->connect_fd,
+                                      now_s + server->context.options.head_deadline_s);
 }
 
 /* The library would decode %00 into the end of the string; api/url.c decodes instead. */
@@ -160,7 +161,7 @@ static enum status start_library(struct api_server *server, int fd, struct error
                          MHD_OPTION_CONNECTION_LIMIT, limit,                                  /* */
                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, /* */
                          MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)INACTIVITY_S,               /* */
-                         MHD_OPTION_STRICT_FOR_CLIENT, 1,                                     /* */
+                         MHD_OPTION_STRICT_FOR_CLIENT, 0,                                     /* */
                          MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, &server->host,          /* */
                          MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL,                   /* */
                          MHD_OPTION_NOTIFY_COMPLETED, exchange_end, &server->host,            /* */
@@ -233,6 +234,12 @@ enum status api_server_start(const struct api_options *options, struct api_serve
     }
     init_locks(server);
     server->context.options = *options;
+    if (options->head_deadline_s <= 0) {
+        server->context.options.head_deadline_s = API_HEAD_S;
+    }
+    if (options->body_deadline_s <= 0) {
+        server->context.options.body_deadline_s = API_BODY_S;
+    }
     server->context.started_s = clock_monotonic_s(options->clock);
     server->context.started_ms = clock_unix_ms(options->clock);
     server->host.context = &server->context;

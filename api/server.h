@@ -22,7 +22,13 @@ struct api_options {
     struct hub *hub;
     struct progress_board *progress;
     struct dataset_registry *datasets;
+    /* Seconds a client has for a whole request head (also between two requests), and for a body;
+     * 0: API_HEAD_S, API_BODY_S. */
+    double head_deadline_s;
+    double body_deadline_s;
 };
+
+enum { API_HEAD_S = 20, API_BODY_S = 30 };
 
 struct api_server;
 

@@ -2,6 +2,7 @@
 #include "tests/api/fixture.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -206,6 +207,60 @@ static void connections_over_the_cap_are_told(void **state) {
     api_server_stop(server);
 }
 
+/* A client that keeps sending, a byte now and then, is cut off all the same. */
+static void assert_cut_off(struct fixture *fixture, const char *beginning) {
+    fixture->context.options.head_deadline_s = 0.5;
+    fixture->context.options.body_deadline_s = 0.5;
+    struct api_server *server = start_server(fixture);
+    double started_s = clock_monotonic_s(&clock_system);
+    int fd = connect_to(server);
+    const struct timeval pause = {.tv_usec = 100000};
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &pause, sizeof(pause)), 0);
+    send_text(fd, beginning);
+    char byte = 0;
+    ssize_t n = -1;
+    while (n < 0 && clock_monotonic_s(&clock_system) < started_s + 20) {
+        (void)send(fd, "x", 1, MSG_NOSIGNAL);
+        n = recv(fd, &byte, 1, 0); /* waits for a tenth of a second */
+        if (n < 0 && errno == ECONNRESET) {
+            n = 0;
+        }
+    }
+    assert_int_equal(n, 0);
+    assert_true(clock_monotonic_s(&clock_system) > started_s + 0.4);
+    (void)close(fd);
+    api_server_stop(server);
+}
+
+static void slow_head_is_cut_off(void **state) {
+    assert_cut_off(*state, "GET /healthz HTTP/1.1\r\nX-Slow: ");
+}
+
+static void slow_body_is_cut_off(void **state) {
+    assert_cut_off(*state,
+                   "POST /api/v1/runs HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n");
+}
+
+static void quiet_connection_is_cut_off_but_a_stream_is_not(void **state) {
+    struct fixture *fixture = *state;
+    int64_t id = submit(fixture, "{}");
+    fixture->context.options.head_deadline_s = 0.5;
+    fixture->context.options.body_deadline_s = 0.5;
+    struct api_server *server = start_server(fixture);
+    int stream = connect_to(server);
+    send_text(stream, "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+    free(receive(stream, "event: snapshot"));
+    int quiet = connect_to(server);
+    char *nothing = receive(quiet, NULL); /* until the server closes it */
+    assert_string_equal(nothing, "");
+    free(nothing);
+    claim(fixture, id);
+    free(receive(stream, "\"state\":\"running\""));
+    (void)close(stream);
+    (void)close(quiet);
+    api_server_stop(server);
+}
+
 static void used_address_is_busy(void **state) {
     struct fixture *fixture = *state;
     struct api_server *server = start_server(fixture);
@@ -233,6 +288,9 @@ int main(void) {
         TEST(stop_ends_streams_that_wait),
         TEST(client_that_leaves_takes_its_stream_along),
         TEST(connections_over_the_cap_are_told),
+        TEST(slow_head_is_cut_off),
+        TEST(slow_body_is_cut_off),
+        TEST(quiet_connection_is_cut_off_but_a_stream_is_not),
         TEST(used_address_is_busy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,256 @@
+"""A real cutoutd on a free port with a state directory of its own, and curl to talk to it.
+
+The binary is named by the environment variable CUTOUTD. Every daemon is stopped by its process id,
+also when a test fails.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+PATIENCE_S = 60  # for anything that should come at once; sanitizers are slow
+
+# Trains in a fraction of a second an epoch.
+TINY = {
+    "dataset": "shapes",
+    "depth": 8,
+    "train_images": 64,
+    "test_images": 100,
+    "batch_size": 16,
+    "m": 1,
+    "epochs": 2,
+}
+
+# Columns that a repeated run need not repeat.
+TIMES = ("seconds", "images_per_second")
+
+
+class Response:
+    """Status, headers (names in lower case) and body of one answer."""
+
+    def __init__(self, status, headers, body):
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    @property
+    def type(self):
+        return self.headers.get("content-type", "")
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class Daemon:
+    def __init__(self, directory, environment=None):
+        self.directory = directory
+        self.environment = environment or {}
+        self.process = None
+        self.address = None
+
+    def start(self):
+        """Returns when the daemon has said that it is ready (sd_notify)."""
+        notify_path = os.path.join(self.directory, "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            if os.path.exists(notify_path):
+                os.unlink(notify_path)
+            notify.bind(notify_path)
+            notify.settimeout(0.5)
+            environment = dict(
+                os.environ,
+                NOTIFY_SOCKET=notify_path,
+                CUTOUTD_SHAPES_TRAIN="512",
+                CUTOUTD_SHAPES_TEST="100",
+                CUTOUTD_MEMORY_LIMIT="4G",
+                **self.environment,
+            )
+            with open(self.log_path, "ab") as log:
+                self.process = subprocess.Popen(
+                    [os.environ["CUTOUTD"], "serve", "--listen", "127.0.0.1:0",
+                     "--state-dir", self.state_dir, "--workers", "1", "--threads-per-run", "1"],
+                    env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._wait_until_ready(notify)
+        with open(os.path.join(self.state_dir, "address"), encoding="ascii") as file:
+            self.address = file.read().strip()
+
+    def _wait_until_ready(self, notify):
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise AssertionError("the daemon ended at its start:\n" + self.log())
+            try:
+                if b"READY=1" in notify.recv(4096):
+                    return
+            except socket.timeout:
+                pass
+        self.kill()
+        raise AssertionError("the daemon is not ready:\n" + self.log())
+
+    @property
+    def state_dir(self):
+        return os.path.join(self.directory, "state")
+
+    @property
+    def log_path(self):
+        return os.path.join(self.directory, "log")
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def terminate(self):
+        """SIGTERM; returns the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE_S)
+
+    def kill(self):
+        """kill -9."""
+        self.process.kill()
+        self.process.wait(PATIENCE_S)
+
+    @property
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def url(self, path):
+        return "http://" + self.address + path
+
+    def curl(self, path, *options, data=None):
+        """One request; `data` is sent as the body (a dictionary as JSON)."""
+        arguments = ["curl", "-sS", "--globoff", "--max-time", str(PATIENCE_S), *options]
+        if "--head" not in options:
+            arguments += ["--dump-header", "-"]
+        if data is not None:
+            arguments += ["--data-binary", "@-"]
+            data = data if isinstance(data, bytes) else json.dumps(data).encode()
+        result = subprocess.run(arguments + [self.url(path)], input=data, capture_output=True,
+                                timeout=PATIENCE_S + 10, check=False)
+        if result.returncode != 0:
+            raise AssertionError(f"curl {path}: {result.stderr.decode()}\n{self.log()}")
+        return split_answer(result.stdout)
+
+    def get(self, path):
+        """The JSON of a GET that must succeed."""
+        response = self.curl(path)
+        if response.status != 200:
+            raise AssertionError(f"{path}: {response.status} {response.body}")
+        return response.json()
+
+    def submit(self, **fields):
+        """Submits a run (TINY where nothing else is said) and returns its id."""
+        response = self.curl("/api/v1/runs", data=dict(TINY, **fields))
+        if response.status != 201:
+            raise AssertionError(f"{response.status} {response.body}")
+        return response.json()["id"]
+
+    def events(self, run, *options, query="", until=None):
+        """The events of a run up to the end of the stream, or up to the first for which
+        until(event) is true. Each is a dictionary of event, id (or None), data."""
+        events = []
+        with subprocess.Popen(
+                ["curl", "-sSN", "--max-time", str(PATIENCE_S), *options,
+                 self.url(f"/api/v1/runs/{run}/events{query}")],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            try:
+                for event in read_events(process.stdout):
+                    events.append(event)
+                    if until and until(event):
+                        return events
+            finally:
+                process.kill()
+                process.wait(PATIENCE_S)
+        return events
+
+    def wait_for_end(self, run):
+        """Follows the run to its end and returns the last event's run."""
+        last = self.events(run)[-1]
+        if last["event"] != "end":
+            raise AssertionError(f"the stream of run {run} broke off:\n{self.log()}")
+        return last["data"]
+
+    def history(self, run):
+        """The stored epochs without the columns that depend on the machine's speed."""
+        items = self.get(f"/api/v1/runs/{run}/epochs")["items"]
+        return [{k: v for k, v in row.items() if k not in TIMES} for row in items]
+
+    def raw(self, request, answer=True):
+        """Sends bytes over a socket of their own and returns everything that comes back."""
+        host, port = self.address.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as connection:
+            connection.sendall(request)
+            received = b""
+            while answer and (piece := connection.recv(65536)):
+                received += piece
+        return received
+
+
+def split_answer(output):
+    """The last head in curl's output (there may be a 100 before it) and the body."""
+    head, _, body = output.partition(b"\r\n\r\n")
+    while head.split(None, 2)[1].startswith(b"1"):
+        head, _, body = body.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    headers = {}
+    for line in lines[1:]:
+        name, _, value = line.partition(":")
+        headers[name.strip().lower()] = value.strip()
+    return Response(int(lines[0].split()[1]), headers, body.decode())
+
+
+def read_events(stream):
+    """Parses a text/event-stream."""
+    event = {"event": None, "id": None, "data": None}
+    for line in stream:
+        line = line.decode().rstrip("\n")
+        name, _, value = line.partition(":")
+        if line == "":
+            if event["data"] is not None:
+                event["data"] = json.loads(event["data"])
+                yield event
+            event = {"event": None, "id": None, "data": None}
+        elif name in event:
+            event[name] = value.lstrip(" ")
+
+
+class DaemonTestCase(unittest.TestCase):
+    """Each test class has a daemon; `fresh` in a test gives another one."""
+
+    environment = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = cls.make_daemon()
+        cls.addClassCleanup(cls.dispose, cls.daemon)
+        cls.daemon.start()
+
+    @classmethod
+    def make_daemon(cls):
+        return Daemon(tempfile.mkdtemp(prefix="cutoutd-http-"), cls.environment)
+
+    @staticmethod
+    def dispose(daemon):
+        if daemon.running:
+            daemon.kill()
+        shutil.rmtree(daemon.directory, ignore_errors=True)
+
+    def fresh(self):
+        daemon = self.make_daemon()
+        self.addCleanup(self.dispose, daemon)
+        daemon.start()
+        return daemon
+
+    def assert_problem(self, response, status):
+        """An RFC 9457 problem of this status; returns it."""
+        self.assertEqual(response.status, status, response.body)
+        self.assertEqual(response.type, "application/problem+json")
+        problem = response.json()
+        self.assertEqual(problem["status"], status)
+        for member in ("type", "title", "detail", "instance"):
+            self.assertIn(member, problem)
+        return problem

@@ -1,0 +1,141 @@
+"""Bad requests of every kind: each is answered in words, and the daemon stays well."""
+
+import json
+import unittest
+
+from daemon_process import TINY, DaemonTestCase
+
+BODY_LIMIT = 64 * 1024
+
+
+class Fields(DaemonTestCase):
+    def refuse(self, status=422, **fields):
+        return self.assert_problem(self.daemon.curl("/api/v1/runs", data=fields), status)
+
+    def test_all_errors_come_at_once(self):
+        problem = self.refuse(m=0, cutout_sise=12, epochs="many", depth=42, dataset="mnist")
+        self.assertEqual({error["pointer"] for error in problem["errors"]},
+                         {"/m", "/cutout_sise", "/epochs", "/depth", "/dataset"})
+        detail = {error["pointer"]: error["detail"] for error in problem["errors"]}
+        self.assertIn('"cutout_size"', detail["/cutout_sise"])
+        self.assertIn("1 and 1024", detail["/m"])
+        self.assertIn("38 and 44", detail["/depth"])
+        self.assertIn("shapes", detail["/dataset"])
+        self.assertEqual(self.daemon.get("/api/v1/runs")["items"], [])
+
+    def test_nothing_but_a_json_object_is_a_run(self):
+        for body in (b"", b"[]", b"null", b"{", b'{"m":8,}', b'{"m":08}', b'{"m":8}x',
+                     b'{"m":8,"m":9}', b'{"name":"\xff"}', b'{"name":"\\u0000"}', b"\x00",
+                     b"m=8&cutout_size=12", b"[" * 30000):
+            with self.subTest(body=body[:20]):
+                self.assert_problem(self.daemon.curl("/api/v1/runs", data=body), 400)
+
+    def test_memory_over_the_limit_is_refused_with_the_estimate(self):
+        for fields in ({"m": 1024}, {"batch_size": 65536, "drop_last": False},
+                       {"batch_size": 65536}):
+            with self.subTest(fields):
+                problem = self.refuse(dataset="shapes", **fields)
+                self.assertEqual(problem["memory"]["limit_bytes"], 4 * 2**30)
+                self.assertGreater(problem["memory"]["needed_bytes"], 4 * 2**30)
+                self.assertTrue(any("GiB" in error["detail"] for error in problem["errors"]))
+
+    def test_texts_come_back_as_they_were(self):
+        name = 'Ünïcode "quoted" \\ back/slash <b> \u2028 \U0001f600'
+        response = self.daemon.curl("/api/v1/runs", data=dict(TINY, name=name, epochs=1))
+        self.assertEqual(response.json()["name"], name)
+        listed = self.daemon.get("/api/v1/runs")["items"]
+        self.assertIn(name, [run["name"] for run in listed])
+
+
+class Paths(DaemonTestCase):
+    def test_unknown_paths_and_runs_are_not_found(self):
+        for path in ("/api/v1/runs/1", "/api/v1/runs/abc", "/api/v1/runs/-1", "/api/v1/nothing",
+                     "/api/v1/runs/99999999999999999999/epochs", "/api/v1/presets/none",
+                     "/api/v1/runs/1/events", "/../etc/passwd"):
+            with self.subTest(path):
+                self.assert_problem(self.daemon.curl(path, "--path-as-is"), 404)
+
+    def test_wrong_methods_are_told_the_right_ones(self):
+        response = self.daemon.curl("/api/v1/runs", "-X", "DELETE")
+        self.assert_problem(response, 405)
+        self.assertEqual(response.headers["allow"], "POST, GET, HEAD")
+        response = self.daemon.curl("/api/v1/presets", "-X", "POST")
+        self.assert_problem(response, 405)
+        self.assertEqual(response.headers["allow"], "GET, HEAD")
+
+    def test_arguments_are_checked(self):
+        for query in ("limit=x", "limit=501", "state=done", "m=-1", "cursor=abc", "colour=red"):
+            with self.subTest(query):
+                problem = self.assert_problem(self.daemon.curl("/api/v1/runs?" + query), 400)
+                self.assertEqual(problem["errors"][0]["parameter"], query.partition("=")[0])
+
+    def test_urls_that_cannot_be_meant(self):
+        for path in ("/healthz%00", "/api/v1/runs?state=%00", "/%zz", "/%2", "/%ff",
+                     "/api/v1/runs%2F1", "/api/v1/runs?m=%0a"):
+            with self.subTest(path):
+                response = self.daemon.curl(path, "--path-as-is")
+                self.assertEqual(response.status, 400)
+                self.assertEqual(response.type, "application/problem+json")
+        self.assertEqual(self.daemon.curl("/" + "a" * 3000).status, 414)
+        self.assertEqual(self.daemon.curl("/api/v1/%72uns").status, 200)
+
+
+class Bodies(DaemonTestCase):
+    def padded(self, size):
+        text = json.dumps(dict(TINY, epochs=1)).encode()
+        return text + b" " * (size - len(text))
+
+    def test_largest_body_fits_and_one_byte_more_does_not(self):
+        self.assertEqual(self.daemon.curl("/api/v1/runs", data=self.padded(BODY_LIMIT)).status, 201)
+        for size in (BODY_LIMIT + 1, 10 * BODY_LIMIT):
+            for option in ((), ("-H", "Transfer-Encoding: chunked"),
+                           ("-H", "Expect: 100-continue")):
+                with self.subTest(size=size, option=option):
+                    self.assert_problem(
+                        self.daemon.curl("/api/v1/runs", *option, data=self.padded(size)), 413)
+
+    def test_announced_giant_is_refused_before_it_is_sent(self):
+        answer = self.daemon.raw(b"POST /api/v1/runs HTTP/1.1\r\nHost: x\r\n"
+                                 b"Content-Length: 99999999999\r\n\r\n")
+        self.assertIn(b"413", answer.split(b"\r\n")[0])
+
+
+class Framing(DaemonTestCase):
+    def answer_to(self, *headers, body=b"{}"):
+        head = b"POST /api/v1/runs HTTP/1.1\r\nHost: x\r\n" + b"".join(h + b"\r\n" for h in headers)
+        return self.daemon.raw(head + b"\r\n" + body)
+
+    def test_requests_whose_end_is_in_doubt_are_refused(self):
+        chunked = b"2\r\n{}\r\n0\r\n\r\n"
+        for headers, body in (
+                ((b"Content-Length: 2", b"Content-Length: 2"), b"{}"),
+                ((b"Content-Length: 2", b"Content-Length: 3"), b"{}"),
+                ((b"Content-Length: 2", b"Transfer-Encoding: chunked"), chunked),
+                ((b"Transfer-Encoding: chunked", b"Content-Length: 12"), chunked),
+                ((b"Transfer-Encoding: gzip, chunked",), chunked),
+                ((b"Content-Length : 2",), b"{}"),
+                ((b"Host: y",), b""),
+                ((b"Content-Length: abc",), b"{}"),
+                ((b"Content-Length: -2",), b"{}")):
+            with self.subTest(headers):
+                answer = self.answer_to(*headers, body=body)
+                self.assertIn(b" 400 ", answer.split(b"\r\n")[0])
+                self.assertIn(b"Connection: close", answer)
+                self.assertNotIn(b"HTTP/1.1 2", answer)
+        self.assertEqual(self.daemon.get("/api/v1/runs")["items"], [])
+
+    def test_noise_is_survived(self):
+        for noise in (b"\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
+                      b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20000 + b"\r\n",
+                      b"GET / HTTP/9.9\r\n\r\n", b"GET " + b"a" * 100000 + b" HTTP/1.1\r\n\r\n",
+                      b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"):
+            with self.subTest(noise[:20]):
+                try:
+                    self.daemon.raw(noise, answer=False)
+                except ConnectionError:
+                    pass  # closed in the middle of it: fine
+        self.assertEqual(self.daemon.curl("/healthz").body, "ok\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
