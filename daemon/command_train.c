@@ -223,8 +223,8 @@ static void print_end(const struct train *train, enum status status,
     } else if (status != STATUS_STOPPED) {
         (void)fprintf(out, "cutoutd train: %s\n", error->message);
     } else if (directory) {
-        (void)fprintf(out, "%s; a checkpoint is in %s. To continue: cutoutd train %s --output %s\n",
-                      error->message, directory, train->options->spec_path, directory);
+        (void)fprintf(out, "%s; a checkpoint is in %s: the same command goes on from there\n",
+                      error->message, directory);
     } else {
         (void)fprintf(out, "%s; nothing was kept, as there was no --output DIR\n", error->message);
     }

@@ -106,11 +106,18 @@ struct file_reader {
     struct error *error;
 };
 
-/* fgets that counts: the library does not tell its handler the line. */
+/* fgets that counts, because the library does not tell its handler the line, and that refuses a
+ * line longer than the library's buffer: its rest would be read as a line of its own. */
 static char *read_line(char *text, int size, void *user) {
-    struct file_reader *reader = user;
-    reader->line++;
-    return fgets(text, size, reader->stream);
+    struct file_reader *r = user;
+    r->line++;
+    char *line = r->status == STATUS_OK ? fgets(text, size, r->stream) : NULL;
+    if (line && !strchr(line, '\n') && !feof(r->stream)) {
+        r->status = error_set(r->error, STATUS_INVALID, "%s:%d: longer than %d characters", r->path,
+                              r->line, size - 2);
+        return NULL;
+    }
+    return line;
 }
 
 static int handle_key(void *user, const char *section, const char *name, const char *value) {

@@ -2,13 +2,12 @@
 #include "daemon/text_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/durable.h"
 
 enum status text_file_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret_n_bytes,
                            struct error *error) {
@@ -46,22 +45,6 @@ static enum status write_and_sync(const char *path, const char *text, struct err
     return STATUS_OK;
 }
 
-static enum status sync_directory_of(const char *path, struct error *error) {
-    CLEANUP(free_pointer) char *directory = strdup(path);
-    if (!directory) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory for a path");
-    }
-    char *slash = strrchr(directory, '/');
-    if (slash) {
-        slash[1] = '\0';
-    }
-    CLEANUP(close_fd) int fd = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0) {
-        return error_set_errno(error, errno, "cannot make the directory of %s durable", path);
-    }
-    return STATUS_OK;
-}
-
 enum status text_file_write(const char *path, const char *text, struct error *error) {
     CLEANUP(free_pointer) char *temporary = NULL;
     if (asprintf(&temporary, "%s.tmp", path) < 0) {
@@ -69,12 +52,9 @@ enum status text_file_write(const char *path, const char *text, struct error *er
         return error_set(error, STATUS_NO_MEMORY, "no memory for a path");
     }
     enum status status = write_and_sync(temporary, text, error);
-    if (status == STATUS_OK && rename(temporary, path) != 0) {
-        status = error_set_errno(error, errno, "cannot rename %s to %s", temporary, path);
-    }
     if (status != STATUS_OK) {
         (void)unlink(temporary);
         return status;
     }
-    return sync_directory_of(path, error);
+    return durable_rename(temporary, path, error);
 }

@@ -3,15 +3,14 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "daemon/lock.h"
 #include "daemon/text_file.h"
 
 enum { MAX_TEXT_BYTES = 1 << 20 };
@@ -32,20 +31,6 @@ static enum status directory_make(const char *path, struct error *error) {
     return STATUS_OK;
 }
 
-static enum status directory_lock(struct train_output *output, struct error *error) {
-    output->lock_fd = open(output->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (output->lock_fd < 0) {
-        return error_set_errno(error, errno, "cannot open the directory %s", output->directory);
-    }
-    if (flock(output->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        return errno == EWOULDBLOCK
-                   ? error_set(error, STATUS_BUSY, "another process trains into %s",
-                               output->directory)
-                   : error_set_errno(error, errno, "cannot lock %s", output->directory);
-    }
-    return STATUS_OK;
-}
-
 enum status train_output_open(const char *directory, struct train_output *output,
                               struct error *error) {
     *output = (struct train_output){.lock_fd = -1};
@@ -54,7 +39,7 @@ enum status train_output_open(const char *directory, struct train_output *output
     TRY(path_join(csv_path, directory, "epochs.csv", error));
     memcpy(output->directory, directory, strlen(directory) + 1); /* shorter than what was joined */
     TRY(directory_make(directory, error));
-    TRY(directory_lock(output, error));
+    TRY(lock_take(directory, &output->lock_fd, error));
     TRY(directory_make(output->checkpoint_dir, error));
     return epochs_csv_open(csv_path, &output->csv, error);
 }

@@ -3,9 +3,10 @@
  *     config.json    the resolved run
  *     origin         digest of the data set and name of the kernel variant: both decide the bits
  *     epochs.csv     the history
+ *     lock           held while a process trains into it (daemon/lock.h)
  *     checkpoints/   NNNNNN-NNNNNN.safetensors: whole epochs, and steps of the next one
  *
- * Layer: daemon. Thread rule: one thread. Two processes are kept apart by a lock on the directory.
+ * Layer: daemon. Thread rule: one thread. The lock keeps two processes apart.
  */
 #ifndef CUTOUTD_DAEMON_TRAIN_OUTPUT_H
 #define CUTOUTD_DAEMON_TRAIN_OUTPUT_H

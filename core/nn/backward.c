@@ -83,18 +83,15 @@ static void finish_bn_gradient(struct engine *e, int bn) {
 
 /* Through conv2 of the current block: its weights' gradient, and the gradient in front of it,
  * behind the ReLU between the two convolutions, into grad_mid. */
-static void conv2_pass(void *user, int piece, int member) {
-    struct engine *e = user;
+static void conv2_pass(struct engine *e, int chunk, struct member_space *m) {
     const struct resnet_block *block = &e->net->blocks[e->block];
     const struct conv_plan *plan = &e->plans[block->conv2];
     const struct resnet_bn *bn1 = &e->net->bns[block->bn1];
     const struct bn_state *state1 = &e->bns[block->bn1];
-    struct member_space *m = &e->members[member];
-    struct image_range range = engine_chunk(e, piece);
+    struct image_range range = engine_chunk(e, chunk);
     size_t floats = conv_dst_floats(e, block->conv2);
     int pixels = bn1->side * bn1->side;
     int group = conv_group(e, block->conv2);
-    memset(e->sums[piece], 0, sizeof(e->sums[piece]));
     for (int i = range.first; i < range.end; i += group) {
         int n = smaller(group, range.end - i);
         size_t at = (size_t)i * floats;
@@ -104,18 +101,25 @@ static void conv2_pass(void *user, int piece, int member) {
             e->kernels->bn_relu(bn1->c, pixels, y1 + (size_t)j * floats, state1->scale,
                                 state1->shift, m->act + (size_t)j * floats);
         }
+        const struct image_range next = engine_next_group(e, chunk, i, group);
+        struct kernel_prefetch soon = {0};
+        struct kernel_prefetch later = {0};
+        prefetch_images(&soon, e->grad[e->grad_now], floats, next);
+        prefetch_images(&soon, e->y2[e->block], floats, next);
+        prefetch_images(&later, e->y1[e->block], floats, next);
+        prefetch_images(&later, e->grad_mid, floats, next);
         plan->weights_add(plan, n, m->act, m->diff, m->accumulator, i == range.first, m->conv,
-                          NULL);
+                          &soon);
         plan->backward_data(plan, n, m->diff, backward_weights(e, block->conv2), m->diff_src, false,
-                            m->conv, NULL);
+                            m->conv, &later);
         for (int j = 0; j < n; j++) {
             size_t from = (size_t)j * floats;
             e->kernels->relu_backward(bn1->c, pixels, m->diff_src + from, NULL, m->act + from,
-                                      y1 + from, e->grad_mid + at + from, e->sums[piece][0],
-                                      e->sums[piece][1]);
+                                      y1 + from, e->grad_mid + at + from, e->sums[chunk][0],
+                                      e->sums[chunk][1]);
         }
     }
-    plan->weights_finish(plan, m->accumulator, e->kernel_partials[piece]);
+    plan->weights_finish(plan, m->accumulator, e->kernel_partials[chunk]);
 }
 
 /* Where the gradient at a block's input goes: the BN before it, that BN's input, the target. */
@@ -146,28 +150,33 @@ static void shortcut_backward(struct engine *e, int n, const float *x, const flo
 
 /* Through conv1 and the shortcut: the gradient at the block's output (grad) and between its
  * convolutions (grad_mid) become the gradient at its input, behind the ReLU mask there. */
-static void conv1_pass(void *user, int piece, int member) {
-    struct engine *e = user;
+static void conv1_pass(struct engine *e, int chunk, struct member_space *m) {
     const struct resnet_block *block = &e->net->blocks[e->block];
     const struct conv_plan *plan = &e->plans[block->conv1];
     const struct block_input input = block_input(e);
     const struct resnet_bn *bn_before = &e->net->bns[input.bn];
-    struct member_space *m = &e->members[member];
-    struct image_range range = engine_chunk(e, piece);
+    struct image_range range = engine_chunk(e, chunk);
     size_t src = conv_src_floats(e, block->conv1);
     size_t dst = conv_dst_floats(e, block->conv1);
     int group = conv_group(e, block->conv1);
     bool identity = block->shortcut < 0;
-    memset(e->sums[piece], 0, sizeof(e->sums[piece]));
     for (int i = range.first; i < range.end; i += group) {
         int n = smaller(group, range.end - i);
         const float *x = e->out[e->block] + (size_t)i * src;
         const float *grad = e->grad[e->grad_now] + (size_t)i * dst;
         through_bn(e, block->bn1, n, e->grad_mid + (size_t)i * dst,
                    e->y1[e->block] + (size_t)i * dst, m->diff);
-        plan->weights_add(plan, n, x, m->diff, m->accumulator, i == range.first, m->conv, NULL);
+        const struct image_range next = engine_next_group(e, chunk, i, group);
+        struct kernel_prefetch soon = {0};
+        struct kernel_prefetch later = {0};
+        prefetch_images(&soon, e->grad_mid, dst, next);
+        prefetch_images(&soon, e->y1[e->block], dst, next);
+        prefetch_images(&later, e->out[e->block], src, next);
+        prefetch_images(&later, e->grad[e->grad_now], dst, next);
+        prefetch_images(&later, input.y, src, next);
+        plan->weights_add(plan, n, x, m->diff, m->accumulator, i == range.first, m->conv, &soon);
         plan->backward_data(plan, n, m->diff, backward_weights(e, block->conv1), m->diff_src, false,
-                            m->conv, NULL);
+                            m->conv, &later);
         if (!identity) {
             shortcut_backward(e, n, x, grad, m, i == range.first);
         }
@@ -176,29 +185,27 @@ static void conv1_pass(void *user, int piece, int member) {
             size_t at = (size_t)i * src + from;
             e->kernels->relu_backward(bn_before->c, bn_before->side * bn_before->side,
                                       m->diff_src + from, identity ? grad + from : NULL, x + from,
-                                      input.y + at, input.grad + at, e->sums[piece][0],
-                                      e->sums[piece][1]);
+                                      input.y + at, input.grad + at, e->sums[chunk][0],
+                                      e->sums[chunk][1]);
         }
     }
-    plan->weights_finish(plan, m->accumulator, e->kernel_partials[piece]);
+    plan->weights_finish(plan, m->accumulator, e->kernel_partials[chunk]);
     if (!identity) {
         const struct conv_plan *shortcut = &e->plans[block->shortcut];
-        shortcut->weights_finish(shortcut, m->shortcut_accumulator, e->shortcut_partials[piece]);
+        shortcut->weights_finish(shortcut, m->shortcut_accumulator, e->shortcut_partials[chunk]);
     }
 }
 
-static void stem_pass(void *user, int piece, int member) {
-    struct engine *e = user;
+static void stem_pass(struct engine *e, int chunk, struct member_space *m) {
     const struct conv_plan *plan = &e->plans[0];
-    struct member_space *m = &e->members[member];
-    struct image_range range = engine_chunk(e, piece);
+    struct image_range range = engine_chunk(e, chunk);
     for (int i = range.first; i < range.end; i++) {
         size_t at = (size_t)i * TENSOR_FLOATS;
         through_bn(e, 0, 1, e->grad[e->grad_now] + at, e->stem + at, m->diff);
         plan->weights_add(plan, 1, e->images + (size_t)i * ENGINE_IMAGE_FLOATS, m->diff,
                           m->accumulator, i == range.first, m->conv, NULL);
     }
-    plan->weights_finish(plan, m->accumulator, e->kernel_partials[piece]);
+    plan->weights_finish(plan, m->accumulator, e->kernel_partials[chunk]);
 }
 
 static void reduce_conv(struct engine *e, int conv) {
@@ -229,10 +236,10 @@ void engine_backward(struct engine *engine) {
         const struct resnet_block *block = &net->blocks[b];
         engine->block = b;
         finish_bn_gradient(engine, block->bn2);
-        team_run(engine->team, conv2_pass, engine, engine->n_chunks);
+        engine_run(engine, conv2_pass);
         reduce_conv(engine, block->conv2);
         finish_bn_gradient(engine, block->bn1);
-        team_run(engine->team, conv1_pass, engine, engine->n_chunks);
+        engine_run(engine, conv1_pass);
         reduce_conv(engine, block->conv1);
         if (block->shortcut >= 0) {
             reduce_shortcut(engine, block);
@@ -240,7 +247,7 @@ void engine_backward(struct engine *engine) {
         }
     }
     finish_bn_gradient(engine, 0);
-    team_run(engine->team, stem_pass, engine, engine->n_chunks);
+    engine_run(engine, stem_pass);
     reduce_conv(engine, 0);
     clear_frozen(engine);
 }

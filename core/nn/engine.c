@@ -29,10 +29,41 @@ static int chunk_images_for(int n_images) {
     return images < 8 ? 8 : images;
 }
 
-struct image_range engine_chunk(const struct engine *engine, int piece) {
-    int first = piece * engine->chunk_images;
+struct image_range engine_chunk(const struct engine *engine, int chunk) {
+    int first = chunk * engine->chunk_images;
     int end = first + engine->chunk_images;
     return (struct image_range){first, end < engine->n_images ? end : engine->n_images};
+}
+
+static struct image_range first_images(struct image_range range, int n) {
+    int end = range.first + n;
+    return (struct image_range){range.first, end < range.end ? end : range.end};
+}
+
+struct image_range engine_next_group(const struct engine *engine, int chunk, int i, int group) {
+    struct image_range rest = engine_chunk(engine, chunk);
+    rest.first = i + group;
+    if (rest.first < rest.end) {
+        return first_images(rest, group);
+    }
+    int next = engine->backwards ? chunk - engine->n_members : chunk + engine->n_members;
+    if (next < 0 || next >= engine->n_chunks) {
+        return (struct image_range){0};
+    }
+    return first_images(engine_chunk(engine, next), group);
+}
+
+static void pass_piece(void *user, int piece, int member) {
+    struct engine *e = user;
+    int chunk = e->backwards ? e->n_chunks - 1 - piece : piece;
+    memset(e->sums[chunk], 0, sizeof(e->sums[chunk]));
+    e->pass(e, chunk, &e->members[member]);
+}
+
+void engine_run(struct engine *engine, engine_pass *pass) {
+    engine->pass = pass;
+    engine->backwards = !engine->backwards;
+    team_run(engine->team, pass_piece, engine, engine->n_chunks);
 }
 
 const float *forward_weights(const struct engine *engine, int conv) {
@@ -109,12 +140,12 @@ static void layout_partials(struct engine *e, struct arena *arena) {
     size_t chunks = MAX_CHUNKS;
     e->losses = arena_take(arena, chunks * sizeof(*e->losses));
     e->correct = arena_take(arena, chunks * sizeof(*e->correct));
+    e->sums = arena_take(arena, chunks * sizeof(*e->sums));
     if (e->max_images == 0) {
         return;
     }
     chunks = max_size(1, (size_t)(e->max_images + 3) / 4);
     chunks = chunks < MAX_CHUNKS ? chunks : MAX_CHUNKS;
-    e->sums = arena_take(arena, chunks * sizeof(*e->sums));
     e->kernel_partials = arena_take(arena, chunks * sizeof(*e->kernel_partials));
     e->shortcut_partials = arena_take(arena, chunks * sizeof(*e->shortcut_partials));
     e->dense_partials = arena_take(arena, chunks * sizeof(*e->dense_partials));

@@ -83,8 +83,10 @@ struct engine {
     int n_chunks;
     const float *params;
     float *gradient;
-    int block;    /* of the current pass */
-    int grad_now; /* which of grad[2] holds the gradient at the current block's output */
+    void (*pass)(struct engine *engine, int chunk, struct member_space *m);
+    bool backwards; /* the pass takes the last chunk first */
+    int block;      /* of the current pass */
+    int grad_now;   /* which of grad[2] holds the gradient at the current block's output */
     struct {
         int tensor;
         const float *partials;
@@ -104,7 +106,20 @@ struct image_range {
 };
 
 /* The images of a chunk. */
-struct image_range engine_chunk(const struct engine *engine, int piece);
+struct image_range engine_chunk(const struct engine *engine, int chunk);
+
+/* The group of at most `group` images that the same member will probably take after the one that
+ * starts at image `i`: the next of the chunk, or the first of the chunk that it will claim when all
+ * members go at the same pace. Empty at the end. Only for prefetching. */
+struct image_range engine_next_group(const struct engine *engine, int chunk, int i, int group);
+
+/* Work on one chunk with the member's scratch space. */
+typedef void engine_pass(struct engine *engine, int chunk, struct member_space *m);
+
+/* Runs a pass over all chunks of the current batch, their BN sums set to zero first. Passes go
+ * through the batch in turns forwards and backwards, so that each finds what the one before touched
+ * last still in the cache. */
+void engine_run(struct engine *engine, engine_pass *pass);
 
 static inline const float *tensor_values(const struct engine *engine, int tensor) {
     return engine->params + engine->net->tensors[tensor].offset;
@@ -123,11 +138,12 @@ static inline int conv_group(const struct engine *engine, int conv) {
     return engine->plans[conv].shape.oc / 16;
 }
 
-/* Adds n_floats from `start` on to what a kernel should fetch while it computes. */
-static inline void prefetch_add(struct kernel_prefetch *prefetch, const float *start,
-                                size_t n_floats) {
-    prefetch->ranges[prefetch->n_ranges].start = start;
-    prefetch->ranges[prefetch->n_ranges].n_bytes = n_floats * sizeof(*start);
+/* Adds some images of a tensor to what a kernel should fetch while it computes. */
+static inline void prefetch_images(struct kernel_prefetch *prefetch, const float *tensor,
+                                   size_t image_floats, struct image_range images) {
+    size_t n = (size_t)(images.end - images.first);
+    prefetch->ranges[prefetch->n_ranges].start = tensor + (size_t)images.first * image_floats;
+    prefetch->ranges[prefetch->n_ranges].n_bytes = n * image_floats * sizeof(*tensor);
     prefetch->n_ranges++;
 }
 

@@ -86,10 +86,8 @@ static void run_stage(struct engine *e, int stage, int n_images, struct member_s
     }
 }
 
-static void evaluate_piece(void *user, int piece, int member) {
-    struct engine *e = user;
-    struct member_space *m = &e->members[member];
-    struct image_range range = engine_chunk(e, piece);
+static void evaluate_pass(struct engine *e, int chunk, struct member_space *m) {
+    struct image_range range = engine_chunk(e, chunk);
     int n = range.end - range.first;
     uint8_t labels[EVALUATE_GROUP];
     for (int i = 0; i < n; i++) {
@@ -102,16 +100,16 @@ static void evaluate_piece(void *user, int piece, int member) {
     for (int stage = 0; stage < 3; stage++) {
         run_stage(e, stage, n, m);
     }
-    e->losses[piece] = 0.0;
-    e->correct[piece] = 0;
+    e->losses[chunk] = 0.0;
+    e->correct[chunk] = 0;
     for (int i = 0; i < n; i++) {
         double pooled[RESNET_FEATURES];
         double logits[RESNET_CLASSES];
         int correct = 0;
-        e->losses[piece] += head_image(
+        e->losses[chunk] += head_image(
             m->evaluate + (size_t)i * (TENSOR_FLOATS / 4), tensor_values(e, e->net->dense_kernel),
             tensor_values(e, e->net->dense_bias), labels[i], pooled, logits, NULL, &correct);
-        e->correct[piece] += correct;
+        e->correct[chunk] += correct;
         for (int j = 0; j < RESNET_CLASSES && e->evaluate_logits; j++) {
             e->evaluate_logits[(size_t)(range.first + i) * RESNET_CLASSES + (size_t)j] =
                 (float)logits[j];
@@ -128,7 +126,7 @@ void engine_evaluate(struct engine *engine, engine_source *source, void *user, i
     engine->n_images = n_images;
     engine->chunk_images = EVALUATE_GROUP;
     engine->n_chunks = (n_images + EVALUATE_GROUP - 1) / EVALUATE_GROUP;
-    team_run(engine->team, evaluate_piece, engine, engine->n_chunks);
+    engine_run(engine, evaluate_pass);
     *ret_result = (struct engine_result){0};
     for (int chunk = 0; chunk < engine->n_chunks; chunk++) {
         ret_result->loss += engine->losses[chunk];

@@ -14,24 +14,22 @@ static int smaller(int a, int b) {
 }
 
 /* Adds the images' outputs of a convolution to the chunk's sums. */
-static void sum_outputs(struct engine *e, int bn, int n_images, const float *y, int piece) {
+static void sum_outputs(struct engine *e, int bn, int n_images, const float *y, int chunk) {
     const struct resnet_bn *n = &e->net->bns[bn];
     int pixels = n->side * n->side;
     for (int i = 0; i < n_images; i++) {
-        e->kernels->bn_sums(n->c, pixels, y, e->sums[piece][0], e->sums[piece][1]);
+        e->kernels->bn_sums(n->c, pixels, y, e->sums[chunk][0], e->sums[chunk][1]);
         y += n->c * pixels;
     }
 }
 
-static void stem_pass(void *user, int piece, int member) {
-    struct engine *e = user;
-    struct image_range range = engine_chunk(e, piece);
-    memset(e->sums[piece], 0, sizeof(e->sums[piece]));
+static void stem_pass(struct engine *e, int chunk, struct member_space *m) {
+    struct image_range range = engine_chunk(e, chunk);
     for (int i = range.first; i < range.end; i++) {
         float *y = e->stem + (size_t)i * TENSOR_FLOATS;
         e->plans[0].forward(&e->plans[0], 1, e->images + (size_t)i * ENGINE_IMAGE_FLOATS,
-                            forward_weights(e, 0), NULL, y, e->members[member].conv, NULL);
-        sum_outputs(e, 0, 1, y, piece);
+                            forward_weights(e, 0), NULL, y, m->conv, NULL);
+        sum_outputs(e, 0, 1, y, chunk);
     }
 }
 
@@ -57,68 +55,59 @@ static void make_block_input(struct engine *e, int b, int first, int n_images) {
     }
 }
 
-/* What make_block_input reads and what conv1 writes for n images from `first` on. */
-static struct kernel_prefetch conv1_prefetch(const struct engine *e, int first, int n) {
+/* What make_block_input reads and what conv1 writes for some images. */
+static struct kernel_prefetch conv1_prefetch(const struct engine *e, struct image_range images) {
     struct kernel_prefetch prefetch = {0};
     const struct resnet_block *block = &e->net->blocks[e->block];
-    if (n > 0) {
-        size_t src = conv_src_floats(e, block->conv1);
-        size_t dst = conv_dst_floats(e, block->conv1);
-        size_t at = (size_t)first * src;
-        prefetch_add(&prefetch, (e->block == 0 ? e->stem : e->y2[e->block - 1]) + at,
-                     (size_t)n * src);
-        if (e->block > 0) {
-            const struct resnet_block *before = block - 1;
-            const float *add =
-                before->shortcut >= 0 ? e->shortcut[before->stage] : e->out[e->block - 1];
-            prefetch_add(&prefetch, add + at, (size_t)n * src);
-        }
-        prefetch_add(&prefetch, e->out[e->block] + at, (size_t)n * src);
-        prefetch_add(&prefetch, e->y1[e->block] + (size_t)first * dst, (size_t)n * dst);
+    size_t src = conv_src_floats(e, block->conv1);
+    if (e->block == 0) {
+        prefetch_images(&prefetch, e->stem, src, images);
+    } else {
+        const struct resnet_block *before = block - 1;
+        prefetch_images(&prefetch, e->y2[e->block - 1], src, images);
+        prefetch_images(&prefetch,
+                        before->shortcut >= 0 ? e->shortcut[before->stage] : e->out[e->block - 1],
+                        src, images);
     }
+    prefetch_images(&prefetch, e->out[e->block], src, images);
+    prefetch_images(&prefetch, e->y1[e->block], conv_dst_floats(e, block->conv1), images);
     return prefetch;
 }
 
-static void conv1_pass(void *user, int piece, int member) {
-    struct engine *e = user;
+static void conv1_pass(struct engine *e, int chunk, struct member_space *m) {
     const struct resnet_block *block = &e->net->blocks[e->block];
     const struct conv_plan *plan = &e->plans[block->conv1];
-    struct image_range range = engine_chunk(e, piece);
+    struct image_range range = engine_chunk(e, chunk);
     size_t src = conv_src_floats(e, block->conv1);
     size_t dst = conv_dst_floats(e, block->conv1);
     int group = conv_group(e, block->conv1);
-    memset(e->sums[piece], 0, sizeof(e->sums[piece]));
     for (int i = range.first; i < range.end; i += group) {
         int n = smaller(group, range.end - i);
         const float *x = e->out[e->block] + (size_t)i * src;
         float *y = e->y1[e->block] + (size_t)i * dst;
         make_block_input(e, e->block, i, n);
-        int next = smaller(group, range.end - i - n);
-        const struct kernel_prefetch prefetch = conv1_prefetch(e, i + n, next);
-        plan->forward(plan, n, x, forward_weights(e, block->conv1), NULL, y,
-                      e->members[member].conv, &prefetch);
-        sum_outputs(e, block->bn1, n, y, piece);
+        const struct image_range next = engine_next_group(e, chunk, i, group);
+        const struct kernel_prefetch prefetch = conv1_prefetch(e, next);
+        plan->forward(plan, n, x, forward_weights(e, block->conv1), NULL, y, m->conv, &prefetch);
+        sum_outputs(e, block->bn1, n, y, chunk);
         if (block->shortcut >= 0) {
             const struct conv_plan *shortcut = &e->plans[block->shortcut];
             shortcut->forward(shortcut, n, x, forward_weights(e, block->shortcut),
                               tensor_values(e, e->net->convs[block->shortcut].bias),
-                              e->shortcut[block->stage] + (size_t)i * dst, e->members[member].conv,
-                              NULL);
+                              e->shortcut[block->stage] + (size_t)i * dst, m->conv, NULL);
         }
     }
 }
 
-static void conv2_pass(void *user, int piece, int member) {
-    struct engine *e = user;
+static void conv2_pass(struct engine *e, int chunk, struct member_space *m) {
     const struct resnet_block *block = &e->net->blocks[e->block];
     const struct conv_plan *plan = &e->plans[block->conv2];
     const struct resnet_bn *bn1 = &e->net->bns[block->bn1];
     const struct bn_state *coefficients = &e->bns[block->bn1];
-    struct image_range range = engine_chunk(e, piece);
+    struct image_range range = engine_chunk(e, chunk);
     size_t floats = conv_dst_floats(e, block->conv2);
     int group = conv_group(e, block->conv2);
-    float *act = e->members[member].act;
-    memset(e->sums[piece], 0, sizeof(e->sums[piece]));
+    float *act = m->act;
     for (int i = range.first; i < range.end; i += group) {
         int n = smaller(group, range.end - i);
         for (int j = 0; j < n; j++) {
@@ -127,14 +116,12 @@ static void conv2_pass(void *user, int piece, int member) {
                                 coefficients->shift, act + (size_t)j * floats);
         }
         float *y = e->y2[e->block] + (size_t)i * floats;
-        size_t next = (size_t)(i + n) * floats;
-        size_t next_floats = (size_t)smaller(group, range.end - i - n) * floats;
+        const struct image_range next = engine_next_group(e, chunk, i, group);
         struct kernel_prefetch prefetch = {0};
-        prefetch_add(&prefetch, e->y1[e->block] + next, next_floats);
-        prefetch_add(&prefetch, e->y2[e->block] + next, next_floats);
-        plan->forward(plan, n, act, forward_weights(e, block->conv2), NULL, y,
-                      e->members[member].conv, &prefetch);
-        sum_outputs(e, block->bn2, n, y, piece);
+        prefetch_images(&prefetch, e->y1[e->block], floats, next);
+        prefetch_images(&prefetch, e->y2[e->block], floats, next);
+        plan->forward(plan, n, act, forward_weights(e, block->conv2), NULL, y, m->conv, &prefetch);
+        sum_outputs(e, block->bn2, n, y, chunk);
     }
 }
 
@@ -179,13 +166,13 @@ static void finish_statistics(struct engine *e, int bn, float *moving) {
 }
 
 void engine_forward(struct engine *engine, float *moving) {
-    team_run(engine->team, stem_pass, engine, engine->n_chunks);
+    engine_run(engine, stem_pass);
     finish_statistics(engine, 0, moving);
     for (int b = 0; b < engine->net->n_blocks; b++) {
         engine->block = b;
-        team_run(engine->team, conv1_pass, engine, engine->n_chunks);
+        engine_run(engine, conv1_pass);
         finish_statistics(engine, engine->net->blocks[b].bn1, moving);
-        team_run(engine->team, conv2_pass, engine, engine->n_chunks);
+        engine_run(engine, conv2_pass);
         finish_statistics(engine, engine->net->blocks[b].bn2, moving);
     }
 }

@@ -80,7 +80,7 @@ static void add_dense_gradient(const double pooled[RESNET_FEATURES],
     }
 }
 
-static void head_pass_image(struct engine *e, int image, int piece, int member) {
+static void head_pass_image(struct engine *e, int image, int chunk, struct member_space *m) {
     const struct resnet *net = e->net;
     int last = net->n_blocks - 1;
     const struct resnet_block *block = &net->blocks[last];
@@ -97,30 +97,28 @@ static void head_pass_image(struct engine *e, int image, int piece, int member) 
     double diff[RESNET_CLASSES];
     int label = e->labels[image];
     int correct = 0;
-    e->losses[piece] += head_image(out, kernel, tensor_values(e, net->dense_bias), label, pooled,
+    e->losses[chunk] += head_image(out, kernel, tensor_values(e, net->dense_bias), label, pooled,
                                    logits, diff, &correct);
-    e->correct[piece] += correct;
+    e->correct[chunk] += correct;
     for (int j = 0; j < RESNET_CLASSES; j++) {
         e->logits[(size_t)image * RESNET_CLASSES + (size_t)j] = (float)logits[j];
         diff[j] = (diff[j] - (j == label ? 1.0 : 0.0)) / e->n_images;
     }
-    add_dense_gradient(pooled, diff, e->dense_partials[piece]);
-    float *diff_features = e->members[member].diff;
+    add_dense_gradient(pooled, diff, e->dense_partials[chunk]);
+    float *diff_features = m->diff;
     spread_gradient(kernel, diff, diff_features);
     e->kernels->relu_backward(RESNET_FEATURES, FEATURE_PIXELS, diff_features, NULL, out,
-                              e->y2[last] + at, e->grad[0] + at, e->sums[piece][0],
-                              e->sums[piece][1]);
+                              e->y2[last] + at, e->grad[0] + at, e->sums[chunk][0],
+                              e->sums[chunk][1]);
 }
 
-static void head_pass(void *user, int piece, int member) {
-    struct engine *e = user;
-    struct image_range range = engine_chunk(e, piece);
-    memset(e->sums[piece], 0, sizeof(e->sums[piece]));
-    memset(e->dense_partials[piece], 0, sizeof(e->dense_partials[piece]));
-    e->losses[piece] = 0.0;
-    e->correct[piece] = 0;
+static void head_pass(struct engine *e, int chunk, struct member_space *m) {
+    struct image_range range = engine_chunk(e, chunk);
+    memset(e->dense_partials[chunk], 0, sizeof(e->dense_partials[chunk]));
+    e->losses[chunk] = 0.0;
+    e->correct[chunk] = 0;
     for (int i = range.first; i < range.end; i++) {
-        head_pass_image(e, i, piece, member);
+        head_pass_image(e, i, chunk, m);
     }
 }
 
@@ -142,7 +140,7 @@ static void finish_dense_gradient(struct engine *e) {
 
 void engine_head(struct engine *engine, struct engine_result *ret_result) {
     engine->grad_now = 0;
-    team_run(engine->team, head_pass, engine, engine->n_chunks);
+    engine_run(engine, head_pass);
     finish_dense_gradient(engine);
     *ret_result = (struct engine_result){0};
     for (int chunk = 0; chunk < engine->n_chunks; chunk++) {

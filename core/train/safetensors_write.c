@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/durable.h"
 #include "core/train/safetensors_internal.h"
 
 enum { DATA_ALIGNMENT = 64 };
@@ -124,22 +125,6 @@ static enum status put_all(struct output *out, const struct safetensors_tensor *
     return STATUS_OK;
 }
 
-static enum status sync_directory_of(const char *path, struct error *error) {
-    CLEANUP(free_pointer) char *directory = strdup(path);
-    if (!directory) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory for a path");
-    }
-    char *slash = strrchr(directory, '/');
-    if (slash) {
-        slash[1] = '\0';
-    }
-    CLEANUP(close_fd) int fd = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0) {
-        return error_set_errno(error, errno, "cannot make the directory of %s durable", path);
-    }
-    return STATUS_OK;
-}
-
 enum status safetensors_write(const char *path, const struct safetensors_tensor *tensors,
                               size_t n_tensors, const struct safetensors_metadata *metadata,
                               size_t n_metadata, char ret_sha256[SHA256_HEX_SIZE],
@@ -156,14 +141,11 @@ enum status safetensors_write(const char *path, const struct safetensors_tensor 
     struct output out = {.fd = fd};
     sha256_begin(&out.sha);
     enum status status = put_all(&out, tensors, n_tensors, metadata, n_metadata, temporary, error);
-    if (status == STATUS_OK && rename(temporary, path) != 0) {
-        status = error_set_errno(error, errno, "cannot rename %s to %s", temporary, path);
-    }
     if (status != STATUS_OK) {
         (void)unlink(temporary);
         return status;
     }
-    TRY(sync_directory_of(path, error));
+    TRY(durable_rename(temporary, path, error));
     sha256_end(&out.sha, ret_sha256);
     *ret_bytes = out.n_bytes;
     return STATUS_OK;

@@ -107,8 +107,8 @@ static void carry_out(struct slot *slot, int64_t run_id, const struct verdict *v
         atomic_fetch_add(&slot->heartbeat, 1);
         wait_a_while(pool, pool->options.retry_delay_s);
     }
-    log_info("run %lld: %s%s%s", (long long)run_id, run_state_name(verdict->to),
-             verdict->reason[0] ? ", " : "", verdict->reason);
+    log_info("run %lld: %s%s%s%s", (long long)run_id, run_state_name(verdict->to),
+             verdict->reason[0] ? " (" : "", verdict->reason, verdict->reason[0] ? ")" : "");
 }
 
 static void see_through(struct slot *slot, const struct run_row *run) {

@@ -117,7 +117,8 @@ static void interrupt(const char *name, const char *epoch_word, int signal_numbe
     static struct console console;
     console = (struct console){.word = epoch_word, .signal_number = signal_number};
     int code = train(&console, SPEC, name);
-    if (code != 128 + signal_number || !strstr(console.text, "To continue: cutoutd train ")) {
+    if (code != 128 + signal_number ||
+        !strstr(console.text, "the same command goes on from there")) {
         fail_msg("exit code %d: %s", code, console.text);
     }
 }
@@ -257,7 +258,7 @@ static void a_directory_in_use_is_refused(void **state) {
     path_make(path, "used");
     struct train_output output;
     assert_int_equal(train_output_open(path, &output, NULL), STATUS_OK);
-    assert_says(1, SPEC, "used", "another process");
+    assert_says(1, SPEC, "used", "another cutoutd");
     train_output_close(&output);
 }
 

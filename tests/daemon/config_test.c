@@ -3,12 +3,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #include "daemon/config.h"
 #include "daemon/lock.h"
@@ -159,6 +159,56 @@ static void systemds_state_directory_is_a_default(void **state) {
     assert_string_equal(config.state_dir, "/srv/y");
 }
 
+static void a_line_that_is_too_long_is_refused_not_cut(void **state) {
+    (void)state;
+    char text[800];
+    int n = snprintf(text, sizeof(text), "workers = 1\nstate_dir = /");
+    memset(text + n, 'd', 400);
+    (void)snprintf(text + n + 400, sizeof(text) - (size_t)n - 400, "\nisa = ref\n");
+    assert_int_equal(load_text(text, no_environment, 0, NULL), STATUS_INVALID);
+    assert_non_null(strstr(error.message, ":2: longer than"));
+}
+
+static void a_named_file_takes_the_place_of_the_default(void **state) {
+    (void)state;
+    char *const flags[] = {"--config=/dev/null", "--workers=2"};
+    assert_int_equal(load_text("nonsense\n", no_environment, 2, flags), STATUS_OK);
+    assert_int_equal(config.workers, 2);
+}
+
+static int64_t memory_limit(char *text) {
+    char *const flags[] = {"--memory-limit", text};
+    assert_int_equal(config_load(2, flags, no_environment, NULL, &config, &error), STATUS_OK);
+    return config.memory_limit_bytes;
+}
+
+static void memory_is_a_share_or_bytes(void **state) {
+    (void)state;
+    assert_true(llabs(memory_limit("50%") - memory_limit("100%") / 2) <= 1);
+    assert_true(memory_limit("3G") == 3LL << 30);
+    assert_int_equal(memory_limit("4096"), 4096);
+}
+
+static void what_is_printed_names_every_value_and_its_origin(void **state) {
+    (void)state;
+    char text[8192] = "";
+    char *const environment[] = {"CUTOUTD_ISA=blas", NULL};
+    char *const flags[] = {"--workers", "2", "--dataset", "cifar10=/d"};
+    assert_int_equal(config_load(4, flags, environment, NULL, &config, &error), STATUS_OK);
+    FILE *out = fmemopen(text, sizeof(text), "w");
+    assert_non_null(out);
+    config_print(&config, out);
+    assert_int_equal(fclose(out), 0);
+    static const char *const expected[] = {
+        "listen",       "state_dir",   "workers",     "threads_per_run", "checkpoint_interval_s",
+        "memory_limit", "log_level",   "isa",         "shapes_train",    "shapes_test",
+        "# --workers",  "# --dataset", "# CUTOUTD_I", "# default",       "[datasets]\ncifar10",
+    };
+    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+        assert_non_null(strstr(text, expected[i]));
+    }
+}
+
 static void a_second_lock_names_the_holder(void **state) {
     (void)state;
     char directory[] = "/tmp/cutoutd-lock-XXXXXX";
@@ -188,6 +238,10 @@ int main(void) {
         cmocka_unit_test(datasets_come_from_file_and_flags),
         cmocka_unit_test(addresses_are_understood),
         cmocka_unit_test(systemds_state_directory_is_a_default),
+        cmocka_unit_test(a_line_that_is_too_long_is_refused_not_cut),
+        cmocka_unit_test(a_named_file_takes_the_place_of_the_default),
+        cmocka_unit_test(memory_is_a_share_or_bytes),
+        cmocka_unit_test(what_is_printed_names_every_value_and_its_origin),
         cmocka_unit_test(a_second_lock_names_the_holder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -291,7 +291,7 @@ static void lists_filter_and_page_from_the_newest(void **state) {
     assert_int_equal(list.n, 6);
     assert_false(list.more);
     run_list_clear(&list);
-    filter = (struct run_filter){.cutout_size = {1, {0}}, .m = {2, {4, 8}}, .limit = 50};
+    filter = (struct run_filter){.limit = 50, .m = {2, {5, 8}}, .cutout_size = {1, {0}}};
     ASSERT_OK(run_table_list(f->store, &filter, &list, &fixture_error));
     assert_int_equal(list.n, 2); /* runs 2 and 4 */
     run_list_clear(&list);

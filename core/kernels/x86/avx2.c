@@ -39,6 +39,7 @@ const struct kernels kernels_avx2 = {
     .bn_add_relu = avx2_bn_add_relu,
     .bn_backward = avx2_bn_backward,
     .relu_backward = avx2_relu_backward,
+    .fma_probe = avx2_fma_probe,
 };
 
 #endif

@@ -21,4 +21,7 @@ void avx2_bn_backward(int c, int n_pixels, const float *diff, const float *src, 
 void avx2_relu_backward(int c, int n_pixels, const float *diff, const float *add, const float *act,
                         const float *src, float *dst, double *sum, double *sum_src);
 
+/* kernels.h: fma_probe. */
+double avx2_fma_probe(int64_t rounds);
+
 #endif

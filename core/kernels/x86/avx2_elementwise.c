@@ -35,9 +35,13 @@ INLINE void add_four_pixels(struct pair_of_sums *sums, const __m256 a[4], const 
                                       half_fma(a[3], b[3], half_mul(a[2], b[2]))));
 }
 
-INLINE void sums_flush(struct sums sums, double *total) {
-    _mm256_storeu_pd(total, _mm256_add_pd(_mm256_loadu_pd(total), sums.low));
-    _mm256_storeu_pd(total + 4, _mm256_add_pd(_mm256_loadu_pd(total + 4), sums.high));
+/* Adds the sums of both halves of a line to total[16]. */
+INLINE void sums_flush(struct sums first, struct sums second, double *total) {
+    const __m256d parts[4] = {first.low, first.high, second.low, second.high};
+    UNROLL for (int i = 0; i < 4; i++) {
+        double *to = total + i * 4;
+        _mm256_storeu_pd(to, _mm256_add_pd(_mm256_loadu_pd(to), parts[i]));
+    }
 }
 
 INLINE __m256 half_relu(__m256 half) {
@@ -45,18 +49,19 @@ INLINE __m256 half_relu(__m256 half) {
 }
 
 void avx2_bn_sums(int c, int n_pixels, const float *src, double *sum, double *sum_squares) {
-    for (int channel = 0; channel < c; channel += 8) {
-        const float *from = src + (ptrdiff_t)(channel / 16 * 16 * n_pixels) + channel % 16;
-        struct pair_of_sums sums = {sums_zero(), sums_zero()};
-        for (int p = 0; p < n_pixels; p += 4, from += 64) {
-            __m256 value[4];
-            UNROLL for (int i = 0; i < 4; i++) {
-                value[i] = half_load(from + i * 16);
+    for (int block = 0; block < c; block += 16) {
+        struct pair_of_sums sums[2] = {{sums_zero(), sums_zero()}, {sums_zero(), sums_zero()}};
+        for (int p = 0; p < n_pixels; p += 4, src += 64) {
+            UNROLL for (int h = 0; h < 2; h++) {
+                __m256 value[4];
+                UNROLL for (int i = 0; i < 4; i++) {
+                    value[i] = half_load(src + i * 16 + h * 8);
+                }
+                add_four_pixels(&sums[h], value, value);
             }
-            add_four_pixels(&sums, value, value);
         }
-        sums_flush(sums.sum, sum + channel);
-        sums_flush(sums.product, sum_squares + channel);
+        sums_flush(sums[0].sum, sums[1].sum, sum + block);
+        sums_flush(sums[0].product, sums[1].product, sum_squares + block);
     }
 }
 
@@ -103,31 +108,39 @@ void avx2_bn_backward(int c, int n_pixels, const float *diff, const float *src, 
     }
 }
 
-/* add: NULL or as in kernels.h; a constant NULL where the caller knows it. */
+/* Four pixels of 8 channels. add: NULL or as in kernels.h. */
+INLINE void relu_backward_four(const float *diff, const float *add, const float *act,
+                               const float *src, float *dst, struct pair_of_sums *sums) {
+    __m256 value[4];
+    __m256 source[4];
+    UNROLL for (int i = 0; i < 4; i++) {
+        value[i] = half_load(diff + i * 16);
+        if (add) {
+            value[i] = half_add(value[i], half_load(add + i * 16));
+        }
+        const __m256 passed = _mm256_cmp_ps(half_load(act + i * 16), half_zero(), _CMP_GT_OQ);
+        value[i] = _mm256_and_ps(value[i], passed);
+        source[i] = half_load(src + i * 16);
+        half_store(dst + i * 16, value[i]);
+    }
+    add_four_pixels(sums, value, source);
+}
+
 INLINE void relu_backward(int c, int n_pixels, const float *diff, const float *add,
                           const float *act, const float *src, float *dst, double *sum,
                           double *sum_src) {
-    for (int channel = 0; channel < c; channel += 8) {
-        const ptrdiff_t plane = (ptrdiff_t)(channel / 16 * 16 * n_pixels) + channel % 16;
-        struct pair_of_sums sums = {sums_zero(), sums_zero()};
-        for (int p = 0; p < n_pixels; p += 4) {
-            __m256 value[4];
-            __m256 source[4];
-            UNROLL for (int i = 0; i < 4; i++) {
-                const ptrdiff_t at = plane + (p + i) * 16;
-                value[i] = half_load(diff + at);
-                if (add) {
-                    value[i] = half_add(value[i], half_load(add + at));
-                }
-                const __m256 passed = _mm256_cmp_ps(half_load(act + at), half_zero(), _CMP_GT_OQ);
-                value[i] = _mm256_and_ps(value[i], passed);
-                source[i] = half_load(src + at);
-                half_store(dst + at, value[i]);
+    ptrdiff_t at = 0;
+    for (int block = 0; block < c; block += 16) {
+        struct pair_of_sums sums[2] = {{sums_zero(), sums_zero()}, {sums_zero(), sums_zero()}};
+        for (int p = 0; p < n_pixels; p += 4, at += 64) {
+            UNROLL for (int h = 0; h < 2; h++) {
+                const ptrdiff_t half = at + h * 8;
+                relu_backward_four(diff + half, add ? add + half : NULL, act + half, src + half,
+                                   dst + half, &sums[h]);
             }
-            add_four_pixels(&sums, value, source);
         }
-        sums_flush(sums.sum, sum + channel);
-        sums_flush(sums.product, sum_src + channel);
+        sums_flush(sums[0].sum, sums[1].sum, sum + block);
+        sums_flush(sums[0].product, sums[1].product, sum_src + block);
     }
 }
 

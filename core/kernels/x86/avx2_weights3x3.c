@@ -72,23 +72,26 @@ INLINE void add_row_stride1(struct conv c, tile_registers tile, const float *src
     add_pixel(c, tile, src + (c.side - 1) * pixel_floats(c), false, true, here, right, right);
 }
 
-/* Stride 2: output pixel p saw source pixels 2p, 2p+1, 2p+2, the last one only the first two. */
-INLINE void add_row_stride2(struct conv c, tile_registers tile, const float *src,
-                            const float *diff_dst) {
-    for (int p = 0; p < c.side; p++) {
-        const __m256 diff[2] = {half_load(diff_dst + p * 16), half_load(diff_dst + p * 16 + 8)};
-        UNROLL for (int kw = 0; kw < 3; kw++) {
-            if (kw == 2 && p == c.side - 1) {
-                continue;
-            }
-            UNROLL for (int ic = 0; ic < 2; ic++) {
-                const __m256 value = half_of(src + (2 * p + kw) * 16 + ic);
-                UNROLL for (int h = 0; h < 2; h++) {
-                    tile[ic][kw][h] = half_fma(diff[h], value, tile[ic][kw][h]);
-                }
+/* Stride 2, output pixel p: saw source pixels 2p, 2p+1, 2p+2 (s), the last of a row two only. */
+INLINE void add_pixel_stride2(tile_registers tile, const float *s, int n_columns,
+                              const float *diff_dst) {
+    const __m256 diff[2] = {half_load(diff_dst), half_load(diff_dst + 8)};
+    UNROLL for (int kw = 0; kw < n_columns; kw++) {
+        UNROLL for (int ic = 0; ic < 2; ic++) {
+            const __m256 value = half_of(s + kw * 16 + ic);
+            UNROLL for (int h = 0; h < 2; h++) {
+                tile[ic][kw][h] = half_fma(diff[h], value, tile[ic][kw][h]);
             }
         }
     }
+}
+
+INLINE void add_row_stride2(struct conv c, tile_registers tile, const float *src,
+                            const float *diff_dst) {
+    NO_UNROLL for (int p = 0; p < c.side - 1; p++, src += 32, diff_dst += 16) {
+        add_pixel_stride2(tile, src, 3, diff_dst);
+    }
+    add_pixel_stride2(tile, src, 2, diff_dst);
 }
 
 /* Output rows oh .. oh_end of one image into one tile. */

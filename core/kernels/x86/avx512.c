@@ -35,7 +35,7 @@ static const struct direct_functions winograd_functions[N_SHAPES] = {
 
 static struct conv_plan winograd_plan(const struct conv_shape *shape,
                                       const struct direct_functions *functions) {
-    const size_t planes = WINO_PLANES * (size_t)(shape->ic * shape->oc);
+    const size_t planes = WINO_PLANES * (size_t)wino_weight_plane(shape->oc);
     return (struct conv_plan){
         .shape = *shape,
         .winograd = true,

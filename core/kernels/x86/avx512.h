@@ -26,6 +26,11 @@ enum {
     WINO_SCRATCH_FLOATS = 2 * WINO_PLANES * WINO_PLANE, /* of the functions of winoN */
 };
 
+/* Floats from one plane of transformed weights [ic][oc] to the next; padded likewise. */
+static inline int wino_weight_plane(int c) {
+    return c * c + 16;
+}
+
 void avx512_bn_sums(int c, int n_pixels, const float *src, double *sum, double *sum_squares);
 void avx512_bn_relu(int c, int n_pixels, const float *src, const float *scale, const float *shift,
                     float *dst);

@@ -73,20 +73,22 @@ INLINE void add_row_stride1(struct conv c, __m512 tile[MAX_TILE_CHANNELS][3], co
     add_pixel(c, tile, src + (c.side - 1) * pixel_floats(c), false, true, here, right, right);
 }
 
-/* Stride 2: output pixel p saw source pixels 2p, 2p+1, 2p+2, the last one only the first two. */
-INLINE void add_row_stride2(struct conv c, __m512 tile[MAX_TILE_CHANNELS][3], const float *src,
-                            const float *diff_dst) {
-    for (int p = 0; p < c.side; p++) {
-        const __m512 diff = line_load(diff_dst + p * 16);
-        UNROLL for (int kw = 0; kw < 3; kw++) {
-            if (kw == 2 && p == c.side - 1) {
-                continue;
-            }
-            UNROLL for (int ic = 0; ic < 8; ic++) {
-                tile[ic][kw] = line_fma(diff, line_of(src[(2 * p + kw) * 16 + ic]), tile[ic][kw]);
-            }
+/* Stride 2, output pixel p: saw source pixels 2p, 2p+1, 2p+2 (s), the last of a row two only. */
+INLINE void add_pixel_stride2(__m512 tile[MAX_TILE_CHANNELS][3], const float *s, int n_columns,
+                              __m512 diff) {
+    UNROLL for (int kw = 0; kw < n_columns; kw++) {
+        UNROLL for (int ic = 0; ic < 8; ic++) {
+            tile[ic][kw] = line_fma(diff, line_of(s[kw * 16 + ic]), tile[ic][kw]);
         }
     }
+}
+
+INLINE void add_row_stride2(struct conv c, __m512 tile[MAX_TILE_CHANNELS][3], const float *src,
+                            const float *diff_dst) {
+    NO_UNROLL for (int p = 0; p < c.side - 1; p++, src += 32, diff_dst += 16) {
+        add_pixel_stride2(tile, src, 3, line_load(diff_dst));
+    }
+    add_pixel_stride2(tile, src, 2, line_load(diff_dst));
 }
 
 /* Output rows oh .. oh_end of n images into one tile. */

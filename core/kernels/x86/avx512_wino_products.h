@@ -16,26 +16,30 @@
 #include "core/kernels/x86/avx512_wino_tiles.h"
 #include "core/kernels/x86/prefetch.h"
 
-/* Lines of a register tile in a row, and rows. */
+/* Lines of a register tile in a row, and rows. A strip of 16 channels has only 8 tiles. */
 INLINE int product_blocks(int c) {
     return c / 16;
 }
 
-INLINE int product_rows(int c) {
+INLINE int weights_rows(int c) {
     return 256 / c;
+}
+
+INLINE int forward_rows(struct wino w) {
+    return w.rows < w.side ? strip_tiles(w) : 256 / w.c;
 }
 
 /* sum[row][block] += a[row] * b[block], `depth` times.
  * a: the rows' values, `a_row` floats apart, the next ones `a_depth` further on; b: [depth][c]. */
-INLINE void product_tile(int c, int depth, __m512 sum[16], const float *a, int a_row, int a_depth,
-                         const float *b) {
+INLINE void product_tile(int c, int rows, int depth, __m512 sum[16], const float *a, int a_row,
+                         int a_depth, const float *b) {
     const int blocks = product_blocks(c);
     UNROLL_BY_2 for (int k = 0; k < depth; k++, a += a_depth, b += c) {
         __m512 line[4];
         UNROLL for (int j = 0; j < blocks; j++) {
             line[j] = line_load(b + j * 16);
         }
-        UNROLL for (int i = 0; i < product_rows(c); i++) {
+        UNROLL for (int i = 0; i < rows; i++) {
             const __m512 value = line_of(a[i * a_row]);
             UNROLL for (int j = 0; j < blocks; j++) {
                 sum[i * blocks + j] = line_fma(value, line[j], sum[i * blocks + j]);
@@ -44,23 +48,24 @@ INLINE void product_tile(int c, int depth, __m512 sum[16], const float *a, int a
     }
 }
 
-/* n_tiles: a multiple of product_rows. */
+/* n_tiles: a multiple of forward_rows. */
 INLINE void products_forward(struct wino w, int n_tiles, float *v, const float *u,
                              struct prefetch_cursor *prefetch) {
     for (int plane = 0; plane < WINO_PLANES; plane++) {
-        for (int tile = 0; tile < n_tiles; tile += product_rows(w.c)) {
+        for (int tile = 0; tile < n_tiles; tile += forward_rows(w)) {
+            const int lines = forward_rows(w) * product_blocks(w.c);
             __m512 sum[16];
-            UNROLL for (int i = 0; i < 16; i++) {
+            UNROLL for (int i = 0; i < lines; i++) {
                 sum[i] = line_zero();
             }
             prefetch_step(prefetch);
-            product_tile(w.c, w.c, sum, v + tile * w.c, w.c, 1, u);
-            UNROLL for (int i = 0; i < 16; i++) {
+            product_tile(w.c, forward_rows(w), w.c, sum, v + tile * w.c, w.c, 1, u);
+            UNROLL for (int i = 0; i < lines; i++) {
                 line_store(v + tile * w.c + i * 16, sum[i]);
             }
         }
-        v += WINO_PLANE;
-        u += w.c * w.c;
+        v += plane_floats(w);
+        u += wino_weight_plane(w.c);
     }
 }
 
@@ -68,19 +73,20 @@ INLINE void products_forward(struct wino w, int n_tiles, float *v, const float *
 INLINE void products_weights(struct wino w, int n_tiles, const float *v, const float *z, float *du,
                              bool set, struct prefetch_cursor *prefetch) {
     for (int plane = 0; plane < WINO_PLANES; plane++) {
-        for (int ic = 0; ic < w.c; ic += product_rows(w.c), du += 256) {
+        for (int ic = 0; ic < w.c; ic += weights_rows(w.c), du += 256) {
             __m512 sum[16];
             UNROLL for (int i = 0; i < 16; i++) {
                 sum[i] = set ? line_zero() : line_load(du + i * 16);
             }
             prefetch_step(prefetch);
-            product_tile(w.c, n_tiles, sum, v + ic, 1, w.c, z);
+            product_tile(w.c, weights_rows(w.c), n_tiles, sum, v + ic, 1, w.c, z);
             UNROLL for (int i = 0; i < 16; i++) {
                 line_store(du + i * 16, sum[i]);
             }
         }
-        v += WINO_PLANE;
-        z += WINO_PLANE;
+        v += plane_floats(w);
+        z += plane_floats(w);
+        du += wino_weight_plane(w.c) - w.c * w.c;
     }
 }
 

@@ -5,9 +5,10 @@
  * An image is cut into tiles of 4x4 output pixels; a tile looks at 6x6 input pixels, so neighbours
  * overlap by two. Each of the 36 transformed values of a tile goes to a plane of its own:
  *
- *     planes [36][WINO_PLANE]    plane [tile][channel]
+ *     planes [36][plane_floats]    plane [tile][channel]
  *
- * A plane is a small matrix, tiles by channels.
+ * A plane is a small matrix, tiles by channels; a line between planes keeps them out of each
+ * other's cache sets.
  */
 #ifndef CUTOUTD_CORE_KERNELS_X86_AVX512_WINO_TILES_H
 #define CUTOUTD_CORE_KERNELS_X86_AVX512_WINO_TILES_H
@@ -18,10 +19,22 @@
 struct wino {
     int c;    /* channels in and out */
     int side; /* of the image */
+    int rows; /* of pixels that go through the planes at once: the whole side, or a strip of it */
 };
 
-INLINE int tiles_per_image(struct wino w) {
-    return (w.side / WINO_OUT) * (w.side / WINO_OUT);
+/* Images that go through the planes together. */
+INLINE int group_images(struct wino w) {
+    return w.c / 16;
+}
+
+/* Tiles of one image that do. */
+INLINE int strip_tiles(struct wino w) {
+    return (w.rows / WINO_OUT) * (w.side / WINO_OUT);
+}
+
+/* From one plane to the next. */
+INLINE int plane_floats(struct wino w) {
+    return group_images(w) * strip_tiles(w) * w.c + 16;
 }
 
 /* One column of 6 pixels; those above and below the image are zero. */
@@ -58,7 +71,7 @@ INLINE void input_tile(struct wino w, const float *plane, int row, int column, f
         __m512 transformed[WINO_IN];
         wino_input(half[i], transformed);
         UNROLL for (int j = 0; j < WINO_IN; j++) {
-            line_store(to + (i * WINO_IN + j) * WINO_PLANE, transformed[j]);
+            line_store(to + (i * WINO_IN + j) * plane_floats(w), transformed[j]);
         }
     }
 }
@@ -82,7 +95,7 @@ INLINE void gradient_tile(struct wino w, const float *pixels, float *to) {
         __m512 transformed[WINO_IN];
         wino_gradient(half[i], transformed);
         UNROLL for (int j = 0; j < WINO_IN; j++) {
-            line_store(to + (i * WINO_IN + j) * WINO_PLANE, transformed[j]);
+            line_store(to + (i * WINO_IN + j) * plane_floats(w), transformed[j]);
         }
     }
 }
@@ -97,7 +110,7 @@ INLINE void output_tile(struct wino w, const float *from, __m512 bias, bool accu
         __m512 column[WINO_IN];
         __m512 transformed[WINO_OUT];
         UNROLL for (int i = 0; i < WINO_IN; i++) {
-            column[i] = line_load(from + (i * WINO_IN + j) * WINO_PLANE);
+            column[i] = line_load(from + (i * WINO_IN + j) * plane_floats(w));
         }
         if (j == 1) {
             column[1] = line_add(column[1], bias);
@@ -118,11 +131,11 @@ INLINE void output_tile(struct wino w, const float *from, __m512 bias, bool accu
     }
 }
 
-/* One image into (or from) the planes; `planes` points to its first tile. */
-INLINE void input_image(struct wino w, const float *image, float *planes) {
+/* A strip of one image into (or from) the planes; `planes` points to its first tile. */
+INLINE void input_image(struct wino w, const float *image, int first_row, float *planes) {
     for (int block = 0; block < w.c; block += 16, image += w.side * w.side * 16) {
         float *to = planes + block;
-        for (int row = 0; row < w.side; row += WINO_OUT) {
+        for (int row = first_row; row < first_row + w.rows; row += WINO_OUT) {
             for (int column = 0; column < w.side; column += WINO_OUT, to += w.c) {
                 input_tile(w, image, row, column, to);
             }
@@ -130,10 +143,10 @@ INLINE void input_image(struct wino w, const float *image, float *planes) {
     }
 }
 
-INLINE void gradient_image(struct wino w, const float *image, float *planes) {
+INLINE void gradient_image(struct wino w, const float *image, int first_row, float *planes) {
     for (int block = 0; block < w.c; block += 16, image += w.side * w.side * 16) {
         float *to = planes + block;
-        for (int row = 0; row < w.side; row += WINO_OUT) {
+        for (int row = first_row; row < first_row + w.rows; row += WINO_OUT) {
             for (int column = 0; column < w.side; column += WINO_OUT, to += w.c) {
                 gradient_tile(w, image + (row * w.side + column) * 16, to);
             }
@@ -142,11 +155,11 @@ INLINE void gradient_image(struct wino w, const float *image, float *planes) {
 }
 
 INLINE void output_image(struct wino w, const float *planes, const float *bias, bool accumulate,
-                         float *image) {
+                         int first_row, float *image) {
     for (int block = 0; block < w.c; block += 16, image += w.side * w.side * 16) {
         const float *from = planes + block;
         const __m512 start = line_load(bias + block);
-        for (int row = 0; row < w.side; row += WINO_OUT) {
+        for (int row = first_row; row < first_row + w.rows; row += WINO_OUT) {
             for (int column = 0; column < w.side; column += WINO_OUT, from += w.c) {
                 output_tile(w, from, start, accumulate, image + (row * w.side + column) * 16);
             }

@@ -26,7 +26,7 @@ INLINE void weights_tile(const __m512 w[WINO_TAPS][WINO_TAPS], int plane, float 
     }
 }
 
-/* A part's share of the pairs (channel in, 16 channels out), which are numbered in that order. */
+/* A part's share of the pairs (one channel in, 16 channels out). */
 struct share {
     int begin;
     int end;
@@ -45,7 +45,7 @@ CONV_PACK(avx512_wino_pack_forward) {
         UNROLL for (int tap = 0; tap < 9; tap++) {
             w[tap / 3][tap % 3] = line_load(weights + tap * c * c + i * 16);
         }
-        weights_tile(w, c * c, packed + i * 16);
+        weights_tile(w, wino_weight_plane(c), packed + i * 16);
     }
 }
 
@@ -56,14 +56,14 @@ CONV_PACK(avx512_wino_pack_backward) {
     const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m512i offsets = _mm512_mullo_epi32(lanes, _mm512_set1_epi32(c));
     for (int i = share.begin; i < share.end; i++) {
-        const int oc = i / (c / 16);
-        const int ic = i % (c / 16) * 16;
+        const int oc = i % c; /* innermost: neighbours share the lines that are gathered */
+        const int ic = i / c * 16;
         __m512 w[WINO_TAPS][WINO_TAPS];
         UNROLL for (int tap = 0; tap < 9; tap++) {
             const float *turned = weights + (8 - tap) * c * c;
             w[tap / 3][tap % 3] = _mm512_i32gather_ps(offsets, turned + ic * c + oc, 4);
         }
-        weights_tile(w, c * c, packed + i * 16);
+        weights_tile(w, wino_weight_plane(c), packed + oc * c + ic);
     }
 }
 
@@ -76,7 +76,8 @@ CONV_WEIGHTS_FINISH(avx512_wino_weights_finish) {
             __m512 du[WINO_IN];
             __m512 transformed[WINO_TAPS];
             UNROLL for (int row = 0; row < WINO_IN; row++) {
-                du[row] = line_load(accumulator + (row * WINO_IN + column) * c * c + i);
+                du[row] =
+                    line_load(accumulator + (row * WINO_IN + column) * wino_weight_plane(c) + i);
             }
             wino_weights_gradient(du, transformed);
             UNROLL for (int kh = 0; kh < WINO_TAPS; kh++) {

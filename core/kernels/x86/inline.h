@@ -11,7 +11,13 @@
 
 /* In front of a loop over a part of a register tile: unroll it whole. GCC spills the accumulators
  * without it (three times slower). */
-#if defined(__clang__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+/* A sanitizer checks every access of every copy: minutes of compiling for the same findings. */
+#define UNROLL
+#define UNROLL_BY_2
+#define UNROLL_BY_3
+#define NO_UNROLL
+#elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #define UNROLL_BY_2 _Pragma("clang loop unroll_count(2)")
 #define UNROLL_BY_3 _Pragma("clang loop unroll_count(3)")

@@ -1,0 +1,15 @@
+/* Files that survive a power cut.
+ *
+ * Layer: core/base. Thread rule: pure functions; two writers of the same path must not meet.
+ */
+#ifndef CUTOUTD_CORE_BASE_DURABLE_H
+#define CUTOUTD_CORE_BASE_DURABLE_H
+
+#include "core/base/error.h"
+
+/* Gives TEMPORARY, written and synced, the name PATH in the same directory, and makes that durable.
+ * STATUS_IO, STATUS_NO_SPACE, STATUS_NO_MEMORY: TEMPORARY is gone and PATH what it was, unless only
+ * the last sync of the directory failed. */
+enum status durable_rename(const char *temporary, const char *path, struct error *error);
+
+#endif

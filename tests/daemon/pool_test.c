@@ -1,0 +1,380 @@
+/* Workers with an executor that follows a script: where a run goes after each kind of end. */
+#include "tests/daemon/work_fixture.h"
+
+#include <stdatomic.h>
+
+#include "daemon/store/checkpoint_table.h"
+#include "daemon/store/epoch_table.h"
+#include "daemon/store/event_table.h"
+
+/* What the executor does; set before the run is submitted. */
+enum script {
+    TRAIN,          /* two epochs, each with a checkpoint */
+    WAIT_FOR_STOP,  /* one epoch, then steps until it is told to stop; writes a checkpoint */
+    FAIL,           /* an error of its own */
+    DISK_FULL_ONCE, /* STATUS_NO_SPACE the first time, TRAIN afterwards */
+};
+
+struct pool_fixture {
+    struct work_fixture w;
+    enum script script;
+    bool variant_gone;    /* the variant that runs started with */
+    char damaged[2][96];  /* resume paths that end so are damaged */
+    char resumed[16][96]; /* what each call was given; "" for a start anew */
+    atomic_int n_calls;
+};
+
+static const char *fake_variant(void *user) {
+    (void)user;
+    return "fake";
+}
+
+static bool fake_has_variant(void *user, const char *variant) {
+    const struct pool_fixture *p = user;
+    (void)variant;
+    return !p->variant_gone;
+}
+
+static enum status report_epoch(const struct execution *e, int epoch, struct error *error) {
+    const struct trainer_callbacks *c = e->callbacks;
+    char path[600];
+    char sha256[SHA256_HEX_SIZE];
+    memset(sha256, 'a', sizeof(sha256) - 1);
+    sha256[sizeof(sha256) - 1] = '\0';
+    (void)snprintf(path, sizeof(path), "%s/%06d-000000.safetensors", e->run_dir, epoch);
+    const struct step_report step = {
+        .epoch = epoch, .epochs = 2, .step = 1, .steps_per_epoch = 1, .loss = 2.0};
+    const struct epoch_report report = {
+        .epoch = epoch, .val_wrong = 10 - epoch, .val_total = 20, .seconds = 1.0, .best = true};
+    const struct checkpoint_report checkpoint = {
+        .kind = CHECKPOINT_LAST, .path = path, .sha256 = sha256, .epochs_done = epoch};
+    TRY(c->on_step(c->user, &step, error));
+    TRY(c->on_epoch(c->user, &report, error));
+    return c->on_checkpoint(c->user, &checkpoint, error);
+}
+
+static bool is_damaged(const struct pool_fixture *p, const char *path) {
+    for (int i = 0; i < 2; i++) {
+        if (p->damaged[i][0] != '\0' && strstr(path, p->damaged[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Waits as a step would: a millisecond, or less when something changes. */
+static void one_step(struct pool_fixture *p) {
+    struct timespec at;
+    (void)clock_gettime(CLOCK_REALTIME, &at);
+    at.tv_nsec += 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    (void)pthread_mutex_lock(&p->w.mutex);
+    (void)pthread_cond_timedwait(&p->w.changed, &p->w.mutex, &at);
+    (void)pthread_mutex_unlock(&p->w.mutex);
+}
+
+static enum status train_until_stopped(struct pool_fixture *p, const struct execution *e,
+                                       struct error *error) {
+    TRY(report_epoch(e, 1, error));
+    while (!e->callbacks->should_stop(e->callbacks->user)) {
+        one_step(p);
+    }
+    return error_set(error, STATUS_STOPPED, "stopped");
+}
+
+static enum status fake_execute(void *user, const struct execution *e,
+                                struct trainer_result *ret_result, struct error *error) {
+    struct pool_fixture *p = user;
+    memset(ret_result, 0, sizeof(*ret_result));
+    int call = atomic_fetch_add(&p->n_calls, 1);
+    const char *from = e->resume_path ? e->resume_path : "";
+    if (call < 16) {
+        const char *slash = strrchr(from, '/');
+        (void)snprintf(p->resumed[call], sizeof(p->resumed[call]), "%s", slash ? slash + 1 : from);
+    }
+    if (is_damaged(p, from)) {
+        return error_set(error, STATUS_CORRUPT, "%s is damaged", from);
+    }
+    switch (p->script) {
+    case WAIT_FOR_STOP:
+        return train_until_stopped(p, e, error);
+    case FAIL:
+        return error_set(error, STATUS_INVALID, "the moon is wrong");
+    case DISK_FULL_ONCE:
+        if (call == 0) {
+            return error_set(error, STATUS_NO_SPACE, "no room for a checkpoint");
+        }
+        break;
+    case TRAIN:
+        break;
+    }
+    TRY(report_epoch(e, 1, error));
+    return report_epoch(e, 2, error);
+}
+
+static int set_up(void **state) {
+    static struct pool_fixture p;
+    memset(&p, 0, sizeof(p));
+    work_begin(&p.w, 20, 10);
+    p.w.options.executor = (struct executor){&p, fake_variant, fake_has_variant, fake_execute};
+    *state = &p;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    struct pool_fixture *p = *state;
+    work_end(&p->w);
+    return 0;
+}
+
+static int64_t submit(struct pool_fixture *p, const char *dataset) {
+    struct run_config config = fixture_config();
+    (void)snprintf(config.dataset, sizeof(config.dataset), "%s", dataset);
+    const struct run_draft draft = {
+        .name = "", .labels_json = "{}", .config_json = "{}", .config = &config};
+    int64_t id = 0;
+    ASSERT_OK(queue_submit(p->w.queue, &draft, &id, &fixture_error));
+    return id;
+}
+
+static void assert_run(struct pool_fixture *p, int64_t id, enum run_state state, int attempt,
+                       const char *reason) {
+    struct run_row row = fixture_get_run(p->w.f.store, id);
+    assert_string_equal(run_state_name(row.state), run_state_name(state));
+    assert_int_equal(row.attempt, attempt);
+    if (!strstr(row.reason, reason)) {
+        fail_msg("the reason is '%s', expected '%s'", row.reason, reason);
+    }
+    run_row_clear(&row);
+}
+
+static void runs_are_trained_to_their_end(void **state) {
+    struct pool_fixture *p = *state;
+    work_start(&p->w);
+    for (int i = 0; i < 5; i++) {
+        (void)submit(p, "shapes");
+    }
+    for (int64_t id = 1; id <= 5; id++) {
+        work_wait_until(&p->w, id, work_is_final, "final");
+        assert_run(p, id, RUN_SUCCEEDED, 1, "");
+        struct run_row row = fixture_get_run(p->w.f.store, id);
+        assert_int_equal(row.epochs_done, 2);
+        assert_int_equal(row.best_epoch, 2);
+        assert_string_equal(row.variant, "fake");
+        assert_int_equal(strlen(row.dataset_sha256), 64);
+        run_row_clear(&row);
+    }
+    struct checkpoint_list list = {0};
+    ASSERT_OK(checkpoint_table_list(p->w.f.store, 3, &list, &fixture_error));
+    assert_int_equal(list.n, 2);
+    assert_string_equal(list.rows[0].path, "000002-000000.safetensors");
+    checkpoint_list_clear(&list);
+}
+
+static void a_failing_run_says_why_and_the_next_one_goes_on(void **state) {
+    struct pool_fixture *p = *state;
+    p->script = FAIL;
+    work_start(&p->w);
+    int64_t id = submit(p, "shapes");
+    work_wait_until(&p->w, id, work_is_final, "final");
+    assert_run(p, id, RUN_FAILED, 1, "the moon is wrong");
+    int64_t other = submit(p, "no-such-set");
+    work_wait_until(&p->w, other, work_is_final, "final");
+    assert_run(p, other, RUN_FAILED, 1, "there is no data set 'no-such-set'");
+}
+
+static void a_running_run_is_canceled(void **state) {
+    struct pool_fixture *p = *state;
+    p->script = WAIT_FOR_STOP;
+    work_start(&p->w);
+    int64_t id = submit(p, "shapes");
+    work_wait_until(&p->w, id, work_has_trained, "running");
+    struct progress progress;
+    assert_true(progress_board_find(p->w.progress, id, &progress));
+    assert_int_equal(progress.epoch, 1);
+    ASSERT_OK(pool_cancel(p->w.pool, id, &fixture_error));
+    work_wait_until(&p->w, id, work_is_final, "final");
+    assert_run(p, id, RUN_CANCELED, 1, "canceled by the user");
+    assert_int_equal(pool_cancel(p->w.pool, id, &fixture_error), STATUS_CONFLICT);
+    assert_int_equal(pool_cancel(p->w.pool, 99, &fixture_error), STATUS_NOT_FOUND);
+    /* The slot is emptied right after the move was stored. */
+    work_stop(&p->w);
+    assert_false(progress_board_find(p->w.progress, id, &progress));
+}
+
+static void a_queued_run_is_canceled_at_once(void **state) {
+    struct pool_fixture *p = *state;
+    p->script = WAIT_FOR_STOP;
+    work_start(&p->w);
+    (void)submit(p, "shapes");
+    (void)submit(p, "shapes");
+    work_wait_until(&p->w, 1, work_has_trained, "running");
+    work_wait_until(&p->w, 2, work_has_trained, "running");
+    int64_t third = submit(p, "shapes");
+    ASSERT_OK(pool_cancel(p->w.pool, third, &fixture_error));
+    assert_run(p, third, RUN_CANCELED, 1, "canceled by the user");
+}
+
+static void stopping_puts_runs_back_and_the_next_start_goes_on(void **state) {
+    struct pool_fixture *p = *state;
+    p->script = WAIT_FOR_STOP;
+    work_start(&p->w);
+    int64_t id = submit(p, "shapes");
+    work_wait_until(&p->w, id, work_has_trained, "running");
+    work_stop(&p->w);
+    assert_run(p, id, RUN_QUEUED, 2, "daemon stopped");
+    p->script = TRAIN;
+    work_start(&p->w);
+    work_wait_until(&p->w, id, work_is_final, "final");
+    assert_run(p, id, RUN_SUCCEEDED, 2, "");
+    assert_string_equal(p->resumed[0], "");
+    assert_string_equal(p->resumed[1], "000001-000000.safetensors");
+}
+
+static void a_full_disk_puts_the_run_back_until_it_is_not(void **state) {
+    struct pool_fixture *p = *state;
+    p->script = DISK_FULL_ONCE;
+    work_start(&p->w);
+    int64_t id = submit(p, "shapes");
+    work_wait_until(&p->w, id, work_is_final, "final");
+    assert_run(p, id, RUN_SUCCEEDED, 2, "");
+    struct event_list events = {0};
+    ASSERT_OK(event_table_list(p->w.f.store, id, 0, 10, &events, &fixture_error));
+    assert_int_equal(events.rows[2].state, RUN_QUEUED);
+    assert_non_null(strstr(events.rows[2].reason, "no room for a checkpoint"));
+    event_list_clear(&events);
+}
+
+/* After the run is stored: 1 claim, 2 origin, 3 epoch, 4 checkpoint, 5 and 6 the same of the second
+ * epoch, 7 the last move. */
+static void no_failing_write_loses_the_run(void **state) {
+    struct pool_fixture *p = *state;
+    p->w.options.n_workers = 1;
+    work_start(&p->w);
+    for (int nth = 1; nth <= 7; nth++) {
+        store_inject_failure(p->w.f.store, 1 + nth);
+        int64_t id = submit(p, "shapes");
+        work_wait_until(&p->w, id, work_is_final, "final");
+        struct run_row row = fixture_get_run(p->w.f.store, id);
+        assert_string_equal(run_state_name(row.state), "succeeded");
+        assert_int_equal(row.epochs_done, 2);
+        /* A claim or a last move that failed is repeated; anything else costs an attempt. */
+        assert_int_equal(row.attempt, nth == 1 || nth == 7 ? 1 : 2);
+        run_row_clear(&row);
+        store_inject_failure(p->w.f.store, 0);
+    }
+}
+
+static void damaged_checkpoints_fall_back_to_the_one_before(void **state) {
+    struct pool_fixture *p = *state;
+    int64_t id = submit(p, "shapes");
+    for (int epoch = 1; epoch <= 2; epoch++) {
+        struct checkpoint_row row = {.kind = CHECKPOINT_LAST, .epochs_done = epoch};
+        memset(row.sha256, 'b', sizeof(row.sha256) - 1);
+        (void)snprintf(row.path, sizeof(row.path), "%06d-000000.safetensors", epoch);
+        ASSERT_OK(checkpoint_table_put(p->w.f.store, id, &row, &fixture_error));
+    }
+    (void)snprintf(p->damaged[0], sizeof(p->damaged[0]), "000002-000000");
+    work_start(&p->w);
+    work_wait_until(&p->w, id, work_is_final, "final");
+    assert_int_equal(p->n_calls, 2);
+    assert_string_equal(p->resumed[0], "000002-000000.safetensors");
+    assert_string_equal(p->resumed[1], "000001-000000.safetensors");
+    struct event_list events = {0};
+    ASSERT_OK(event_table_list(p->w.f.store, id, 0, 20, &events, &fixture_error));
+    bool told = false;
+    for (size_t i = 0; i < events.n; i++) {
+        told = told || strstr(events.rows[i].reason, "went on from epoch 1, step 0");
+    }
+    assert_true(told);
+    event_list_clear(&events);
+}
+
+static void without_an_intact_checkpoint_it_starts_anew(void **state) {
+    struct pool_fixture *p = *state;
+    int64_t id = submit(p, "shapes");
+    struct checkpoint_row row = {.kind = CHECKPOINT_LAST, .epochs_done = 2};
+    memset(row.sha256, 'b', sizeof(row.sha256) - 1);
+    (void)snprintf(row.path, sizeof(row.path), "000002-000000.safetensors");
+    ASSERT_OK(checkpoint_table_put(p->w.f.store, id, &row, &fixture_error));
+    (void)snprintf(p->damaged[0], sizeof(p->damaged[0]), "000002-000000");
+    work_start(&p->w);
+    work_wait_until(&p->w, id, work_is_final, "final");
+    assert_int_equal(p->n_calls, 2);
+    assert_string_equal(p->resumed[1], "");
+    assert_run(p, id, RUN_SUCCEEDED, 1, "");
+}
+
+static void other_kernels_start_anew_and_say_so(void **state) {
+    struct pool_fixture *p = *state;
+    int64_t id = submit(p, "shapes");
+    work_start(&p->w);
+    work_wait_until(&p->w, id, work_is_final, "final");
+    work_stop(&p->w);
+    const struct run_move requeue = {
+        .id = id, .from = RUN_SUCCEEDED, .to = RUN_QUEUED, .reason = "", .next_attempt = true};
+    ASSERT_OK(run_table_move(p->w.f.store, &requeue, &fixture_error));
+    p->variant_gone = true;
+    work_start(&p->w);
+    work_wait_until(&p->w, id, work_is_final, "final");
+    assert_string_equal(p->resumed[1], "");
+    struct event_list events = {0};
+    ASSERT_OK(event_table_list(p->w.f.store, id, 0, 30, &events, &fixture_error));
+    int told = 0;
+    for (size_t i = 0; i < events.n; i++) {
+        told += strstr(events.rows[i].reason, "started anew with the fake kernels") ? 1 : 0;
+    }
+    assert_int_equal(told, 1);
+    event_list_clear(&events);
+}
+
+static void changed_images_fail_the_run_instead_of_mixing(void **state) {
+    struct pool_fixture *p = *state;
+    int64_t id = submit(p, "shapes");
+    ASSERT_OK(
+        run_table_set_origin(p->w.f.store, id, "fake", "0123456789abcdef", 1, &fixture_error));
+    work_start(&p->w);
+    work_wait_until(&p->w, id, work_is_final, "final");
+    assert_run(p, id, RUN_FAILED, 1, "is not the one this run started with");
+    assert_int_equal(p->n_calls, 0);
+}
+
+static void an_idle_or_moving_pool_is_alive(void **state) {
+    struct pool_fixture *p = *state;
+    work_start(&p->w);
+    assert_true(pool_is_alive(p->w.pool));
+    p->script = WAIT_FOR_STOP;
+    int64_t id = submit(p, "shapes");
+    work_wait_until(&p->w, id, work_has_trained, "running");
+    (void)pool_is_alive(p->w.pool);
+    /* It asks whether to stop after each step: at least one more comes in these steps' time. */
+    bool alive = false;
+    for (int i = 0; i < 10000 && !alive; i++) {
+        one_step(p);
+        alive = pool_is_alive(p->w.pool);
+    }
+    assert_true(alive);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(runs_are_trained_to_their_end),
+        TEST(a_failing_run_says_why_and_the_next_one_goes_on),
+        TEST(a_running_run_is_canceled),
+        TEST(a_queued_run_is_canceled_at_once),
+        TEST(stopping_puts_runs_back_and_the_next_start_goes_on),
+        TEST(a_full_disk_puts_the_run_back_until_it_is_not),
+        TEST(no_failing_write_loses_the_run),
+        TEST(damaged_checkpoints_fall_back_to_the_one_before),
+        TEST(without_an_intact_checkpoint_it_starts_anew),
+        TEST(other_kernels_start_anew_and_say_so),
+        TEST(changed_images_fail_the_run_instead_of_mixing),
+        TEST(an_idle_or_moving_pool_is_alive),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,187 @@
+/* The queue: who is next, that one run goes to one worker, and how waiting ends. */
+#include "tests/daemon/store_fixture.h"
+
+#include <pthread.h>
+
+#include "daemon/queue/queue.h"
+
+struct queue_fixture {
+    struct store_fixture f;
+    struct queue *queue;
+};
+
+static int set_up(void **state) {
+    static struct queue_fixture q;
+    fixture_begin(&q.f);
+    ASSERT_OK(queue_create(q.f.store, &clock_system, &q.queue, &fixture_error));
+    *state = &q;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    struct queue_fixture *q = *state;
+    queue_free(q->queue);
+    fixture_end(&q->f);
+    return 0;
+}
+
+static int64_t claim(struct queue *queue) {
+    struct run_row row = {0};
+    enum status status = queue_claim(queue, &row, &fixture_error);
+    int64_t id = row.id;
+    if (status == STATUS_OK) {
+        assert_int_equal(row.state, RUN_RUNNING);
+        assert_true(row.started_ms > 0);
+        run_row_clear(&row);
+        return id;
+    }
+    assert_int_equal(status, STATUS_NOT_FOUND);
+    return 0;
+}
+
+static void higher_priority_goes_first_then_order_of_arrival(void **state) {
+    struct queue_fixture *q = *state;
+    static const int priorities[] = {0, 5, 0, 9, 5, -3};
+    for (size_t i = 0; i < 6; i++) {
+        (void)fixture_add_run(q->f.store, priorities[i]);
+    }
+    static const int64_t order[] = {4, 2, 5, 1, 3, 6, 0};
+    for (size_t i = 0; i < 7; i++) {
+        assert_int_equal(claim(q->queue), order[i]);
+    }
+}
+
+static void a_requeued_run_keeps_its_place_and_counts_an_attempt(void **state) {
+    struct queue_fixture *q = *state;
+    int64_t first = fixture_add_run(q->f.store, 0);
+    (void)fixture_add_run(q->f.store, 0);
+    assert_int_equal(claim(q->queue), first);
+    ASSERT_OK(queue_requeue(q->queue, first, "daemon stopped", &fixture_error));
+    struct run_row row = fixture_get_run(q->f.store, first);
+    assert_int_equal(row.state, RUN_QUEUED);
+    assert_int_equal(row.attempt, 2);
+    assert_string_equal(row.reason, "daemon stopped");
+    assert_int_equal(row.finished_ms, 0);
+    run_row_clear(&row);
+    assert_int_equal(claim(q->queue), first);
+}
+
+static void finishing_notes_reason_and_time(void **state) {
+    struct queue_fixture *q = *state;
+    int64_t id = fixture_add_run(q->f.store, 0);
+    assert_int_equal(queue_finish(q->queue, id, RUN_FAILED, "x", &fixture_error), STATUS_CONFLICT);
+    assert_int_equal(claim(q->queue), id);
+    ASSERT_OK(queue_finish(q->queue, id, RUN_FAILED, "no such data", &fixture_error));
+    struct run_row row = fixture_get_run(q->f.store, id);
+    assert_int_equal(row.state, RUN_FAILED);
+    assert_string_equal(row.reason, "no such data");
+    assert_true(row.finished_ms >= row.started_ms);
+    run_row_clear(&row);
+    assert_int_equal(queue_finish(q->queue, id, RUN_SUCCEEDED, "", &fixture_error),
+                     STATUS_CONFLICT);
+}
+
+static void only_runs_that_do_not_run_are_canceled_here(void **state) {
+    struct queue_fixture *q = *state;
+    int64_t id = fixture_add_run(q->f.store, 0);
+    int64_t running = fixture_add_run(q->f.store, 1);
+    assert_int_equal(claim(q->queue), running);
+    ASSERT_OK(queue_cancel(q->queue, id, "canceled by the user", &fixture_error));
+    assert_int_equal(fixture_state(q->f.store, id), RUN_CANCELED);
+    assert_int_equal(queue_cancel(q->queue, id, "", &fixture_error), STATUS_CONFLICT);
+    assert_int_equal(queue_cancel(q->queue, running, "", &fixture_error), STATUS_CONFLICT);
+    assert_int_equal(queue_cancel(q->queue, 99, "", &fixture_error), STATUS_NOT_FOUND);
+
+    int64_t held = fixture_add_run(q->f.store, 0);
+    const struct run_move hold = {.id = held, .from = RUN_QUEUED, .to = RUN_HELD, .reason = ""};
+    ASSERT_OK(run_table_move(q->f.store, &hold, &fixture_error));
+    ASSERT_OK(queue_cancel(q->queue, held, "", &fixture_error));
+    assert_int_equal(fixture_state(q->f.store, held), RUN_CANCELED);
+}
+
+enum { N_RUNS = 60, N_CLAIMERS = 4 };
+
+struct claimer {
+    struct queue *queue;
+    pthread_t thread;
+    int times[N_RUNS + 1];
+};
+
+static void *claim_all(void *user) {
+    struct claimer *c = user;
+    int64_t id = claim(c->queue);
+    while (id != 0) {
+        c->times[id]++;
+        id = claim(c->queue);
+    }
+    return NULL;
+}
+
+static void a_run_is_claimed_by_exactly_one_worker(void **state) {
+    struct queue_fixture *q = *state;
+    static struct claimer claimers[N_CLAIMERS];
+    for (int i = 0; i < N_RUNS; i++) {
+        (void)fixture_add_run(q->f.store, i % 3);
+    }
+    for (int i = 0; i < N_CLAIMERS; i++) {
+        claimers[i].queue = q->queue;
+        assert_int_equal(pthread_create(&claimers[i].thread, NULL, claim_all, &claimers[i]), 0);
+    }
+    for (int i = 0; i < N_CLAIMERS; i++) {
+        assert_int_equal(pthread_join(claimers[i].thread, NULL), 0);
+    }
+    for (int id = 1; id <= N_RUNS; id++) {
+        int times = 0;
+        for (int i = 0; i < N_CLAIMERS; i++) {
+            times += claimers[i].times[id];
+        }
+        assert_int_equal(times, 1);
+    }
+}
+
+static void *submit_one(void *user) {
+    const struct run_config config = fixture_config();
+    const struct run_draft draft = {
+        .name = "", .labels_json = "{}", .config_json = "{}", .config = &config};
+    int64_t id = 0;
+    return queue_submit(user, &draft, &id, NULL) == STATUS_OK ? user : NULL;
+}
+
+static void submitting_wakes_a_waiting_worker(void **state) {
+    struct queue_fixture *q = *state;
+    pthread_t thread;
+    void *submitted = NULL;
+    uint64_t seen = queue_generation(q->queue);
+    assert_int_equal(claim(q->queue), 0);
+    assert_int_equal(pthread_create(&thread, NULL, submit_one, q->queue), 0);
+    queue_wait(q->queue, seen, -1.0);
+    assert_int_equal(claim(q->queue), 1);
+    assert_int_equal(pthread_join(thread, &submitted), 0);
+    assert_non_null(submitted);
+}
+
+static void waiting_ends_by_itself_when_asked_to(void **state) {
+    struct queue_fixture *q = *state;
+    double before = clock_monotonic_s(&clock_system);
+    queue_wait(q->queue, queue_generation(q->queue), 0.05);
+    double after = clock_monotonic_s(&clock_system);
+    assert_true(after - before >= 0.049);
+    /* A generation of the past: it does not wait at all. */
+    queue_wake(q->queue);
+    queue_wait(q->queue, 0, -1.0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(higher_priority_goes_first_then_order_of_arrival),
+        TEST(a_requeued_run_keeps_its_place_and_counts_an_attempt),
+        TEST(finishing_notes_reason_and_time),
+        TEST(only_runs_that_do_not_run_are_canceled_here),
+        TEST(a_run_is_claimed_by_exactly_one_worker),
+        TEST(submitting_wakes_a_waiting_worker),
+        TEST(waiting_ends_by_itself_when_asked_to),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
