@@ -14,7 +14,7 @@ import tempfile
 import time
 import unittest
 
-PATIENCE_S = 60  # for anything that should come at once; sanitizers are slow
+PATIENCE_S = 120  # for anything that should come at once; sanitizers are slow
 
 # Trains in a fraction of a second an epoch.
 TINY = {
@@ -235,9 +235,16 @@ class DaemonTestCase(unittest.TestCase):
 
     @staticmethod
     def dispose(daemon):
-        if daemon.running:
-            daemon.kill()
-        shutil.rmtree(daemon.directory, ignore_errors=True)
+        """Stops the daemon; it must end well, and no sanitizer may have complained."""
+        try:
+            status = daemon.terminate() if daemon.running else 0
+            log = daemon.log()
+            if status != 0 or "Sanitizer" in log or "runtime error" in log:
+                raise AssertionError(f"the daemon ended with status {status}:\n{log}")
+        finally:
+            if daemon.running:
+                daemon.kill()
+            shutil.rmtree(daemon.directory, ignore_errors=True)
 
     def fresh(self):
         daemon = self.make_daemon()

@@ -5,7 +5,7 @@ import unittest
 from daemon_process import DaemonTestCase
 
 # Long enough to be met in the middle.
-LONG = {"epochs": 4, "train_images": 256, "m": 2, "cutout_size": 12, "flip": True, "shift": 0.1}
+LONG = {"epochs": 6, "train_images": 64, "m": 2, "cutout_size": 12, "flip": True, "shift": 0.1}
 
 
 def after_epoch(number):
@@ -54,7 +54,7 @@ class Restart(DaemonTestCase):
         self.assert_same_end(daemon, run)
         events = daemon.events(run, query="?since=0")
         epochs = [event["data"]["epoch"] for event in events if event["event"] == "epoch"]
-        self.assertEqual(epochs, [1, 2, 3, 4])
+        self.assertEqual(epochs, [1, 2, 3, 4, 5, 6])
         self.assertIn("interrupted", [event["data"].get("reason") for event in events])
         self.assertEqual(daemon.wait_for_end(waiting)["state"], "succeeded")
 
