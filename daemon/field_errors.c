@@ -42,6 +42,9 @@ static void append_pointer(char *pointer, size_t size, const char *name) {
 }
 
 static void add(struct field_errors *errors, const char *field, const char *inner,
+                const char *format, va_list arguments) __attribute__((format(printf, 4, 0)));
+
+static void add(struct field_errors *errors, const char *field, const char *inner,
                 const char *format, va_list arguments) {
     if (errors->n >= RUN_SPEC_MAX_ERRORS) {
         return;
