@@ -200,7 +200,7 @@ enum status feed_next(struct feed *feed, const struct api_context *context, char
     if (!out) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for events");
     }
-    feed->wake_s = HUGE_VAL;
+    feed->wake_s = (double)INFINITY;
     enum status status = put_all(feed, context, now_s, out, error);
     bool failed = ferror(out) != 0;
     if (fclose(out) != 0 || failed) {

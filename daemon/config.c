@@ -219,7 +219,7 @@ static enum status next_flag(int argc, char *const *argv, int *i, struct flag *r
     (void)snprintf(flag.origin, sizeof(flag.origin), "--%.*s", (int)flag.name_length, flag.name);
     if (equals) {
         flag.value = equals + 1;
-    } else if (*i + 1 < argc) {
+    } else if (*i + 1 < argc && argv[*i + 1]) {
         flag.value = argv[++*i];
     } else {
         return error_set(error, STATUS_INVALID, "%s needs a value", flag.origin);
@@ -256,7 +256,7 @@ static enum status load_flag(struct config *config, const struct flag *flag, str
 static enum status load_flags(struct config *config, int argc, char *const *argv,
                               struct error *error) {
     for (int i = 0; i < argc; i++) {
-        struct flag flag = {0};
+        struct flag flag = {.name = "", .value = ""};
         TRY(next_flag(argc, argv, &i, &flag, error));
         TRY(load_flag(config, &flag, error));
     }
@@ -266,7 +266,7 @@ static enum status load_flags(struct config *config, int argc, char *const *argv
 static enum status find_config_flag(int argc, char *const *argv, const char **ret_path,
                                     struct error *error) {
     for (int i = 0; i < argc; i++) {
-        struct flag flag = {0};
+        struct flag flag = {.name = "", .value = ""};
         TRY(next_flag(argc, argv, &i, &flag, error));
         if (flag_is(&flag, "config")) {
             *ret_path = flag.value;

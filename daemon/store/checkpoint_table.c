@@ -11,18 +11,19 @@ enum { ADD, FORGET_PATH, FORGET_OLDER_BEST, FORGET_OLDER_LAST, FORGET_ALL, LIST,
 const struct statement_set checkpoint_statements = {
     N_STATEMENTS,
     {
-        [ADD] = "INSERT INTO checkpoint (run_id, kind, path, sha256, n_bytes, epochs_done, step,"
-                " at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        [ADD] = ("INSERT INTO checkpoint (run_id, kind, path, sha256, n_bytes, epochs_done, step,"
+                 " at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"),
         [FORGET_PATH] = "DELETE FROM checkpoint WHERE run_id = ?1 AND kind = ?2 AND path = ?3",
-        [FORGET_OLDER_BEST] = "DELETE FROM checkpoint WHERE run_id = ?1 AND kind = 'best' AND id <>"
-                              " (SELECT max(id) FROM checkpoint WHERE run_id = ?1"
-                              " AND kind = 'best')",
-        [FORGET_OLDER_LAST] = "DELETE FROM checkpoint WHERE run_id = ?1 AND kind = 'last'"
-                              " AND id NOT IN (SELECT id FROM checkpoint WHERE run_id = ?1"
-                              " AND kind = 'last' ORDER BY id DESC LIMIT 2)",
+        [FORGET_OLDER_BEST] =
+            ("DELETE FROM checkpoint WHERE run_id = ?1 AND kind = 'best' AND id <>"
+             " (SELECT max(id) FROM checkpoint WHERE run_id = ?1"
+             " AND kind = 'best')"),
+        [FORGET_OLDER_LAST] = ("DELETE FROM checkpoint WHERE run_id = ?1 AND kind = 'last'"
+                               " AND id NOT IN (SELECT id FROM checkpoint WHERE run_id = ?1"
+                               " AND kind = 'last' ORDER BY id DESC LIMIT 2)"),
         [FORGET_ALL] = "DELETE FROM checkpoint WHERE run_id = ?1",
-        [LIST] = "SELECT id, kind, path, sha256, n_bytes, epochs_done, step, at_ms FROM checkpoint"
-                 " WHERE run_id = ?1 ORDER BY id DESC",
+        [LIST] = ("SELECT id, kind, path, sha256, n_bytes, epochs_done, step, at_ms FROM checkpoint"
+                  " WHERE run_id = ?1 ORDER BY id DESC"),
     },
 };
 

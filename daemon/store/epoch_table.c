@@ -15,12 +15,12 @@ enum { PUT, FORGET_ALL, LIST, GET, N_STATEMENTS };
 const struct statement_set epoch_statements = {
     N_STATEMENTS,
     {
-        [PUT] = "INSERT OR REPLACE INTO epoch (" COLUMNS ", run_id)"
-                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        [PUT] = ("INSERT OR REPLACE INTO epoch (" COLUMNS ", run_id)"
+                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"),
         [FORGET_ALL] = "DELETE FROM epoch WHERE run_id = ?1",
-        [LIST] = "SELECT " COLUMNS " FROM epoch WHERE run_id = ?1 AND epoch > ?2"
-                 " ORDER BY epoch LIMIT ?3",
-        [GET] = "SELECT " COLUMNS " FROM epoch WHERE run_id = ?1 AND epoch = ?2",
+        [LIST] = ("SELECT " COLUMNS " FROM epoch WHERE run_id = ?1 AND epoch > ?2"
+                  " ORDER BY epoch LIMIT ?3"),
+        [GET] = ("SELECT " COLUMNS " FROM epoch WHERE run_id = ?1 AND epoch = ?2"),
     },
 };
 

@@ -11,15 +11,15 @@ enum { ADD_STATE, ADD_EPOCH, ADD_CHECKPOINT, FORGET, LIST, LAST_ID, N_STATEMENTS
 const struct statement_set event_statements = {
     N_STATEMENTS,
     {
-        [ADD_STATE] = "INSERT INTO event (run_id, type, at_ms, state, attempt, reason)"
-                      " SELECT id, 'state', ?2, state, attempt, reason FROM run WHERE id = ?1",
-        [ADD_EPOCH] = "INSERT INTO event (run_id, type, at_ms, epoch) VALUES (?1, 'epoch', ?2, ?3)"
-                      " ON CONFLICT DO NOTHING",
-        [ADD_CHECKPOINT] = "INSERT INTO event (run_id, type, at_ms, epoch, step, checkpoint_kind)"
-                           " VALUES (?1, 'checkpoint', ?2, ?3, ?4, ?5)",
+        [ADD_STATE] = ("INSERT INTO event (run_id, type, at_ms, state, attempt, reason)"
+                       " SELECT id, 'state', ?2, state, attempt, reason FROM run WHERE id = ?1"),
+        [ADD_EPOCH] = ("INSERT INTO event (run_id, type, at_ms, epoch) VALUES (?1, 'epoch', ?2, ?3)"
+                       " ON CONFLICT DO NOTHING"),
+        [ADD_CHECKPOINT] = ("INSERT INTO event (run_id, type, at_ms, epoch, step, checkpoint_kind)"
+                            " VALUES (?1, 'checkpoint', ?2, ?3, ?4, ?5)"),
         [FORGET] = "DELETE FROM event WHERE run_id = ?1 AND type IN ('epoch', 'checkpoint')",
-        [LIST] = "SELECT id, run_id, type, at_ms, state, attempt, reason, epoch, step,"
-                 " checkpoint_kind FROM event WHERE run_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+        [LIST] = ("SELECT id, run_id, type, at_ms, state, attempt, reason, epoch, step,"
+                  " checkpoint_kind FROM event WHERE run_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3"),
         [LAST_ID] = "SELECT coalesce(max(id), 0) FROM event WHERE run_id = ?1",
     },
 };

@@ -49,7 +49,7 @@ static enum status explain_conflict(struct db *db, int64_t id, struct error *err
     return status;
 }
 
-static enum status move(struct db *db, void *arguments, struct error *error) {
+static enum status move_run(struct db *db, void *arguments, struct error *error) {
     const struct run_move *a = arguments;
     bool changed = false;
     if (run_state_may_move(a->from, a->to)) {
@@ -67,9 +67,9 @@ static enum status move(struct db *db, void *arguments, struct error *error) {
                    : explain_conflict(db, a->id, error);
 }
 
-enum status run_table_move(struct store *store, const struct run_move *a, struct error *error) {
-    struct run_move arguments = *a;
-    return store_write(store, move, &arguments, error);
+enum status run_table_move(struct store *store, const struct run_move *move, struct error *error) {
+    struct run_move arguments = *move;
+    return store_write(store, move_run, &arguments, error);
 }
 
 struct claim_arguments {

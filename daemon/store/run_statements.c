@@ -16,43 +16,44 @@
 const struct statement_set run_statements = {
     RUN_N_STATEMENTS,
     {
-        [RUN_INSERT] = "INSERT INTO run (name, priority, labels_json, config_json, preset, dataset,"
-                       " depth, epochs, m, cutout_size, seed, state, created_ms, updated_ms)"
-                       " VALUES (?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 'queued', ?2, ?2)",
-        [RUN_GET] = "SELECT " COLUMNS " FROM run WHERE id = ?1",
+        [RUN_INSERT] =
+            ("INSERT INTO run (name, priority, labels_json, config_json, preset, dataset,"
+             " depth, epochs, m, cutout_size, seed, state, created_ms, updated_ms)"
+             " VALUES (?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 'queued', ?2, ?2)"),
+        [RUN_GET] = ("SELECT " COLUMNS " FROM run WHERE id = ?1"),
         /* No state's name is part of another's. */
-        [RUN_LIST] = "SELECT " COLUMNS " FROM run WHERE (?1 = 0 OR id < ?1)"
-                     " AND (?2 IS NULL OR instr(?2, state) > 0)"
-                     " AND (?3 IS NULL OR instr(?3, ',' || m || ',') > 0)"
-                     " AND (?4 IS NULL OR instr(?4, ',' || cutout_size || ',') > 0)"
-                     " ORDER BY id DESC LIMIT ?5",
+        [RUN_LIST] = ("SELECT " COLUMNS " FROM run WHERE (?1 = 0 OR id < ?1)"
+                      " AND (?2 IS NULL OR instr(?2, state) > 0)"
+                      " AND (?3 IS NULL OR instr(?3, ',' || m || ',') > 0)"
+                      " AND (?4 IS NULL OR instr(?4, ',' || cutout_size || ',') > 0)"
+                      " ORDER BY id DESC LIMIT ?5"),
         [RUN_COUNT] = "SELECT state, count(*) FROM run GROUP BY state",
-        [RUN_MOVE] = "UPDATE run SET state = ?4, reason = ?5, attempt = attempt + ?6,"
-                     " cancel_requested = 0, finished_ms = CASE WHEN ?7 THEN ?2 END," CHANGED
-                     "WHERE id = ?1 AND state = ?3",
-        [RUN_CLAIM] = "UPDATE run SET state = 'running', reason = '',"
-                      " started_ms = coalesce(started_ms, ?2)," CHANGED
-                      "WHERE state = 'queued' AND id = (SELECT id FROM run WHERE state = 'queued'"
-                      " ORDER BY priority DESC, id LIMIT 1) RETURNING id",
+        [RUN_MOVE] = ("UPDATE run SET state = ?4, reason = ?5, attempt = attempt + ?6,"
+                      " cancel_requested = 0, finished_ms = CASE WHEN ?7 THEN ?2 END," CHANGED
+                      "WHERE id = ?1 AND state = ?3"),
+        [RUN_CLAIM] = ("UPDATE run SET state = 'running', reason = '',"
+                       " started_ms = coalesce(started_ms, ?2)," CHANGED
+                       "WHERE state = 'queued' AND id = (SELECT id FROM run WHERE state = 'queued'"
+                       " ORDER BY priority DESC, id LIMIT 1) RETURNING id"),
         [RUN_REQUEST_CANCEL] =
-            "UPDATE run SET cancel_requested = 1," CHANGED "WHERE id = ?1 AND state = 'running'",
+            ("UPDATE run SET cancel_requested = 1," CHANGED "WHERE id = ?1 AND state = 'running'"),
         [RUN_SET_ORIGIN] =
-            "UPDATE run SET variant = ?3, dataset_sha256 = ?4," CHANGED "WHERE id = ?1",
-        [RUN_SET_REASON] = "UPDATE run SET reason = ?3," CHANGED "WHERE id = ?1",
+            ("UPDATE run SET variant = ?3, dataset_sha256 = ?4," CHANGED "WHERE id = ?1"),
+        [RUN_SET_REASON] = ("UPDATE run SET reason = ?3," CHANGED "WHERE id = ?1"),
         [RUN_RESET] =
-            "UPDATE run SET reason = ?3, variant = '', dataset_sha256 = '',"
-            " epochs_done = 0, best_epoch = NULL, best_wrong = NULL, last_wrong = NULL,"
-            " val_total = NULL, diverged = 0, images_per_second = NULL," CHANGED "WHERE id = ?1",
+            ("UPDATE run SET reason = ?3, variant = '', dataset_sha256 = '',"
+             " epochs_done = 0, best_epoch = NULL, best_wrong = NULL, last_wrong = NULL,"
+             " val_total = NULL, diverged = 0, images_per_second = NULL," CHANGED "WHERE id = ?1"),
         /* From the rows themselves, so that repeating an epoch cannot count it twice. */
         [RUN_NOTE_EPOCH] =
-            "UPDATE run SET (epochs_done, last_wrong, val_total, images_per_second) ="
-            " (SELECT epoch, val_wrong, val_total, images_per_second FROM epoch"
-            "  WHERE run_id = ?1 ORDER BY epoch DESC LIMIT 1),"
-            " (best_epoch, best_wrong) = (SELECT epoch, val_wrong FROM epoch WHERE run_id = ?1"
-            "  ORDER BY val_wrong, epoch LIMIT 1),"
-            " diverged = EXISTS (SELECT 1 FROM epoch WHERE run_id = ?1"
-            "  AND (train_loss IS NULL OR val_loss IS NULL))"
-            " WHERE id = ?1",
-        [RUN_TOUCH] = "UPDATE run SET " CHANGED "WHERE id = ?1",
+            ("UPDATE run SET (epochs_done, last_wrong, val_total, images_per_second) ="
+             " (SELECT epoch, val_wrong, val_total, images_per_second FROM epoch"
+             "  WHERE run_id = ?1 ORDER BY epoch DESC LIMIT 1),"
+             " (best_epoch, best_wrong) = (SELECT epoch, val_wrong FROM epoch WHERE run_id = ?1"
+             "  ORDER BY val_wrong, epoch LIMIT 1),"
+             " diverged = EXISTS (SELECT 1 FROM epoch WHERE run_id = ?1"
+             "  AND (train_loss IS NULL OR val_loss IS NULL))"
+             " WHERE id = ?1"),
+        [RUN_TOUCH] = ("UPDATE run SET " CHANGED "WHERE id = ?1"),
     },
 };

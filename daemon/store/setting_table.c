@@ -11,8 +11,8 @@ const struct statement_set setting_statements = {
     N_STATEMENTS,
     {
         [GET] = "SELECT value FROM setting WHERE name = ?1",
-        [PUT] = "INSERT INTO setting (name, value) VALUES (?1, ?2)"
-                " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        [PUT] = ("INSERT INTO setting (name, value) VALUES (?1, ?2)"
+                 " ON CONFLICT (name) DO UPDATE SET value = excluded.value"),
     },
 };
 

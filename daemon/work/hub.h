@@ -30,7 +30,7 @@ enum status hub_subscribe(struct hub *hub, int64_t run_id, hub_callback *callbac
 /* After it returned the callback is neither running nor called again. NULL is fine. */
 void hub_unsubscribe(struct hub *hub, struct hub_subscription *subscription);
 
-/* Calls every callback that follows the run. Fits struct store's observer (user: the hub). */
-void hub_publish(void *hub, int64_t run_id);
+/* Calls every callback that follows the run. user: the hub, so that it is a store_observer too. */
+void hub_publish(void *user, int64_t run_id);
 
 #endif

@@ -6,22 +6,79 @@
 #include "daemon/store/checkpoint_table.h"
 #include "daemon/store/epoch_table.h"
 
-enum { EPOCHS = 3 };
+enum { EPOCHS = 2, N_TRAIN = 48, N_TEST = 20 };
 
 struct local_fixture {
     struct work_fixture w;
     struct executor_local local;
+    struct executor inner; /* the one that is tested */
+    bool hold;             /* after the first step of the second epoch, until told to stop */
 };
+
+/* ---- an executor around it, which holds a run at a known step ---- */
+
+struct held_run {
+    struct local_fixture *l;
+    const struct trainer_callbacks *inner;
+};
+
+static bool should_stop(void *user) {
+    const struct held_run *h = user;
+    return h->inner->should_stop(h->inner->user);
+}
+
+static enum status on_step(void *user, const struct step_report *report, struct error *error) {
+    struct held_run *h = user;
+    TRY(h->inner->on_step(h->inner->user, report, error));
+    while (h->l->hold && report->epoch == 2 && !should_stop(h)) {
+        work_wait_a_moment(&h->l->w);
+    }
+    return STATUS_OK;
+}
+
+static enum status on_epoch(void *user, const struct epoch_report *report, struct error *error) {
+    const struct held_run *h = user;
+    return h->inner->on_epoch(h->inner->user, report, error);
+}
+
+static enum status on_checkpoint(void *user, const struct checkpoint_report *report,
+                                 struct error *error) {
+    const struct held_run *h = user;
+    return h->inner->on_checkpoint(h->inner->user, report, error);
+}
+
+static enum status execute(void *user, const struct execution *execution,
+                           struct trainer_result *ret_result, struct error *error) {
+    struct local_fixture *l = user;
+    struct held_run held = {l, execution->callbacks};
+    const struct trainer_callbacks callbacks = {&held, on_step, on_epoch, on_checkpoint,
+                                                should_stop};
+    struct execution around = *execution;
+    around.callbacks = &callbacks;
+    return l->inner.execute(l->inner.user, &around, ret_result, error);
+}
+
+static const char *variant(void *user) {
+    const struct local_fixture *l = user;
+    return l->inner.variant(l->inner.user);
+}
+
+static bool has_variant(void *user, const char *name) {
+    const struct local_fixture *l = user;
+    return l->inner.has_variant(l->inner.user, name);
+}
 
 static int set_up(void **state) {
     static struct local_fixture l;
     memset(&l, 0, sizeof(l));
-    work_begin(&l.w, 160, 40);
+    work_begin(&l.w, N_TRAIN, N_TEST);
     l.local = (struct executor_local){.clock = &clock_system,
                                       .kernels = &kernels_blas,
                                       .n_threads = 1,
                                       .checkpoint_interval_s = 1000.0};
-    l.w.options.executor = executor_local_make(&l.local);
+    l.inner = executor_local_make(&l.local);
+    l.w.options.executor = (struct executor){&l, variant, has_variant, execute};
+    l.w.options.n_workers = 1;
     *state = &l;
     return 0;
 }
@@ -47,9 +104,8 @@ static int64_t submit(struct local_fixture *l, const char *text) {
     return id;
 }
 
-static const char run_text[] =
-    "{\"depth\":8,\"epochs\":3,\"batch_size\":16,\"m\":2,\"cutout_size\":12,"
-    "\"seed\":5}";
+static const char run_text[] = "{\"depth\":8,\"epochs\":2,\"batch_size\":16,\"cutout_size\":12,"
+                               "\"seed\":5}";
 
 static bool is_in_second_epoch(const struct run_row *row) {
     return row->epochs_done == 1;
@@ -75,7 +131,7 @@ static void assert_same_history(struct store *store, int64_t one, int64_t other)
 
 static void a_stopped_run_ends_with_the_same_history(void **state) {
     struct local_fixture *l = *state;
-    l->w.options.n_workers = 1;
+    l->hold = true;
     work_start(&l->w);
     int64_t stopped = submit(l, run_text);
     work_wait_until(&l->w, stopped, is_in_second_epoch, "in its second epoch");
@@ -88,12 +144,14 @@ static void a_stopped_run_ends_with_the_same_history(void **state) {
     struct checkpoint_list list = {0};
     ASSERT_OK(checkpoint_table_list(l->w.f.store, stopped, &list, &fixture_error));
     assert_true(list.n >= 1);
-    assert_true(list.rows[0].epochs_done * 1000 + list.rows[0].step > 1000);
+    assert_int_equal(list.rows[0].epochs_done, 1);
+    assert_int_equal(list.rows[0].step, 1);
     checkpoint_list_clear(&list);
 
     /* Other kernels are chosen now, another number of threads; the run keeps its own kernels. */
     l->local.kernels = &kernels_ref;
     l->local.n_threads = 2;
+    l->hold = false;
     work_start(&l->w);
     work_wait_until(&l->w, stopped, work_is_final, "final");
     work_stop(&l->w);
@@ -112,7 +170,7 @@ static void a_stopped_run_ends_with_the_same_history(void **state) {
 static void a_config_that_asks_for_too_many_images_fails_with_the_reason(void **state) {
     struct local_fixture *l = *state;
     work_start(&l->w);
-    int64_t id = submit(l, "{\"depth\":8,\"epochs\":1,\"train_images\":161}");
+    int64_t id = submit(l, "{\"depth\":8,\"epochs\":1,\"batch_size\":16,\"train_images\":49}");
     work_wait_until(&l->w, id, work_is_final, "final");
     struct run_row row = fixture_get_run(l->w.f.store, id);
     assert_string_equal(run_state_name(row.state), "failed");

@@ -62,25 +62,11 @@ static bool is_damaged(const struct pool_fixture *p, const char *path) {
     return false;
 }
 
-/* Waits as a step would: a millisecond, or less when something changes. */
-static void one_step(struct pool_fixture *p) {
-    struct timespec at;
-    (void)clock_gettime(CLOCK_REALTIME, &at);
-    at.tv_nsec += 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    (void)pthread_mutex_lock(&p->w.mutex);
-    (void)pthread_cond_timedwait(&p->w.changed, &p->w.mutex, &at);
-    (void)pthread_mutex_unlock(&p->w.mutex);
-}
-
 static enum status train_until_stopped(struct pool_fixture *p, const struct execution *e,
                                        struct error *error) {
     TRY(report_epoch(e, 1, error));
     while (!e->callbacks->should_stop(e->callbacks->user)) {
-        one_step(p);
+        work_wait_a_moment(&p->w);
     }
     return error_set(error, STATUS_STOPPED, "stopped");
 }
@@ -353,7 +339,7 @@ static void an_idle_or_moving_pool_is_alive(void **state) {
     /* It asks whether to stop after each step: at least one more comes in these steps' time. */
     bool alive = false;
     for (int i = 0; i < 10000 && !alive; i++) {
-        one_step(p);
+        work_wait_a_moment(&p->w);
         alive = pool_is_alive(p->w.pool);
     }
     assert_true(alive);

@@ -82,6 +82,20 @@ static inline void work_end(struct work_fixture *w) {
     (void)pthread_mutex_destroy(&w->mutex);
 }
 
+/* What a step of training takes: a millisecond, or less when something changes. */
+static inline void work_wait_a_moment(struct work_fixture *w) {
+    struct timespec at;
+    (void)clock_gettime(CLOCK_REALTIME, &at);
+    at.tv_nsec += 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    (void)pthread_mutex_lock(&w->mutex);
+    (void)pthread_cond_timedwait(&w->changed, &w->mutex, &at);
+    (void)pthread_mutex_unlock(&w->mutex);
+}
+
 /* Waits until the run's row satisfies `is`, looking again at each change that the hub tells. */
 static inline void work_wait_until(struct work_fixture *w, int64_t id,
                                    bool (*is)(const struct run_row *), const char *what) {

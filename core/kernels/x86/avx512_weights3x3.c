@@ -76,8 +76,8 @@ INLINE void add_row_stride1(struct conv c, __m512 tile[MAX_TILE_CHANNELS][3], co
 /* Stride 2, output pixel p: saw source pixels 2p, 2p+1, 2p+2 (s), the last of a row two only. */
 INLINE void add_pixel_stride2(__m512 tile[MAX_TILE_CHANNELS][3], const float *s, int n_columns,
                               __m512 diff) {
-    UNROLL for (int kw = 0; kw < n_columns; kw++) {
-        UNROLL for (int ic = 0; ic < 8; ic++) {
+    UNROLL for (int ic = 0; ic < 8; ic++) {
+        UNROLL for (int kw = 0; kw < n_columns; kw++) {
             tile[ic][kw] = line_fma(diff, line_of(s[kw * 16 + ic]), tile[ic][kw]);
         }
     }
