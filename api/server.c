@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "api/exchange.h"
 #include "api/stream.h"
@@ -66,11 +67,19 @@ static enum status parse_address(const char *text, int port, struct sockaddr_sto
     return STATUS_OK;
 }
 
+/* Why the address cannot be had. */
+static enum status refused(int reason, const char *text, int port, struct error *error) {
+    if (reason == EADDRINUSE) {
+        return error_set(error, STATUS_BUSY, "cannot listen on %s port %d: it is in use", text,
+                         port);
+    }
+    return error_set_errno(error, reason, "cannot listen on %s port %d", text, port);
+}
+
 static enum status listen_on(const char *text, int port, int *ret_fd, struct error *error) {
     struct sockaddr_storage address;
     socklen_t size = 0;
     TRY(parse_address(text, port, &address, &size, error));
-    CLEANUP(close_fd)
     int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
         return error_set_errno(error, errno, "cannot make a socket");
@@ -80,15 +89,10 @@ static enum status listen_on(const char *text, int port, int *ret_fd, struct err
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (bind(fd, (const struct sockaddr *)&address, size) != 0 || listen(fd, BACKLOG) != 0) {
         int reason = errno;
-        enum status status =
-            error_set_errno(error, reason, "cannot listen on %s port %d", text, port);
-        if (reason == EADDRINUSE && error) {
-            error->code = STATUS_BUSY;
-        }
-        return reason == EADDRINUSE ? STATUS_BUSY : status;
+        (void)close(fd);
+        return refused(reason, text, port, error);
     }
     *ret_fd = fd;
-    fd = -1;
     return STATUS_OK;
 }
 

@@ -134,9 +134,7 @@ void json_write_free(struct json_writer *writer) {
 const char *number_format(double value, char ret_text[JSON_NUMBER_SIZE]) {
     for (int digits = 15; digits <= 17; digits++) {
         (void)snprintf(ret_text, JSON_NUMBER_SIZE, "%.*g", digits, value);
-        /* Compared as bits, not with ==, which takes 0.0 for -0.0. */
-        double back = strtod(ret_text, NULL);
-        if (memcmp(&back, &value, sizeof(value)) == 0) {
+        if (strtod(ret_text, NULL) == value) {
             break;
         }
     }
