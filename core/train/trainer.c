@@ -43,6 +43,9 @@ struct trainer {
     struct train_state state;
     struct checkpoint_files files;
     double checkpoint_at_s; /* when the next one inside an epoch is due */
+    double recent_images;   /* of measure_speed */
+    double recent_seconds;
+    int n_measured;
     double images_per_second;
     double validation_seconds; /* of the last validation */
     int batch_first;           /* place in `order` of the batch that is being filled */
@@ -263,10 +266,14 @@ static double current_lr(const struct trainer *t) {
     return t->config->lr_plateau ? plateau_lr(&t->state.plateau, lr) : lr;
 }
 
+/* Images and seconds of late: both fade with the same factor. The first step of a process, which
+ * touches all memory for the first time, counts only until there is a second one. */
 static void measure_speed(struct trainer *t, int n_images, double seconds) {
-    double now = n_images / fmax(seconds, 1e-9);
-    double weight = t->images_per_second > 0.0 ? 1.0 - exp(-seconds / SPEED_MEMORY_S) : 1.0;
-    t->images_per_second += weight * (now - t->images_per_second);
+    double fade = t->n_measured > 1 ? exp(-seconds / SPEED_MEMORY_S) : 0.0;
+    t->recent_images = t->recent_images * fade + n_images;
+    t->recent_seconds = t->recent_seconds * fade + seconds;
+    t->n_measured++;
+    t->images_per_second = t->recent_images / fmax(t->recent_seconds, 1e-9);
 }
 
 static double eta_seconds(const struct trainer *t) {
