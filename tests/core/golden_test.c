@@ -384,6 +384,9 @@ static void depth_8_agrees_with_pytorch(void **state) {
 
 static void depth_44_agrees_with_pytorch(void **state) {
     (void)state;
+    if (FIXTURE_SLOW) {
+        skip();
+    }
     check_every_variant(44, 4, "depth44");
 }
 
