@@ -107,12 +107,11 @@ static void same_bits_for_any_number_of_threads(void **state) {
     enum { LARGEST = 64 };
     for (const struct kernels *const *k = kernels_available() + 1; *k; k++) {
         struct network_fixture *one = fixture_make(DEPTH, *k, (*k)->has_winograd, 1, LARGEST);
-        for (int threads = 2; threads <= 5; threads += FIXTURE_SLOW ? 3 : 1) {
+        for (int threads = 2; threads <= 5; threads += SLOW_BUILD ? 3 : 1) {
             struct network_fixture *many =
                 fixture_make(DEPTH, *k, (*k)->has_winograd, threads, LARGEST);
             resnet_init(&one->net, 42, one->params, one->moving);
-            for (size_t i = 0; i < sizeof(batches) / sizeof(batches[0]);
-                 i += 1 + 4 * FIXTURE_SLOW) {
+            for (size_t i = 0; i < sizeof(batches) / sizeof(batches[0]); i += 1 + 4 * SLOW_BUILD) {
                 struct engine_result a = fixture_train(one, batches[i]);
                 struct engine_result b = fixture_train(many, batches[i]);
                 assert_memory_equal(&a.loss, &b.loss, sizeof(a.loss));

@@ -384,7 +384,7 @@ static void depth_8_agrees_with_pytorch(void **state) {
 
 static void depth_44_agrees_with_pytorch(void **state) {
     (void)state;
-    if (FIXTURE_SLOW) {
+    if (SLOW_BUILD) {
         skip();
     }
     check_every_variant(44, 4, "depth44");
@@ -445,7 +445,7 @@ static void ten_steps_of_each_optimizer_agree_with_pytorch(void **state) {
         {"nesterov", OPTIMIZER_SGD, 1e-2, true},
     };
     for (const struct kernels *const *k = kernels_available(); *k; k++) {
-        bool chosen = !FIXTURE_SLOW || *k == &kernels_blas;
+        bool chosen = !SLOW_BUILD || *k == &kernels_blas;
         for (size_t i = 0; chosen && i < sizeof(cases) / sizeof(cases[0]); i++) {
             check_optimizer(&cases[i], *k);
         }

@@ -14,13 +14,7 @@
 
 #include "core/base/rng.h"
 #include "core/nn/engine.h"
-
-/* Kernels under a sanitizer are some thirty times slower: tests do less of the same there. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { FIXTURE_SLOW = 1 };
-#else
-enum { FIXTURE_SLOW = 0 };
-#endif
+#include "tests/core/slow.h"
 
 struct network_fixture {
     struct resnet net;

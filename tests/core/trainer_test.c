@@ -16,6 +16,7 @@
 
 #include "core/train/run_config.h"
 #include "core/train/trainer.h"
+#include "tests/core/slow.h"
 
 enum { MAX_EPOCHS = 8, PATH_SIZE = 256 };
 
@@ -233,7 +234,7 @@ static void an_interrupted_run_ends_with_the_same_bits(void **state) {
     config.flip = true;
     config.lr_plateau = true;
     static const enum optimizer_kind kinds[] = {OPTIMIZER_ADAM, OPTIMIZER_RMSPROP, OPTIMIZER_SGD};
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < (SLOW_BUILD ? 1 : 3); i++) {
         config.optimizer = kinds[i];
         struct recorder whole = recorder_begin();
         assert_int_equal(run(&config, &whole, 2, NULL, NULL, &result, NULL), STATUS_OK);
