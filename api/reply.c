@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/cleanup.h"
 #include "core/base/log.h"
 
 enum { RETRY_AFTER_S = 5 };
@@ -38,9 +39,16 @@ void reply_text(struct reply *reply, const struct request *request, int http_sta
     reply->n_body = text ? strlen(text) : 0;
 }
 
+/* A whole line: a terminal's prompt comes on the next one. NULL only when memory is out. */
+static char *take_line(struct json_writer *writer) {
+    CLEANUP(free_pointer) char *json = json_write_take(writer);
+    char *line = NULL;
+    return json && asprintf(&line, "%s\n", json) >= 0 ? line : NULL;
+}
+
 void reply_json(struct reply *reply, const struct request *request, int http_status,
                 struct json_writer *writer) {
-    reply_text(reply, request, http_status, CONTENT_JSON, json_write_take(writer));
+    reply_text(reply, request, http_status, CONTENT_JSON, take_line(writer));
 }
 
 void reply_plain(struct reply *reply, const struct request *request, int http_status,
@@ -78,7 +86,7 @@ void reply_problem_begin(struct json_writer *writer, const struct request *reque
 void reply_problem_end(struct reply *reply, const struct request *request, enum status status,
                        struct json_writer *writer) {
     int http_status = status_http(status);
-    reply_text(reply, request, http_status, CONTENT_PROBLEM, json_write_take(writer));
+    reply_text(reply, request, http_status, CONTENT_PROBLEM, take_line(writer));
     if (http_status == 503) {
         reply->retry_after_s = RETRY_AFTER_S;
     }
@@ -131,7 +139,7 @@ void reply_http_problem(struct reply *reply, const struct request *request, int 
     struct json_writer writer = {0};
     problem_head(&writer, request, http_status, kind, title, detail);
     json_write_end(&writer, '}');
-    reply_text(reply, request, http_status, CONTENT_PROBLEM, json_write_take(&writer));
+    reply_text(reply, request, http_status, CONTENT_PROBLEM, take_line(&writer));
 }
 
 void reply_bad_argument(struct reply *reply, const struct request *request, const char *argument,
