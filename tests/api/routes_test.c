@@ -113,7 +113,7 @@ static void failed_commit_is_no_accepted_run(void **state) {
     assert_contains(reply.body, "disk is full");
     reply_clear(&reply);
     reply = ask(fixture, "GET", "/api/v1/runs", NULL);
-    assert_string_equal(reply.body, "{\"items\":[],\"next_cursor\":null}");
+    assert_string_equal(reply.body, "{\"items\":[],\"next_cursor\":null}\n");
     reply_clear(&reply);
 }
 
@@ -241,7 +241,7 @@ static void history_is_exact_in_json_and_csv(void **state) {
         "\"val_error\":0.75,\"val_wrong\":150,\"val_total\":200,\"lr\":0.001,\"seconds\":2.5,"
         "\"images_per_second\":800},{\"epoch\":2,\"train_loss\":null,\"train_accuracy\":0.25,"
         "\"val_loss\":1.5,\"val_accuracy\":0.1,\"val_error\":0.9,\"val_wrong\":180,\"val_total\":"
-        "200,\"lr\":0.001,\"seconds\":2.5,\"images_per_second\":800,\"diverged\":true}]}");
+        "200,\"lr\":0.001,\"seconds\":2.5,\"images_per_second\":800,\"diverged\":true}]}\n");
     reply_clear(&reply);
     reply = ask(fixture, "GET", "/api/v1/runs/1/epochs?format=csv", NULL);
     assert_string_equal(reply.content_type, CONTENT_CSV);
