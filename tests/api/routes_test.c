@@ -254,7 +254,7 @@ static void history_is_exact_in_json_and_csv(void **state) {
     reply = ask(fixture, "GET", "/api/v1/runs/1/validation-error", NULL);
     assert_string_equal(reply.body, "{\"run\":\"1\",\"name\":null,\"state\":\"running\",\"m\":4,"
                                     "\"cutout_size\":12,\"epochs\":[1,2],\"val_error\":[0.75,0.9],"
-                                    "\"val_wrong\":[150,180],\"val_total\":200}");
+                                    "\"val_wrong\":[150,180],\"val_total\":200}\n");
     reply_clear(&reply);
     reply = ask(fixture, "GET", "/api/v1/runs/1/validation-error?format=csv", NULL);
     assert_string_equal(reply.body,
