@@ -99,7 +99,8 @@ struct kernels {
     enum status (*conv_plan)(const struct conv_shape *shape, bool winograd,
                              struct conv_plan *ret_plan);
 
-    /* sum[c] += sum over pixels of src, sum_squares[c] likewise of src^2; in double. */
+    /* sum[c] += sum over pixels of src, sum_squares[c] likewise of src^2; in double, of which runs
+     * of at most four pixels may be added in float first. */
     void (*bn_sums)(int c, int n_pixels, const float *src, double *sum, double *sum_squares);
 
     /* dst = max(0, src * scale + shift). dst may be src. */
@@ -116,8 +117,8 @@ struct kernels {
                         const float *b, const float *k, float *dst);
 
     /* The gradient through ReLU, and the two sums that the batch normalisation before it needs:
-     * dst = act > 0 ? diff + add : 0 (add may be NULL); sum[c] += dst; sum_src[c] += dst * src, in
-     * double. dst may be diff or add. */
+     * dst = act > 0 ? diff + add : 0 (add may be NULL); sum[c] += dst; sum_src[c] += dst * src,
+     * added as in bn_sums. dst may be diff or add. */
     void (*relu_backward)(int c, int n_pixels, const float *diff, const float *add,
                           const float *act, const float *src, float *dst, double *sum,
                           double *sum_src);

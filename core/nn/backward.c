@@ -12,10 +12,6 @@
 /* Floats of a weight tensor that one piece of a reduction adds up. */
 enum { REDUCE_FLOATS = 1024 };
 
-static int smaller(int a, int b) {
-    return a < b ? a : b;
-}
-
 static void reduce_piece(void *user, int piece, int member) {
     (void)member;
     struct engine *e = user;

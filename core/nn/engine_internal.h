@@ -105,6 +105,10 @@ struct image_range {
     int end;
 };
 
+static inline int smaller(int a, int b) {
+    return a < b ? a : b;
+}
+
 /* The images of a chunk. */
 struct image_range engine_chunk(const struct engine *engine, int chunk);
 

@@ -9,10 +9,6 @@
 #include <math.h>
 #include <string.h>
 
-static int smaller(int a, int b) {
-    return a < b ? a : b;
-}
-
 /* Adds the images' outputs of a convolution to the chunk's sums. */
 static void sum_outputs(struct engine *e, int bn, int n_images, const float *y, int chunk) {
     const struct resnet_bn *n = &e->net->bns[bn];
@@ -138,8 +134,8 @@ static void update_moving(const struct engine *e, const struct resnet_bn *n, int
 }
 
 /* From the chunks' sums to statistics, coefficients and moving statistics of one BN (Ioffe &
- * Szegedy, 2015, algorithm 1). The sums are exact products in double, so that E[y^2] - E[y]^2 loses
- * nothing that matters. */
+ * Szegedy, 2015, algorithm 1). The sums are doubles (kernels.h says how they are added), so that
+ * E[y^2] - E[y]^2 loses nothing that matters. */
 static void finish_statistics(struct engine *e, int bn, float *moving) {
     const struct resnet_bn *n = &e->net->bns[bn];
     struct bn_state *state = &e->bns[bn];
