@@ -12,6 +12,9 @@
 
 enum { REQUEST_MAX_BODY_BYTES = 64 * 1024, REQUEST_HEADER_SIZE = 256, REQUEST_MAX_PARAMETERS = 2 };
 
+/* What a token may do; each allows what stands before it. */
+enum scope { SCOPE_NONE, SCOPE_READ, SCOPE_SUBMIT, SCOPE_ADMIN };
+
 struct request {
     char method[16];
     struct url url;
@@ -22,6 +25,9 @@ struct request {
     char accept[REQUEST_HEADER_SIZE];
     char if_none_match[REQUEST_HEADER_SIZE];
     char last_event_id[REQUEST_HEADER_SIZE];
+    /* Who asks: the name of the token, "" without one, and what it allows. */
+    char owner[64];
+    enum scope scope;
     const char *body; /* n_body bytes, not ended by NUL; borrowed */
     size_t n_body;
 };

@@ -16,6 +16,7 @@ typedef void handler(struct api_context *context, const struct request *request,
 struct route {
     const char *method;  /* "GET" also answers HEAD */
     const char *pattern; /* "/api/v1/runs/{id}/epochs": each {name} stands for one segment */
+    enum scope scope;    /* what a token must allow; daemons without tokens ask for none */
     handler *handler;
 };
 

@@ -168,7 +168,8 @@ static bool submit(struct api_context *context, const struct request *request,
                                         .priority = spec->priority,
                                         .labels_json = labels_json,
                                         .config_json = config_json,
-                                        .config = &spec->config};
+                                        .config = &spec->config,
+                                        .owner = request->owner};
         if (queue_submit(context->options.queue, &draft, ret_id, &error) == STATUS_OK) {
             return true;
         }

@@ -79,11 +79,8 @@ static void write_links(struct json_writer *writer, int64_t id) {
 
 /* The configuration out of the stored document, which also holds name, priority and labels. */
 static void write_config(struct json_writer *writer, const struct run_row *row) {
-    static const struct run_spec_context stored = {.default_dataset = "shapes"};
     struct run_spec spec;
-    struct field_errors errors;
-    if (run_spec_parse(row->config_json, strlen(row->config_json), &stored, &spec, &errors) !=
-        STATUS_OK) {
+    if (run_spec_read_stored(row->config_json, &spec, NULL) != STATUS_OK) {
         /* Written by another version that knew other fields: shown as it was stored. */
         json_write_raw(writer, "config", row->config_json);
         return;
@@ -91,6 +88,26 @@ static void write_config(struct json_writer *writer, const struct run_row *row) 
     json_write_object(writer, "config");
     run_config_write(writer, &spec.config);
     json_write_end(writer, '}');
+}
+
+/* null for 0, which is no run or sweep. */
+static void write_id(struct json_writer *writer, const char *key, int64_t id) {
+    char text[24];
+    (void)snprintf(text, sizeof(text), "%" PRId64, id);
+    json_write_string(writer, key, id > 0 ? text : NULL);
+}
+
+static void write_origin(struct json_writer *writer, const struct run_row *row) {
+    json_write_string(writer, "owner", row->owner[0] ? row->owner : NULL);
+    write_id(writer, "sweep", row->sweep_id);
+    if (row->forked_from > 0) {
+        json_write_object(writer, "forked_from");
+        write_id(writer, "run", row->forked_from);
+        json_write_int(writer, "epoch", row->forked_epoch);
+        json_write_end(writer, '}');
+    } else {
+        json_write_null(writer, "forked_from");
+    }
 }
 
 void run_write(struct json_writer *writer, const char *key, const struct run_row *row,
@@ -103,9 +120,10 @@ void run_write(struct json_writer *writer, const char *key, const struct run_row
     json_write_string(writer, "state", run_state_name(row->state));
     json_write_string(writer, "reason", row->reason[0] ? row->reason : NULL);
     json_write_int(writer, "attempt", row->attempt);
-    json_write_bool(writer, "cancel_requested", row->cancel_requested);
+    json_write_string(writer, "request", row->request ? run_request_name(row->request) : NULL);
     json_write_int(writer, "priority", row->priority);
     json_write_raw(writer, "labels", row->labels_json);
+    write_origin(writer, row);
     write_config(writer, row);
     if (progress) {
         json_write_object(writer, "progress");
@@ -117,6 +135,13 @@ void run_write(struct json_writer *writer, const char *key, const struct run_row
     json_write_int(writer, "epochs_done", row->epochs_done);
     write_result(writer, "best", row->best_epoch, row->best_wrong, row->val_total);
     write_result(writer, "last", row->epochs_done, row->last_wrong, row->val_total);
+    if (row->epochs_done > 0) {
+        json_write_int(writer, "best_epoch", row->best_epoch);
+    } else {
+        json_write_null(writer, "best_epoch");
+    }
+    json_write_number(writer, "mean_last_5", row->mean_last_5);
+    json_write_number(writer, "train_seconds", row->train_seconds);
     json_write_bool(writer, "diverged", row->diverged);
     json_write_string(writer, "kernel_variant", row->variant[0] ? row->variant : NULL);
     json_write_string(writer, "dataset_sha256",

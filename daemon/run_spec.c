@@ -122,3 +122,17 @@ enum status run_spec_parse(const char *json, size_t n_bytes, const struct run_sp
     *ret_spec = parse.spec;
     return STATUS_OK;
 }
+
+enum status run_spec_read_stored(const char *config_json, struct run_spec *ret_spec,
+                                 struct error *error) {
+    static const struct run_spec_context any = {.default_dataset = "shapes"};
+    CLEANUP(free_pointer) struct field_errors *errors = calloc(1, sizeof(*errors));
+    if (!errors) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory to read the run's config");
+    }
+    if (run_spec_parse(config_json, strlen(config_json), &any, ret_spec, errors) != STATUS_OK) {
+        return error_set(error, STATUS_INVALID, "the stored config cannot be used: %s %s",
+                         errors->items[0].pointer, errors->items[0].detail);
+    }
+    return STATUS_OK;
+}

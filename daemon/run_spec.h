@@ -50,6 +50,12 @@ struct run_spec_context {
 enum status run_spec_parse(const char *json, size_t n_bytes, const struct run_spec_context *context,
                            struct run_spec *ret_spec, struct field_errors *ret_errors);
 
+/* Reads back what run_spec_to_json wrote when the run was accepted; its data set need not exist any
+ * more. STATUS_INVALID: written by another version that knew other fields; STATUS_NO_MEMORY.
+ * *ret_spec is written on success only. */
+enum status run_spec_read_stored(const char *config_json, struct run_spec *ret_spec,
+                                 struct error *error);
+
 /* The whole resolved spec as one compact JSON object with every field, in a fixed order; parsing it
  * again gives the same spec. Owned by the caller (free). NULL only when memory is out. */
 char *run_spec_to_json(const struct run_spec *spec);

@@ -12,8 +12,8 @@ struct change {
     int64_t id;
     int64_t now_ms;
     const char *reason;
-    const char *variant;
-    const char *dataset_sha256;
+    enum run_request request;
+    const struct run_origin *origin;
 };
 
 /* ?1 is the run, ?2 the time; the rest was bound by the caller. Notes the run for the observer. */
@@ -105,32 +105,34 @@ enum status run_table_claim(struct store *store, int64_t now_ms, struct run_row 
     return STATUS_OK;
 }
 
-static enum status request_cancel(struct db *db, void *arguments, struct error *error) {
+static enum status request_change(struct db *db, void *arguments, struct error *error) {
     const struct change *a = arguments;
     bool changed = false;
-    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_REQUEST_CANCEL);
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_REQUEST);
+    db_bind_text(statement, 3, run_request_name(a->request));
     TRY(change_one(db, statement, a->id, a->now_ms, &changed, error));
     return changed ? STATUS_OK : explain_conflict(db, a->id, error);
 }
 
-enum status run_table_request_cancel(struct store *store, int64_t id, int64_t now_ms,
-                                     struct error *error) {
-    struct change arguments = {.id = id, .now_ms = now_ms};
-    return store_write(store, request_cancel, &arguments, error);
+enum status run_table_request(struct store *store, int64_t id, enum run_request request,
+                              int64_t now_ms, struct error *error) {
+    struct change arguments = {.id = id, .now_ms = now_ms, .request = request};
+    return store_write(store, request_change, &arguments, error);
 }
 
 static enum status set_origin(struct db *db, void *arguments, struct error *error) {
     const struct change *a = arguments;
     sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_SET_ORIGIN);
-    db_bind_text(statement, 3, a->variant);
-    db_bind_text(statement, 4, a->dataset_sha256);
+    db_bind_text(statement, 3, a->origin->variant);
+    db_bind_text(statement, 4, a->origin->dataset_sha256);
+    sqlite3_bind_int(statement, 5, a->origin->steps_per_epoch);
+    sqlite3_bind_int64(statement, 6, a->origin->images_per_epoch);
     return change_existing(db, statement, a->id, a->now_ms, error);
 }
 
-enum status run_table_set_origin(struct store *store, int64_t id, const char *variant,
-                                 const char *dataset_sha256, int64_t now_ms, struct error *error) {
-    struct change arguments = {
-        .id = id, .now_ms = now_ms, .variant = variant, .dataset_sha256 = dataset_sha256};
+enum status run_table_set_origin(struct store *store, int64_t id, const struct run_origin *origin,
+                                 int64_t now_ms, struct error *error) {
+    struct change arguments = {.id = id, .now_ms = now_ms, .origin = origin};
     return store_write(store, set_origin, &arguments, error);
 }
 

@@ -6,9 +6,11 @@
 /* In the order in which run_table.c reads them. */
 #define COLUMNS                                                                                    \
     "id, name, priority, labels_json, config_json, preset, dataset, depth, epochs, m,"             \
-    " cutout_size, seed, state, reason, attempt, cancel_requested, variant, dataset_sha256,"       \
+    " cutout_size, seed, state, reason, attempt, request, variant, dataset_sha256,"                \
     " epochs_done, best_epoch, best_wrong, last_wrong, val_total, diverged, images_per_second,"    \
-    " created_ms, started_ms, finished_ms, updated_ms, revision"
+    " created_ms, started_ms, finished_ms, updated_ms, revision, owner, sweep_id, forked_from,"    \
+    " forked_epoch, copies, optimizer, steps_per_epoch, images_per_epoch, best_error, last_error," \
+    " mean_last_5, train_seconds"
 
 /* Every change of a row ends with this; ?2 is the time. */
 #define CHANGED " updated_ms = ?2, revision = revision + 1 "
@@ -18,8 +20,13 @@ const struct statement_set run_statements = {
     {
         [RUN_INSERT] =
             ("INSERT INTO run (name, priority, labels_json, config_json, preset, dataset,"
-             " depth, epochs, m, cutout_size, seed, state, created_ms, updated_ms)"
-             " VALUES (?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 'queued', ?2, ?2)"),
+             " depth, epochs, m, cutout_size, seed, copies, optimizer, owner, sweep_id, "
+             "forked_from,"
+             " forked_epoch, state, created_ms, updated_ms)"
+             " VALUES (?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
+             " ?18, ?19, ?2, ?2)"),
+        [RUN_INSERT_LABELS] = ("INSERT INTO run_label (run_id, key, value)"
+                               " SELECT ?1, key, value FROM json_each(?2)"),
         [RUN_GET] = ("SELECT " COLUMNS " FROM run WHERE id = ?1"),
         /* No state's name is part of another's. */
         [RUN_LIST] = ("SELECT " COLUMNS " FROM run WHERE (?1 = 0 OR id < ?1)"
@@ -29,28 +36,36 @@ const struct statement_set run_statements = {
                       " ORDER BY id DESC LIMIT ?5"),
         [RUN_COUNT] = "SELECT state, count(*) FROM run GROUP BY state",
         [RUN_MOVE] = ("UPDATE run SET state = ?4, reason = ?5, attempt = attempt + ?6,"
-                      " cancel_requested = 0, finished_ms = CASE WHEN ?7 THEN ?2 END," CHANGED
+                      " request = '', finished_ms = CASE WHEN ?7 THEN ?2 END," CHANGED
                       "WHERE id = ?1 AND state = ?3"),
         [RUN_CLAIM] = ("UPDATE run SET state = 'running', reason = '',"
                        " started_ms = coalesce(started_ms, ?2)," CHANGED
                        "WHERE state = 'queued' AND id = (SELECT id FROM run WHERE state = 'queued'"
                        " ORDER BY priority DESC, id LIMIT 1) RETURNING id"),
-        [RUN_REQUEST_CANCEL] =
-            ("UPDATE run SET cancel_requested = 1," CHANGED "WHERE id = ?1 AND state = 'running'"),
+        [RUN_REQUEST] =
+            ("UPDATE run SET request = ?3," CHANGED "WHERE id = ?1 AND state = 'running'"),
         [RUN_SET_ORIGIN] =
-            ("UPDATE run SET variant = ?3, dataset_sha256 = ?4," CHANGED "WHERE id = ?1"),
+            ("UPDATE run SET variant = ?3, dataset_sha256 = ?4, steps_per_epoch = ?5,"
+             " images_per_epoch = ?6," CHANGED "WHERE id = ?1"),
         [RUN_SET_REASON] = ("UPDATE run SET reason = ?3," CHANGED "WHERE id = ?1"),
         [RUN_RESET] =
             ("UPDATE run SET reason = ?3, variant = '', dataset_sha256 = '',"
+             " steps_per_epoch = NULL, images_per_epoch = NULL,"
              " epochs_done = 0, best_epoch = NULL, best_wrong = NULL, last_wrong = NULL,"
-             " val_total = NULL, diverged = 0, images_per_second = NULL," CHANGED "WHERE id = ?1"),
+             " val_total = NULL, diverged = 0, images_per_second = NULL, best_error = NULL,"
+             " last_error = NULL, mean_last_5 = NULL, train_seconds = 0," CHANGED "WHERE id = ?1"),
         /* From the rows themselves, so that repeating an epoch cannot count it twice. */
         [RUN_NOTE_EPOCH] =
-            ("UPDATE run SET (epochs_done, last_wrong, val_total, images_per_second) ="
-             " (SELECT epoch, val_wrong, val_total, images_per_second FROM epoch"
+            ("UPDATE run SET (epochs_done, last_wrong, val_total, images_per_second, last_error) ="
+             " (SELECT epoch, val_wrong, val_total, images_per_second,"
+             "  CAST(val_wrong AS REAL) / val_total FROM epoch"
              "  WHERE run_id = ?1 ORDER BY epoch DESC LIMIT 1),"
-             " (best_epoch, best_wrong) = (SELECT epoch, val_wrong FROM epoch WHERE run_id = ?1"
+             " (best_epoch, best_wrong, best_error) = (SELECT epoch, val_wrong,"
+             "  CAST(val_wrong AS REAL) / val_total FROM epoch WHERE run_id = ?1"
              "  ORDER BY val_wrong, epoch LIMIT 1),"
+             " mean_last_5 = (SELECT avg(error) FROM (SELECT CAST(val_wrong AS REAL) / val_total"
+             "  AS error FROM epoch WHERE run_id = ?1 ORDER BY epoch DESC LIMIT 5)),"
+             " train_seconds = (SELECT total(seconds) FROM epoch WHERE run_id = ?1),"
              " diverged = EXISTS (SELECT 1 FROM epoch WHERE run_id = ?1"
              "  AND (train_loss IS NULL OR val_loss IS NULL))"
              " WHERE id = ?1"),

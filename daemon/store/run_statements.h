@@ -7,12 +7,13 @@
 
 enum run_statement {
     RUN_INSERT,
+    RUN_INSERT_LABELS,
     RUN_GET,
     RUN_LIST,
     RUN_COUNT,
     RUN_MOVE,
     RUN_CLAIM,
-    RUN_REQUEST_CANCEL,
+    RUN_REQUEST,
     RUN_SET_ORIGIN,
     RUN_SET_REASON,
     RUN_RESET,

@@ -28,6 +28,13 @@ struct insert_arguments {
     int64_t id;
 };
 
+/* 0 becomes NULL. */
+static void bind_id(sqlite3_stmt *statement, int index, int64_t id) {
+    if (id > 0) {
+        sqlite3_bind_int64(statement, index, id);
+    }
+}
+
 static enum status insert(struct db *db, void *arguments, struct error *error) {
     struct insert_arguments *a = arguments;
     const struct run_config *config = a->draft->config;
@@ -44,9 +51,22 @@ static enum status insert(struct db *db, void *arguments, struct error *error) {
     sqlite3_bind_int(statement, 10, config->m);
     sqlite3_bind_int(statement, 11, config->cutout_size);
     sqlite3_bind_int64(statement, 12, (int64_t)config->seed);
+    db_bind_text(statement, 13, copies_name(config->copies));
+    db_bind_text(statement, 14, optimizer_name(config->optimizer));
+    db_bind_text(statement, 15, a->draft->owner ? a->draft->owner : "");
+    bind_id(statement, 16, a->draft->sweep_id);
+    bind_id(statement, 17, a->draft->forked_from);
+    if (a->draft->forked_from > 0) {
+        sqlite3_bind_int(statement, 18, a->draft->forked_epoch);
+    }
+    db_bind_text(statement, 19, run_state_name(a->draft->held ? RUN_HELD : RUN_QUEUED));
     TRY(db_execute(db, statement, NULL, error));
     a->id = sqlite3_last_insert_rowid(db->handle);
     db->touched_run = a->id;
+    statement = db_statement(db, DB_RUN, RUN_INSERT_LABELS);
+    sqlite3_bind_int64(statement, 1, a->id);
+    db_bind_text(statement, 2, a->draft->labels_json);
+    TRY(db_execute(db, statement, NULL, error));
     return event_add_state(db, a->id, a->now_ms, error);
 }
 
@@ -61,6 +81,27 @@ enum status run_table_insert(struct store *store, const struct run_draft *draft,
 static char *column_copy(sqlite3_stmt *statement, int column) {
     const char *text = (const char *)sqlite3_column_text(statement, column);
     return strdup(text ? text : "");
+}
+
+static const char *const request_names[RUN_REQUEST_COUNT] = {
+    [RUN_REQUEST_NONE] = "",
+    [RUN_REQUEST_CANCEL] = "cancel",
+    [RUN_REQUEST_KILL] = "kill",
+    [RUN_REQUEST_PAUSE] = "pause",
+};
+
+const char *run_request_name(enum run_request request) {
+    return request_names[request];
+}
+
+static enum run_request read_request(sqlite3_stmt *statement, int column) {
+    char name[16];
+    db_column_text(statement, column, name, sizeof(name));
+    int request = RUN_REQUEST_COUNT - 1;
+    while (request > 0 && strcmp(name, request_names[request]) != 0) {
+        request--;
+    }
+    return (enum run_request)request;
 }
 
 /* The columns whose NULL means "not yet" read as 0. */
@@ -83,7 +124,7 @@ static enum status read_row(sqlite3_stmt *s, struct run_row *row, struct error *
     db_column_text(s, c++, state, sizeof(state));
     db_column_text(s, c++, row->reason, sizeof(row->reason));
     row->attempt = sqlite3_column_int(s, c++);
-    row->cancel_requested = sqlite3_column_int(s, c++) != 0;
+    row->request = read_request(s, c++);
     db_column_text(s, c++, row->variant, sizeof(row->variant));
     db_column_text(s, c++, row->dataset_sha256, sizeof(row->dataset_sha256));
     row->epochs_done = sqlite3_column_int(s, c++);
@@ -98,6 +139,18 @@ static enum status read_row(sqlite3_stmt *s, struct run_row *row, struct error *
     row->finished_ms = sqlite3_column_int64(s, c++);
     row->updated_ms = sqlite3_column_int64(s, c++);
     row->revision = sqlite3_column_int64(s, c++);
+    db_column_text(s, c++, row->owner, sizeof(row->owner));
+    row->sweep_id = sqlite3_column_int64(s, c++);
+    row->forked_from = sqlite3_column_int64(s, c++);
+    row->forked_epoch = sqlite3_column_int(s, c++);
+    db_column_text(s, c++, row->copies, sizeof(row->copies));
+    db_column_text(s, c++, row->optimizer, sizeof(row->optimizer));
+    row->steps_per_epoch = sqlite3_column_int(s, c++);
+    row->images_per_epoch = sqlite3_column_int64(s, c++);
+    row->best_error = db_column_number(s, c++);
+    row->last_error = db_column_number(s, c++);
+    row->mean_last_5 = db_column_number(s, c++);
+    row->train_seconds = sqlite3_column_double(s, c++);
     if (!row->labels_json || !row->config_json) {
         run_row_clear(row);
         return error_set(error, STATUS_NO_MEMORY, "no memory to read a run");

@@ -14,7 +14,24 @@
 #include "daemon/queue/run_state.h"
 #include "daemon/store/store.h"
 
-enum { RUN_TITLE_SIZE = 128, RUN_REASON_SIZE = 512, RUN_VARIANT_SIZE = 16 };
+enum {
+    RUN_TITLE_SIZE = 128,
+    RUN_REASON_SIZE = 512,
+    RUN_VARIANT_SIZE = 16,
+    RUN_OWNER_SIZE = 64,
+};
+
+/* What was asked of a running run and is carried out as soon as it can be. */
+enum run_request {
+    RUN_REQUEST_NONE,
+    RUN_REQUEST_CANCEL, /* checkpoint, then canceled */
+    RUN_REQUEST_KILL,   /* canceled at once, without a checkpoint */
+    RUN_REQUEST_PAUSE,  /* checkpoint, then paused */
+    RUN_REQUEST_COUNT,
+};
+
+/* "", "cancel", "kill", "pause". */
+const char *run_request_name(enum run_request request);
 
 /* What a submitter decides. All pointers are borrowed for the call. */
 struct run_draft {
@@ -23,6 +40,11 @@ struct run_draft {
     const char *labels_json;         /* a JSON object, opaque here */
     const char *config_json;         /* the resolved spec, opaque here */
     const struct run_config *config; /* source of the columns that lists filter by */
+    const char *owner;               /* name of the token it came with; NULL or "": none */
+    int64_t sweep_id;                /* 0: of no sweep */
+    int64_t forked_from;             /* 0: not a fork */
+    int forked_epoch;                /* valid with forked_from */
+    bool held;                       /* starts in state held instead of queued */
 };
 
 struct run_row {
@@ -44,7 +66,7 @@ struct run_row {
     enum run_state state;
     char reason[RUN_REASON_SIZE]; /* why it is in this state; "" when there is nothing to say */
     int attempt;                  /* from 1; one more each time it is put back into the queue */
-    bool cancel_requested;        /* accepted, but still running until its checkpoint is written */
+    enum run_request request;     /* accepted, but it is still running until it can be done */
 
     char variant[RUN_VARIANT_SIZE]; /* kernel variant of all its epochs; "" before it started */
     char dataset_sha256[SHA256_HEX_SIZE]; /* of the images it trains on; "" before it started */
@@ -62,6 +84,19 @@ struct run_row {
     int64_t finished_ms;
     int64_t updated_ms;
     int64_t revision; /* from 1, one more at every change of the row: good for an ETag */
+
+    char owner[RUN_OWNER_SIZE]; /* "" when it came without a token */
+    int64_t sweep_id;           /* 0: of no sweep */
+    int64_t forked_from;        /* 0: not a fork; that run may be gone */
+    int forked_epoch;
+    char copies[RUN_NAME_SIZE];
+    char optimizer[RUN_NAME_SIZE];
+    int steps_per_epoch;      /* 0 before it started, as the next */
+    int64_t images_per_epoch; /* all copies counted */
+    double best_error;        /* NaN before the first epoch, as the next two */
+    double last_error;
+    double mean_last_5;   /* of the validation errors of the last five epochs, or of all so far */
+    double train_seconds; /* sum over the epochs */
 };
 
 /* Frees what the row owns and zeroes it. A zeroed row is fine. */
@@ -128,14 +163,22 @@ enum status run_table_move(struct store *store, const struct run_move *move, str
 enum status run_table_claim(struct store *store, int64_t now_ms, struct run_row *ret_row,
                             struct error *error);
 
-/* Notes on a running run that it shall be canceled, so that a crash does not forget it.
- * STATUS_CONFLICT: it is not running; STATUS_NOT_FOUND. */
-enum status run_table_request_cancel(struct store *store, int64_t id, int64_t now_ms,
-                                     struct error *error);
+/* Notes on a running run what it shall do, so that a crash does not forget it. STATUS_CONFLICT: it
+ * is not running; STATUS_NOT_FOUND. */
+enum status run_table_request(struct store *store, int64_t id, enum run_request request,
+                              int64_t now_ms, struct error *error);
 
-/* Records what the first attempt trains with. Both strings are borrowed. STATUS_NOT_FOUND. */
-enum status run_table_set_origin(struct store *store, int64_t id, const char *variant,
-                                 const char *dataset_sha256, int64_t now_ms, struct error *error);
+/* What the first attempt trains with. Both strings are borrowed. */
+struct run_origin {
+    const char *variant;
+    const char *dataset_sha256;
+    int steps_per_epoch;
+    int64_t images_per_epoch; /* all copies counted */
+};
+
+/* STATUS_NOT_FOUND. */
+enum status run_table_set_origin(struct store *store, int64_t id, const struct run_origin *origin,
+                                 int64_t now_ms, struct error *error);
 
 /* Says something about a run that stays in its state (shown as its reason, told as an event).
  * STATUS_NOT_FOUND. */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "core/base/log.h"
+#include "daemon/run_spec.h"
 #include "daemon/store/checkpoint_table.h"
 #include "daemon/store/epoch_table.h"
 
@@ -127,6 +128,24 @@ static enum status make_run_dir(struct session *s, struct error *error) {
     return make_directory(s->run_dir, error);
 }
 
+static enum status set_origin(struct session *s, const char *dataset_sha256, struct error *error) {
+    const struct run_row *run = s->attempt->run;
+    struct run_spec spec;
+    TRY(run_spec_read_stored(run->config_json, &spec, error));
+    int n_train = s->dataset->train.n;
+    if (spec.config.train_images > 0 && spec.config.train_images < n_train) {
+        n_train = spec.config.train_images;
+    }
+    const struct run_origin origin = {
+        .variant = s->variant,
+        .dataset_sha256 = dataset_sha256,
+        .steps_per_epoch = run_steps_per_epoch(&spec.config, n_train),
+        .images_per_epoch = run_images_per_epoch(&spec.config, n_train),
+    };
+    return note_store(s,
+                      run_table_set_origin(s->options->store, run->id, &origin, now_ms(s), error));
+}
+
 /* A first attempt notes what it trains with; a later one must find the same. Other kernels round
  * differently: such a run starts anew and says so, it never mixes two. */
 static enum status settle_origin(struct session *s, const char *dataset_sha256,
@@ -152,9 +171,7 @@ static enum status settle_origin(struct session *s, const char *dataset_sha256,
         TRY(note_store(s, run_table_reset(s->options->store, run->id, reason, now_ms(s), error)));
     }
     (void)snprintf(s->variant, sizeof(s->variant), "%s", stays ? run->variant : chosen);
-    return stays ? STATUS_OK
-                 : note_store(s, run_table_set_origin(s->options->store, run->id, s->variant,
-                                                      dataset_sha256, now_ms(s), error));
+    return stays ? STATUS_OK : set_origin(s, dataset_sha256, error);
 }
 
 /* ---- training ---- */

@@ -1,6 +1,5 @@
 /* The executor that trains in this process. Layer: daemon/work. Thread rule: see executor.h. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/base/cleanup.h"
 #include "daemon/run_spec.h"
@@ -16,24 +15,6 @@ static bool has_variant(void *user, const char *name) {
     return kernels_find(name) != NULL;
 }
 
-/* The stored text was complete when it was accepted; that its data set exists was settled before.
- */
-static enum status read_spec(const struct run_row *run, struct run_spec *ret_spec,
-                             struct error *error) {
-    CLEANUP(free_pointer) struct field_errors *errors = calloc(1, sizeof(*errors));
-    if (!errors) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory to read the run's config");
-    }
-    const struct run_spec_context context = {.default_dataset = run->dataset};
-    enum status status =
-        run_spec_parse(run->config_json, strlen(run->config_json), &context, ret_spec, errors);
-    if (status != STATUS_OK) {
-        return error_set(error, STATUS_INVALID, "the stored config cannot be used: %s %s",
-                         errors->items[0].pointer, errors->items[0].detail);
-    }
-    return STATUS_OK;
-}
-
 static enum status execute(void *user, const struct execution *execution,
                            struct trainer_result *ret_result, struct error *error) {
     const struct executor_local *local = user;
@@ -41,7 +22,8 @@ static enum status execute(void *user, const struct execution *execution,
     if (!spec) {
         return error_set(error, STATUS_NO_MEMORY, "no memory to read the run's config");
     }
-    TRY(read_spec(execution->run, spec, error));
+    /* That its data set exists was settled before. */
+    TRY(run_spec_read_stored(execution->run->config_json, spec, error));
     const struct trainer_options options = {
         .config = &spec->config,
         .dataset = execution->dataset,

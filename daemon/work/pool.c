@@ -229,8 +229,8 @@ static struct slot *find_slot(struct pool *pool, int64_t run_id) {
 }
 
 static enum status cancel_running(struct pool *pool, struct slot *slot, struct error *error) {
-    TRY(run_table_request_cancel(pool->options.store, slot->run_id,
-                                 clock_unix_ms(pool->options.clock), error));
+    TRY(run_table_request(pool->options.store, slot->run_id, RUN_REQUEST_CANCEL,
+                          clock_unix_ms(pool->options.clock), error));
     atomic_store(&slot->cancel, true);
     return STATUS_OK;
 }

@@ -47,7 +47,7 @@ enum status pool_start(const struct pool_options *options, struct pool **ret_poo
 void pool_stop(struct pool *pool);
 
 /* Cancels a run in any state that allows it. STATUS_OK: it is canceled, or it was running and will
- * be as soon as its checkpoint is written (the row says cancel_requested). STATUS_CONFLICT with the
+ * be as soon as its checkpoint is written (the row has the request). STATUS_CONFLICT with the
  * allowed moves in the message; STATUS_NOT_FOUND; statuses of the store. */
 enum status pool_cancel(struct pool *pool, int64_t run_id, struct error *error);
 

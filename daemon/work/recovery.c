@@ -9,12 +9,13 @@ enum { ROUND = 128 };
 
 static enum status recover(struct store *store, const struct run_row *run, int64_t now_ms,
                            struct error *error) {
+    bool canceled = run->request != RUN_REQUEST_NONE;
     struct run_move move = {
         .id = run->id,
         .from = RUN_RUNNING,
-        .to = run->cancel_requested ? RUN_CANCELED : RUN_QUEUED,
-        .reason = run->cancel_requested ? "canceled by the user" : "interrupted",
-        .next_attempt = !run->cancel_requested,
+        .to = canceled ? RUN_CANCELED : RUN_QUEUED,
+        .reason = canceled ? "canceled by the user" : "interrupted",
+        .next_attempt = !canceled,
         .now_ms = now_ms,
     };
     return run_table_move(store, &move, error);
@@ -25,7 +26,7 @@ static enum status recover_list(struct store *store, const struct run_list *list
     for (size_t i = 0; i < list->n; i++) {
         const struct run_row *run = &list->rows[i];
         TRY(recover(store, run, now_ms, error));
-        if (run->cancel_requested) {
+        if (run->request != RUN_REQUEST_NONE) {
             result->n_canceled++;
             log_info("run %lld was being canceled when the daemon ended: canceled",
                      (long long)run->id);

@@ -320,8 +320,10 @@ static void other_kernels_start_anew_and_say_so(void **state) {
 static void changed_images_fail_the_run_instead_of_mixing(void **state) {
     struct pool_fixture *p = *state;
     int64_t id = submit(p, "shapes");
-    ASSERT_OK(
-        run_table_set_origin(p->w.f.store, id, "fake", "0123456789abcdef", 1, &fixture_error));
+    ASSERT_OK(run_table_set_origin(
+        p->w.f.store, id,
+        &(struct run_origin){.variant = "fake", .dataset_sha256 = "0123456789abcdef"}, 1,
+        &fixture_error));
     work_start(&p->w);
     work_wait_until(&p->w, id, work_is_final, "final");
     assert_run(p, id, RUN_FAILED, 1, "is not the one this run started with");

@@ -52,16 +52,17 @@ static void running_runs_are_queued_again(void **state) {
 static void an_accepted_cancel_is_not_forgotten(void **state) {
     struct store_fixture *f = *state;
     int64_t id = fixture_add_run(f->store, 0);
-    assert_int_equal(run_table_request_cancel(f->store, id, 1, &fixture_error), STATUS_CONFLICT);
+    assert_int_equal(run_table_request(f->store, id, RUN_REQUEST_CANCEL, 1, &fixture_error),
+                     STATUS_CONFLICT);
     claim(f->store);
-    ASSERT_OK(run_table_request_cancel(f->store, id, 2100, &fixture_error));
+    ASSERT_OK(run_table_request(f->store, id, RUN_REQUEST_CANCEL, 2100, &fixture_error));
     struct recovery_result result = {0};
     ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
     assert_int_equal(result.n_canceled, 1);
     struct run_row row = fixture_get_run(f->store, id);
     assert_int_equal(row.state, RUN_CANCELED);
     assert_int_equal(row.attempt, 1);
-    assert_false(row.cancel_requested);
+    assert_int_equal(row.request, RUN_REQUEST_NONE);
     run_row_clear(&row);
 }
 

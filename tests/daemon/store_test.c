@@ -120,7 +120,12 @@ static void every_change_counts_the_revision_up(void **state) {
     assert_int_equal(row.revision, 2);
     run_row_clear(&row);
     put_epoch(f->store, id, 1, 40);
-    ASSERT_OK(run_table_set_origin(f->store, id, "blas", "abc", 1600, &fixture_error));
+    ASSERT_OK(run_table_set_origin(f->store, id,
+                                   &(struct run_origin){.variant = "blas",
+                                                        .dataset_sha256 = "abc",
+                                                        .steps_per_epoch = 4,
+                                                        .images_per_epoch = 64},
+                                   1600, &fixture_error));
     row = fixture_get_run(f->store, id);
     assert_int_equal(row.revision, 4);
     assert_string_equal(row.variant, "blas");
