@@ -62,7 +62,7 @@ static enum status insert(struct db *db, void *arguments, struct error *error) {
     db_bind_text(statement, 19, run_state_name(a->draft->held ? RUN_HELD : RUN_QUEUED));
     TRY(db_execute(db, statement, NULL, error));
     a->id = sqlite3_last_insert_rowid(db->handle);
-    db->touched_run = a->id;
+    db_touch(db, a->id);
     statement = db_statement(db, DB_RUN, RUN_INSERT_LABELS);
     sqlite3_bind_int64(statement, 1, a->id);
     db_bind_text(statement, 2, a->draft->labels_json);
