@@ -185,6 +185,7 @@ void route_run_create(struct api_context *context, const struct request *request
         .dataset_names = dataset_registry_names(datasets),
         .n_dataset_names = dataset_registry_count(datasets),
         .default_dataset = dataset_registry_default(datasets),
+        .conv_algorithm = context->options.config->conv_algorithm,
     };
     struct run_spec spec;
     struct field_errors errors;

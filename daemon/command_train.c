@@ -73,6 +73,7 @@ static enum status spec_read(struct train *train, struct error *error) {
         .dataset_names = dataset_registry_names(train->registry),
         .n_dataset_names = dataset_registry_count(train->registry),
         .default_dataset = dataset_registry_default(train->registry),
+        .conv_algorithm = train->options->config->conv_algorithm,
     };
     struct field_errors errors;
     enum status status = run_spec_parse(text, n_bytes, &context, &train->spec, &errors);

@@ -22,6 +22,8 @@ const struct config_setting config_settings[CONFIG_KEY_COUNT] = {
                              "most that one run may need: a percentage, or bytes with K, M or G"},
     [CONFIG_LOG_LEVEL] = {"log_level", "info", "error, warning, info or debug"},
     [CONFIG_ISA] = {"isa", "auto", "best kernels to use: auto, ref, blas, avx2 or avx512"},
+    [CONFIG_CONV_ALGORITHM] = {"conv_algorithm", "auto",
+                               "3x3 convolutions of new runs: auto (best), direct or winograd"},
     [CONFIG_SHAPES_TRAIN] = {"shapes_train", "10000", "training images of the data set 'shapes'"},
     [CONFIG_SHAPES_TEST] = {"shapes_test", "2000", "test images of the data set 'shapes'"},
 };

@@ -14,6 +14,7 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/train/run_config.h"
 
 #define CONFIG_DEFAULT_FILE "/etc/cutoutd/cutoutd.conf"
 
@@ -29,6 +30,7 @@ enum config_key {
     CONFIG_MEMORY_LIMIT,
     CONFIG_LOG_LEVEL,
     CONFIG_ISA,
+    CONFIG_CONV_ALGORITHM,
     CONFIG_SHAPES_TRAIN,
     CONFIG_SHAPES_TEST,
     CONFIG_KEY_COUNT,
@@ -50,7 +52,8 @@ struct config {
     int checkpoint_interval_s;
     int64_t memory_limit_bytes; /* what one run may need at most; a percentage is resolved */
     enum log_level log_level;
-    char isa[16]; /* "auto", "ref", "blas", "avx2", "avx512" */
+    char isa[16];                       /* "auto", "ref", "blas", "avx2", "avx512" */
+    enum conv_algorithm conv_algorithm; /* what a run's "auto" means; never CONV_AUTO */
     int shapes_train;
     int shapes_test;
     int n_datasets;

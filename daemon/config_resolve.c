@@ -144,6 +144,16 @@ static enum status resolve_isa(struct config *config, struct error *error) {
     return invalid(config, CONFIG_ISA, "auto, ref, blas, avx2 or avx512", error);
 }
 
+static enum status resolve_conv_algorithm(struct config *config, struct error *error) {
+    if (!conv_algorithm_from_name(config->text[CONFIG_CONV_ALGORITHM], &config->conv_algorithm)) {
+        return invalid(config, CONFIG_CONV_ALGORITHM, "auto, direct or winograd", error);
+    }
+    if (config->conv_algorithm == CONV_AUTO) {
+        config->conv_algorithm = CONV_BEST;
+    }
+    return STATUS_OK;
+}
+
 enum status config_resolve(struct config *config, struct error *error) {
     TRY(resolve_listen(config, error));
     if (config->text[CONFIG_STATE_DIR][0] == '\0') {
@@ -158,6 +168,7 @@ enum status config_resolve(struct config *config, struct error *error) {
     TRY(resolve_memory(config, error));
     TRY(resolve_log_level(config, error));
     TRY(resolve_isa(config, error));
+    TRY(resolve_conv_algorithm(config, error));
     TRY(resolve_integer(config, CONFIG_SHAPES_TRAIN, 1, MAX_SHAPES, &config->shapes_train, error));
     return resolve_integer(config, CONFIG_SHAPES_TEST, 1, MAX_SHAPES, &config->shapes_test, error);
 }

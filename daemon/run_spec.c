@@ -119,6 +119,9 @@ enum status run_spec_parse(const char *json, size_t n_bytes, const struct run_sp
     if (ret_errors->n > 0) {
         return STATUS_INVALID;
     }
+    if (parse.spec.config.conv_algorithm == CONV_AUTO) {
+        parse.spec.config.conv_algorithm = context->conv_algorithm;
+    }
     *ret_spec = parse.spec;
     return STATUS_OK;
 }

@@ -42,6 +42,9 @@ struct run_spec_context {
     const char *const *dataset_names;
     size_t n_dataset_names;
     const char *default_dataset;
+    /* What "auto" becomes, so that an accepted run keeps its bits whatever is set later. CONV_AUTO:
+     * it stays. */
+    enum conv_algorithm conv_algorithm;
 };
 
 /* Parses and resolves `json` (n_bytes, need not end with NUL). All field errors are collected:

@@ -20,7 +20,12 @@ enum copies { COPIES_INDEPENDENT, COPIES_ALIASED };
 enum optimizer_kind { OPTIMIZER_ADAM, OPTIMIZER_RMSPROP, OPTIMIZER_SGD };
 enum normalise_kind { NORMALISE_PIXEL_MEAN, NORMALISE_CHANNEL };
 enum lr_schedule_kind { LR_SCHEDULE_STEPS, LR_SCHEDULE_COSINE };
-enum conv_algorithm { CONV_AUTO, CONV_DIRECT, CONV_WINOGRAD };
+enum conv_algorithm {
+    CONV_AUTO,
+    CONV_DIRECT,
+    CONV_WINOGRAD,           /* where the kernels have it */
+    CONV_BEST = CONV_DIRECT, /* what CONV_AUTO means */
+};
 
 /* From epoch `epoch` (counted from 0) on, the learning rate is `lr`. */
 struct lr_step {

@@ -69,7 +69,9 @@ static void close_trainer(struct trainer **t) {
 }
 
 bool trainer_uses_winograd(const struct run_config *config, const struct kernels *kernels) {
-    return config->conv_algorithm == CONV_WINOGRAD && kernels->has_winograd;
+    enum conv_algorithm wanted =
+        config->conv_algorithm == CONV_AUTO ? CONV_BEST : config->conv_algorithm;
+    return wanted == CONV_WINOGRAD && kernels->has_winograd;
 }
 
 /* ---- opening ---- */

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { BUSY_TIMEOUT_MS = 5000 };
@@ -100,6 +101,7 @@ void db_close(struct db *db) {
         }
     }
     (void)sqlite3_close(db->handle);
+    run_ids_clear(&db->touched);
     memset(db, 0, sizeof(*db));
 }
 
@@ -159,4 +161,27 @@ double db_column_number(sqlite3_stmt *statement, int column) {
 void db_column_text(sqlite3_stmt *statement, int column, char *text, size_t size) {
     const char *value = (const char *)sqlite3_column_text(statement, column);
     (void)snprintf(text, size, "%s", value ? value : "");
+}
+
+void run_ids_clear(struct run_ids *list) {
+    free(list->ids);
+    memset(list, 0, sizeof(*list));
+}
+
+void db_touch(struct db *db, int64_t run_id) {
+    struct run_ids *list = &db->touched;
+    if (list->n > 0 && list->ids[list->n - 1] == run_id) {
+        return;
+    }
+    if (list->n == list->capacity) {
+        size_t larger = list->capacity ? 2 * list->capacity : 4;
+        int64_t *ids = reallocarray(list->ids, larger, sizeof(*ids));
+        if (!ids) {
+            list->failed = true;
+            return;
+        }
+        list->ids = ids;
+        list->capacity = larger;
+    }
+    list->ids[list->n++] = run_id;
 }

@@ -31,10 +31,21 @@ extern const struct statement_set event_statements;
 extern const struct statement_set setting_statements;
 extern const struct statement_set sweep_statements;
 
+/* Runs that a transaction changed. */
+struct run_ids {
+    int64_t *ids;
+    size_t n;
+    size_t capacity;
+    bool failed; /* memory ran out: one is missing */
+};
+
+/* Frees and zeroes. A zeroed list is fine. */
+void run_ids_clear(struct run_ids *list);
+
 struct db {
     sqlite3 *handle;
     sqlite3_stmt *statements[DB_TABLE_COUNT][DB_MAX_STATEMENTS];
-    int64_t touched_run; /* the run that the transaction in progress is about; 0: none */
+    struct run_ids touched; /* by the body that runs; filled by db_touch */
 };
 
 /* Opens without preparing. STATUS_IO, STATUS_CORRUPT, STATUS_NO_MEMORY. */
@@ -66,10 +77,15 @@ double db_column_number(sqlite3_stmt *statement, int column);
 void db_column_text(sqlite3_stmt *statement, int column, char *text, size_t size);
 
 /* The work of one write: it runs inside a transaction on the writing connection and may run only
- * there. A status other than STATUS_OK rolls everything back. */
+ * there, perhaps on another thread than its caller's: it takes no locks and writes through nothing
+ * but `db`. A status other than STATUS_OK takes back what it did. */
 typedef enum status store_body(struct db *db, void *arguments, struct error *error);
 
-/* Runs `body` and commits; after the commit the observer hears of db->touched_run. */
+/* Notes that the body changes this run, for the observer. */
+void db_touch(struct db *db, int64_t run_id);
+
+/* Runs `body` and commits, together with what other threads write at the moment
+ * (store/write_queue.h); after the commit the observer hears of each run that was touched. */
 enum status store_write(struct store *store, store_body *body, void *arguments,
                         struct error *error);
 

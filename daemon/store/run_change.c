@@ -24,7 +24,7 @@ static enum status change_one(struct db *db, sqlite3_stmt *statement, int64_t id
     sqlite3_bind_int64(statement, 2, now_ms);
     TRY(db_execute(db, statement, &changes, error));
     *ret_changed = changes == 1;
-    db->touched_run = id;
+    db_touch(db, id);
     return STATUS_OK;
 }
 
@@ -88,7 +88,7 @@ static enum status claim(struct db *db, void *arguments, struct error *error) {
     }
     int64_t id = sqlite3_column_int64(statement, 0);
     TRY(db_execute(db, statement, NULL, error));
-    db->touched_run = id;
+    db_touch(db, id);
     TRY(event_add_state(db, id, a->now_ms, error));
     return run_read(db, id, &a->row, error);
 }

@@ -56,7 +56,7 @@ enum status run_insert(struct db *db, const struct run_draft *draft, int64_t now
     db_bind_text(statement, 19, run_state_name(draft->held ? RUN_HELD : RUN_QUEUED));
     TRY(db_execute(db, statement, NULL, error));
     int64_t id = sqlite3_last_insert_rowid(db->handle);
-    db->touched_run = id;
+    db_touch(db, id);
     statement = db_statement(db, DB_RUN, RUN_INSERT_LABELS);
     sqlite3_bind_int64(statement, 1, id);
     db_bind_text(statement, 2, draft->labels_json);

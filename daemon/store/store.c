@@ -1,7 +1,6 @@
 /* The connections of a store: one that writes, a few that read. Layer: daemon/store.
  *
- * Thread rule: write_mutex is held for the whole of a transaction and orders all writes;
- * read_mutex only guards which reader is free. They are never held together.
+ * Thread rule: the write queue orders all writes; read_mutex only guards which reader is free.
  */
 #include "daemon/store/store.h"
 
@@ -10,15 +9,13 @@
 
 #include "daemon/store/db.h"
 #include "daemon/store/migrate.h"
+#include "daemon/store/write_queue.h"
 
 /* More threads than this may read: the rest wait for a moment. */
 enum { N_READERS = 4 };
 
 struct store {
-    pthread_mutex_t write_mutex;
-    struct db writer;      /* guarded by write_mutex */
-    int failure_countdown; /* guarded by write_mutex; 0: off */
-    bool mutexes_initialised;
+    struct write_queue writes;
 
     pthread_mutex_t read_mutex;
     pthread_cond_t reader_free;
@@ -31,9 +28,10 @@ struct store {
 };
 
 static enum status open_connections(struct store *store, const char *path, struct error *error) {
-    TRY(db_open(&store->writer, path, true, error));
-    TRY(migrate_apply(store->writer.handle, migrations_embedded, migrations_embedded_count, error));
-    TRY(db_prepare(&store->writer, error));
+    TRY(db_open(&store->writes.db, path, true, error));
+    TRY(migrate_apply(store->writes.db.handle, migrations_embedded, migrations_embedded_count,
+                      error));
+    TRY(db_prepare(&store->writes.db, error));
     for (int i = 0; i < N_READERS; i++) {
         TRY(db_open(&store->readers[i], path, false, error));
         TRY(db_prepare(&store->readers[i], error));
@@ -47,10 +45,9 @@ enum status store_open(const char *path, struct store **ret_store, struct error 
     if (!store) {
         return error_set(error, STATUS_NO_MEMORY, "no memory to open %s", path);
     }
-    (void)pthread_mutex_init(&store->write_mutex, NULL);
+    write_queue_init(&store->writes);
     (void)pthread_mutex_init(&store->read_mutex, NULL);
     (void)pthread_cond_init(&store->reader_free, NULL);
-    store->mutexes_initialised = true;
     enum status status = open_connections(store, path, error);
     if (status != STATUS_OK) {
         error_prefix(error, "cannot open the database %s", path);
@@ -69,12 +66,9 @@ void store_close(struct store *store) {
     for (int i = 0; i < N_READERS; i++) {
         db_close(&store->readers[i]);
     }
-    db_close(&store->writer);
-    if (store->mutexes_initialised) {
-        (void)pthread_cond_destroy(&store->reader_free);
-        (void)pthread_mutex_destroy(&store->read_mutex);
-        (void)pthread_mutex_destroy(&store->write_mutex);
-    }
+    write_queue_destroy(&store->writes);
+    (void)pthread_cond_destroy(&store->reader_free);
+    (void)pthread_mutex_destroy(&store->read_mutex);
     free(store);
 }
 
@@ -88,9 +82,7 @@ int store_schema_version(const struct store *store) {
 }
 
 void store_inject_failure(struct store *store, int nth_write) {
-    (void)pthread_mutex_lock(&store->write_mutex);
-    store->failure_countdown = nth_write;
-    (void)pthread_mutex_unlock(&store->write_mutex);
+    atomic_store(&store->writes.failure_countdown, nth_write);
 }
 
 static enum status control(struct db *db, const char *sql, struct error *error) {
@@ -98,34 +90,14 @@ static enum status control(struct db *db, const char *sql, struct error *error) 
     return code == SQLITE_OK ? STATUS_OK : db_status(db->handle, code, sql, error);
 }
 
-static enum status run_transaction(struct store *store, store_body *body, void *arguments,
-                                   struct error *error) {
-    struct db *db = &store->writer;
-    TRY(control(db, "BEGIN IMMEDIATE", error));
-    enum status status = body(db, arguments, error);
-    if (status == STATUS_OK && store->failure_countdown > 0 && --store->failure_countdown == 0) {
-        status = error_set(error, STATUS_NO_SPACE, "injected: the disk is full");
-    }
-    if (status == STATUS_OK) {
-        status = control(db, "COMMIT", error);
-    }
-    /* SQLite may have rolled back by itself when the disk was full. */
-    if (status != STATUS_OK && !sqlite3_get_autocommit(db->handle)) {
-        (void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
-    }
-    return status;
-}
-
 enum status store_write(struct store *store, store_body *body, void *arguments,
                         struct error *error) {
-    (void)pthread_mutex_lock(&store->write_mutex);
-    store->writer.touched_run = 0;
-    enum status status = run_transaction(store, body, arguments, error);
-    int64_t touched = store->writer.touched_run;
-    (void)pthread_mutex_unlock(&store->write_mutex);
-    if (status == STATUS_OK && touched != 0 && store->observer) {
-        store->observer(store->observer_user, touched);
+    struct run_ids touched = {0};
+    enum status status = write_queue_run(&store->writes, body, arguments, &touched, error);
+    for (size_t i = 0; i < touched.n && store->observer; i++) {
+        store->observer(store->observer_user, touched.ids[i]);
     }
+    run_ids_clear(&touched);
     return status;
 }
 

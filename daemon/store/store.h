@@ -4,8 +4,8 @@
  * from any thread. Writes are serialised; reads run beside them and see what was committed.
  *
  * A function that writes returns after its commit: STATUS_OK means that the change survives kill -9
- * and power loss. On any other status nothing of it was stored. All writes go through
- * store_write (store/db.h), so that commits can be grouped there one day without touching a caller.
+ * and power loss. On any other status nothing of it was stored. Writers that come at the same
+ * moment share one commit (store/write_queue.h).
  *
  * Statuses of every store and table function, if not said otherwise: STATUS_NO_SPACE (disk full),
  * STATUS_IO, STATUS_CORRUPT (damaged database), STATUS_NO_MEMORY, STATUS_INTERNAL.
@@ -28,8 +28,9 @@ enum status store_open(const char *path, struct store **ret_store, struct error 
 /* Checkpoints the WAL and closes. No other thread may be in a store function. NULL is fine. */
 void store_close(struct store *store);
 
-/* Called after every commit that changed a run or added one of its events, on the thread that
- * wrote, with no lock of the store held. It must not block. Install it before threads start. */
+/* Called after every commit that changed a run or added one of its events, for each such run, on
+ * the thread that wrote, with no lock of the store held. It must not block. Install it before
+ * threads start. */
 typedef void store_observer(void *user, int64_t run_id);
 void store_observe(struct store *store, store_observer *observer, void *user);
 
@@ -39,7 +40,7 @@ enum status store_ping(struct store *store, struct error *error);
 /* Version of the schema, for /system. */
 int store_schema_version(const struct store *store);
 
-/* Makes the n-th write transaction from now fail once with STATUS_NO_SPACE just before its commit
+/* Makes the n-th write from now fail once with STATUS_NO_SPACE just before its commit
  * (1: the next one); 0 switches it off. Only tests call it. */
 void store_inject_failure(struct store *store, int nth_write);
 

@@ -293,8 +293,25 @@ static void near_miss_knows_swaps_and_beginnings(void **state) {
     assert_null(near_miss("", words, 5));
 }
 
+static void auto_becomes_what_the_daemon_is_set_to(void **state) {
+    (void)state;
+    struct run_spec spec;
+    struct field_errors errors;
+    struct run_spec_context set = context;
+    set.conv_algorithm = CONV_WINOGRAD;
+    static const char none[] = "{}";
+    static const char named[] = "{\"conv_algorithm\":\"direct\"}";
+    assert_int_equal(run_spec_parse(none, strlen(none), &set, &spec, &errors), STATUS_OK);
+    assert_int_equal(spec.config.conv_algorithm, CONV_WINOGRAD);
+    assert_int_equal(run_spec_parse(named, strlen(named), &set, &spec, &errors), STATUS_OK);
+    assert_int_equal(spec.config.conv_algorithm, CONV_DIRECT);
+    assert_int_equal(run_spec_parse(none, strlen(none), &context, &spec, &errors), STATUS_OK);
+    assert_int_equal(spec.config.conv_algorithm, CONV_AUTO);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(auto_becomes_what_the_daemon_is_set_to),
         cmocka_unit_test(empty_object_is_the_default_preset),
         cmocka_unit_test(given_fields_lie_over_the_preset_whatever_the_order),
         cmocka_unit_test(lr_alone_scales_the_schedule),

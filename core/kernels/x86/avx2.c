@@ -19,20 +19,23 @@ static CONV_PACK(pack_backward) {
 
 static const struct direct_functions direct[N_SHAPES] = DIRECT_TABLE(avx2);
 
+static const struct wino_functions winograd_functions = WINO_FUNCTIONS(avx2);
+
 static enum status conv_plan(const struct conv_shape *shape, bool winograd,
                              struct conv_plan *ret_plan) {
-    (void)winograd;
     enum direct_shape found = direct_shape_find(shape);
     if (found == N_SHAPES) {
         return STATUS_UNSUPPORTED;
     }
-    *ret_plan = direct_plan(found, &direct[found], pack_forward, pack_backward);
+    *ret_plan = winograd && winograd_functions.shapes[found].forward
+                    ? wino_plan(shape, found, &winograd_functions)
+                    : direct_plan(found, &direct[found], pack_forward, pack_backward);
     return STATUS_OK;
 }
 
 const struct kernels kernels_avx2 = {
     .name = "avx2",
-    .has_winograd = false,
+    .has_winograd = true,
     .conv_plan = conv_plan,
     .bn_sums = avx2_bn_sums,
     .bn_relu = avx2_bn_relu,

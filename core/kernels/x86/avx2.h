@@ -1,15 +1,18 @@
 /* What the files of the AVX2 variant share.
  *
  * Layer: core/kernels; only core/kernels/x86/avx2*.c include this. Thread rule: as
- * core/kernels/kernels.h. Names: direct.h.
+ * core/kernels/kernels.h. Names: direct.h; winoN is convN by Winograd.
  */
 #ifndef CUTOUTD_CORE_KERNELS_X86_AVX2_H
 #define CUTOUTD_CORE_KERNELS_X86_AVX2_H
 
 #include "core/kernels/x86/direct.h"
+#include "core/kernels/x86/wino.h"
 #include "core/kernels/x86/x86.h"
 
 DIRECT_DECLARE(avx2);
+
+WINO_DECLARE(avx2);
 
 void avx2_bn_sums(int c, int n_pixels, const float *src, double *sum, double *sum_squares);
 void avx2_bn_relu(int c, int n_pixels, const float *src, const float *scale, const float *shift,

@@ -26,31 +26,7 @@ static CONV_PACK(pack_backward) {
 
 static const struct direct_functions direct[N_SHAPES] = DIRECT_TABLE(avx512);
 
-/* Empty where there is no Winograd. */
-static const struct direct_functions winograd_functions[N_SHAPES] = {
-    [SHAPE_CONV16] = DIRECT_TABLE_SHAPE(avx512_wino16),
-    [SHAPE_CONV32] = DIRECT_TABLE_SHAPE(avx512_wino32),
-    [SHAPE_CONV64] = DIRECT_TABLE_SHAPE(avx512_wino64),
-};
-
-static struct conv_plan winograd_plan(const struct conv_shape *shape,
-                                      const struct direct_functions *functions) {
-    const size_t planes = WINO_PLANES * (size_t)wino_weight_plane(shape->oc);
-    return (struct conv_plan){
-        .shape = *shape,
-        .winograd = true,
-        .forward_floats = planes,
-        .backward_floats = planes,
-        .accumulator_floats = planes,
-        .scratch_floats = WINO_SCRATCH_FLOATS,
-        .pack_forward = avx512_wino_pack_forward,
-        .pack_backward = avx512_wino_pack_backward,
-        .forward = functions->forward,
-        .backward_data = functions->backward_data,
-        .weights_add = functions->weights_add,
-        .weights_finish = avx512_wino_weights_finish,
-    };
-}
+static const struct wino_functions winograd_functions = WINO_FUNCTIONS(avx512);
 
 static enum status conv_plan(const struct conv_shape *shape, bool winograd,
                              struct conv_plan *ret_plan) {
@@ -58,8 +34,8 @@ static enum status conv_plan(const struct conv_shape *shape, bool winograd,
     if (found == N_SHAPES) {
         return STATUS_UNSUPPORTED;
     }
-    *ret_plan = winograd && winograd_functions[found].forward
-                    ? winograd_plan(shape, &winograd_functions[found])
+    *ret_plan = winograd && winograd_functions.shapes[found].forward
+                    ? wino_plan(shape, found, &winograd_functions)
                     : direct_plan(found, &direct[found], pack_forward, pack_backward);
     return STATUS_OK;
 }

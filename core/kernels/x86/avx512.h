@@ -7,29 +7,12 @@
 #define CUTOUTD_CORE_KERNELS_X86_AVX512_H
 
 #include "core/kernels/x86/direct.h"
+#include "core/kernels/x86/wino.h"
 #include "core/kernels/x86/x86.h"
 
 DIRECT_DECLARE(avx512);
 
-DIRECT_DECLARE_SHAPE(avx512_wino16);
-DIRECT_DECLARE_SHAPE(avx512_wino32);
-DIRECT_DECLARE_SHAPE(avx512_wino64);
-CONV_PACK(avx512_wino_pack_forward);
-CONV_PACK(avx512_wino_pack_backward);
-CONV_WEIGHTS_FINISH(avx512_wino_weights_finish);
-
-/* A tile of 4x4 outputs becomes 6x6 values, each in a plane of its own. The planes of a group of
- * images hold 1024 floats; 16 more keep the 36 of them off the same sets of the cache. */
-enum {
-    WINO_PLANES = 36,
-    WINO_PLANE = 1024 + 16,
-    WINO_SCRATCH_FLOATS = 2 * WINO_PLANES * WINO_PLANE, /* of the functions of winoN */
-};
-
-/* Floats from one plane of transformed weights [ic][oc] to the next; padded likewise. */
-static inline int wino_weight_plane(int c) {
-    return c * c + 16;
-}
+WINO_DECLARE(avx512);
 
 void avx512_bn_sums(int c, int n_pixels, const float *src, double *sum, double *sum_squares);
 void avx512_bn_relu(int c, int n_pixels, const float *src, const float *scale, const float *shift,

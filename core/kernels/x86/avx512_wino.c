@@ -1,97 +1,11 @@
-/* Winograd F(4x4,3x3) for the 3x3 stride 1 convolutions, AVX-512: forward, data gradient, weight
- * gradient. 36 multiplications a tile of 16 pixels instead of 144.
- *
- * Layer: core/kernels. Thread rule: as core/kernels/kernels.h.
- *
- * Images are taken in groups of 1, 2, 4 for 16, 32, 64 channels: always 1024 floats a plane. One
- * set of 36 planes (forward) or two (weight gradient) are the scratch and stay in L2. Forward with
- * 16 channels does better: a strip of one row of tiles makes planes of 20 KB that stay in L1, and
- * the 36 KB of weights that it reads from L2 for each strip are cheaper than moving 150 KB of
- * planes in and out. (With 32 channels the weights are 147 KB: there it does not pay.) What is
- * summed in which order does not depend on any of this.
- */
+/* Winograd by AVX-512: wino_conv.h for the three widths of the network. Layer: core/kernels. */
 #if defined(__x86_64__)
 
 #include "core/kernels/x86/avx512.h"
-#include "core/kernels/x86/avx512_wino_products.h"
-#include "core/kernels/x86/avx512_wino_tiles.h"
+#include "core/kernels/x86/wino_conv.h"
 
-static const float zeros[64];
-
-INLINE int image_floats(struct wino w) {
-    return w.c * w.side * w.side;
-}
-
-/* Images of the group that starts at `first`. */
-INLINE int group_size(struct wino w, int first, int n_images) {
-    return n_images - first < group_images(w) ? n_images - first : group_images(w);
-}
-
-/* Forward, or the data gradient with transposed and turned weights. */
-INLINE void wino_conv(struct wino w, int n_images, const float *src, const float *weights,
-                      const float *bias, bool accumulate, float *dst, float *scratch,
-                      const struct kernel_prefetch *hint) {
-    const int image = strip_tiles(w) * w.c; /* floats of one image in a plane */
-    const int n_tiles = n_images * strip_tiles(w) * (w.side / w.rows);
-    /* prefetch_step is called once a register tile of the products. */
-    struct prefetch_cursor prefetch = prefetch_start(hint, WINO_PLANES * n_tiles / forward_rows(w));
-    for (int first = 0; first < n_images; first += group_images(w)) {
-        const int n = group_size(w, first, n_images);
-        for (int row = 0; row < w.side; row += w.rows) {
-            for (int i = 0; i < n; i++) {
-                input_image(w, src + i * image_floats(w), row, scratch + i * image);
-            }
-            products_forward(w, n * strip_tiles(w), scratch, weights, &prefetch);
-            for (int i = 0; i < n; i++) {
-                output_image(w, scratch + i * image, bias, accumulate, row,
-                             dst + i * image_floats(w));
-            }
-        }
-        src += n * image_floats(w);
-        dst += n * image_floats(w);
-    }
-}
-
-INLINE void wino_weights_add(struct wino w, int n_images, const float *src, const float *diff_dst,
-                             float *accumulator, bool set, float *scratch,
-                             const struct kernel_prefetch *hint) {
-    const int image = strip_tiles(w) * w.c;
-    const int groups = (n_images + group_images(w) - 1) / group_images(w);
-    struct prefetch_cursor prefetch =
-        prefetch_start(hint, WINO_PLANES * groups * w.c / weights_rows(w.c));
-    float *v = scratch;
-    float *z = scratch + WINO_PLANES * plane_floats(w);
-    for (int first = 0; first < n_images; first += group_images(w)) {
-        const int n = group_size(w, first, n_images);
-        for (int i = 0; i < n; i++) {
-            input_image(w, src, 0, v + i * image);
-            gradient_image(w, diff_dst, 0, z + i * image);
-            src += image_floats(w);
-            diff_dst += image_floats(w);
-        }
-        products_weights(w, n * strip_tiles(w), v, z, accumulator, set && first == 0, &prefetch);
-    }
-}
-
-#define WINO(channels, pixels, strip)                                                              \
-    CONV_FORWARD(avx512_wino##channels##_forward) {                                                \
-        (void)plan;                                                                                \
-        wino_conv((struct wino){channels, pixels, strip}, n_images, src, weights,                  \
-                  bias ? bias : zeros, false, dst, scratch, prefetch);                             \
-    }                                                                                              \
-    CONV_BACKWARD_DATA(avx512_wino##channels##_backward_data) {                                    \
-        (void)plan;                                                                                \
-        wino_conv((struct wino){channels, pixels, strip}, n_images, diff_dst, weights, zeros,      \
-                  accumulate, diff_src, scratch, prefetch);                                        \
-    }                                                                                              \
-    CONV_WEIGHTS_ADD(avx512_wino##channels##_weights_add) {                                        \
-        (void)plan;                                                                                \
-        wino_weights_add((struct wino){channels, pixels, pixels}, n_images, src, diff_dst,         \
-                         accumulator, first, scratch, prefetch);                                   \
-    }
-
-WINO(16, 32, 4)
-WINO(32, 16, 16)
-WINO(64, 8, 8)
+WINO_DEFINE(avx512, 16, 32, 4)
+WINO_DEFINE(avx512, 32, 16, 16)
+WINO_DEFINE(avx512, 64, 8, 8)
 
 #endif

@@ -1,6 +1,6 @@
 /* Winograd: from images to the 36 planes and back, tile by tile.
  *
- * Layer: core/kernels. Everything is inlined with constant sizes into avx512_wino.c.
+ * Layer: core/kernels. Everything is inlined with constant sizes into wino_conv.h.
  *
  * An image is cut into tiles of 4x4 output pixels; a tile looks at 6x6 input pixels, so neighbours
  * overlap by two. Each of the 36 transformed values of a tile goes to a plane of its own:
@@ -10,11 +10,11 @@
  * A plane is a small matrix, tiles by channels; a line between planes keeps them out of each
  * other's cache sets.
  */
-#ifndef CUTOUTD_CORE_KERNELS_X86_AVX512_WINO_TILES_H
-#define CUTOUTD_CORE_KERNELS_X86_AVX512_WINO_TILES_H
+#ifndef CUTOUTD_CORE_KERNELS_X86_WINO_TILES_H
+#define CUTOUTD_CORE_KERNELS_X86_WINO_TILES_H
 
-#include "core/kernels/x86/avx512.h"
-#include "core/kernels/x86/avx512_wino_transform.h"
+#include "core/kernels/x86/wino.h"
+#include "core/kernels/x86/wino_transform.h"
 
 struct wino {
     int c;    /* channels in and out */
@@ -39,27 +39,27 @@ INLINE int plane_floats(struct wino w) {
 
 /* One column of 6 pixels; those above and below the image are zero. */
 INLINE void load_column(struct wino w, const float *pixel, bool top, bool bottom,
-                        __m512 column[WINO_IN]) {
+                        vec column[WINO_IN]) {
     const int row = w.side * 16;
-    column[0] = top ? line_zero() : line_load(pixel);
+    column[0] = top ? vec_zero() : vec_load(pixel);
     UNROLL for (int i = 1; i < WINO_IN - 1; i++) {
-        column[i] = line_load(pixel + i * row);
+        column[i] = vec_load(pixel + i * row);
     }
-    column[5] = bottom ? line_zero() : line_load(pixel + 5 * row);
+    column[5] = bottom ? vec_zero() : vec_load(pixel + 5 * row);
 }
 
 /* The 6x6 pixels around the tile whose first pixel is (row, column): B^T d B. */
 INLINE void input_tile(struct wino w, const float *plane, int row, int column, float *to) {
-    __m512 half[WINO_IN][WINO_IN];
+    vec half[WINO_IN][WINO_IN];
     UNROLL for (int j = 0; j < WINO_IN; j++) {
-        __m512 transformed[WINO_IN];
+        vec transformed[WINO_IN];
         if (column + j - 1 < 0 || column + j - 1 >= w.side) {
             UNROLL for (int i = 0; i < WINO_IN; i++) {
-                half[i][j] = line_zero();
+                half[i][j] = vec_zero();
             }
             continue;
         }
-        __m512 pixels[WINO_IN];
+        vec pixels[WINO_IN];
         load_column(w, plane + ((row - 1) * w.side + column + j - 1) * 16, row == 0,
                     row + WINO_OUT == w.side, pixels);
         wino_input(pixels, transformed);
@@ -68,10 +68,10 @@ INLINE void input_tile(struct wino w, const float *plane, int row, int column, f
         }
     }
     UNROLL for (int i = 0; i < WINO_IN; i++) {
-        __m512 transformed[WINO_IN];
+        vec transformed[WINO_IN];
         wino_input(half[i], transformed);
         UNROLL for (int j = 0; j < WINO_IN; j++) {
-            line_store(to + (i * WINO_IN + j) * plane_floats(w), transformed[j]);
+            vec_store(to + (i * WINO_IN + j) * plane_floats(w), transformed[j]);
         }
     }
 }
@@ -79,12 +79,12 @@ INLINE void input_tile(struct wino w, const float *plane, int row, int column, f
 /* The tile's 4x4 pixels of an output's gradient: A y A^T. */
 INLINE void gradient_tile(struct wino w, const float *pixels, float *to) {
     const int row = w.side * 16;
-    __m512 half[WINO_IN][WINO_OUT];
+    vec half[WINO_IN][WINO_OUT];
     UNROLL for (int j = 0; j < WINO_OUT; j++) {
-        __m512 column[WINO_OUT];
-        __m512 transformed[WINO_IN];
+        vec column[WINO_OUT];
+        vec transformed[WINO_IN];
         UNROLL for (int i = 0; i < WINO_OUT; i++) {
-            column[i] = line_load(pixels + i * row + j * 16);
+            column[i] = vec_load(pixels + i * row + j * 16);
         }
         wino_gradient(column, transformed);
         UNROLL for (int i = 0; i < WINO_IN; i++) {
@@ -92,28 +92,28 @@ INLINE void gradient_tile(struct wino w, const float *pixels, float *to) {
         }
     }
     UNROLL for (int i = 0; i < WINO_IN; i++) {
-        __m512 transformed[WINO_IN];
+        vec transformed[WINO_IN];
         wino_gradient(half[i], transformed);
         UNROLL for (int j = 0; j < WINO_IN; j++) {
-            line_store(to + (i * WINO_IN + j) * plane_floats(w), transformed[j]);
+            vec_store(to + (i * WINO_IN + j) * plane_floats(w), transformed[j]);
         }
     }
 }
 
 /* 36 products to 4x4 pixels: A^T m A. The bias belongs to all pixels: A^T takes the value at (1, 1)
  * to each of them with the factor 1. */
-INLINE void output_tile(struct wino w, const float *from, __m512 bias, bool accumulate,
+INLINE void output_tile(struct wino w, const float *from, vec bias, bool accumulate,
                         float *pixels) {
     const int row = w.side * 16;
-    __m512 half[WINO_OUT][WINO_IN];
+    vec half[WINO_OUT][WINO_IN];
     UNROLL for (int j = 0; j < WINO_IN; j++) {
-        __m512 column[WINO_IN];
-        __m512 transformed[WINO_OUT];
+        vec column[WINO_IN];
+        vec transformed[WINO_OUT];
         UNROLL for (int i = 0; i < WINO_IN; i++) {
-            column[i] = line_load(from + (i * WINO_IN + j) * plane_floats(w));
+            column[i] = vec_load(from + (i * WINO_IN + j) * plane_floats(w));
         }
         if (j == 1) {
-            column[1] = line_add(column[1], bias);
+            column[1] = vec_add(column[1], bias);
         }
         wino_output(column, transformed);
         UNROLL for (int i = 0; i < WINO_OUT; i++) {
@@ -121,23 +121,26 @@ INLINE void output_tile(struct wino w, const float *from, __m512 bias, bool accu
         }
     }
     UNROLL for (int i = 0; i < WINO_OUT; i++) {
-        __m512 transformed[WINO_OUT];
+        vec transformed[WINO_OUT];
         wino_output(half[i], transformed);
         UNROLL for (int j = 0; j < WINO_OUT; j++) {
             float *pixel = pixels + i * row + j * 16;
-            line_store(pixel,
-                       accumulate ? line_add(transformed[j], line_load(pixel)) : transformed[j]);
+            vec_store(pixel,
+                      accumulate ? vec_add(transformed[j], vec_load(pixel)) : transformed[j]);
         }
     }
 }
 
-/* A strip of one image into (or from) the planes; `planes` points to its first tile. */
+/* A strip of one image into (or from) the planes; `planes` points to its first tile. A line of 16
+ * channels goes in one piece or, where registers are half as wide, in two. */
 INLINE void input_image(struct wino w, const float *image, int first_row, float *planes) {
     for (int block = 0; block < w.c; block += 16, image += w.side * w.side * 16) {
         float *to = planes + block;
         for (int row = first_row; row < first_row + w.rows; row += WINO_OUT) {
             for (int column = 0; column < w.side; column += WINO_OUT, to += w.c) {
-                input_tile(w, image, row, column, to);
+                UNROLL for (int lane = 0; lane < 16; lane += VEC_FLOATS) {
+                    input_tile(w, image + lane, row, column, to + lane);
+                }
             }
         }
     }
@@ -148,7 +151,9 @@ INLINE void gradient_image(struct wino w, const float *image, int first_row, flo
         float *to = planes + block;
         for (int row = first_row; row < first_row + w.rows; row += WINO_OUT) {
             for (int column = 0; column < w.side; column += WINO_OUT, to += w.c) {
-                gradient_tile(w, image + (row * w.side + column) * 16, to);
+                UNROLL for (int lane = 0; lane < 16; lane += VEC_FLOATS) {
+                    gradient_tile(w, image + (row * w.side + column) * 16 + lane, to + lane);
+                }
             }
         }
     }
@@ -158,10 +163,12 @@ INLINE void output_image(struct wino w, const float *planes, const float *bias, 
                          int first_row, float *image) {
     for (int block = 0; block < w.c; block += 16, image += w.side * w.side * 16) {
         const float *from = planes + block;
-        const __m512 start = line_load(bias + block);
         for (int row = first_row; row < first_row + w.rows; row += WINO_OUT) {
             for (int column = 0; column < w.side; column += WINO_OUT, from += w.c) {
-                output_tile(w, from, start, accumulate, image + (row * w.side + column) * 16);
+                UNROLL for (int lane = 0; lane < 16; lane += VEC_FLOATS) {
+                    output_tile(w, from + lane, vec_load(bias + block + lane), accumulate,
+                                image + (row * w.side + column) * 16 + lane);
+                }
             }
         }
     }

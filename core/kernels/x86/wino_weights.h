@@ -1,0 +1,97 @@
+/* Winograd: weights to the 36 planes and their gradient back. Once a step.
+ *
+ * Layer: core/kernels. Thread rule: as core/kernels/kernels.h. Included by one file an instruction
+ * set.
+ *
+ * Planes of weights: [36][in][out]; accumulator: [36][ic][oc].
+ */
+#ifndef CUTOUTD_CORE_KERNELS_X86_WINO_WEIGHTS_H
+#define CUTOUTD_CORE_KERNELS_X86_WINO_WEIGHTS_H
+
+#include "core/kernels/x86/wino.h"
+#include "core/kernels/x86/wino_transform.h"
+
+/* G w G^T for a register of channels out. plane: floats from one of the 36 to the next. */
+INLINE void weights_tile(const vec w[WINO_TAPS][WINO_TAPS], int plane, float *to) {
+    vec half[WINO_TAPS][WINO_IN]; /* [kw][row] */
+    UNROLL for (int kw = 0; kw < WINO_TAPS; kw++) {
+        const vec column[WINO_TAPS] = {w[0][kw], w[1][kw], w[2][kw]};
+        wino_weights(column, half[kw]);
+    }
+    UNROLL for (int i = 0; i < WINO_IN; i++) {
+        const vec row[WINO_TAPS] = {half[0][i], half[1][i], half[2][i]};
+        vec transformed[WINO_IN];
+        wino_weights(row, transformed);
+        UNROLL for (int j = 0; j < WINO_IN; j++) {
+            vec_store(to + (i * WINO_IN + j) * plane, transformed[j]);
+        }
+    }
+}
+
+/* A part's share of the pairs (one channel in, a register of channels out). */
+struct share {
+    int begin;
+    int end;
+};
+
+INLINE struct share share_of(int channels, int part, int n_parts) {
+    int n = channels * channels / VEC_FLOATS;
+    return (struct share){n * part / n_parts, n * (part + 1) / n_parts};
+}
+
+INLINE CONV_PACK(wino_pack_forward) {
+    const int c = plan->shape.oc;
+    const struct share share = share_of(c, part, n_parts);
+    for (int i = share.begin; i < share.end; i++) {
+        vec w[WINO_TAPS][WINO_TAPS];
+        UNROLL for (int tap = 0; tap < 9; tap++) {
+            w[tap / 3][tap % 3] = vec_load(weights + tap * c * c + i * VEC_FLOATS);
+        }
+        weights_tile(w, wino_weight_plane(c), packed + i * VEC_FLOATS);
+    }
+}
+
+/* The window turned, and in and out exchanged: out runs over ic, which lie oc floats apart. */
+INLINE CONV_PACK(wino_pack_backward) {
+    const int c = plan->shape.oc;
+    const struct share share = share_of(c, part, n_parts);
+    for (int i = share.begin; i < share.end; i++) {
+        const int oc = i % c; /* innermost: neighbours share the lines that are gathered */
+        const int ic = i / c * VEC_FLOATS;
+        vec w[WINO_TAPS][WINO_TAPS];
+        UNROLL for (int tap = 0; tap < 9; tap++) {
+            const float *turned = weights + (8 - tap) * c * c;
+            w[tap / 3][tap % 3] = vec_gather(turned + ic * c + oc, c);
+        }
+        weights_tile(w, wino_weight_plane(c), packed + oc * c + ic);
+    }
+}
+
+/* G^T du G. */
+INLINE CONV_WEIGHTS_FINISH(wino_weights_finish) {
+    const int c = plan->shape.oc;
+    for (int i = 0; i < c * c; i += VEC_FLOATS) {
+        vec half[WINO_TAPS][WINO_IN];
+        UNROLL for (int column = 0; column < WINO_IN; column++) {
+            vec du[WINO_IN];
+            vec transformed[WINO_TAPS];
+            UNROLL for (int row = 0; row < WINO_IN; row++) {
+                du[row] =
+                    vec_load(accumulator + (row * WINO_IN + column) * wino_weight_plane(c) + i);
+            }
+            wino_weights_gradient(du, transformed);
+            UNROLL for (int kh = 0; kh < WINO_TAPS; kh++) {
+                half[kh][column] = transformed[kh];
+            }
+        }
+        UNROLL for (int kh = 0; kh < WINO_TAPS; kh++) {
+            vec transformed[WINO_TAPS];
+            wino_weights_gradient(half[kh], transformed);
+            UNROLL for (int kw = 0; kw < WINO_TAPS; kw++) {
+                vec_store(diff_weights + (kh * 3 + kw) * c * c + i, transformed[kw]);
+            }
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,160 @@
+/* Layer: daemon/store. Thread rule: see the header. */
+#include "daemon/store/write_queue.h"
+
+#include <string.h>
+
+/* One writer's wish; on its stack. */
+struct write_job {
+    store_body *body;
+    void *arguments;
+    struct error *error;
+    enum status status;
+    struct run_ids touched;
+    bool done; /* guarded by the queue's mutex */
+    struct write_job *next;
+};
+
+void write_queue_init(struct write_queue *queue) {
+    (void)pthread_mutex_init(&queue->mutex, NULL);
+    (void)pthread_cond_init(&queue->group_done, NULL);
+    queue->end = &queue->first;
+}
+
+void write_queue_destroy(struct write_queue *queue) {
+    db_close(&queue->db);
+    (void)pthread_cond_destroy(&queue->group_done);
+    (void)pthread_mutex_destroy(&queue->mutex);
+}
+
+static enum status control(struct db *db, const char *sql, struct error *error) {
+    int code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+    return code == SQLITE_OK ? STATUS_OK : db_status(db->handle, code, sql, error);
+}
+
+/* SQLite ends the whole transaction by itself on some errors (a full disk, for one). */
+static bool transaction_is_lost(const struct db *db) {
+    return sqlite3_get_autocommit(db->handle) != 0;
+}
+
+static bool must_fail(struct write_queue *queue) {
+    return atomic_load(&queue->failure_countdown) > 0 &&
+           atomic_fetch_sub(&queue->failure_countdown, 1) == 1;
+}
+
+static enum status run_body(struct write_queue *queue, struct write_job *job) {
+    struct db *db = &queue->db;
+    TRY(job->body(db, job->arguments, job->error));
+    if (db->touched.failed) {
+        return error_set(job->error, STATUS_NO_MEMORY, "no memory to note what was changed");
+    }
+    if (must_fail(queue)) {
+        return error_set(job->error, STATUS_NO_SPACE, "injected: the disk is full");
+    }
+    return control(db, "RELEASE body", job->error);
+}
+
+/* A statement that a failed body left in the middle would stand in the way of the rollback. */
+static void reset_statements(struct db *db) {
+    for (sqlite3_stmt *s = sqlite3_next_stmt(db->handle, NULL); s;
+         s = sqlite3_next_stmt(db->handle, s)) {
+        if (sqlite3_stmt_busy(s)) {
+            (void)sqlite3_reset(s);
+        }
+    }
+}
+
+/* A body that fails takes only itself back. Returns whether the transaction goes on. */
+static bool run_job(struct write_queue *queue, struct write_job *job) {
+    struct db *db = &queue->db;
+    job->status = control(db, "SAVEPOINT body", job->error);
+    if (job->status != STATUS_OK) {
+        return false;
+    }
+    job->status = run_body(queue, job);
+    job->touched = db->touched;
+    db->touched = (struct run_ids){0};
+    if (job->status == STATUS_OK) {
+        return true;
+    }
+    run_ids_clear(&job->touched);
+    reset_statements(db);
+    return !transaction_is_lost(db) && sqlite3_exec(db->handle, "ROLLBACK TO body; RELEASE body",
+                                                    NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* All of the group, whatever each had reached. */
+static void fail_group(struct write_job *group, enum status status, const struct error *error) {
+    for (struct write_job *job = group; job; job = job->next) {
+        if (job->status == STATUS_OK) {
+            job->status = status;
+            *job->error = *error;
+        }
+        run_ids_clear(&job->touched);
+    }
+}
+
+static enum status run_bodies(struct write_queue *queue, struct write_job *group,
+                              struct error *error) {
+    struct db *db = &queue->db;
+    TRY(control(db, "BEGIN IMMEDIATE", error));
+    for (struct write_job *job = group; job; job = job->next) {
+        if (!run_job(queue, job)) {
+            *error = *job->error;
+            return job->status;
+        }
+    }
+    return control(db, "COMMIT", error);
+}
+
+static void run_group(struct write_queue *queue, struct write_job *group) {
+    struct error error = {.code = STATUS_OK};
+    enum status status = run_bodies(queue, group, &error);
+    if (status == STATUS_OK) {
+        return;
+    }
+    reset_statements(&queue->db);
+    if (!transaction_is_lost(&queue->db)) {
+        (void)sqlite3_exec(queue->db.handle, "ROLLBACK", NULL, NULL, NULL);
+    }
+    fail_group(group, status, &error);
+}
+
+/* With the mutex held, which it gives back while the group runs. */
+static void lead(struct write_queue *queue) {
+    struct write_job *group = queue->first;
+    queue->first = NULL;
+    queue->end = &queue->first;
+    queue->n_waiting = 0;
+    queue->led = true;
+    (void)pthread_mutex_unlock(&queue->mutex);
+    run_group(queue, group);
+    (void)pthread_mutex_lock(&queue->mutex);
+    queue->led = false;
+    while (group) {
+        /* A job is its writer's again, and may be gone, as soon as it is done. */
+        struct write_job *next = group->next;
+        group->done = true;
+        group = next;
+    }
+    (void)pthread_cond_broadcast(&queue->group_done);
+}
+
+enum status write_queue_run(struct write_queue *queue, store_body *body, void *arguments,
+                            struct run_ids *ret_touched, struct error *error) {
+    struct error unread;
+    struct write_job job = {.body = body, .arguments = arguments, .error = error ? error : &unread};
+    (void)pthread_mutex_lock(&queue->mutex);
+    *queue->end = &job;
+    queue->end = &job.next;
+    queue->n_waiting++;
+    while (!job.done) {
+        if (queue->led) {
+            (void)pthread_cond_wait(&queue->group_done, &queue->mutex);
+        } else {
+            lead(queue);
+        }
+    }
+    (void)pthread_mutex_unlock(&queue->mutex);
+    *ret_touched = job.touched;
+    return job.status;
+}

@@ -1,0 +1,45 @@
+/* Grouped commits: writers that wait at the same moment share one durable commit.
+ *
+ * Layer: daemon/store (inside of the store only). Thread rule: write_queue_run from any thread.
+ *
+ * A commit waits for the disk, whatever is in it. So the first writer that comes leads: it takes
+ * everything that waits, runs each body in a savepoint of its own inside one transaction, and
+ * commits once. Who comes meanwhile waits and forms the next group, which one of them leads.
+ * Nobody returns before the commit of its body. A body may therefore run on the thread of another
+ * writer; none runs beside another, and no lock is held while it runs.
+ */
+#ifndef CUTOUTD_DAEMON_STORE_WRITE_QUEUE_H
+#define CUTOUTD_DAEMON_STORE_WRITE_QUEUE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "daemon/store/db.h"
+
+struct write_job;
+
+struct write_queue {
+    struct db db; /* only the leader's */
+    pthread_mutex_t mutex;
+    pthread_cond_t group_done;
+    bool led;                     /* a group is running; guarded by mutex, as are the next three */
+    int n_waiting;                /* for the group after it */
+    struct write_job *first;      /* waiting, in the order in which they came */
+    struct write_job **end;       /* where the next one goes */
+    atomic_int failure_countdown; /* see store_inject_failure */
+};
+
+/* Makes the locks; queue->db is opened by the caller. */
+void write_queue_init(struct write_queue *queue);
+
+/* Closes queue->db as well. No thread may be in write_queue_run. */
+void write_queue_destroy(struct write_queue *queue);
+
+/* Runs the body and commits it. On STATUS_OK *ret_touched are the runs that it touched, the
+ * caller's (run_ids_clear); on any other status nothing of the body is stored, and *ret_touched is
+ * empty. When the transaction as a whole fails (the disk is full) the whole group has its status.
+ */
+enum status write_queue_run(struct write_queue *queue, store_body *body, void *arguments,
+                            struct run_ids *ret_touched, struct error *error);
+
+#endif
