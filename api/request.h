@@ -37,6 +37,10 @@ struct request {
 enum status request_format(const struct request *request, const char *allowed, char ret_format[8],
                            struct error *error);
 
+/* Whether If-None-Match has this tag ("W/\"...\""); weak and strong forms compare alike (RFC 9110,
+ * 8.8.3). */
+bool request_has_tag(const struct request *request, const char *weak_tag);
+
 /* A decimal number without sign, blanks or leading zeros, 1 to `most`. false: it is not. */
 bool text_to_id(const char *text, int64_t most, int64_t *ret_value);
 

@@ -334,12 +334,6 @@ void route_run_list(struct api_context *context, const struct request *request,
 
 /* GET /runs/{id} */
 
-/* Whether the If-None-Match list has the tag; W/ and strong forms compare alike (RFC 9110, 8.8.3).
- */
-static bool tag_listed(const char *list, const char *weak_tag) {
-    return strcmp(list, "*") == 0 || strstr(list, weak_tag + 2) != NULL;
-}
-
 void route_run_get(struct api_context *context, const struct request *request,
                    struct reply *reply) {
     CLEANUP(run_row_clear) struct run_row row = {0};
@@ -351,7 +345,7 @@ void route_run_get(struct api_context *context, const struct request *request,
         /* A running run's progress changes without a new revision. */
         (void)snprintf(etag, sizeof(etag), "W/\"%" PRId64 "-%" PRId64 "\"", row.id, row.revision);
     }
-    if (etag[0] && request->if_none_match[0] && tag_listed(request->if_none_match, etag)) {
+    if (etag[0] && request_has_tag(request, etag)) {
         reply->http_status = 304;
     } else {
         reply_run(context, request, reply, 200, &row);
