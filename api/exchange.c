@@ -80,6 +80,7 @@ static void add_headers(struct MHD_Response *response, const struct reply *reply
     add_header(response, MHD_HTTP_HEADER_ETAG, reply->etag);
     add_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
     add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+    add_header(response, "Idempotency-Replayed", reply->replayed ? "true" : "");
     add_header(response, MHD_HTTP_HEADER_CONNECTION, reply->close ? "close" : "");
     /* A cache may keep it, but has to ask: runs change. */
     add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
@@ -245,6 +246,7 @@ static void answer(const struct exchange_host *host, struct MHD_Connection *conn
     }
     copy_header(connection, MHD_HTTP_HEADER_ACCEPT, request->accept);
     copy_header(connection, MHD_HTTP_HEADER_IF_NONE_MATCH, request->if_none_match);
+    copy_header(connection, "Idempotency-Key", request->idempotency_key);
     copy_header(connection, "Last-Event-ID", request->last_event_id);
     if (!request->body) {
         request->body = "";

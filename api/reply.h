@@ -29,7 +29,8 @@ struct reply {
     char etag[64];
     char allow[64];
     int retry_after_s;
-    bool close; /* the connection cannot be used any further */
+    bool replayed; /* the stored answer to an Idempotency-Key */
+    bool close;    /* the connection cannot be used any further */
     /* Instead of a body: the events of this run from `since` on (-1: from now, with a snapshot). */
     int64_t stream_run_id;
     int64_t stream_since;

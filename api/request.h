@@ -10,10 +10,17 @@
 
 #include "api/url.h"
 
-enum { REQUEST_MAX_BODY_BYTES = 64 * 1024, REQUEST_HEADER_SIZE = 256, REQUEST_MAX_PARAMETERS = 2 };
+enum {
+    REQUEST_MAX_BODY_BYTES = 64 * 1024,
+    REQUEST_HEADER_SIZE = 256,
+    REQUEST_OWNER_SIZE = 64,
+    REQUEST_MAX_PARAMETERS = 2
+};
 
 /* What a token may do; each allows what stands before it. */
 enum scope { SCOPE_NONE, SCOPE_READ, SCOPE_SUBMIT, SCOPE_ADMIN };
+
+struct idempotency_mark;
 
 struct request {
     char method[16];
@@ -26,8 +33,11 @@ struct request {
     char if_none_match[REQUEST_HEADER_SIZE];
     char last_event_id[REQUEST_HEADER_SIZE];
     /* Who asks: the name of the token, "" without one, and what it allows. */
-    char owner[64];
+    char owner[REQUEST_OWNER_SIZE];
     enum scope scope;
+    /* Of an Idempotency-Key; NULL without one. Creating handlers hand it to the store. */
+    char idempotency_key[REQUEST_HEADER_SIZE];
+    const struct idempotency_mark *idempotency;
     const char *body; /* n_body bytes, not ended by NUL; borrowed */
     size_t n_body;
 };

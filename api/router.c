@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/idempotency.h"
 #include "api/routes.h"
 
 #define V1 "/api/v1"
@@ -16,13 +17,27 @@ static const struct route routes[] = {
     {"GET", V1 "/readyz", SCOPE_NONE, route_ready},
     {"POST", V1 "/runs", SCOPE_SUBMIT, route_run_create},
     {"GET", V1 "/runs", SCOPE_READ, route_run_list},
+    {"POST", V1 "/runs/bulk", SCOPE_SUBMIT, route_run_bulk},
     {"GET", V1 "/runs/{id}", SCOPE_READ, route_run_get},
-    {"POST", V1 "/runs/{id}/cancel", SCOPE_SUBMIT, route_run_cancel},
+    {"PATCH", V1 "/runs/{id}", SCOPE_SUBMIT, route_run_edit},
+    {"DELETE", V1 "/runs/{id}", SCOPE_SUBMIT, route_run_delete},
+    {"POST", V1 "/runs/{id}/cancel", SCOPE_SUBMIT, route_run_action},
+    {"POST", V1 "/runs/{id}/kill", SCOPE_SUBMIT, route_run_action},
+    {"POST", V1 "/runs/{id}/pause", SCOPE_SUBMIT, route_run_action},
+    {"POST", V1 "/runs/{id}/resume", SCOPE_SUBMIT, route_run_action},
+    {"POST", V1 "/runs/{id}/hold", SCOPE_SUBMIT, route_run_action},
+    {"POST", V1 "/runs/{id}/release", SCOPE_SUBMIT, route_run_action},
+    {"POST", V1 "/runs/{id}/requeue", SCOPE_SUBMIT, route_run_action},
     {"GET", V1 "/runs/{id}/epochs", SCOPE_READ, route_run_epochs},
     {"GET", V1 "/runs/{id}/validation-error", SCOPE_READ, route_run_validation_error},
     {"GET", V1 "/runs/{id}/events", SCOPE_READ, route_run_events},
     {"GET", V1 "/runs/{id}/summary", SCOPE_READ, route_run_summary},
     {"GET", V1 "/compare", SCOPE_READ, route_compare},
+    {"GET", V1 "/queue", SCOPE_READ, route_queue},
+    {"GET", V1 "/scheduler", SCOPE_READ, route_scheduler},
+    {"PATCH", V1 "/scheduler", SCOPE_ADMIN, route_scheduler_edit},
+    {"POST", V1 "/scheduler/drain", SCOPE_ADMIN, route_scheduler_drain},
+    {"POST", V1 "/scheduler/resume", SCOPE_ADMIN, route_scheduler_resume},
     {"GET", V1 "/presets", SCOPE_READ, route_preset_list},
     {"GET", V1 "/presets/{name}", SCOPE_READ, route_preset_get},
     {"GET", V1 "/datasets", SCOPE_READ, route_dataset_list},
@@ -67,7 +82,7 @@ void router_dispatch(struct api_context *context, struct request *request, struc
             continue;
         }
         if (method_fits(&routes[i], request->method)) {
-            routes[i].handler(context, request, reply);
+            idempotency_dispatch(context, request, routes[i].handler, reply);
             return;
         }
         size_t used = strlen(allow);

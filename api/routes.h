@@ -8,7 +8,17 @@
 #include "api/router.h"
 
 /* routes_runs.c */
-handler route_run_create, route_run_list, route_run_get, route_run_cancel;
+handler route_run_list, route_run_get;
+
+/* routes_submit.c */
+handler route_run_create;
+
+/* routes_actions.c */
+handler route_run_action, route_run_bulk, route_run_edit, route_run_delete;
+
+/* routes_queue.c */
+handler route_queue, route_scheduler, route_scheduler_drain, route_scheduler_resume,
+    route_scheduler_edit;
 
 /* routes_history.c */
 handler route_run_epochs, route_run_validation_error, route_run_events, route_run_summary;
@@ -20,9 +30,14 @@ handler route_compare;
 handler route_welcome, route_health, route_ready, route_preset_list, route_preset_get,
     route_dataset_list, route_system;
 
+struct run_row;
+
+/* Answers with one run as it stands now. */
+void reply_run(struct api_context *context, const struct request *request, struct reply *reply,
+               int http_status, const struct run_row *row);
+
 /* The run that the path names: the caller owns *ret_row (run_row_clear) when it returns true;
  * otherwise *reply is the answer (404, or the store's failure). */
-struct run_row;
 bool route_find_run(struct api_context *context, const struct request *request, struct reply *reply,
                     struct run_row *ret_row);
 

@@ -232,7 +232,10 @@ static bool should_stop(const struct trainer *t) {
 }
 
 static enum status stop(struct trainer *t, struct error *error) {
-    TRY(write_checkpoint(t, false, error));
+    const struct trainer_callbacks *callbacks = t->callbacks;
+    if (!callbacks->should_abandon || !callbacks->should_abandon(callbacks->user)) {
+        TRY(write_checkpoint(t, false, error));
+    }
     return error_set(error, STATUS_STOPPED, "stopped after epoch %d, step %d", t->state.epochs_done,
                      t->state.step);
 }

@@ -68,6 +68,8 @@ struct trainer_callbacks {
     /* Asked after each step and during validation; true: write a checkpoint and return
      * STATUS_STOPPED. */
     bool (*should_stop)(void *user);
+    /* Asked when should_stop said so; true: without that checkpoint. */
+    bool (*should_abandon)(void *user);
 };
 
 struct trainer_options {

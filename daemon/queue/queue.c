@@ -100,7 +100,9 @@ enum status queue_finish(struct queue *queue, int64_t id, enum run_state final_s
                             .to = final_state,
                             .reason = reason,
                             .now_ms = clock_unix_ms(queue->clock)};
-    return run_table_move(queue->store, &move, error);
+    TRY(run_table_move(queue->store, &move, error));
+    queue_wake(queue); /* others may have waited for it */
+    return STATUS_OK;
 }
 
 enum status queue_requeue(struct queue *queue, int64_t id, const char *reason,
@@ -116,18 +118,9 @@ enum status queue_requeue(struct queue *queue, int64_t id, const char *reason,
     return STATUS_OK;
 }
 
-/* A run that is not running may be canceled from whichever of these states it is in. It can move
- * between them in the meantime, so each is tried, and the last refusal is the answer. */
-enum status queue_cancel(struct queue *queue, int64_t id, const char *reason, struct error *error) {
-    static const enum run_state sources[] = {RUN_QUEUED, RUN_HELD, RUN_PAUSED};
-    enum status status = STATUS_CONFLICT;
-    for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]) && status == STATUS_CONFLICT; i++) {
-        struct run_move move = {.id = id,
-                                .from = sources[i],
-                                .to = RUN_CANCELED,
-                                .reason = reason,
-                                .now_ms = clock_unix_ms(queue->clock)};
-        status = run_table_move(queue->store, &move, error);
-    }
-    return status;
+enum status queue_act(struct queue *queue, int64_t id, enum run_action action,
+                      struct error *error) {
+    TRY(run_table_act(queue->store, id, action, clock_unix_ms(queue->clock), error));
+    queue_wake(queue);
+    return STATUS_OK;
 }

@@ -15,9 +15,19 @@
 #include "daemon/store/store.h"
 
 /* Each table file owns the statements of its table. */
-enum db_table { DB_RUN, DB_EPOCH, DB_CHECKPOINT, DB_EVENT, DB_SETTING, DB_SWEEP, DB_TABLE_COUNT };
+enum db_table {
+    DB_RUN,
+    DB_EPOCH,
+    DB_CHECKPOINT,
+    DB_EVENT,
+    DB_SETTING,
+    DB_SWEEP,
+    DB_AFTER,
+    DB_IDEMPOTENCY,
+    DB_TABLE_COUNT
+};
 
-enum { DB_MAX_STATEMENTS = 16 };
+enum { DB_MAX_STATEMENTS = 32 };
 
 struct statement_set {
     int n;
@@ -30,6 +40,8 @@ extern const struct statement_set checkpoint_statements;
 extern const struct statement_set event_statements;
 extern const struct statement_set setting_statements;
 extern const struct statement_set sweep_statements;
+extern const struct statement_set after_statements;
+extern const struct statement_set idempotency_statements;
 
 /* Runs that a transaction changed. */
 struct run_ids {

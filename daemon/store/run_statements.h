@@ -19,6 +19,12 @@ enum run_statement {
     RUN_RESET,
     RUN_NOTE_EPOCH,
     RUN_TOUCH,
+    RUN_EDIT,
+    RUN_FORGET_LABELS,
+    RUN_DELETE,
+    RUN_QUEUE,
+    RUN_QUEUE_PLACE,
+    RUN_COUNT_INTERRUPTION,
     RUN_N_STATEMENTS,
 };
 

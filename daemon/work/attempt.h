@@ -15,7 +15,7 @@ struct attempt {
     const struct pool_options *options;
     int slot;                  /* of the progress board */
     const struct run_row *run; /* in state running */
-    const atomic_bool *cancel; /* the user wants it canceled */
+    const atomic_int *request; /* enum run_request: what the user wants of it */
     const atomic_bool *stop;   /* the daemon stops */
     atomic_ullong *heartbeat;  /* counted up whenever something moves */
 };
@@ -26,6 +26,9 @@ struct verdict {
     char reason[RUN_REASON_SIZE];
     bool wait; /* before the worker takes another run: the same would happen again at once */
 };
+
+/* What a request means for a run that has stopped: canceled or paused, and why. */
+void verdict_of_request(enum run_request request, struct verdict *ret_verdict);
 
 /* Blocks until the attempt is over. Always gives a verdict; carrying it out is the caller's. */
 void attempt_run(const struct attempt *attempt, struct verdict *ret_verdict);

@@ -4,7 +4,8 @@
  *
  * How an attempt ends decides where the run goes:
  *   all epochs done                      succeeded
- *   canceled by the user                 checkpoint, then canceled
+ *   canceled or paused by the user       checkpoint, then canceled or paused
+ *   killed by the user                   canceled, without the checkpoint
  *   the daemon stops                     checkpoint, then queued, reason "daemon stopped"
  *   the store or the disk is full        queued again, reason says so; the worker waits
  *                                        retry_delay_s before it takes another run
@@ -21,13 +22,15 @@
 #include "daemon/work/hub.h"
 #include "daemon/work/progress.h"
 
+enum { POOL_MAX_WORKERS = 64 };
+
 /* Everything is borrowed and must outlive the pool. */
 struct pool_options {
-    int n_workers;
+    int n_workers; /* unless another number was set and stored */
     struct store *store;
     struct queue *queue;
     struct hub *hub;
-    struct progress_board *progress; /* with n_workers slots */
+    struct progress_board *progress; /* with POOL_MAX_WORKERS slots */
     struct dataset_registry *datasets;
     struct executor executor;
     const struct clock *clock;
@@ -46,10 +49,26 @@ enum status pool_start(const struct pool_options *options, struct pool **ret_poo
  * threads. Frees the pool. NULL is fine. */
 void pool_stop(struct pool *pool);
 
-/* Cancels a run in any state that allows it. STATUS_OK: it is canceled, or it was running and will
- * be as soon as its checkpoint is written (the row has the request). STATUS_CONFLICT with the
- * allowed moves in the message; STATUS_NOT_FOUND; statuses of the store. */
-enum status pool_cancel(struct pool *pool, int64_t run_id, struct error *error);
+/* Asks something of a run in any state that allows it. STATUS_OK: it is done, or the run is running
+ * and will obey as soon as it can (the row has the request). STATUS_CONFLICT with the allowed
+ * actions in the message; STATUS_NOT_FOUND; statuses of the store. */
+enum status pool_act(struct pool *pool, int64_t run_id, enum run_action action,
+                     struct error *error);
+
+/* How many runs are trained at once: workers grow at once; one too many ends after its run. Kept in
+ * the store over restarts. n_workers: 1 .. POOL_MAX_WORKERS. Statuses of the store. */
+enum status pool_set_workers(struct pool *pool, int n_workers, struct error *error);
+
+/* A draining pool trains what is running and starts nothing. Kept in the store over restarts. */
+enum status pool_set_draining(struct pool *pool, bool draining, struct error *error);
+
+struct pool_status {
+    int n_workers; /* wanted */
+    int n_running; /* runs that are being trained */
+    bool draining;
+};
+
+void pool_get_status(struct pool *pool, struct pool_status *ret_status);
 
 /* Whether every worker is idle or has moved since the last call (for the watchdog). One caller. */
 bool pool_is_alive(struct pool *pool);

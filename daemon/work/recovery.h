@@ -10,6 +10,8 @@
 
 struct recovery_result {
     int n_requeued; /* were running: queued again, one more attempt, reason "interrupted" */
+    int n_paused;   /* were running with an accepted pause */
+    int n_failed;   /* ended the daemon too often in a row: failed */
     int n_canceled; /* were running with an accepted cancel */
 };
 

@@ -105,7 +105,8 @@ static int set_up(void **state) {
     static struct pool_fixture p;
     memset(&p, 0, sizeof(p));
     work_begin(&p.w, 20, 10);
-    p.w.options.executor = (struct executor){&p, fake_variant, fake_has_variant, fake_execute};
+    p.w.options.executor =
+        (struct executor){&p, fake_variant, fake_has_variant, NULL, fake_execute};
     *state = &p;
     return 0;
 }
@@ -181,11 +182,11 @@ static void a_running_run_is_canceled(void **state) {
     struct progress progress;
     assert_true(progress_board_find(p->w.progress, id, &progress));
     assert_int_equal(progress.epoch, 1);
-    ASSERT_OK(pool_cancel(p->w.pool, id, &fixture_error));
+    ASSERT_OK(pool_act(p->w.pool, id, RUN_ACTION_CANCEL, &fixture_error));
     work_wait_until(&p->w, id, work_is_final, "final");
     assert_run(p, id, RUN_CANCELED, 1, "canceled by the user");
-    assert_int_equal(pool_cancel(p->w.pool, id, &fixture_error), STATUS_CONFLICT);
-    assert_int_equal(pool_cancel(p->w.pool, 99, &fixture_error), STATUS_NOT_FOUND);
+    assert_int_equal(pool_act(p->w.pool, id, RUN_ACTION_CANCEL, &fixture_error), STATUS_CONFLICT);
+    assert_int_equal(pool_act(p->w.pool, 99, RUN_ACTION_CANCEL, &fixture_error), STATUS_NOT_FOUND);
     /* The slot is emptied right after the move was stored. */
     work_stop(&p->w);
     assert_false(progress_board_find(p->w.progress, id, &progress));
@@ -200,7 +201,7 @@ static void a_queued_run_is_canceled_at_once(void **state) {
     work_wait_until(&p->w, 1, work_has_trained, "running");
     work_wait_until(&p->w, 2, work_has_trained, "running");
     int64_t third = submit(p, "shapes");
-    ASSERT_OK(pool_cancel(p->w.pool, third, &fixture_error));
+    ASSERT_OK(pool_act(p->w.pool, third, RUN_ACTION_CANCEL, &fixture_error));
     assert_run(p, third, RUN_CANCELED, 1, "canceled by the user");
 }
 

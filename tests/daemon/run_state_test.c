@@ -52,7 +52,7 @@ static void moves_are_told_in_words(void **state) {
     (void)state;
     char text[128];
     run_state_moves_text(RUN_QUEUED, text, sizeof(text));
-    assert_string_equal(text, "held, running, canceled");
+    assert_string_equal(text, "held, running, failed, canceled");
     run_state_moves_text(RUN_FAILED, text, sizeof(text));
     assert_string_equal(text, "queued");
     run_state_moves_text(RUN_QUEUED, text, 6);

@@ -1,0 +1,104 @@
+/* Layer: api. */
+#include "api/run_actions.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/run_view.h"
+#include "core/base/cleanup.h"
+#include "core/base/log.h"
+#include "daemon/state_dir.h"
+#include "daemon/work/pool.h"
+
+enum status run_actions_permit(const struct request *request, const struct run_row *row,
+                               struct error *error) {
+    bool own = strcmp(row->owner, request->owner) == 0;
+    if (request->scope != SCOPE_SUBMIT || own) {
+        return STATUS_OK;
+    }
+    return error_set(error, STATUS_FORBIDDEN,
+                     "run %" PRId64 " belongs to %s; a token of scope submit changes its own runs "
+                     "only",
+                     row->id, row->owner[0] ? row->owner : "nobody");
+}
+
+static enum status permit(struct api_context *context, const struct request *request, int64_t id,
+                          struct error *error) {
+    CLEANUP(run_row_clear) struct run_row row = {0};
+    TRY(run_table_get(context->options.store, id, &row, error));
+    return run_actions_permit(request, &row, error);
+}
+
+enum status run_action_apply(struct api_context *context, const struct request *request,
+                             enum run_action action, int64_t id, struct error *error) {
+    TRY(permit(context, request, id, error));
+    return pool_act(context->options.pool, id, action, error);
+}
+
+enum status run_delete_apply(struct api_context *context, const struct request *request, int64_t id,
+                             struct error *error) {
+    TRY(permit(context, request, id, error));
+    TRY(run_table_delete(context->options.store, id, error));
+    struct error left;
+    if (state_dir_remove_run(context->options.config->state_dir, id, &left) != STATUS_OK) {
+        /* The run is gone all the same; the next start tries again. */
+        log_warning("the files of run %" PRId64 " could not be removed: %s", id, left.message);
+    }
+    return STATUS_OK;
+}
+
+static void write_run(struct api_context *context, struct json_writer *writer, int64_t id) {
+    CLEANUP(run_row_clear) struct run_row row = {0};
+    struct progress progress;
+    if (run_table_get(context->options.store, id, &row, NULL) != STATUS_OK) {
+        json_write_null(writer, "run");
+        return;
+    }
+    bool running =
+        row.state == RUN_RUNNING && progress_board_find(context->options.progress, id, &progress);
+    run_write(writer, "run", &row, running ? &progress : NULL);
+}
+
+/* One item of the answer; true: it was done. */
+static bool write_item(struct api_context *context, const struct request *request,
+                       struct json_writer *writer, enum run_action action, int64_t id) {
+    struct error error = {.code = STATUS_OK};
+    char text[24];
+    enum status status = action == RUN_ACTION_COUNT
+                             ? run_delete_apply(context, request, id, &error)
+                             : run_action_apply(context, request, action, id, &error);
+    (void)snprintf(text, sizeof(text), "%" PRId64, id);
+    json_write_object(writer, NULL);
+    json_write_string(writer, "id", text);
+    if (status == STATUS_OK) {
+        json_write_int(writer, "status", action == RUN_ACTION_COUNT ? 204 : 200);
+        if (action != RUN_ACTION_COUNT) {
+            write_run(context, writer, id);
+        }
+    } else {
+        CLEANUP(reply_clear) struct reply problem = {0};
+        reply_error(&problem, request, &error);
+        json_write_int(writer, "status", problem.http_status);
+        json_write_raw(writer, "problem", problem.body ? problem.body : "null");
+    }
+    json_write_end(writer, '}');
+    return status == STATUS_OK;
+}
+
+void run_actions_reply_bulk(struct api_context *context, const struct request *request,
+                            struct reply *reply, enum run_action action, const int64_t *ids,
+                            size_t n_ids) {
+    struct json_writer writer = {0};
+    int n_done = 0;
+    json_write_object(&writer, NULL);
+    json_write_array(&writer, "items");
+    for (size_t i = 0; i < n_ids; i++) {
+        n_done += write_item(context, request, &writer, action, ids[i]);
+    }
+    json_write_end(&writer, ']');
+    json_write_int(&writer, "succeeded", n_done);
+    json_write_int(&writer, "failed", (int64_t)n_ids - n_done);
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
+}
