@@ -8,7 +8,10 @@
 #include "api/router.h"
 
 /* routes_runs.c */
-handler route_run_create, route_run_list, route_run_get, route_run_cancel;
+handler route_run_create, route_run_list, route_run_get;
+
+/* routes_actions.c */
+handler route_run_act;
 
 /* routes_history.c */
 handler route_run_epochs, route_run_validation_error, route_run_events, route_run_summary;
@@ -25,5 +28,9 @@ handler route_welcome, route_health, route_ready, route_preset_list, route_prese
 struct run_row;
 bool route_find_run(struct api_context *context, const struct request *request, struct reply *reply,
                     struct run_row *ret_row);
+
+/* Answers with the run as it stands in *row, and its progress when it is running. */
+void route_reply_run(struct api_context *context, const struct request *request,
+                     struct reply *reply, int http_status, const struct run_row *row);
 
 #endif

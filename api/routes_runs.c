@@ -1,4 +1,4 @@
-/* /runs: submit, list, look at, cancel. Layer: api. */
+/* /runs: submit, list, look at. Layer: api. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +13,8 @@
 
 enum { LIST_LIMIT_DEFAULT = 50, LIST_LIMIT_MOST = 500 };
 
-/* Answers with one run as it stands now. */
-static void reply_run(struct api_context *context, const struct request *request,
-                      struct reply *reply, int http_status, const struct run_row *row) {
+void route_reply_run(struct api_context *context, const struct request *request,
+                     struct reply *reply, int http_status, const struct run_row *row) {
     struct progress progress;
     bool running = row->state == RUN_RUNNING &&
                    progress_board_find(context->options.progress, row->id, &progress);
@@ -206,7 +205,7 @@ void route_run_create(struct api_context *context, const struct request *request
         reply_error(reply, request, &error);
         return;
     }
-    reply_run(context, request, reply, 201, &row);
+    route_reply_run(context, request, reply, 201, &row);
     (void)snprintf(reply->location, sizeof(reply->location), "/api/v1/runs/%" PRId64, id);
 }
 
@@ -348,53 +347,7 @@ void route_run_get(struct api_context *context, const struct request *request,
     if (etag[0] && request_has_tag(request, etag)) {
         reply->http_status = 304;
     } else {
-        reply_run(context, request, reply, 200, &row);
+        route_reply_run(context, request, reply, 200, &row);
     }
     memcpy(reply->etag, etag, sizeof(etag));
-}
-
-/* POST /runs/{id}/cancel */
-
-static void reply_conflict(struct reply *reply, const struct request *request,
-                           const struct run_row *row) {
-    char moves[96];
-    char detail[256];
-    run_state_moves_text(row->state, moves, sizeof(moves));
-    (void)snprintf(detail, sizeof(detail),
-                   "Run %" PRId64 " is %s and cannot be canceled; from there it may become: %s.",
-                   row->id, run_state_name(row->state), moves[0] ? moves : "nothing else");
-    struct json_writer writer = {0};
-    reply_problem_begin(&writer, request, STATUS_CONFLICT, detail);
-    json_write_string(&writer, "state", run_state_name(row->state));
-    json_write_array(&writer, "allowed_states");
-    for (int to = 0; to < RUN_STATE_COUNT; to++) {
-        if (run_state_may_move(row->state, (enum run_state)to)) {
-            json_write_string(&writer, NULL, run_state_name((enum run_state)to));
-        }
-    }
-    json_write_end(&writer, ']');
-    json_write_end(&writer, '}');
-    reply_problem_end(reply, request, STATUS_CONFLICT, &writer);
-}
-
-void route_run_cancel(struct api_context *context, const struct request *request,
-                      struct reply *reply) {
-    CLEANUP(run_row_clear) struct run_row before = {0};
-    if (!route_find_run(context, request, reply, &before)) {
-        return;
-    }
-    struct error error;
-    enum status status = pool_cancel(context->options.pool, before.id, &error);
-    CLEANUP(run_row_clear) struct run_row row = {0};
-    struct error read_error;
-    if (status != STATUS_OK && status != STATUS_CONFLICT) {
-        reply_error(reply, request, &error);
-    } else if (run_table_get(context->options.store, before.id, &row, &read_error) != STATUS_OK) {
-        reply_error(reply, request, &read_error);
-    } else if (status == STATUS_CONFLICT) {
-        reply_conflict(reply, request, &row);
-    } else {
-        /* 202: it runs on until its checkpoint is written. */
-        reply_run(context, request, reply, row.state == RUN_RUNNING ? 202 : 200, &row);
-    }
 }
