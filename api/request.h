@@ -37,6 +37,9 @@ struct request {
 enum status request_format(const struct request *request, const char *allowed, char ret_format[8],
                            struct error *error);
 
+/* Whether `word` is one of the names in the list "json, csv". */
+bool list_contains(const char *list, const char *word);
+
 /* A decimal number without sign, blanks or leading zeros, 1 to `most`. false: it is not. */
 bool text_to_id(const char *text, int64_t most, int64_t *ret_value);
 
