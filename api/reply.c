@@ -68,19 +68,13 @@ static uint64_t digest(const char *body, size_t n_body) {
     return hash;
 }
 
-/* Whether the If-None-Match list has the tag; W/ and strong forms compare alike (RFC 9110, 8.8.3).
- */
-static bool is_tag_listed(const char *list, const char *weak_tag) {
-    return strcmp(list, "*") == 0 || strstr(list, weak_tag + strlen("W/")) != NULL;
-}
-
 void reply_tag(struct reply *reply, const struct request *request) {
     if (reply->http_status != 200 || !reply->body) {
         return;
     }
     (void)snprintf(reply->etag, sizeof(reply->etag), "W/\"%016" PRIx64 "\"",
                    digest(reply->body, reply->n_body));
-    if (request->if_none_match[0] && is_tag_listed(request->if_none_match, reply->etag)) {
+    if (request_has_tag(request, reply->etag)) {
         free(reply->body);
         reply->body = NULL;
         reply->n_body = 0;

@@ -34,6 +34,11 @@ enum status request_format(const struct request *request, const char *allowed, c
     return STATUS_OK;
 }
 
+bool request_has_tag(const struct request *request, const char *weak_tag) {
+    const char *list = request->if_none_match;
+    return strcmp(list, "*") == 0 || (list[0] && strstr(list, weak_tag + 2) != NULL);
+}
+
 bool text_to_count(const char *text, int64_t most, int64_t *ret_value) {
     if (text[0] == '\0' || (text[0] == '0' && text[1] != '\0')) {
         return false;

@@ -40,6 +40,10 @@ enum status request_format(const struct request *request, const char *allowed, c
 /* Whether `word` is one of the names in the list "json, csv". */
 bool list_contains(const char *list, const char *word);
 
+/* Whether If-None-Match has this tag ("W/\"...\""); weak and strong forms compare alike (RFC 9110,
+ * 8.8.3). */
+bool request_has_tag(const struct request *request, const char *weak_tag);
+
 /* A decimal number without sign, blanks or leading zeros, 1 to `most`. false: it is not. */
 bool text_to_id(const char *text, int64_t most, int64_t *ret_value);
 

@@ -22,6 +22,7 @@ static const struct route routes[] = {
     {"GET", V1 "/runs/{id}/validation-error", SCOPE_READ, route_run_validation_error},
     {"GET", V1 "/runs/{id}/events", SCOPE_READ, route_run_events},
     {"GET", V1 "/runs/{id}/summary", SCOPE_READ, route_run_summary},
+    {"GET", V1 "/compare", SCOPE_READ, route_compare},
     {"GET", V1 "/presets", SCOPE_READ, route_preset_list},
     {"GET", V1 "/presets/{name}", SCOPE_READ, route_preset_get},
     {"GET", V1 "/datasets", SCOPE_READ, route_dataset_list},

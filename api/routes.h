@@ -16,6 +16,9 @@ handler route_run_list, route_run_get;
 /* routes_history.c */
 handler route_run_epochs, route_run_validation_error, route_run_events, route_run_summary;
 
+/* routes_compare.c */
+handler route_compare;
+
 /* routes_meta.c */
 handler route_welcome, route_health, route_ready, route_preset_list, route_preset_get,
     route_dataset_list, route_system;

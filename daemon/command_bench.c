@@ -36,6 +36,7 @@ struct bench {
 
     double images_per_second;
     double eval_images_per_second;
+    double data_share;
     double fma_peak_gflops; /* 0: not known */
     int64_t bytes_per_image;
 };
@@ -165,6 +166,7 @@ static enum status measure_training(struct bench *b, const struct dataset *datas
     if (status != STATUS_STOPPED && status != STATUS_OK) {
         return status;
     }
+    b->data_share = result.data_share;
     b->images_per_second = b->config.batch_size * b->config.m /
                            median(b->step_s + WARM_UP_STEPS, b->n_steps - WARM_UP_STEPS);
     return STATUS_OK;
@@ -330,6 +332,7 @@ static void print_result(const struct bench *b) {
     (void)printf("%.1f", b->images_per_second);
     put_end(b);
     put_number(b, "eval_images_per_second", b->eval_images_per_second, 1);
+    put_number(b, "data_pipeline_share", b->data_share, 4);
     put_text(b, "isa", b->kernels->name);
     put_text(b, "conv_algorithm", winograd ? "winograd" : "direct");
     put_integer(b, "depth", b->config.depth);

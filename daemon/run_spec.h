@@ -59,6 +59,10 @@ enum status run_spec_parse(const char *json, size_t n_bytes, const struct run_sp
 enum status run_spec_read_stored(const char *config_json, struct run_spec *ret_spec,
                                  struct error *error);
 
+/* Whether a run has a field of this name. When not, *ret_near (may be NULL) is the one it was most
+ * likely meant to be, or NULL. */
+bool run_spec_has_field(const char *name, const char **ret_near);
+
 /* The whole resolved spec as one compact JSON object with every field, in a fixed order; parsing it
  * again gives the same spec. Owned by the caller (free). NULL only when memory is out. */
 char *run_spec_to_json(const struct run_spec *spec);

@@ -392,17 +392,33 @@ void run_spec_read_preset(struct parse *parse, const cJSON *document) {
                    parse->context->default_dataset);
 }
 
-void run_spec_read_member(struct parse *parse, const cJSON *item) {
+static const struct field *find_field(const char *name, const char **ret_near) {
     const char *names[N_FIELDS];
     for (size_t i = 0; i < N_FIELDS; i++) {
         names[i] = fields[i].name;
-        if (strcmp(fields[i].name, item->string) == 0) {
-            fields[i].read(parse, &fields[i], item);
-            return;
+        if (strcmp(fields[i].name, name) == 0) {
+            return &fields[i];
         }
     }
-    const char *near = near_miss(item->string, names, N_FIELDS);
-    if (near) {
+    *ret_near = near_miss(name, names, N_FIELDS);
+    return NULL;
+}
+
+bool run_spec_has_field(const char *name, const char **ret_near) {
+    const char *near = NULL;
+    bool found = find_field(name, &near) != NULL;
+    if (ret_near) {
+        *ret_near = near;
+    }
+    return found;
+}
+
+void run_spec_read_member(struct parse *parse, const cJSON *item) {
+    const char *near = NULL;
+    const struct field *field = find_field(item->string, &near);
+    if (field) {
+        field->read(parse, field, item);
+    } else if (near) {
         field_errors_add(parse->errors, item->string,
                          "There is no field \"%.40s\". Did you mean \"%s\"?", item->string, near);
     } else {

@@ -45,6 +45,8 @@ struct trainer {
     double checkpoint_at_s; /* when the next one inside an epoch is due */
     double recent_images;   /* of measure_speed */
     double recent_seconds;
+    double data_seconds; /* of all steps so far: making their images */
+    double step_seconds; /* and the whole of them */
     int n_measured;
     double images_per_second;
     double validation_seconds; /* of the last validation */
@@ -307,6 +309,7 @@ static enum status train_step(struct trainer *t, struct error *error) {
     double start = clock_monotonic_s(t->options->clock);
     double lr = current_lr(t);
     int n = fill_batch(t);
+    t->data_seconds += clock_monotonic_s(t->options->clock) - start;
     struct engine_result result;
     engine_train(t->engine, n, t->params, t->moving, t->gradient, &result);
     double penalty = optimizer_step(t->optimizer, t->team, t->params, t->gradient, lr);
@@ -316,6 +319,7 @@ static enum status train_step(struct trainer *t, struct error *error) {
     t->state.images += n;
     double seconds = clock_monotonic_s(t->options->clock) - start;
     t->state.train_seconds += seconds;
+    t->step_seconds += seconds;
     measure_speed(t, n, seconds);
     return report_step(t, lr, error);
 }
@@ -423,6 +427,7 @@ enum status trainer_run(const struct trainer_options *options,
         .best_epoch = t->state.best_epoch,
         .best_wrong = t->state.best_wrong,
         .diverged = t->state.diverged,
+        .data_share = t->step_seconds > 0 ? t->data_seconds / t->step_seconds : 0,
     };
     return status;
 }

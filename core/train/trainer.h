@@ -88,7 +88,8 @@ struct trainer_result {
     int epochs_done;
     int best_epoch; /* from 1; 0: none yet */
     int best_wrong;
-    bool diverged; /* a loss was not finite */
+    bool diverged;     /* a loss was not finite */
+    double data_share; /* of the steps' time, what went into making their images */
 };
 
 /* STATUS_OK: all epochs are done. STATUS_STOPPED: should_stop said so; the last checkpoint holds

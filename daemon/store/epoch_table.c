@@ -118,6 +118,11 @@ static enum status read_list(struct db *db, int64_t run_id, int after_epoch, int
     return STATUS_OK;
 }
 
+enum status epoch_read_all(struct db *db, int64_t run_id, struct epoch_list *list,
+                           struct error *error) {
+    return read_list(db, run_id, 0, 0, list, error);
+}
+
 enum status epoch_table_list(struct store *store, int64_t run_id, int after_epoch, int limit,
                              struct epoch_list *ret_list, struct error *error) {
     struct epoch_list list = {0};

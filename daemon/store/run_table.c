@@ -14,12 +14,6 @@ void run_row_clear(struct run_row *row) {
     memset(row, 0, sizeof(*row));
 }
 
-struct insert_arguments {
-    const struct run_draft *draft;
-    int64_t now_ms;
-    int64_t id;
-};
-
 /* 0 becomes NULL. */
 static void bind_id(sqlite3_stmt *statement, int index, int64_t id) {
     if (id > 0) {
@@ -27,15 +21,15 @@ static void bind_id(sqlite3_stmt *statement, int index, int64_t id) {
     }
 }
 
-static enum status insert(struct db *db, void *arguments, struct error *error) {
-    struct insert_arguments *a = arguments;
-    const struct run_config *config = a->draft->config;
+enum status run_insert(struct db *db, const struct run_draft *draft, int64_t now_ms,
+                       int64_t *ret_id, struct error *error) {
+    const struct run_config *config = draft->config;
     sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_INSERT);
-    db_bind_text(statement, 1, a->draft->name);
-    sqlite3_bind_int64(statement, 2, a->now_ms);
-    sqlite3_bind_int(statement, 3, a->draft->priority);
-    db_bind_text(statement, 4, a->draft->labels_json);
-    db_bind_text(statement, 5, a->draft->config_json);
+    db_bind_text(statement, 1, draft->name);
+    sqlite3_bind_int64(statement, 2, now_ms);
+    sqlite3_bind_int(statement, 3, draft->priority);
+    db_bind_text(statement, 4, draft->labels_json);
+    db_bind_text(statement, 5, draft->config_json);
     db_bind_text(statement, 6, config->preset);
     db_bind_text(statement, 7, config->dataset);
     sqlite3_bind_int(statement, 8, config->depth);
@@ -45,21 +39,34 @@ static enum status insert(struct db *db, void *arguments, struct error *error) {
     sqlite3_bind_int64(statement, 12, (int64_t)config->seed);
     db_bind_text(statement, 13, copies_name(config->copies));
     db_bind_text(statement, 14, optimizer_name(config->optimizer));
-    db_bind_text(statement, 15, a->draft->owner ? a->draft->owner : "");
-    bind_id(statement, 16, a->draft->sweep_id);
-    bind_id(statement, 17, a->draft->forked_from);
-    if (a->draft->forked_from > 0) {
-        sqlite3_bind_int(statement, 18, a->draft->forked_epoch);
+    db_bind_text(statement, 15, draft->owner ? draft->owner : "");
+    bind_id(statement, 16, draft->sweep_id);
+    bind_id(statement, 17, draft->forked_from);
+    if (draft->forked_from > 0) {
+        sqlite3_bind_int(statement, 18, draft->forked_epoch);
     }
-    db_bind_text(statement, 19, run_state_name(a->draft->held ? RUN_HELD : RUN_QUEUED));
+    db_bind_text(statement, 19, run_state_name(draft->held ? RUN_HELD : RUN_QUEUED));
     TRY(db_execute(db, statement, NULL, error));
-    a->id = sqlite3_last_insert_rowid(db->handle);
-    db_touch(db, a->id);
+    int64_t id = sqlite3_last_insert_rowid(db->handle);
+    db_touch(db, id);
     statement = db_statement(db, DB_RUN, RUN_INSERT_LABELS);
-    sqlite3_bind_int64(statement, 1, a->id);
-    db_bind_text(statement, 2, a->draft->labels_json);
+    sqlite3_bind_int64(statement, 1, id);
+    db_bind_text(statement, 2, draft->labels_json);
     TRY(db_execute(db, statement, NULL, error));
-    return event_add_state(db, a->id, a->now_ms, error);
+    TRY(event_add_state(db, id, now_ms, error));
+    *ret_id = id;
+    return STATUS_OK;
+}
+
+struct insert_arguments {
+    const struct run_draft *draft;
+    int64_t now_ms;
+    int64_t id;
+};
+
+static enum status insert(struct db *db, void *arguments, struct error *error) {
+    struct insert_arguments *a = arguments;
+    return run_insert(db, a->draft, a->now_ms, &a->id, error);
 }
 
 enum status run_table_insert(struct store *store, const struct run_draft *draft, int64_t now_ms,

@@ -8,6 +8,7 @@
 
 #include "daemon/store/checkpoint_table.h"
 #include "daemon/store/db.h"
+#include "daemon/store/epoch_table.h"
 #include "daemon/store/run_table.h"
 
 /* Adds the run's state, attempt and reason as they are now as an event. */
@@ -31,6 +32,18 @@ enum status run_read_row(sqlite3_stmt *s, struct run_row *row, struct error *err
 
 /* On any connection. The caller owns *ret_row. STATUS_NOT_FOUND. */
 enum status run_read(struct db *db, int64_t id, struct run_row *ret_row, struct error *error);
+
+/* Adds a run in its first state, and that event. */
+enum status run_insert(struct db *db, const struct run_draft *draft, int64_t now_ms,
+                       int64_t *ret_id, struct error *error);
+
+/* All epochs of a run, on any connection. The caller owns what is in *list, also on failure. */
+enum status epoch_read_all(struct db *db, int64_t run_id, struct epoch_list *list,
+                           struct error *error);
+
+/* The ids of a sweep's runs, oldest first, on any connection. The caller owns *ret_ids (free). */
+enum status sweep_read_runs(struct db *db, int64_t sweep_id, int64_t **ret_ids, size_t *ret_n,
+                            struct error *error);
 
 /* Brings the run's summary columns up to its epochs. */
 enum status run_note_epoch(struct db *db, int64_t run_id, struct error *error);
