@@ -12,12 +12,23 @@
 #include "api/request.h"
 #include "daemon/json_write.h"
 #include "daemon/run_spec.h"
+#include "daemon/store/watch_table.h"
 
 #define CONTENT_JSON "application/json"
 #define CONTENT_CSV "text/csv; charset=utf-8"
 #define CONTENT_TEXT "text/plain; charset=utf-8"
 #define CONTENT_PROBLEM "application/problem+json"
 #define CONTENT_EVENTS "text/event-stream"
+
+#define CONTENT_NDJSON "application/x-ndjson"
+
+/* Events of what is watched. */
+struct reply_stream {
+    bool open;
+    bool ndjson; /* or server-sent events */
+    struct watch watch;
+    int64_t since; /* the last id that the client has seen; 0: all; -1: from now, with a snapshot */
+};
 
 struct reply {
     int http_status;
@@ -30,10 +41,8 @@ struct reply {
     char allow[64];
     char *link; /* owned by the reply */
     int retry_after_s;
-    bool close; /* the connection cannot be used any further */
-    /* Instead of a body: the events of this run from `since` on (-1: from now, with a snapshot). */
-    int64_t stream_run_id;
-    int64_t stream_since;
+    bool close;                 /* the connection cannot be used any further */
+    struct reply_stream stream; /* with stream.open instead of a body */
 };
 
 /* Frees body and link. */

@@ -21,6 +21,8 @@ static const struct route routes[] = {
     {"GET", V1 "/runs/{id}/epochs", SCOPE_READ, route_run_epochs},
     {"GET", V1 "/runs/{id}/validation-error", SCOPE_READ, route_run_validation_error},
     {"GET", V1 "/runs/{id}/events", SCOPE_READ, route_run_events},
+    {"GET", V1 "/sweeps/{id}/events", SCOPE_READ, route_sweep_events},
+    {"GET", V1 "/events", SCOPE_READ, route_events},
     {"GET", V1 "/runs/{id}/summary", SCOPE_READ, route_run_summary},
     {"GET", V1 "/compare", SCOPE_READ, route_compare},
     {"GET", V1 "/presets", SCOPE_READ, route_preset_list},

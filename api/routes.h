@@ -14,7 +14,10 @@ handler route_run_create, route_run_cancel;
 handler route_run_list, route_run_get;
 
 /* routes_history.c */
-handler route_run_epochs, route_run_validation_error, route_run_events, route_run_summary;
+handler route_run_epochs, route_run_validation_error, route_run_summary;
+
+/* routes_events.c */
+handler route_run_events, route_sweep_events, route_events;
 
 /* routes_compare.c */
 handler route_compare;
