@@ -266,14 +266,6 @@ static void bind_query(sqlite3_stmt *statement, const struct run_query *query) {
 
 /* The list */
 
-void run_list_clear(struct run_list *list) {
-    for (size_t i = 0; i < list->n; i++) {
-        run_row_clear(&list->rows[i]);
-    }
-    free(list->rows);
-    memset(list, 0, sizeof(*list));
-}
-
 static enum status read_rows(struct db *db, sqlite3_stmt *statement, const struct run_query *query,
                              struct run_list *list, struct error *error) {
     list->rows = calloc((size_t)query->limit, sizeof(*list->rows));

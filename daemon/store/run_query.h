@@ -94,12 +94,6 @@ struct run_query {
     int limit; /* at least 1 */
 };
 
-struct run_list {
-    struct run_row *rows;
-    size_t n;
-    bool more; /* go on with run_cursor_at of the last row */
-};
-
 /* Starts a condition, which run_query_add_* gives its values. false: there are too many. */
 bool run_query_begin_condition(struct run_query *query, enum run_field field);
 bool run_query_add_value(struct run_query *query, const struct run_value *value);
@@ -107,13 +101,11 @@ bool run_query_add_value(struct run_query *query, const struct run_value *value)
 /* The state is one of the bits 1u << RUN_QUEUED ... */
 void run_query_add_states(struct run_query *query, unsigned states);
 
-/* On success the caller owns *ret_list (run_list_clear). A run that is added or changed between two
- * pages moves no other run from one to the other. */
+/* On success the caller owns *ret_list (run_list_clear); the page after it begins at run_cursor_at
+ * of its last row. A run that is added or changed between two pages moves no other run from one to
+ * the other. */
 enum status run_table_list(struct store *store, const struct run_query *query,
                            struct run_list *ret_list, struct error *error);
-
-/* Frees and zeroes. A zeroed list is fine. */
-void run_list_clear(struct run_list *list);
 
 /* The cursor behind this run in this order. */
 void run_cursor_at(enum run_sort sort, const struct run_row *row, struct run_cursor *ret_cursor);

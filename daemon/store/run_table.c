@@ -14,6 +14,14 @@ void run_row_clear(struct run_row *row) {
     memset(row, 0, sizeof(*row));
 }
 
+void run_list_clear(struct run_list *list) {
+    for (size_t i = 0; i < list->n; i++) {
+        run_row_clear(&list->rows[i]);
+    }
+    free(list->rows);
+    memset(list, 0, sizeof(*list));
+}
+
 /* 0 becomes NULL. */
 static void bind_id(sqlite3_stmt *statement, int index, int64_t id) {
     if (id > 0) {

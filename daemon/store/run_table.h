@@ -102,6 +102,15 @@ struct run_row {
 /* Frees what the row owns and zeroes it. A zeroed row is fine. */
 void run_row_clear(struct run_row *row);
 
+struct run_list {
+    struct run_row *rows;
+    size_t n;
+    bool more; /* there are others behind the last */
+};
+
+/* Frees and zeroes. A zeroed list is fine. */
+void run_list_clear(struct run_list *list);
+
 /* Stores a run in state queued together with its first event. */
 enum status run_table_insert(struct store *store, const struct run_draft *draft, int64_t now_ms,
                              int64_t *ret_id, struct error *error);
