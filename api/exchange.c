@@ -78,6 +78,7 @@ static void add_headers(struct MHD_Response *response, const struct reply *reply
     add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
     add_header(response, MHD_HTTP_HEADER_LOCATION, reply->location);
     add_header(response, MHD_HTTP_HEADER_ETAG, reply->etag);
+    add_header(response, MHD_HTTP_HEADER_LINK, reply->link);
     add_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
     add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
     add_header(response, MHD_HTTP_HEADER_CONNECTION, reply->close ? "close" : "");

@@ -39,12 +39,13 @@ struct reply {
     char location[64];
     char etag[64];
     char allow[64];
+    char *link; /* owned by the reply */
     int retry_after_s;
     bool close;                 /* the connection cannot be used any further */
     struct reply_stream stream; /* with stream.open instead of a body */
 };
 
-/* Frees the body. */
+/* Frees body and link. */
 void reply_clear(struct reply *reply);
 
 /* Takes over what the writer holds. When its memory ran out the reply is a problem instead. */
@@ -58,6 +59,13 @@ void reply_text(struct reply *reply, const struct request *request, int http_sta
 /* A copy of a short static text. */
 void reply_plain(struct reply *reply, const struct request *request, int http_status,
                  const char *text);
+
+/* Gives the finished 200 reply a weak ETag, a digest of its body. When the client has that already
+ * (If-None-Match) the reply becomes 304 without a body. */
+void reply_tag(struct reply *reply, const struct request *request);
+
+/* Link: the request's own target with this cursor, rel="next". */
+void reply_link_next(struct reply *reply, const struct request *request, const char *cursor);
 
 /* A problem with the status and message of *error. Messages of failures that are not the client's
  * (5xx) go to the log, and the client learns the kind only. */

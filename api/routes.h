@@ -8,7 +8,10 @@
 #include "api/router.h"
 
 /* routes_runs.c */
-handler route_run_create, route_run_list, route_run_get, route_run_cancel;
+handler route_run_create, route_run_cancel;
+
+/* routes_run_list.c */
+handler route_run_list, route_run_get;
 
 /* routes_history.c */
 handler route_run_epochs, route_run_validation_error, route_run_summary;
@@ -19,6 +22,9 @@ handler route_run_events, route_sweep_events, route_events;
 /* routes_compare.c */
 handler route_compare;
 
+/* routes_sweeps.c */
+handler route_sweep_create, route_sweep_list, route_sweep_get;
+
 /* routes_meta.c */
 handler route_welcome, route_health, route_ready, route_preset_list, route_preset_get,
     route_dataset_list, route_system;
@@ -28,5 +34,9 @@ handler route_welcome, route_health, route_ready, route_preset_list, route_prese
 struct run_row;
 bool route_find_run(struct api_context *context, const struct request *request, struct reply *reply,
                     struct run_row *ret_row);
+
+/* The run as it stands now, with its live progress, as a value of an array or as all there is. */
+void route_write_run(struct api_context *context, struct json_writer *writer,
+                     const struct run_row *row);
 
 #endif

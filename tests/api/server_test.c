@@ -113,7 +113,7 @@ static void head_has_the_headers_only(void **state) {
     struct api_server *server = start_server(*state);
     char *answer =
         exchange(server, "HEAD /api/v1/runs/1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    assert_contains(answer, "ETag: W/\"1-");
+    assert_contains(answer, "ETag: W/\"");
     assert_null(strstr(answer, "\"id\""));
     free(answer);
     answer = exchange(
