@@ -13,6 +13,7 @@
 #include "core/base/sha256.h"
 #include "daemon/run_spec.h"
 #include "daemon/store/sweep_table.h"
+#include "daemon/sweep_spec.h"
 
 void compare_query_clear(struct compare_query *query) {
     run_set_clear(&query->set);
@@ -127,6 +128,10 @@ static bool read_sweep_runs(struct api_context *context, const struct request *r
         reply_error(reply, request, &error);
         return false;
     }
+    if (!url_argument(&request->url, "group_by")) {
+        query->request.n_fields =
+            sweep_spec_grid_fields(sweep.spec_json, query->request.fields, COMPARE_MAX_FIELDS);
+    }
     return true;
 }
 
@@ -171,10 +176,10 @@ static bool read_grouping(const struct request *request, struct reply *reply,
     return true;
 }
 
-/* What to group by when nobody says. */
+/* What to group by when nobody says; a sweep's grid has said it already. */
 static bool choose_grouping(const struct request *request, struct reply *reply,
                             struct compare_query *query) {
-    if (url_argument(&request->url, "group_by")) {
+    if (query->sweep_id > 0 || url_argument(&request->url, "group_by")) {
         return true;
     }
     struct error error;

@@ -2,6 +2,7 @@
 #include "api/reply.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@ void reply_clear(struct reply *reply) {
     free(reply->body);
     reply->body = NULL;
     reply->n_body = 0;
+    free(reply->link);
+    reply->link = NULL;
 }
 
 void reply_text(struct reply *reply, const struct request *request, int http_status,
@@ -54,6 +57,65 @@ void reply_json(struct reply *reply, const struct request *request, int http_sta
 void reply_plain(struct reply *reply, const struct request *request, int http_status,
                  const char *text) {
     reply_text(reply, request, http_status, CONTENT_TEXT, strdup(text));
+}
+
+/* FNV-1a, 64 bits: nobody gains by two bodies of the same digest. */
+static uint64_t digest(const char *body, size_t n_body) {
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < n_body; i++) {
+        hash = (hash ^ (unsigned char)body[i]) * 0x100000001b3u;
+    }
+    return hash;
+}
+
+void reply_tag(struct reply *reply, const struct request *request) {
+    if (reply->http_status != 200 || !reply->body) {
+        return;
+    }
+    (void)snprintf(reply->etag, sizeof(reply->etag), "W/\"%016" PRIx64 "\"",
+                   digest(reply->body, reply->n_body));
+    if (request_has_tag(request, reply->etag)) {
+        free(reply->body);
+        reply->body = NULL;
+        reply->n_body = 0;
+        reply->http_status = 304;
+        reply->content_type = NULL;
+    }
+}
+
+/* Writes `text` with everything but letters, digits and "-._~:," as percent codes. */
+static void put_encoded(FILE *out, const char *text) {
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (isalnum(c) || strchr("-._~:,", c)) {
+            (void)fputc(c, out);
+        } else {
+            (void)fprintf(out, "%%%02X", (unsigned)c);
+        }
+    }
+}
+
+void reply_link_next(struct reply *reply, const struct request *request, const char *cursor) {
+    size_t size = 0;
+    FILE *out = open_memstream(&reply->link, &size);
+    if (!out) {
+        return; /* next_cursor in the body says the same */
+    }
+    (void)fprintf(out, "<%s?", request->url.path);
+    for (int i = 0; i < request->url.n_arguments; i++) {
+        const struct url_argument *argument = &request->url.arguments[i];
+        if (strcmp(argument->name, "cursor") != 0) {
+            put_encoded(out, argument->name);
+            (void)fputc('=', out);
+            put_encoded(out, argument->value);
+            (void)fputc('&', out);
+        }
+    }
+    (void)fprintf(out, "cursor=%s>; rel=\"next\"", cursor);
+    if (fclose(out) != 0) {
+        free(reply->link);
+        reply->link = NULL;
+    }
 }
 
 /* Everything up to "detail". */

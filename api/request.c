@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Whether `word` is one of the names in the list "json, csv". */
-static bool list_contains(const char *list, const char *word) {
+bool list_contains(const char *list, const char *word) {
     size_t length = strlen(word);
     while (length > 0 && *list) {
         size_t n = strcspn(list, ",");

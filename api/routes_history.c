@@ -1,5 +1,4 @@
-/* What a run leaves behind: epochs, the validation curve, events, and its layer table. Layer: api.
- */
+/* What a run leaves behind: epochs, the validation curve, and its layer table. Layer: api. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -159,27 +158,6 @@ void route_run_validation_error(struct api_context *context, const struct reques
     json_write_int(&writer, "val_total", list.n > 0 ? list.rows[0].val_total : 0);
     json_write_end(&writer, '}');
     reply_json(reply, request, 200, &writer);
-}
-
-void route_run_events(struct api_context *context, const struct request *request,
-                      struct reply *reply) {
-    /* ?since= is for people, Last-Event-ID is what EventSource sends when it comes back: newer. */
-    const char *since = url_argument(&request->url, "since");
-    const char *from = request->last_event_id[0] ? request->last_event_id : since;
-    int64_t since_id = -1;
-    if (from && !text_to_count(from, INT64_MAX, &since_id)) {
-        reply_bad_argument(reply, request, request->last_event_id[0] ? "Last-Event-ID" : "since",
-                           "It must be the id of an event, a whole number; 0 for all events.");
-        return;
-    }
-    CLEANUP(run_row_clear) struct run_row row = {0};
-    if (!route_find_run(context, request, reply, &row)) {
-        return;
-    }
-    reply->http_status = 200;
-    reply->content_type = CONTENT_EVENTS;
-    reply->stream_run_id = row.id;
-    reply->stream_since = since_id;
 }
 
 /* "(32, 32, 16)" */

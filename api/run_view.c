@@ -63,6 +63,16 @@ void progress_write_members(struct json_writer *writer, const struct progress *p
     }
 }
 
+static void write_progress(struct json_writer *writer, const struct progress *progress) {
+    if (progress) {
+        json_write_object(writer, "progress");
+        progress_write_members(writer, progress);
+        json_write_end(writer, '}');
+    } else {
+        json_write_null(writer, "progress");
+    }
+}
+
 static void write_links(struct json_writer *writer, int64_t id) {
     static const char *const parts[] = {"epochs", "validation-error", "events", "summary",
                                         "cancel"};
@@ -125,13 +135,7 @@ void run_write(struct json_writer *writer, const char *key, const struct run_row
     json_write_raw(writer, "labels", row->labels_json);
     write_origin(writer, row);
     write_config(writer, row);
-    if (progress) {
-        json_write_object(writer, "progress");
-        progress_write_members(writer, progress);
-        json_write_end(writer, '}');
-    } else {
-        json_write_null(writer, "progress");
-    }
+    write_progress(writer, progress);
     json_write_int(writer, "epochs_done", row->epochs_done);
     write_result(writer, "best", row->best_epoch, row->best_wrong, row->val_total);
     write_result(writer, "last", row->epochs_done, row->last_wrong, row->val_total);
@@ -152,6 +156,28 @@ void run_write(struct json_writer *writer, const char *key, const struct run_row
     write_time(writer, "updated_at", row->updated_ms);
     json_write_int(writer, "revision", row->revision);
     write_links(writer, row->id);
+    json_write_end(writer, '}');
+}
+
+void run_write_short(struct json_writer *writer, const char *key, const struct run_row *row,
+                     const struct progress *progress) {
+    json_write_object(writer, key);
+    write_id(writer, "id", row->id);
+    json_write_string(writer, "name", row->name[0] ? row->name : NULL);
+    json_write_string(writer, "state", run_state_name(row->state));
+    json_write_string(writer, "reason", row->reason[0] ? row->reason : NULL);
+    json_write_int(writer, "attempt", row->attempt);
+    json_write_int(writer, "priority", row->priority);
+    json_write_string(writer, "owner", row->owner[0] ? row->owner : NULL);
+    write_id(writer, "sweep", row->sweep_id);
+    json_write_int(writer, "m", row->m);
+    json_write_int(writer, "cutout_size", row->cutout_size);
+    json_write_uint(writer, "seed", row->seed);
+    json_write_int(writer, "epochs", row->epochs);
+    json_write_int(writer, "epochs_done", row->epochs_done);
+    write_result(writer, "best", row->best_epoch, row->best_wrong, row->val_total);
+    write_result(writer, "last", row->epochs_done, row->last_wrong, row->val_total);
+    write_progress(writer, progress);
     json_write_end(writer, '}');
 }
 

@@ -19,6 +19,10 @@ const char *time_format(int64_t unix_ms, char ret_text[TIME_TEXT_SIZE]);
 void run_write(struct json_writer *writer, const char *key, const struct run_row *row,
                const struct progress *progress);
 
+/* The few members that a list of many needs. progress: NULL when the run is not running. */
+void run_write_short(struct json_writer *writer, const char *key, const struct run_row *row,
+                     const struct progress *progress);
+
 /* {"epoch":..,"epochs":..,...}; without the object's brackets. */
 void progress_write_members(struct json_writer *writer, const struct progress *progress);
 

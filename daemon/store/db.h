@@ -15,7 +15,16 @@
 #include "daemon/store/store.h"
 
 /* Each table file owns the statements of its table. */
-enum db_table { DB_RUN, DB_EPOCH, DB_CHECKPOINT, DB_EVENT, DB_SETTING, DB_SWEEP, DB_TABLE_COUNT };
+enum db_table {
+    DB_RUN,
+    DB_EPOCH,
+    DB_CHECKPOINT,
+    DB_EVENT,
+    DB_SETTING,
+    DB_SWEEP,
+    DB_WATCH,
+    DB_TABLE_COUNT,
+};
 
 enum { DB_MAX_STATEMENTS = 16 };
 
@@ -29,6 +38,7 @@ extern const struct statement_set epoch_statements;
 extern const struct statement_set checkpoint_statements;
 extern const struct statement_set event_statements;
 extern const struct statement_set setting_statements;
+extern const struct statement_set watch_statements;
 extern const struct statement_set sweep_statements;
 
 /* Runs that a transaction changed. */

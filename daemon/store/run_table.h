@@ -102,6 +102,15 @@ struct run_row {
 /* Frees what the row owns and zeroes it. A zeroed row is fine. */
 void run_row_clear(struct run_row *row);
 
+struct run_list {
+    struct run_row *rows;
+    size_t n;
+    bool more; /* there are others behind the last */
+};
+
+/* Frees and zeroes. A zeroed list is fine. */
+void run_list_clear(struct run_list *list);
+
 /* Stores a run in state queued together with its first event. */
 enum status run_table_insert(struct store *store, const struct run_draft *draft, int64_t now_ms,
                              int64_t *ret_id, struct error *error);
@@ -109,36 +118,6 @@ enum status run_table_insert(struct store *store, const struct run_draft *draft,
 /* On success the caller owns *ret_row (run_row_clear). STATUS_NOT_FOUND. */
 enum status run_table_get(struct store *store, int64_t id, struct run_row *ret_row,
                           struct error *error);
-
-enum { RUN_FILTER_MAX_VALUES = 16 };
-
-/* A field may have any of these values; n 0: any value at all. */
-struct run_filter_values {
-    int n;
-    int values[RUN_FILTER_MAX_VALUES]; /* 0 .. 99,999 */
-};
-
-struct run_filter {
-    unsigned states; /* bits 1u << RUN_QUEUED ...; 0: any */
-    struct run_filter_values m;
-    struct run_filter_values cutout_size;
-    int64_t before_id; /* cursor: only older (smaller) ids; 0: from the newest */
-    int limit;         /* at least 1 */
-};
-
-/* Newest first. */
-struct run_list {
-    struct run_row *rows;
-    size_t n;
-    bool more; /* there are older ones: go on with before_id = rows[n - 1].id */
-};
-
-/* On success the caller owns *ret_list (run_list_clear). */
-enum status run_table_list(struct store *store, const struct run_filter *filter,
-                           struct run_list *ret_list, struct error *error);
-
-/* Frees and zeroes. A zeroed list is fine. */
-void run_list_clear(struct run_list *list);
 
 /* How many runs are in each state. */
 enum status run_table_count(struct store *store, int64_t ret_counts[RUN_STATE_COUNT],

@@ -309,7 +309,9 @@ void attempt_run(const struct attempt *attempt, struct verdict *ret_verdict) {
     struct session session = {
         .attempt = attempt,
         .options = attempt->options,
-        .progress = {.run_id = attempt->run->id, .epochs = attempt->run->epochs},
+        .progress = {.run_id = attempt->run->id,
+                     .sweep_id = attempt->run->sweep_id,
+                     .epochs = attempt->run->epochs},
     };
     struct error error = {0};
     progress_board_set(attempt->options->progress, attempt->slot, &session.progress);

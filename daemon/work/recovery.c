@@ -3,6 +3,7 @@
 
 #include "core/base/log.h"
 #include "daemon/queue/run_action.h"
+#include "daemon/store/run_query.h"
 
 /* More than can ever be running at once; what is left over would come in the next round. */
 enum { ROUND = 128 };
@@ -43,11 +44,12 @@ static enum status recover_list(struct store *store, const struct run_list *list
 enum status recovery_run(struct store *store, const struct clock *clock,
                          struct recovery_result *ret_result, struct error *error) {
     struct recovery_result result = {0};
-    const struct run_filter filter = {.states = 1u << RUN_RUNNING, .limit = ROUND};
+    struct run_query query = {.limit = ROUND};
+    run_query_add_states(&query, 1u << RUN_RUNNING);
     bool more = true;
     while (more) {
         struct run_list list = {0};
-        TRY(run_table_list(store, &filter, &list, error));
+        TRY(run_table_list(store, &query, &list, error));
         more = list.more;
         enum status status = recover_list(store, &list, clock_unix_ms(clock), &result, error);
         run_list_clear(&list);

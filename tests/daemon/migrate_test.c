@@ -148,6 +148,25 @@ static void runs_of_the_first_version_are_carried_over(void **state) {
                      2);
 }
 
+static void lists_get_their_indexes_and_runs_stay(void **state) {
+    sqlite3 *handle = *state;
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 2, &fixture_error));
+    assert_int_equal(
+        sqlite3_exec(handle,
+                     "INSERT INTO run (name, priority, labels_json, config_json, preset, dataset,"
+                     " depth, epochs, m, cutout_size, seed, state, created_ms, updated_ms)"
+                     " VALUES ('a', 1, '{}', '{}', 'p', 'd', 8, 2, 4, 12, 7, 'held', 5, 6)",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 3, &fixture_error));
+    assert_int_equal(read_number(handle, "SELECT seed FROM run INDEXED BY run_facts"
+                                         " WHERE id > 0 AND name = 'a' AND m = 4"),
+                     7);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run INDEXED BY run_facts_unfinished"
+                                         " WHERE state IN ('queued', 'held', 'running', 'paused')"),
+                     1);
+}
+
 static void a_file_that_is_no_database_is_refused(void **state) {
     (void)state;
     struct store_fixture f;
@@ -174,6 +193,7 @@ int main(void) {
         TEST(a_changed_old_migration_is_refused),
         TEST(a_history_with_a_hole_is_refused),
         TEST(runs_of_the_first_version_are_carried_over),
+        TEST(lists_get_their_indexes_and_runs_stay),
         cmocka_unit_test(the_store_refuses_a_newer_database_and_keeps_it),
         cmocka_unit_test(a_file_that_is_no_database_is_refused),
     };
