@@ -25,6 +25,9 @@ handler route_run_events, route_sweep_events, route_events;
 /* routes_compare.c */
 handler route_compare;
 
+/* routes_sweeps.c */
+handler route_sweep_create, route_sweep_list, route_sweep_get;
+
 /* routes_meta.c */
 handler route_welcome, route_health, route_ready, route_preset_list, route_preset_get,
     route_dataset_list, route_system;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/routes.h"
+#include "api/run_means.h"
 #include "api/run_view.h"
 #include "core/base/cleanup.h"
 #include "daemon/field_errors.h"
@@ -62,100 +63,16 @@ static void reply_field_errors(struct reply *reply, const struct request *reques
     reply_problem_end(reply, request, status, &writer);
 }
 
-static double gib(int64_t n_bytes) {
-    return (double)n_bytes / (1024.0 * 1024.0 * 1024.0);
-}
-
-/* The highest m below config->m whose memory is within the limit, or 0. */
-static int largest_m(const struct api_context *context, struct run_config config, int64_t limit) {
-    int fits = 0;
-    int too_much = config.m;
-    while (too_much - fits > 1) {
-        config.m = fits + (too_much - fits) / 2;
-        if (trainer_memory_bytes(&config, context->options.kernels,
-                                 context->options.config->threads_per_run) <= limit) {
-            fits = config.m;
-        } else {
-            too_much = config.m;
-        }
-    }
-    return fits;
-}
-
-/* What training takes when that is more than allowed, with an error that says how far; 0: it fits.
- */
-static int64_t check_memory(const struct api_context *context, const struct run_config *config,
-                            struct field_errors *errors) {
-    int64_t limit = context->options.config->memory_limit_bytes;
-    int64_t needed = trainer_memory_bytes(config, context->options.kernels,
-                                          context->options.config->threads_per_run);
-    if (needed <= limit) {
-        return 0;
-    }
-    int fits = largest_m(context, *config, limit);
-    char advice[64] = "Choose a smaller batch_size.";
-    if (fits > 0) {
-        (void)snprintf(advice, sizeof(advice), "m up to %d would fit.", fits);
-    }
-    field_errors_add(errors, fits > 0 ? "m" : "batch_size",
-                     "A step of batch_size %d times m %d trains %" PRId64 " images and needs about "
-                     "%.2f GiB of memory; the limit is %.2f GiB. %s",
-                     config->batch_size, config->m, (int64_t)config->batch_size * config->m,
-                     gib(needed), gib(limit), advice);
-    return needed;
-}
-
-/* The data set must be there, and an epoch of it have at least one step. */
-static void check_dataset(const struct api_context *context, const struct run_config *config,
-                          struct field_errors *errors) {
-    const struct dataset_registry *registry = context->options.datasets;
-    struct dataset_description description = {.available = false};
-    for (size_t i = 0; i < dataset_registry_count(registry); i++) {
-        dataset_registry_describe(registry, i, &description);
-        if (strcmp(description.name, config->dataset) == 0) {
-            break;
-        }
-    }
-    int n_train = description.n_train;
-    if (config->train_images > 0 && config->train_images < n_train) {
-        n_train = config->train_images;
-    }
-    if (!description.available) {
-        field_errors_add(errors, "dataset",
-                         "The data set %s cannot be read at the moment; GET /api/v1/datasets says "
-                         "why.",
-                         config->dataset);
-    } else if (run_steps_per_epoch(config, n_train) < 1) {
-        field_errors_add(errors, "batch_size",
-                         "%d training images are less than one batch of %d, and this run drops the "
-                         "last, smaller batch of an epoch: nothing would be trained.",
-                         n_train, config->batch_size);
-    }
-}
-
 /* Whether this daemon can train the run; otherwise *reply says all that is in the way. */
 static bool check_means(const struct api_context *context, const struct request *request,
                         const struct run_config *config, struct reply *reply) {
     struct field_errors errors = {.n = 0};
-    check_dataset(context, config, &errors);
-    int64_t needed = check_memory(context, config, &errors);
-    if (errors.n == 0) {
-        return true;
+    struct run_means means;
+    run_means_check(context, config, &means, &errors);
+    if (errors.n > 0) {
+        reply_run_means(reply, request, &means, &errors);
     }
-    struct json_writer writer = {0};
-    reply_problem_begin(&writer, request, STATUS_INVALID,
-                        needed > 0 ? "The run needs more memory than this daemon gives to a run."
-                                   : "This daemon cannot train the run as given.");
-    field_errors_write(&writer, &errors);
-    if (needed > 0) {
-        json_write_object(&writer, "memory");
-        json_write_int(&writer, "needed_bytes", needed);
-        json_write_int(&writer, "limit_bytes", context->options.config->memory_limit_bytes);
-        json_write_end(&writer, '}');
-    }
-    json_write_end(&writer, '}');
-    reply_problem_end(reply, request, STATUS_INVALID, &writer);
-    return false;
+    return errors.n == 0;
 }
 
 /* Stores the run; true: it is accepted, whatever happens from now on. */
@@ -183,13 +100,7 @@ static bool submit(struct api_context *context, const struct request *request,
 
 void route_run_create(struct api_context *context, const struct request *request,
                       struct reply *reply) {
-    struct dataset_registry *datasets = context->options.datasets;
-    const struct run_spec_context spec_context = {
-        .dataset_names = dataset_registry_names(datasets),
-        .n_dataset_names = dataset_registry_count(datasets),
-        .default_dataset = dataset_registry_default(datasets),
-        .conv_algorithm = context->options.config->conv_algorithm,
-    };
+    const struct run_spec_context spec_context = run_surroundings(context);
     struct run_spec spec;
     struct field_errors errors;
     enum status status =

@@ -89,6 +89,13 @@ enum status queue_submit(struct queue *queue, const struct run_draft *draft, int
     return STATUS_OK;
 }
 
+enum status queue_submit_sweep(struct queue *queue, const struct sweep_draft *draft,
+                               int64_t *ret_id, struct error *error) {
+    TRY(sweep_table_insert(queue->store, draft, clock_unix_ms(queue->clock), ret_id, error));
+    queue_wake(queue);
+    return STATUS_OK;
+}
+
 enum status queue_claim(struct queue *queue, struct run_row *ret_run, struct error *error) {
     return run_table_claim(queue->store, clock_unix_ms(queue->clock), ret_run, error);
 }

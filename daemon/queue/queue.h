@@ -10,6 +10,7 @@
 
 #include "core/base/clock.h"
 #include "daemon/store/run_table.h"
+#include "daemon/store/sweep_table.h"
 
 struct queue;
 
@@ -23,6 +24,10 @@ void queue_free(struct queue *queue);
 /* Stores a run as queued and wakes a worker. Returns after the commit: the run is accepted. */
 enum status queue_submit(struct queue *queue, const struct run_draft *draft, int64_t *ret_id,
                          struct error *error);
+
+/* The same for a sweep: all of its runs are accepted, or nothing is. */
+enum status queue_submit_sweep(struct queue *queue, const struct sweep_draft *draft,
+                               int64_t *ret_id, struct error *error);
 
 /* Takes the next run: highest priority, then order of arrival. STATUS_NOT_FOUND: nothing queued.
  * The caller owns *ret_run (run_row_clear). */
