@@ -16,8 +16,11 @@ handler route_run_act;
 /* routes_run_list.c */
 handler route_run_list, route_run_get;
 
-/* routes_history.c */
-handler route_run_epochs, route_run_validation_error, route_run_summary;
+/* routes_epochs.c */
+handler route_run_epochs, route_run_validation_error;
+
+/* routes_summary.c */
+handler route_run_summary;
 
 /* routes_events.c */
 handler route_run_events, route_sweep_events, route_events;
