@@ -11,6 +11,7 @@
 #include "api/server.h"
 
 struct stream_set;
+struct tail;
 
 struct api_context {
     struct api_options options;
@@ -18,7 +19,8 @@ struct api_context {
     double started_s; /* monotonic */
     int64_t started_ms;
     atomic_bool stopping;
-    struct stream_set *streams; /* NULL in tests of handlers */
+    struct tail *tail; /* the newest events; NULL in tests of handlers, as the next */
+    struct stream_set *streams;
 };
 
 #endif

@@ -78,13 +78,16 @@ static void add_headers(struct MHD_Response *response, const struct reply *reply
     add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
     add_header(response, MHD_HTTP_HEADER_LOCATION, reply->location);
     add_header(response, MHD_HTTP_HEADER_ETAG, reply->etag);
+    add_header(response, MHD_HTTP_HEADER_LINK, reply->link);
     add_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
     add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
     add_header(response, "Idempotency-Replayed", reply->replayed ? "true" : "");
     add_header(response, MHD_HTTP_HEADER_CONNECTION, reply->close ? "close" : "");
     /* A cache may keep it, but has to ask: runs change. */
     add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
-               reply->stream_run_id ? "no-store" : "no-cache");
+               reply->stream.open ? "no-store" : "no-cache");
+    /* A proxy (nginx) must not collect events. */
+    add_header(response, "X-Accel-Buffering", reply->stream.open ? "no" : "");
     add_header(response, "X-Content-Type-Options", "nosniff");
 }
 
@@ -94,10 +97,10 @@ static enum MHD_Result send_reply(const struct exchange_host *host,
                                   const struct exchange *exchange, struct reply *reply) {
     struct MHD_Response *response = NULL;
     struct error error;
-    if (reply->stream_run_id && strcmp(exchange->request.method, "HEAD") != 0 &&
-        stream_open(host->context->streams, connection, reply->stream_run_id, reply->stream_since,
-                    &response, &error) != STATUS_OK) {
-        reply->stream_run_id = 0;
+    if (reply->stream.open && strcmp(exchange->request.method, "HEAD") != 0 &&
+        stream_open(host->context->streams, connection, &reply->stream, &response, &error) !=
+            STATUS_OK) {
+        reply->stream.open = false;
         reply_error(reply, &exchange->request, &error);
     }
     if (!response) {

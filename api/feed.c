@@ -7,186 +7,290 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/run_view.h"
+#include "api/event_view.h"
+#include "api/tail.h"
 #include "core/base/cleanup.h"
-#include "daemon/store/checkpoint_table.h"
-#include "daemon/store/event_table.h"
 
 enum { EVENTS_A_TIME = 100 };
 static const double step_interval_s = 1.0;
 
-void feed_init(struct feed *feed, int64_t run_id, int64_t since, double now_s) {
-    *feed = (struct feed){.run_id = run_id,
+void feed_init(struct feed *feed, const struct watch *watch, enum feed_format format, int64_t since,
+               double now_s) {
+    *feed = (struct feed){.watch = *watch,
+                          .format = format,
                           .last_id = since < 0 ? 0 : since,
+                          .position = since < 0 ? 0 : since,
                           .snapshot_due = since < 0,
-                          .check_end = true,
-                          .last_step_s = now_s - step_interval_s,
+                          .check_end = watch->kind != WATCH_ALL,
+                          .step_s = now_s,
                           .last_text_s = now_s};
 }
 
-/* One event; takes over what the writer holds. id 0: without an id. */
-static enum status put_event(FILE *out, const char *type, int64_t id, struct json_writer *writer,
-                             struct error *error) {
-    CLEANUP(free_pointer) char *json = json_write_take(writer);
+/* One event, with the id that a client comes back with; 0: without one. */
+static void put_line(const struct feed *feed, FILE *out, const char *type, int64_t id,
+                     const char *json) {
+    if (feed->format == FEED_SSE) {
+        if (id > 0) {
+            (void)fprintf(out, "id: %" PRId64 "\n", id);
+        }
+        (void)fprintf(out, "event: %s\ndata: %s\n\n", type, json);
+        return;
+    }
+    (void)fprintf(out, "{\"event\":\"%s\",\"id\":", type);
+    if (id > 0) {
+        (void)fprintf(out, "\"%" PRId64 "\",", id);
+    } else {
+        (void)fputs("null,", out);
+    }
+    (void)fprintf(out, "\"data\":%s}\n", json);
+}
+
+/* Takes over json; NULL: memory ran out. */
+static enum status put_owned(const struct feed *feed, FILE *out, const char *type, int64_t id,
+                             char *json, struct error *error) {
     if (!json) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for an event");
     }
-    if (id > 0) {
-        (void)fprintf(out, "id: %" PRId64 "\n", id);
-    }
-    (void)fprintf(out, "event: %s\ndata: %s\n\n", type, json);
+    put_line(feed, out, type, id, json);
+    free(json);
     return STATUS_OK;
 }
 
-static void begin_event(struct json_writer *writer, int64_t run_id, int64_t at_ms) {
-    char text[TIME_TEXT_SIZE];
-    json_write_object(writer, NULL);
-    (void)snprintf(text, sizeof(text), "%" PRId64, run_id);
-    json_write_string(writer, "run", text);
-    if (at_ms > 0) {
-        json_write_string(writer, "at", time_format(at_ms, text));
-    }
-}
-
-static enum status put_run(FILE *out, const char *type, int64_t id,
-                           const struct api_context *context, const struct run_row *row,
-                           struct error *error) {
-    struct progress progress;
-    bool running = row->state == RUN_RUNNING &&
-                   progress_board_find(context->options.progress, row->id, &progress);
-    struct json_writer writer = {0};
-    run_write(&writer, NULL, row, running ? &progress : NULL);
-    return put_event(out, type, id, &writer, error);
-}
-
-static enum status put_snapshot(struct feed *feed, const struct api_context *context, FILE *out,
-                                struct error *error) {
-    struct store *store = context->options.store;
-    CLEANUP(run_row_clear) struct run_row row = {0};
-    TRY(event_table_last_id(store, feed->run_id, &feed->last_id, error));
-    TRY(run_table_get(store, feed->run_id, &row, error));
+/* type: "snapshot" or "resync". */
+static enum status put_snapshot(struct feed *feed, const struct api_context *context,
+                                const char *type, FILE *out, struct error *error) {
+    CLEANUP(watch_snapshot_clear) struct watch_snapshot snapshot = {0};
+    enum status status = watch_table_snapshot(context->options.store, &feed->watch, FEED_MOST_RUNS,
+                                              &snapshot, error);
     feed->snapshot_due = false;
-    return put_run(out, "snapshot", feed->last_id, context, &row, error);
-}
-
-static enum status put_epoch(const struct event_row *event, const struct api_context *context,
-                             FILE *out, struct error *error) {
-    struct epoch_row epoch;
-    enum status status =
-        epoch_table_get(context->options.store, event->run_id, event->epoch, &epoch, error);
+    feed->check_end = feed->watch.kind != WATCH_ALL;
     if (status == STATUS_NOT_FOUND) {
-        return STATUS_OK; /* the run was put back to its beginning meanwhile */
+        return STATUS_OK; /* deleted: put_end says so */
     }
     TRY(status);
-    struct json_writer writer = {0};
-    begin_event(&writer, event->run_id, event->at_ms);
-    epoch_write_members(&writer, &epoch);
-    json_write_end(&writer, '}');
-    return put_event(out, "epoch", event->id, &writer, error);
+    feed->last_id = snapshot.event_id;
+    feed->position = snapshot.event_id;
+    return put_owned(feed, out, type, feed->last_id,
+                     event_snapshot_json(context, &feed->watch, &snapshot), error);
 }
 
-static enum status put_stored(struct feed *feed, const struct event_row *event,
-                              const struct api_context *context, FILE *out, struct error *error) {
-    struct json_writer writer = {0};
-    switch (event->type) {
-    case EVENT_EPOCH:
-        return put_epoch(event, context, out, error);
-    case EVENT_STATE:
-        feed->check_end |= run_state_is_final(event->state);
-        begin_event(&writer, event->run_id, event->at_ms);
-        json_write_string(&writer, "state", run_state_name(event->state));
-        json_write_string(&writer, "reason", event->reason[0] ? event->reason : NULL);
-        json_write_int(&writer, "attempt", event->attempt);
-        break;
-    case EVENT_CHECKPOINT:
-        begin_event(&writer, event->run_id, event->at_ms);
-        json_write_string(&writer, "kind", checkpoint_kind_name(event->kind));
-        json_write_int(&writer, "epochs_done", event->epoch);
-        json_write_int(&writer, "step", event->step);
-        break;
-    }
-    json_write_end(&writer, '}');
-    return put_event(out, event_type_name(event->type), event->id, &writer, error);
+/* Events */
+
+struct sink {
+    struct feed *feed;
+    FILE *out;
+    int64_t n;
+};
+
+static bool put_entry(void *user, const struct tail_entry *entry) {
+    struct sink *sink = user;
+    put_line(sink->feed, sink->out, entry->type, entry->id, entry->json);
+    sink->feed->last_id = entry->id;
+    sink->feed->check_end |= entry->final && sink->feed->watch.kind != WATCH_ALL;
+    return ++sink->n < EVENTS_A_TIME && ftell(sink->out) < FEED_MOST_BYTES;
 }
 
-/* Everything stored since the last time. */
-static enum status put_events(struct feed *feed, const struct api_context *context, FILE *out,
-                              struct error *error) {
+static bool count_entry(void *user, const struct tail_entry *entry) {
+    (void)entry;
+    ++*(int64_t *)user;
+    return true;
+}
+
+static enum status put_stored(struct feed *feed, const struct api_context *context, FILE *out,
+                              bool *ret_more, struct error *error) {
     CLEANUP(event_list_clear) struct event_list list = {0};
-    TRY(event_table_list(context->options.store, feed->run_id, feed->last_id, EVENTS_A_TIME, &list,
-                         error));
+    TRY(event_table_follow(context->options.store, &feed->watch, feed->position, EVENTS_A_TIME,
+                           &list, error));
     for (size_t i = 0; i < list.n; i++) {
-        TRY(put_stored(feed, &list.rows[i], context, out, error));
-        feed->last_id = list.rows[i].id;
+        const struct event_row *event = &list.rows[i];
+        if (event_is_told(event)) {
+            TRY(put_owned(feed, out, event_type_name(event->type), event->id, event_json(event),
+                          error));
+            feed->last_id = event->id;
+        }
+        feed->check_end |= event->type == EVENT_STATE && run_state_is_final(event->state) &&
+                           feed->watch.kind != WATCH_ALL;
+    }
+    feed->position = list.upto_id;
+    *ret_more = list.more;
+    return STATUS_OK;
+}
+
+/* Some of the events since the last time: all of them, unless *ret_more. */
+static enum status put_events(struct feed *feed, const struct api_context *context, FILE *out,
+                              bool *ret_more, struct error *error) {
+    struct sink sink = {.feed = feed, .out = out};
+    *ret_more = true;
+    while (*ret_more && ftell(out) < FEED_MOST_BYTES && sink.n == 0) {
+        if (context->tail && tail_read(context->tail, &feed->watch, feed->position, put_entry,
+                                       &sink, &feed->position)) {
+            *ret_more = sink.n == EVENTS_A_TIME || ftell(out) >= FEED_MOST_BYTES;
+            return STATUS_OK;
+        }
+        int64_t before = feed->last_id;
+        TRY(put_stored(feed, context, out, ret_more, error));
+        sink.n += feed->last_id != before;
     }
     return STATUS_OK;
 }
 
-/* The position of the moment, if it moved and the last one is a second old. */
-static enum status put_step(struct feed *feed, const struct api_context *context, double now_s,
-                            FILE *out, struct error *error) {
-    struct progress progress;
-    if (!progress_board_find(context->options.progress, feed->run_id, &progress) ||
-        progress.n_reports == feed->n_reports) {
+/* Whether more is waiting than may. What the client asked for does not count. */
+static enum status check_backlog(const struct feed *feed, const struct api_context *context,
+                                 bool *ret_too_much, struct error *error) {
+    *ret_too_much = false;
+    if (feed->position < feed->asked_id) {
         return STATUS_OK;
     }
-    if (now_s < feed->last_step_s + step_interval_s) {
-        feed->wake_s = fmin(feed->wake_s, feed->last_step_s + step_interval_s);
-        return STATUS_OK;
+    int most = context->options.stream_backlog;
+    most = most > 0 ? most : FEED_MOST_BEHIND;
+    int64_t n = 0;
+    int64_t upto = 0;
+    if (!context->tail ||
+        !tail_read(context->tail, &feed->watch, feed->position, count_entry, &n, &upto)) {
+        TRY(event_table_count(context->options.store, &feed->watch, feed->position, most + 1, &n,
+                              error));
     }
-    feed->n_reports = progress.n_reports;
-    feed->last_step_s = now_s;
-    struct json_writer writer = {0};
-    begin_event(&writer, feed->run_id, 0);
-    progress_write_members(&writer, &progress);
-    json_write_end(&writer, '}');
-    return put_event(out, "step", 0, &writer, error);
+    *ret_too_much = n > most;
+    return STATUS_OK;
 }
 
-/* `end`, if the run is final. The row is read before the events are looked for once more: a final
- * row and no event behind it means that the stream is complete. */
-static enum status put_end(struct feed *feed, const struct api_context *context, FILE *out,
-                           struct error *error) {
-    CLEANUP(run_row_clear) struct run_row row = {0};
-    TRY(run_table_get(context->options.store, feed->run_id, &row, error));
-    int64_t before = feed->last_id;
-    TRY(put_events(feed, context, out, error));
-    if (feed->last_id != before) {
+/* Steps */
+
+static bool is_watched(const struct feed *feed, const struct progress *progress) {
+    switch (feed->watch.kind) {
+    case WATCH_RUN:
+        return progress->run_id == feed->watch.id;
+    case WATCH_SWEEP:
+        return progress->sweep_id == feed->watch.id;
+    case WATCH_ALL:
+        break;
+    }
+    return true;
+}
+
+static bool has_moved(const struct feed *feed, const struct progress *progress) {
+    for (int i = 0; i < feed->n_running; i++) {
+        if (feed->running[i].run_id == progress->run_id) {
+            return feed->running[i].n_reports != progress->n_reports;
+        }
+    }
+    return progress->n_reports > 0;
+}
+
+/* Where the running runs are, as far as they have moved since the last time, a second ago. */
+static enum status put_steps(struct feed *feed, const struct api_context *context, double now_s,
+                             FILE *out, struct error *error) {
+    struct progress running[FEED_MOST_RUNNING];
+    size_t n = progress_board_all(context->options.progress, running, FEED_MOST_RUNNING);
+    size_t n_watched = 0;
+    bool moved = false;
+    for (size_t i = 0; i < n; i++) {
+        if (is_watched(feed, &running[i])) {
+            moved |= has_moved(feed, &running[i]);
+            running[n_watched++] = running[i];
+        }
+    }
+    if (!moved) {
         return STATUS_OK;
     }
-    feed->check_end = false;
-    if (run_state_is_final(row.state)) {
-        feed->ended = true;
-        return put_run(out, "end", feed->last_id, context, &row, error);
+    if (now_s < feed->step_s) {
+        feed->wake_s = fmin(feed->wake_s, feed->step_s);
+        return STATUS_OK;
     }
+    feed->step_s = now_s + step_interval_s;
+    for (size_t i = 0; i < n_watched; i++) {
+        if (has_moved(feed, &running[i])) {
+            TRY(put_owned(feed, out, "step", 0, event_step_json(&running[i]), error));
+        }
+    }
+    feed->n_running = (int)n_watched;
+    for (size_t i = 0; i < n_watched; i++) {
+        feed->running[i] = (struct feed_position){running[i].run_id, running[i].n_reports};
+    }
+    return STATUS_OK;
+}
+
+/* The end */
+
+static enum status put_final(struct feed *feed, const struct api_context *context, bool gone,
+                             FILE *out, struct error *error) {
+    CLEANUP(watch_snapshot_clear) struct watch_snapshot snapshot = {0};
+    if (!gone) {
+        enum status status = watch_table_snapshot(context->options.store, &feed->watch,
+                                                  FEED_MOST_RUNS, &snapshot, error);
+        gone = status == STATUS_NOT_FOUND;
+        if (!gone) {
+            TRY(status);
+        }
+    }
+    feed->ended = true;
+    return put_owned(feed, out, "end", feed->last_id,
+                     gone ? event_deleted_json(&feed->watch)
+                          : event_snapshot_json(context, &feed->watch, &snapshot),
+                     error);
+}
+
+/* `end`, if nothing more can come. The state is read before the store is asked for events once
+ * more: a final state and no event behind it means that the stream is complete. */
+static enum status put_end(struct feed *feed, const struct api_context *context, FILE *out,
+                           struct error *error) {
+    enum watch_state state;
+    TRY(watch_table_state(context->options.store, &feed->watch, &state, error));
+    int64_t before = feed->last_id;
+    bool more = state == WATCH_FINAL;
+    while (more && feed->last_id == before) {
+        TRY(put_stored(feed, context, out, &more, error));
+    }
+    if (feed->last_id != before) {
+        return STATUS_OK; /* there was more to tell: the next call looks again */
+    }
+    feed->check_end = false;
+    return state == WATCH_OPEN ? STATUS_OK
+                               : put_final(feed, context, state == WATCH_GONE, out, error);
+}
+
+static enum status greet(struct feed *feed, const struct api_context *context, FILE *out,
+                         struct error *error) {
+    feed->greeted = true;
+    if (feed->format == FEED_SSE) {
+        /* A client that is cut off comes back after this many milliseconds. */
+        (void)fputs("retry: 2000\n\n", out);
+    }
+    TRY(event_table_newest(context->options.store, &feed->asked_id, error));
+    /* An id that was never given out (another database) would wait for ever. */
+    feed->snapshot_due |= feed->position > feed->asked_id;
     return STATUS_OK;
 }
 
 static enum status put_all(struct feed *feed, const struct api_context *context, double now_s,
                            FILE *out, struct error *error) {
+    bool heartbeat = now_s >= feed->last_text_s + FEED_HEARTBEAT_S;
     if (!feed->greeted) {
-        /* A client that is cut off comes back after this many milliseconds. */
-        (void)fputs("retry: 2000\n\n", out);
-        feed->greeted = true;
-        if (!feed->snapshot_due && feed->last_id > 0) {
-            /* An id that was never given out (another database) would wait for ever. */
-            int64_t newest = 0;
-            TRY(event_table_last_id(context->options.store, feed->run_id, &newest, error));
-            feed->snapshot_due = feed->last_id > newest;
-        }
+        TRY(greet(feed, context, out, error));
     }
-    if (feed->snapshot_due) {
-        TRY(put_snapshot(feed, context, out, error));
+    bool too_much = false;
+    if (!feed->snapshot_due) {
+        TRY(check_backlog(feed, context, &too_much, error));
     }
-    TRY(put_events(feed, context, out, error));
+    if (feed->snapshot_due || too_much) {
+        TRY(put_snapshot(feed, context, too_much ? "resync" : "snapshot", out, error));
+    }
+    bool more = false;
+    TRY(put_events(feed, context, out, &more, error));
+    if (more) {
+        return STATUS_OK; /* the client takes this first */
+    }
+    /* Everybody hears of a deletion at once, but nobody shall wait for ever if not. */
+    feed->check_end |= heartbeat && feed->watch.kind != WATCH_ALL;
     if (feed->check_end) {
         TRY(put_end(feed, context, out, error));
     }
     if (!feed->ended) {
-        TRY(put_step(feed, context, now_s, out, error));
+        TRY(put_steps(feed, context, now_s, out, error));
     }
-    if (now_s >= feed->last_text_s + FEED_HEARTBEAT_S) {
-        (void)fputs(": still here\n\n", out);
+    if (heartbeat && ftell(out) == 0) {
+        (void)fputs(feed->format == FEED_SSE ? ": still here\n\n" : "{\"event\":\"heartbeat\"}\n",
+                    out);
     }
     return STATUS_OK;
 }

@@ -2,6 +2,7 @@
 #include "api/reply.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@ void reply_clear(struct reply *reply) {
     free(reply->body);
     reply->body = NULL;
     reply->n_body = 0;
+    free(reply->link);
+    reply->link = NULL;
 }
 
 void reply_text(struct reply *reply, const struct request *request, int http_status,
@@ -56,12 +59,71 @@ void reply_plain(struct reply *reply, const struct request *request, int http_st
     reply_text(reply, request, http_status, CONTENT_TEXT, strdup(text));
 }
 
+/* FNV-1a, 64 bits: nobody gains by two bodies of the same digest. */
+static uint64_t digest(const char *body, size_t n_body) {
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < n_body; i++) {
+        hash = (hash ^ (unsigned char)body[i]) * 0x100000001b3u;
+    }
+    return hash;
+}
+
+void reply_tag(struct reply *reply, const struct request *request) {
+    if (reply->http_status != 200 || !reply->body) {
+        return;
+    }
+    (void)snprintf(reply->etag, sizeof(reply->etag), "W/\"%016" PRIx64 "\"",
+                   digest(reply->body, reply->n_body));
+    if (request_has_tag(request, reply->etag)) {
+        free(reply->body);
+        reply->body = NULL;
+        reply->n_body = 0;
+        reply->http_status = 304;
+        reply->content_type = NULL;
+    }
+}
+
+/* Writes `text` with everything but letters, digits and "-._~:," as percent codes. */
+static void put_encoded(FILE *out, const char *text) {
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (isalnum(c) || strchr("-._~:,", c)) {
+            (void)fputc(c, out);
+        } else {
+            (void)fprintf(out, "%%%02X", (unsigned)c);
+        }
+    }
+}
+
+void reply_link_next(struct reply *reply, const struct request *request, const char *cursor) {
+    size_t size = 0;
+    FILE *out = open_memstream(&reply->link, &size);
+    if (!out) {
+        return; /* next_cursor in the body says the same */
+    }
+    (void)fprintf(out, "<%s?", request->url.path);
+    for (int i = 0; i < request->url.n_arguments; i++) {
+        const struct url_argument *argument = &request->url.arguments[i];
+        if (strcmp(argument->name, "cursor") != 0) {
+            put_encoded(out, argument->name);
+            (void)fputc('=', out);
+            put_encoded(out, argument->value);
+            (void)fputc('&', out);
+        }
+    }
+    (void)fprintf(out, "cursor=%s>; rel=\"next\"", cursor);
+    if (fclose(out) != 0) {
+        free(reply->link);
+        reply->link = NULL;
+    }
+}
+
 /* Everything up to "detail". */
-static void problem_head(struct json_writer *writer, const struct request *request, int http_status,
-                         const char *kind, const char *title, const char *detail) {
+static void problem_head(struct json_writer *writer, const char *key, const struct request *request,
+                         int http_status, const char *kind, const char *title, const char *detail) {
     char type[96];
     (void)snprintf(type, sizeof(type), "urn:cutoutd:problem:%s", kind);
-    json_write_object(writer, NULL);
+    json_write_object(writer, key);
     json_write_string(writer, "type", type);
     json_write_string(writer, "title", title);
     json_write_int(writer, "status", http_status);
@@ -69,7 +131,7 @@ static void problem_head(struct json_writer *writer, const struct request *reque
     json_write_string(writer, "instance", request->url.path[0] ? request->url.path : NULL);
 }
 
-void reply_problem_begin(struct json_writer *writer, const struct request *request,
+void problem_write_begin(struct json_writer *writer, const char *key, const struct request *request,
                          enum status status, const char *detail) {
     /* NOT_FOUND: type ...:not-found, title "Not found". */
     char kind[64];
@@ -80,7 +142,12 @@ void reply_problem_begin(struct json_writer *writer, const struct request *reque
     }
     (void)snprintf(title, sizeof(title), "%s", status_text(status));
     title[0] = (char)toupper((unsigned char)title[0]);
-    problem_head(writer, request, status_http(status), kind, title, detail);
+    problem_head(writer, key, request, status_http(status), kind, title, detail);
+}
+
+void reply_problem_begin(struct json_writer *writer, const struct request *request,
+                         enum status status, const char *detail) {
+    problem_write_begin(writer, NULL, request, status, detail);
 }
 
 void reply_problem_end(struct reply *reply, const struct request *request, enum status status,
@@ -121,23 +188,28 @@ static const char *public_detail(enum status status) {
     return "The daemon could not do this; its log says why.";
 }
 
-void reply_error(struct reply *reply, const struct request *request, const struct error *error) {
+void reply_detail(const struct request *request, const struct error *error, char *detail,
+                  size_t size) {
     if (status_http(error->code) < 500) {
         /* Messages of functions begin small and end open; this one is read on its own. */
-        char detail[sizeof(error->message) + 1];
-        (void)snprintf(detail, sizeof(detail), "%s.", error->message);
+        (void)snprintf(detail, size, "%s.", error->message);
         detail[0] = (char)toupper((unsigned char)detail[0]);
-        problem(reply, request, error->code, detail);
-        return;
+    } else {
+        log_error("%s %s: %s", request->method, request->url.path, error->message);
+        (void)snprintf(detail, size, "%s", public_detail(error->code));
     }
-    log_error("%s %s: %s", request->method, request->url.path, error->message);
-    problem(reply, request, error->code, public_detail(error->code));
+}
+
+void reply_error(struct reply *reply, const struct request *request, const struct error *error) {
+    char detail[sizeof(error->message) + 1];
+    reply_detail(request, error, detail, sizeof(detail));
+    problem(reply, request, error->code, detail);
 }
 
 void reply_http_problem(struct reply *reply, const struct request *request, int http_status,
                         const char *kind, const char *title, const char *detail) {
     struct json_writer writer = {0};
-    problem_head(&writer, request, http_status, kind, title, detail);
+    problem_head(&writer, NULL, request, http_status, kind, title, detail);
     json_write_end(&writer, '}');
     reply_text(reply, request, http_status, CONTENT_PROBLEM, take_line(&writer));
 }

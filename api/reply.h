@@ -12,12 +12,23 @@
 #include "api/request.h"
 #include "daemon/json_write.h"
 #include "daemon/run_spec.h"
+#include "daemon/store/watch_table.h"
 
 #define CONTENT_JSON "application/json"
 #define CONTENT_CSV "text/csv; charset=utf-8"
 #define CONTENT_TEXT "text/plain; charset=utf-8"
 #define CONTENT_PROBLEM "application/problem+json"
 #define CONTENT_EVENTS "text/event-stream"
+
+#define CONTENT_NDJSON "application/x-ndjson"
+
+/* Events of what is watched. */
+struct reply_stream {
+    bool open;
+    bool ndjson; /* or server-sent events */
+    struct watch watch;
+    int64_t since; /* the last id that the client has seen; 0: all; -1: from now, with a snapshot */
+};
 
 struct reply {
     int http_status;
@@ -28,15 +39,14 @@ struct reply {
     char location[64];
     char etag[64];
     char allow[64];
+    char *link; /* owned by the reply */
     int retry_after_s;
-    bool replayed; /* the stored answer to an Idempotency-Key */
-    bool close;    /* the connection cannot be used any further */
-    /* Instead of a body: the events of this run from `since` on (-1: from now, with a snapshot). */
-    int64_t stream_run_id;
-    int64_t stream_since;
+    bool replayed;              /* the stored answer to an Idempotency-Key */
+    bool close;                 /* the connection cannot be used any further */
+    struct reply_stream stream; /* with stream.open instead of a body */
 };
 
-/* Frees the body. */
+/* Frees body and link. */
 void reply_clear(struct reply *reply);
 
 /* Takes over what the writer holds. When its memory ran out the reply is a problem instead. */
@@ -51,8 +61,14 @@ void reply_text(struct reply *reply, const struct request *request, int http_sta
 void reply_plain(struct reply *reply, const struct request *request, int http_status,
                  const char *text);
 
-/* A problem with the status and message of *error. Messages of failures that are not the client's
- * (5xx) go to the log, and the client learns the kind only. */
+/* Gives the finished 200 reply a weak ETag, a digest of its body. When the client has that already
+ * (If-None-Match) the reply becomes 304 without a body. */
+void reply_tag(struct reply *reply, const struct request *request);
+
+/* Link: the request's own target with this cursor, rel="next". */
+void reply_link_next(struct reply *reply, const struct request *request, const char *cursor);
+
+/* A problem with the status and message of *error (reply_detail). */
 void reply_error(struct reply *reply, const struct request *request, const struct error *error);
 
 /* The same with a message of its own. */
@@ -66,6 +82,15 @@ void reply_http_problem(struct reply *reply, const struct request *request, int 
 /* A refused query argument: 400 with one error that names it. */
 void reply_bad_argument(struct reply *reply, const struct request *request, const char *argument,
                         const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* What a client is told of a failure. Messages of failures that are not the client's (5xx) go to
+ * the log, and the client learns the kind only. */
+void reply_detail(const struct request *request, const struct error *error, char *detail,
+                  size_t size);
+
+/* A problem as the member `key` of another answer; the caller ends it with json_write_end('}'). */
+void problem_write_begin(struct json_writer *writer, const char *key, const struct request *request,
+                         enum status status, const char *detail);
 
 /* Begins a problem that the caller adds members to and ends with json_write_end('}') and
  * reply_problem_end. */

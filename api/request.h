@@ -47,6 +47,9 @@ struct request {
 enum status request_format(const struct request *request, const char *allowed, char ret_format[8],
                            struct error *error);
 
+/* Whether `word` is one of the names in the list "json, csv". */
+bool list_contains(const char *list, const char *word);
+
 /* Whether If-None-Match has this tag ("W/\"...\""); weak and strong forms compare alike (RFC 9110,
  * 8.8.3). */
 bool request_has_tag(const struct request *request, const char *weak_tag);

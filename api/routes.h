@@ -8,37 +8,51 @@
 #include "api/router.h"
 
 /* routes_runs.c */
-handler route_run_list, route_run_get;
-
-/* routes_submit.c */
 handler route_run_create;
 
 /* routes_actions.c */
-handler route_run_action, route_run_bulk, route_run_edit, route_run_delete;
+handler route_run_act;
+
+/* routes_edit.c */
+handler route_run_bulk, route_run_edit, route_run_delete;
 
 /* routes_queue.c */
 handler route_queue, route_scheduler, route_scheduler_drain, route_scheduler_resume,
     route_scheduler_edit;
 
-/* routes_history.c */
-handler route_run_epochs, route_run_validation_error, route_run_events, route_run_summary;
+/* routes_run_list.c */
+handler route_run_list, route_run_get;
+
+/* routes_epochs.c */
+handler route_run_epochs, route_run_validation_error;
+
+/* routes_summary.c */
+handler route_run_summary;
+
+/* routes_events.c */
+handler route_run_events, route_sweep_events, route_events;
 
 /* routes_compare.c */
 handler route_compare;
+
+/* routes_sweeps.c */
+handler route_sweep_create, route_sweep_list, route_sweep_get;
 
 /* routes_meta.c */
 handler route_welcome, route_health, route_ready, route_preset_list, route_preset_get,
     route_dataset_list, route_system;
 
-struct run_row;
-
-/* Answers with one run as it stands now. */
-void reply_run(struct api_context *context, const struct request *request, struct reply *reply,
-               int http_status, const struct run_row *row);
-
 /* The run that the path names: the caller owns *ret_row (run_row_clear) when it returns true;
  * otherwise *reply is the answer (404, or the store's failure). */
+struct run_row;
 bool route_find_run(struct api_context *context, const struct request *request, struct reply *reply,
                     struct run_row *ret_row);
+
+/* The run as it stands now, with its live progress, as a value of an array or as all there is. */
+void route_write_run(struct api_context *context, struct json_writer *writer,
+                     const struct run_row *row);
+/* Answers with the run as it stands in *row, and its progress when it is running. */
+void route_reply_run(struct api_context *context, const struct request *request,
+                     struct reply *reply, int http_status, const struct run_row *row);
 
 #endif

@@ -9,6 +9,7 @@
 #include "api/run_view.h"
 #include "core/base/cleanup.h"
 #include "daemon/store/after_table.h"
+#include "daemon/store/run_query.h"
 #include "daemon/work/pool.h"
 
 enum { PAGE_DEFAULT = 50, PAGE_MOST = 500 };
@@ -79,9 +80,10 @@ static bool read_cursor(const char *text, struct queue_place *ret_place) {
 static bool write_running(struct api_context *context, const struct request *request,
                           struct reply *reply, struct json_writer *writer) {
     CLEANUP(run_list_clear) struct run_list list = {0};
-    const struct run_filter filter = {.states = 1u << RUN_RUNNING, .limit = PAGE_MOST};
+    struct run_query query = {.limit = PAGE_MOST};
+    run_query_add_states(&query, 1u << RUN_RUNNING);
     struct error error;
-    if (run_table_list(context->options.store, &filter, &list, &error) != STATUS_OK) {
+    if (run_table_list(context->options.store, &query, &list, &error) != STATUS_OK) {
         reply_error(reply, request, &error);
         return false;
     }

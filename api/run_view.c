@@ -63,6 +63,16 @@ void progress_write_members(struct json_writer *writer, const struct progress *p
     }
 }
 
+static void write_progress(struct json_writer *writer, const struct progress *progress) {
+    if (progress) {
+        json_write_object(writer, "progress");
+        progress_write_members(writer, progress);
+        json_write_end(writer, '}');
+    } else {
+        json_write_null(writer, "progress");
+    }
+}
+
 static void write_links(struct json_writer *writer, int64_t id) {
     static const char *const parts[] = {"epochs", "validation-error", "events", "summary",
                                         "cancel"};
@@ -113,7 +123,7 @@ static void write_after(struct json_writer *writer, const char *ids) {
 static void write_origin(struct json_writer *writer, const struct run_row *row) {
     json_write_string(writer, "owner", row->owner[0] ? row->owner : NULL);
     write_id(writer, "sweep", row->sweep_id);
-    write_after(writer, row->after);
+    write_after(writer, row->after ? row->after : "");
     if (row->forked_from > 0) {
         json_write_object(writer, "forked_from");
         write_id(writer, "run", row->forked_from);
@@ -139,13 +149,7 @@ void run_write(struct json_writer *writer, const char *key, const struct run_row
     json_write_raw(writer, "labels", row->labels_json);
     write_origin(writer, row);
     write_config(writer, row);
-    if (progress) {
-        json_write_object(writer, "progress");
-        progress_write_members(writer, progress);
-        json_write_end(writer, '}');
-    } else {
-        json_write_null(writer, "progress");
-    }
+    write_progress(writer, progress);
     json_write_int(writer, "epochs_done", row->epochs_done);
     write_result(writer, "best", row->best_epoch, row->best_wrong, row->val_total);
     write_result(writer, "last", row->epochs_done, row->last_wrong, row->val_total);
@@ -169,19 +173,24 @@ void run_write(struct json_writer *writer, const char *key, const struct run_row
     json_write_end(writer, '}');
 }
 
-void epoch_write_members(struct json_writer *writer, const struct epoch_row *row) {
-    json_write_int(writer, "epoch", row->epoch);
-    json_write_number(writer, "train_loss", row->train_loss);
-    json_write_number(writer, "train_accuracy", row->train_accuracy);
-    json_write_number(writer, "val_loss", row->val_loss);
-    json_write_number(writer, "val_accuracy", row->val_accuracy);
-    json_write_number(writer, "val_error", error_ratio(row->val_wrong, row->val_total));
-    json_write_int(writer, "val_wrong", row->val_wrong);
-    json_write_int(writer, "val_total", row->val_total);
-    json_write_number(writer, "lr", row->lr);
-    json_write_number(writer, "seconds", row->seconds);
-    json_write_number(writer, "images_per_second", row->images_per_second);
-    if (!isfinite(row->train_loss) || !isfinite(row->val_loss)) {
-        json_write_bool(writer, "diverged", true);
-    }
+void run_write_short(struct json_writer *writer, const char *key, const struct run_row *row,
+                     const struct progress *progress) {
+    json_write_object(writer, key);
+    write_id(writer, "id", row->id);
+    json_write_string(writer, "name", row->name[0] ? row->name : NULL);
+    json_write_string(writer, "state", run_state_name(row->state));
+    json_write_string(writer, "reason", row->reason[0] ? row->reason : NULL);
+    json_write_int(writer, "attempt", row->attempt);
+    json_write_int(writer, "priority", row->priority);
+    json_write_string(writer, "owner", row->owner[0] ? row->owner : NULL);
+    write_id(writer, "sweep", row->sweep_id);
+    json_write_int(writer, "m", row->m);
+    json_write_int(writer, "cutout_size", row->cutout_size);
+    json_write_uint(writer, "seed", row->seed);
+    json_write_int(writer, "epochs", row->epochs);
+    json_write_int(writer, "epochs_done", row->epochs_done);
+    write_result(writer, "best", row->best_epoch, row->best_wrong, row->val_total);
+    write_result(writer, "last", row->epochs_done, row->last_wrong, row->val_total);
+    write_progress(writer, progress);
+    json_write_end(writer, '}');
 }

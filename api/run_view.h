@@ -19,11 +19,12 @@ const char *time_format(int64_t unix_ms, char ret_text[TIME_TEXT_SIZE]);
 void run_write(struct json_writer *writer, const char *key, const struct run_row *row,
                const struct progress *progress);
 
+/* The few members that a list of many needs. progress: NULL when the run is not running. */
+void run_write_short(struct json_writer *writer, const char *key, const struct run_row *row,
+                     const struct progress *progress);
+
 /* {"epoch":..,"epochs":..,...}; without the object's brackets. */
 void progress_write_members(struct json_writer *writer, const struct progress *progress);
-
-/* One row of the history; without the object's brackets. */
-void epoch_write_members(struct json_writer *writer, const struct epoch_row *row);
 
 /* wrong / total; 0 when nothing was counted. */
 double error_ratio(int wrong, int total);

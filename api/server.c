@@ -15,21 +15,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "api/exchange.h"
 #include "api/stream.h"
+#include "api/tail.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 
 enum {
     N_THREADS = 4,
-    CONNECTION_CAP = 256, /* above it a client gets a 503 */
-    STREAM_CAP = 192,
     CONNECTION_MEMORY_BYTES = 32 * 1024, /* bounds the size of a request's head */
     INACTIVITY_S = 30,
-    BACKLOG = 128,
+    BACKLOG = 1024,
+    RESERVED_FILES = 128, /* for the store, data sets, checkpoints */
     TICK_MS = 500,
 };
 
@@ -156,7 +157,7 @@ static enum status start_library(struct api_server *server, int fd, struct error
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     /* The library shares its limit out among its threads and leaves what is above waiting; ours
      * must be reached first, however unevenly the threads accept. */
-    unsigned limit = (CONNECTION_CAP + 64) * N_THREADS;
+    unsigned limit = ((unsigned)server->context.options.connection_cap + 64) * N_THREADS;
     server->daemon =
         MHD_start_daemon(flags, 0, NULL, NULL, exchange_continue, &server->host,              /* */
                          MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,                    /* */
@@ -217,11 +218,41 @@ static void init_locks(struct api_server *server) {
     (void)pthread_condattr_destroy(&monotonic);
 }
 
+/* As many connections as wanted, but fewer than the process may have files open: above that limit
+ * nobody would be told anything. */
+static int default_connection_cap(void) {
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 ||
+        files.rlim_cur > API_CONNECTIONS + RESERVED_FILES) {
+        return API_CONNECTIONS;
+    }
+    return files.rlim_cur > 2 * RESERVED_FILES ? (int)files.rlim_cur - RESERVED_FILES
+                                               : RESERVED_FILES;
+}
+
+static void set_defaults(struct api_options *options) {
+    if (options->head_deadline_s <= 0) {
+        options->head_deadline_s = API_HEAD_S;
+    }
+    if (options->body_deadline_s <= 0) {
+        options->body_deadline_s = API_BODY_S;
+    }
+    if (options->connection_cap <= 0) {
+        options->connection_cap = default_connection_cap();
+    }
+    if (options->stream_cap <= 0) {
+        /* Requests find room beside the streams. */
+        int most = options->connection_cap * 3 / 4;
+        options->stream_cap = most < API_STREAMS ? most : API_STREAMS;
+    }
+}
+
 static enum status start(struct api_server *server, struct error *error) {
     const struct api_options *options = &server->context.options;
     CLEANUP(close_fd) int fd = -1;
-    TRY(connections_create(CONNECTION_CAP, &server->host.connections, error));
-    TRY(stream_set_create(&server->context, STREAM_CAP, &server->context.streams, error));
+    TRY(connections_create(options->connection_cap, &server->host.connections, error));
+    TRY(tail_create(options->store, &server->context.tail, error));
+    TRY(stream_set_create(&server->context, options->stream_cap, &server->context.streams, error));
     TRY(listen_on(options->listen_address, options->port, &fd, error));
     TRY(describe_socket(fd, server->context.address, sizeof(server->context.address), error));
     TRY(start_ticker(server, error));
@@ -238,12 +269,7 @@ enum status api_server_start(const struct api_options *options, struct api_serve
     }
     init_locks(server);
     server->context.options = *options;
-    if (options->head_deadline_s <= 0) {
-        server->context.options.head_deadline_s = API_HEAD_S;
-    }
-    if (options->body_deadline_s <= 0) {
-        server->context.options.body_deadline_s = API_BODY_S;
-    }
+    set_defaults(&server->context.options);
     server->context.started_s = clock_monotonic_s(options->clock);
     server->context.started_ms = clock_unix_ms(options->clock);
     server->host.context = &server->context;
@@ -278,6 +304,7 @@ void api_server_stop(struct api_server *server) {
         MHD_stop_daemon(server->daemon);
     }
     stream_set_free(server->context.streams);
+    tail_free(server->context.tail);
     connections_free(server->host.connections);
     (void)pthread_cond_destroy(&server->stop_ticker);
     (void)pthread_mutex_destroy(&server->mutex);

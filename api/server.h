@@ -26,9 +26,14 @@ struct api_options {
      * 0: API_HEAD_S, API_BODY_S. */
     double head_deadline_s;
     double body_deadline_s;
+    /* Above these a client gets a 503; 0: API_CONNECTIONS (as far as the process may open files),
+     * API_STREAMS. */
+    int connection_cap;
+    int stream_cap;
+    int stream_backlog; /* events that may wait for a client; 0: FEED_MOST_BEHIND */
 };
 
-enum { API_HEAD_S = 20, API_BODY_S = 30 };
+enum { API_HEAD_S = 20, API_BODY_S = 30, API_CONNECTIONS = 4096, API_STREAMS = 3072 };
 
 struct api_server;
 

@@ -4,17 +4,22 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "api/feed.h"
+#include "api/herald.h"
 #include "core/base/log.h"
-#include "daemon/work/hub.h"
 
-enum { STREAM_BLOCK_BYTES = 16 * 1024 };
+enum {
+    STREAM_BLOCK_BYTES = 4 * 1024,
+    /* The kernel must not become the backlog of a client that does not read. It doubles this. */
+    SEND_BUFFER_BYTES = 64 * 1024,
+};
 
 struct stream {
     struct stream_set *set;
     struct MHD_Connection *connection;
-    struct hub_subscription *subscription;
+    struct watch watch; /* constant */
 
     /* Only the thread that serves the connection. */
     struct feed feed;
@@ -25,8 +30,10 @@ struct stream {
     pthread_mutex_t mutex;
     bool suspended; /* guarded by mutex */
     bool signaled;  /* guarded by mutex; something happened since the feed was last read */
+    bool check;     /* guarded by mutex; what is watched may be gone */
     bool ending;    /* guarded by mutex */
     double wake_s;  /* guarded by mutex */
+    double step_s;  /* guarded by mutex; before it, a step is no reason to wake */
 
     struct stream *next; /* guarded by set->mutex, as is the link to this one */
 };
@@ -34,31 +41,13 @@ struct stream {
 struct stream_set {
     const struct api_context *context;
     int most;
+    struct herald *herald;
+
     pthread_mutex_t mutex;
     struct stream *first; /* guarded by mutex */
     int n_streams;        /* guarded by mutex */
     bool ending;          /* guarded by mutex */
 };
-
-enum status stream_set_create(const struct api_context *context, int most,
-                              struct stream_set **ret_set, struct error *error) {
-    struct stream_set *set = calloc(1, sizeof(*set));
-    if (!set) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory for the set of streams");
-    }
-    set->context = context;
-    set->most = most;
-    (void)pthread_mutex_init(&set->mutex, NULL);
-    *ret_set = set;
-    return STATUS_OK;
-}
-
-void stream_set_free(struct stream_set *set) {
-    if (set) {
-        (void)pthread_mutex_destroy(&set->mutex);
-        free(set);
-    }
-}
 
 /* With stream->mutex held. */
 static void wake_locked(struct stream *stream) {
@@ -69,13 +58,62 @@ static void wake_locked(struct stream *stream) {
     }
 }
 
-static void on_hub(void *user, int64_t run_id) {
-    (void)run_id;
-    struct stream *stream = user;
+/* News */
+
+/* With set->mutex held. */
+static void tell(struct stream *stream, const struct herald_news *news) {
+    const struct watch *watch = &stream->watch;
+    bool gone = herald_is_gone(news, watch);
     (void)pthread_mutex_lock(&stream->mutex);
-    wake_locked(stream);
+    stream->check |= gone;
+    if (gone || !stream->suspended || tail_news_match(&news->events, watch)) {
+        wake_locked(stream);
+    } else if (herald_is_heard(news, watch)) {
+        if (news->now_s >= stream->step_s) {
+            wake_locked(stream);
+        } else if (stream->wake_s > stream->step_s) {
+            stream->wake_s = stream->step_s;
+        }
+    }
     (void)pthread_mutex_unlock(&stream->mutex);
 }
+
+static void tell_all(void *user, const struct herald_news *news) {
+    struct stream_set *set = user;
+    (void)pthread_mutex_lock(&set->mutex);
+    for (struct stream *stream = set->first; stream; stream = stream->next) {
+        tell(stream, news);
+    }
+    (void)pthread_mutex_unlock(&set->mutex);
+}
+
+enum status stream_set_create(const struct api_context *context, int most,
+                              struct stream_set **ret_set, struct error *error) {
+    struct stream_set *set = calloc(1, sizeof(*set));
+    if (!set) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for the set of streams");
+    }
+    set->context = context;
+    set->most = most;
+    (void)pthread_mutex_init(&set->mutex, NULL);
+    enum status status = herald_start(context, tell_all, set, &set->herald, error);
+    if (status != STATUS_OK) {
+        stream_set_free(set);
+        return status;
+    }
+    *ret_set = set;
+    return STATUS_OK;
+}
+
+void stream_set_free(struct stream_set *set) {
+    if (set) {
+        herald_stop(set->herald);
+        (void)pthread_mutex_destroy(&set->mutex);
+        free(set);
+    }
+}
+
+/* One stream */
 
 /* Suspends the connection unless something happened since the feed was read: then there is more to
  * read. true: suspended. */
@@ -84,6 +122,7 @@ static bool suspend_if_quiet(struct stream *stream) {
     bool quiet = !stream->signaled && !stream->ending;
     if (quiet) {
         stream->wake_s = stream->feed.wake_s;
+        stream->step_s = stream->feed.step_s;
         stream->suspended = true;
         MHD_suspend_connection(stream->connection);
     }
@@ -99,6 +138,8 @@ static bool refill(struct stream *stream, bool *ret_end) {
         (void)pthread_mutex_lock(&stream->mutex);
         stream->signaled = false;
         bool ending = stream->ending;
+        stream->feed.check_end |= stream->check;
+        stream->check = false;
         (void)pthread_mutex_unlock(&stream->mutex);
         struct error error;
         free(stream->text);
@@ -111,7 +152,7 @@ static bool refill(struct stream *stream, bool *ret_end) {
         }
         if (feed_next(&stream->feed, stream->set->context, &stream->text, &stream->n_bytes,
                       &error) != STATUS_OK) {
-            log_error("events of run %lld: %s", (long long)stream->feed.run_id, error.message);
+            log_error("an event stream: %s", error.message);
             *ret_end = true;
             return false;
         }
@@ -156,7 +197,6 @@ static void leave_set(struct stream *stream) {
 
 static void free_stream(void *user) {
     struct stream *stream = user;
-    hub_unsubscribe(stream->set->context->options.hub, stream->subscription);
     leave_set(stream);
     (void)pthread_mutex_destroy(&stream->mutex);
     free(stream->text);
@@ -178,21 +218,29 @@ static enum status join_set(struct stream *stream, struct error *error) {
                             set->most);
 }
 
-enum status stream_open(struct stream_set *set, struct MHD_Connection *connection, int64_t run_id,
-                        int64_t since, struct MHD_Response **ret_response, struct error *error) {
+static void limit_send_buffer(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    int n_bytes = SEND_BUFFER_BYTES;
+    if (info) {
+        (void)setsockopt(info->connect_fd, SOL_SOCKET, SO_SNDBUF, &n_bytes, sizeof(n_bytes));
+    }
+}
+
+enum status stream_open(struct stream_set *set, struct MHD_Connection *connection,
+                        const struct reply_stream *wanted, struct MHD_Response **ret_response,
+                        struct error *error) {
     struct stream *stream = calloc(1, sizeof(*stream));
     if (!stream) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for an event stream");
     }
     stream->set = set;
     stream->connection = connection;
+    stream->watch = wanted->watch;
     (void)pthread_mutex_init(&stream->mutex, NULL);
-    feed_init(&stream->feed, run_id, since, clock_monotonic_s(set->context->options.clock));
+    feed_init(&stream->feed, &wanted->watch, wanted->ndjson ? FEED_NDJSON : FEED_SSE, wanted->since,
+              clock_monotonic_s(set->context->options.clock));
     enum status status = join_set(stream, error);
-    if (status == STATUS_OK) {
-        status = hub_subscribe(set->context->options.hub, run_id, on_hub, stream,
-                               &stream->subscription, error);
-    }
     struct MHD_Response *response = NULL;
     if (status == STATUS_OK) {
         response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES,
@@ -205,8 +253,16 @@ enum status stream_open(struct stream_set *set, struct MHD_Connection *connectio
         free_stream(stream);
         return status;
     }
+    limit_send_buffer(connection);
     *ret_response = response;
     return STATUS_OK;
+}
+
+int stream_set_count(struct stream_set *set) {
+    (void)pthread_mutex_lock(&set->mutex);
+    int n = set->n_streams;
+    (void)pthread_mutex_unlock(&set->mutex);
+    return n;
 }
 
 void stream_set_tick(struct stream_set *set, double now_s) {

@@ -41,7 +41,7 @@ const char *compare_x_name(enum compare_x x);
 bool compare_metric_from_name(const char *name, enum compare_metric *ret);
 bool compare_x_from_name(const char *name, enum compare_x *ret);
 
-enum { COMPARE_MAX_FIELDS = 8, COMPARE_FIELD_SIZE = 32, COMPARE_VALUE_SIZE = 512 };
+enum { COMPARE_MAX_FIELDS = 16, COMPARE_FIELD_SIZE = 32, COMPARE_VALUE_SIZE = 512 };
 
 struct compare_request {
     enum compare_metric metric;

@@ -76,6 +76,26 @@ void field_errors_add_inner(struct field_errors *errors, const char *field, cons
     va_end(arguments);
 }
 
+void field_errors_add_path(struct field_errors *errors, const char *field, const char *path,
+                           const char *format, ...) {
+    char pointer[sizeof(errors->items[0].pointer)];
+    (void)snprintf(pointer, sizeof(pointer), "/%s%s%s", field, *path ? "/" : "", path);
+    trim_to_characters(pointer);
+    for (int i = 0; i < errors->n; i++) {
+        if (strcmp(errors->items[i].pointer, pointer) == 0) {
+            return;
+        }
+    }
+    int n_before = errors->n;
+    va_list arguments;
+    va_start(arguments, format);
+    add(errors, "", NULL, format, arguments);
+    va_end(arguments);
+    if (errors->n > n_before) {
+        memcpy(errors->items[n_before].pointer, pointer, sizeof(pointer));
+    }
+}
+
 enum { WORD_MAX = 32 };
 
 static bool same_letter(char a, char b) {

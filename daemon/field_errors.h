@@ -17,6 +17,11 @@ void field_errors_add(struct field_errors *errors, const char *field, const char
 void field_errors_add_inner(struct field_errors *errors, const char *field, const char *inner,
                             const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* Like field_errors_add for a place below the member `field`, already a pointer without its first
+ * slash: "m/2". A place that has an error keeps it and gets no other. */
+void field_errors_add_path(struct field_errors *errors, const char *field, const char *path,
+                           const char *format, ...) __attribute__((format(printf, 4, 5)));
+
 /* The candidate that `text` was most likely meant to be, or NULL when none is near: the least
  * number of single-character insertions, deletions, substitutions and swaps of neighbours, at most
  * a third of the candidate's length; or the first that `text` is the beginning of. */

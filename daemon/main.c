@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -215,6 +216,15 @@ static void serve_until_signal(struct parts *parts, const sigset_t *signals) {
              strsignal(signal_number));
 }
 
+/* A connection is a file: as many of them as the administrator allows, not as shells begin with. */
+static void raise_file_limit(void) {
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 static int serve(const struct config *config) {
     struct parts parts = {.config = config, .lock_fd = -1};
     struct error error;
@@ -222,6 +232,7 @@ static int serve(const struct config *config) {
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)umask(027);
+    raise_file_limit();
     log_sink_install(config->log_level);
     if (start(&parts, &error) != STATUS_OK) {
         log_error("%s", error.message);

@@ -89,34 +89,38 @@ static void delete_tree(cJSON **tree) {
     cJSON_Delete(*tree);
 }
 
-enum status run_spec_parse(const char *json, size_t n_bytes, const struct run_spec_context *context,
-                           struct run_spec *ret_spec, struct field_errors *ret_errors) {
-    ret_errors->n = 0;
+enum status run_spec_read_document(const char *json, size_t n_bytes, cJSON **ret_document,
+                                   struct field_errors *errors) {
     struct error error;
     if (json_check(json, n_bytes, &error) != STATUS_OK) {
-        return malformed(ret_errors, error.message);
+        return malformed(errors, error.message);
     }
     CLEANUP(delete_tree) cJSON *document = cJSON_ParseWithLength(json, n_bytes);
     if (!document) {
-        return malformed(ret_errors, "The document could not be read.");
+        return malformed(errors, "The document could not be read.");
     }
-    if (!cJSON_IsObject(document)) {
-        return malformed(ret_errors, "A run is a JSON object like {\"m\":8,\"cutout_size\":12}.");
-    }
-    TRY(check_names(document, ret_errors));
-    struct parse parse = {.context = context, .errors = ret_errors};
+    TRY(check_names(document, errors));
+    *ret_document = document;
+    document = NULL;
+    return STATUS_OK;
+}
+
+enum status run_spec_resolve(const cJSON *document, const struct run_spec_context *context,
+                             struct run_spec *ret_spec, struct field_errors *errors) {
+    struct parse parse = {.context = context, .errors = errors};
+    int n_before = errors->n;
     run_spec_read_preset(&parse, document);
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, document) {
         run_spec_read_member(&parse, item);
     }
-    if (ret_errors->n == 0) {
+    if (errors->n == n_before) {
         settle_schedule(&parse);
     }
-    if (ret_errors->n == 0) {
+    if (errors->n == n_before) {
         check_whole(&parse);
     }
-    if (ret_errors->n > 0) {
+    if (errors->n > n_before) {
         return STATUS_INVALID;
     }
     if (parse.spec.config.conv_algorithm == CONV_AUTO) {
@@ -124,6 +128,17 @@ enum status run_spec_parse(const char *json, size_t n_bytes, const struct run_sp
     }
     *ret_spec = parse.spec;
     return STATUS_OK;
+}
+
+enum status run_spec_parse(const char *json, size_t n_bytes, const struct run_spec_context *context,
+                           struct run_spec *ret_spec, struct field_errors *ret_errors) {
+    ret_errors->n = 0;
+    CLEANUP(delete_tree) cJSON *document = NULL;
+    TRY(run_spec_read_document(json, n_bytes, &document, ret_errors));
+    if (!cJSON_IsObject(document)) {
+        return malformed(ret_errors, "A run is a JSON object like {\"m\":8,\"cutout_size\":12}.");
+    }
+    return run_spec_resolve(document, context, ret_spec, ret_errors);
 }
 
 enum status run_spec_read_stored(const char *config_json, struct run_spec *ret_spec,

@@ -1,6 +1,7 @@
 /* The members of a run's JSON form, one by one.
  *
- * Layer: daemon, internal to run_spec.c. Thread rule: a parse belongs to one thread.
+ * Layer: daemon, internal to run_spec.c and sweep_spec.c. Thread rule: a parse belongs to one
+ * thread.
  */
 #ifndef CUTOUTD_DAEMON_RUN_SPEC_FIELDS_H
 #define CUTOUTD_DAEMON_RUN_SPEC_FIELDS_H
@@ -25,5 +26,15 @@ void run_spec_read_preset(struct parse *parse, const cJSON *document);
 
 /* Checks one member of the document and lays it over parse->spec, or adds what is wrong with it. */
 void run_spec_read_member(struct parse *parse, const cJSON *item);
+
+/* The text as a tree: JSON by the letter, no name twice in an object. STATUS_MALFORMED with one
+ * error. The caller owns *ret_document (cJSON_Delete). */
+enum status run_spec_read_document(const char *json, size_t n_bytes, cJSON **ret_document,
+                                   struct field_errors *errors);
+
+/* Resolves an object; everything that is wrong is added to the errors. STATUS_INVALID. *ret_spec is
+ * written on success only. */
+enum status run_spec_resolve(const cJSON *document, const struct run_spec_context *context,
+                             struct run_spec *ret_spec, struct field_errors *errors);
 
 #endif

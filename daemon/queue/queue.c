@@ -89,15 +89,22 @@ enum status queue_submit(struct queue *queue, const struct run_draft *draft, int
     return STATUS_OK;
 }
 
+enum status queue_submit_sweep(struct queue *queue, const struct sweep_draft *draft,
+                               int64_t *ret_id, struct error *error) {
+    TRY(sweep_table_insert(queue->store, draft, clock_unix_ms(queue->clock), ret_id, error));
+    queue_wake(queue);
+    return STATUS_OK;
+}
+
 enum status queue_claim(struct queue *queue, struct run_row *ret_run, struct error *error) {
     return run_table_claim(queue->store, clock_unix_ms(queue->clock), ret_run, error);
 }
 
-enum status queue_finish(struct queue *queue, int64_t id, enum run_state final_state,
-                         const char *reason, struct error *error) {
+enum status queue_finish(struct queue *queue, int64_t id, enum run_state state, const char *reason,
+                         struct error *error) {
     struct run_move move = {.id = id,
                             .from = RUN_RUNNING,
-                            .to = final_state,
+                            .to = state,
                             .reason = reason,
                             .now_ms = clock_unix_ms(queue->clock)};
     TRY(run_table_move(queue->store, &move, error));
@@ -118,9 +125,16 @@ enum status queue_requeue(struct queue *queue, int64_t id, const char *reason,
     return STATUS_OK;
 }
 
-enum status queue_act(struct queue *queue, int64_t id, enum run_action action,
+enum status queue_act(struct queue *queue, enum run_action action, int64_t id,
                       struct error *error) {
-    TRY(run_table_act(queue->store, id, action, clock_unix_ms(queue->clock), error));
+    const struct run_action_rule *rule = run_action_rule(action);
+    const struct run_move move = {.id = id,
+                                  .from_any = rule->from,
+                                  .to = rule->to,
+                                  .reason = rule->reason,
+                                  .next_attempt = rule->next_attempt,
+                                  .now_ms = clock_unix_ms(queue->clock)};
+    TRY(run_table_move(queue->store, &move, error));
     queue_wake(queue);
     return STATUS_OK;
 }

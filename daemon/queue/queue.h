@@ -9,7 +9,9 @@
 #define CUTOUTD_DAEMON_QUEUE_QUEUE_H
 
 #include "core/base/clock.h"
+#include "daemon/queue/run_action.h"
 #include "daemon/store/run_table.h"
+#include "daemon/store/sweep_table.h"
 
 struct queue;
 
@@ -23,6 +25,10 @@ void queue_free(struct queue *queue);
 /* Stores a run as queued and wakes a worker. Returns after the commit: the run is accepted. */
 enum status queue_submit(struct queue *queue, const struct run_draft *draft, int64_t *ret_id,
                          struct error *error);
+
+/* The same for a sweep: all of its runs are accepted, or nothing is. */
+enum status queue_submit_sweep(struct queue *queue, const struct sweep_draft *draft,
+                               int64_t *ret_id, struct error *error);
 
 /* Takes the next run: highest priority, then order of arrival. STATUS_NOT_FOUND: nothing queued.
  * The caller owns *ret_run (run_row_clear). */
@@ -38,14 +44,14 @@ void queue_wait(struct queue *queue, uint64_t seen, double timeout_s);
 void queue_wake(struct queue *queue);
 
 /* running -> succeeded, failed, canceled or paused. STATUS_CONFLICT, STATUS_NOT_FOUND. */
-enum status queue_finish(struct queue *queue, int64_t id, enum run_state final_state,
-                         const char *reason, struct error *error);
+enum status queue_finish(struct queue *queue, int64_t id, enum run_state state, const char *reason,
+                         struct error *error);
 
 /* running -> queued with one more attempt; wakes a worker. STATUS_CONFLICT, STATUS_NOT_FOUND. */
 enum status queue_requeue(struct queue *queue, int64_t id, const char *reason, struct error *error);
 
-/* An action on a run that is not running; wakes a worker. STATUS_CONFLICT (also for running: that
- * is pool_act's) with the allowed actions in the message; STATUS_NOT_FOUND. */
-enum status queue_act(struct queue *queue, int64_t id, enum run_action action, struct error *error);
+/* Moves a run that is not running as the action says; wakes a worker. STATUS_CONFLICT (also for
+ * running: that is pool_act's) with the state in the message; STATUS_NOT_FOUND. */
+enum status queue_act(struct queue *queue, enum run_action action, int64_t id, struct error *error);
 
 #endif

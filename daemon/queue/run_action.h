@@ -1,47 +1,42 @@
-/* What people may ask of a run, and in which states.
+/* What a user may ask of a run, and what becomes of the run then.
  *
- * Layer: daemon/queue (pure values; daemon/store uses them as well). Thread rule: pure functions.
- *
- *   cancel    queued, held, running, paused -> canceled; a running one writes a checkpoint first
- *   kill      the same without the checkpoint
- *   pause     running -> paused, after a checkpoint
- *   resume    paused -> queued
- *   hold      queued -> held
- *   release   held -> queued
- *   requeue   failed, canceled -> queued; it goes on from its last checkpoint
+ * Layer: daemon/queue. Thread rule: pure functions and constants.
  */
 #ifndef CUTOUTD_DAEMON_QUEUE_RUN_ACTION_H
 #define CUTOUTD_DAEMON_QUEUE_RUN_ACTION_H
 
-#include "daemon/queue/run_state.h"
+#include "daemon/store/run_table.h"
 
 enum run_action {
-    RUN_ACTION_CANCEL,
-    RUN_ACTION_KILL,
-    RUN_ACTION_PAUSE,
-    RUN_ACTION_RESUME,
-    RUN_ACTION_HOLD,
-    RUN_ACTION_RELEASE,
-    RUN_ACTION_REQUEUE,
+    RUN_ACTION_CANCEL,  /* running: checkpoint first */
+    RUN_ACTION_KILL,    /* running: at once */
+    RUN_ACTION_PAUSE,   /* running only: checkpoint first */
+    RUN_ACTION_RESUME,  /* paused -> queued */
+    RUN_ACTION_HOLD,    /* queued -> held */
+    RUN_ACTION_RELEASE, /* held -> queued */
+    RUN_ACTION_REQUEUE, /* failed, canceled -> queued; goes on from its last checkpoint */
     RUN_ACTION_COUNT,
 };
 
-/* "cancel". Never NULL. */
-const char *run_action_name(enum run_action action);
+struct run_action_rule {
+    const char *name;         /* "cancel" */
+    unsigned from;            /* bits 1u << RUN_QUEUED ...: where it moves the row itself */
+    enum run_state to;        /* there */
+    enum run_request request; /* what a running run is asked; RUN_REQUEST_NONE: it refuses */
+    bool next_attempt;
+    const char *reason; /* of the state it leads to */
+};
+
+const struct run_action_rule *run_action_rule(enum run_action action);
 
 /* False: no such action; *ret is not touched. */
 bool run_action_from_name(const char *name, enum run_action *ret);
 
-/* Whether a run in `state` may be asked. */
-bool run_action_is_allowed(enum run_action action, enum run_state state);
+/* Whether a run in this state, with what was asked of it already, can be asked for this. */
+bool run_action_allowed(enum run_action action, enum run_state state, enum run_request request);
 
-/* Where it leads. */
-enum run_state run_action_target(enum run_action action);
-
-/* Why the run is there then: "canceled by the user"; "" where there is nothing to say. */
-const char *run_action_reason(enum run_action action);
-
-/* The names of the actions that `state` allows, "cancel, kill, hold", into text[size]. */
-void run_action_allowed_text(enum run_state state, char *text, size_t size);
+/* Where a running run goes that was asked for this (not RUN_REQUEST_NONE), and why. */
+enum run_state run_request_state(enum run_request request);
+const char *run_request_reason(enum run_request request);
 
 #endif

@@ -29,6 +29,7 @@ static const struct statement_set *const statement_sets[DB_TABLE_COUNT] = {
     [DB_CHECKPOINT] = &checkpoint_statements,
     [DB_EVENT] = &event_statements,
     [DB_SETTING] = &setting_statements,
+    [DB_WATCH] = &watch_statements,
     [DB_SWEEP] = &sweep_statements,
     [DB_AFTER] = &after_statements,
     [DB_IDEMPOTENCY] = &idempotency_statements,

@@ -22,9 +22,10 @@ enum db_table {
     DB_EVENT,
     DB_SETTING,
     DB_SWEEP,
+    DB_WATCH,
     DB_AFTER,
     DB_IDEMPOTENCY,
-    DB_TABLE_COUNT
+    DB_TABLE_COUNT,
 };
 
 enum { DB_MAX_STATEMENTS = 32 };
@@ -39,6 +40,7 @@ extern const struct statement_set epoch_statements;
 extern const struct statement_set checkpoint_statements;
 extern const struct statement_set event_statements;
 extern const struct statement_set setting_statements;
+extern const struct statement_set watch_statements;
 extern const struct statement_set sweep_statements;
 extern const struct statement_set after_statements;
 extern const struct statement_set idempotency_statements;

@@ -6,7 +6,35 @@
 
 #include "daemon/store/tables.h"
 
-enum { ADD_STATE, ADD_EPOCH, ADD_CHECKPOINT, FORGET, LIST, LAST_ID, N_STATEMENTS };
+enum {
+    ADD_STATE,
+    ADD_EPOCH,
+    ADD_CHECKPOINT,
+    FORGET,
+    LIST_RUN,
+    LIST_SWEEP,
+    LIST_ALL,
+    FIRST_OF_SWEEP,
+    COUNT_RUN,
+    COUNT_SWEEP,
+    COUNT_ALL,
+    NEWEST,
+    N_STATEMENTS,
+};
+
+/* Of a sweep so many ids are looked at at a time, whosever they are: a stream that begins long ago
+ * does not hold a thread for all of it. */
+enum { SWEEP_STRETCH = 5000 };
+
+/* CROSS JOIN: the events come first, in their order. */
+#define SELECT                                                                                     \
+    "SELECT event.id, event.run_id, event.type, event.at_ms, event.state, event.attempt,"          \
+    " event.reason, event.epoch, event.step, event.checkpoint_kind, run.sweep_id, epoch.epoch,"    \
+    " train_loss, train_accuracy, val_loss, val_accuracy, epoch.val_wrong, epoch.val_total, lr,"   \
+    " seconds, epoch.images_per_second, epoch.at_ms"                                               \
+    " FROM event CROSS JOIN run ON run.id = event.run_id"                                          \
+    " LEFT JOIN epoch ON event.type = 'epoch' AND epoch.run_id = event.run_id"                     \
+    " AND epoch.epoch = event.epoch "
 
 const struct statement_set event_statements = {
     N_STATEMENTS,
@@ -18,9 +46,21 @@ const struct statement_set event_statements = {
         [ADD_CHECKPOINT] = ("INSERT INTO event (run_id, type, at_ms, epoch, step, checkpoint_kind)"
                             " VALUES (?1, 'checkpoint', ?2, ?3, ?4, ?5)"),
         [FORGET] = "DELETE FROM event WHERE run_id = ?1 AND type IN ('epoch', 'checkpoint')",
-        [LIST] = ("SELECT id, run_id, type, at_ms, state, attempt, reason, epoch, step,"
-                  " checkpoint_kind FROM event WHERE run_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3"),
-        [LAST_ID] = "SELECT coalesce(max(id), 0) FROM event WHERE run_id = ?1",
+        [LIST_RUN] =
+            (SELECT "WHERE event.run_id = ?1 AND event.id > ?2 ORDER BY event.id LIMIT ?3"),
+        [LIST_SWEEP] = (SELECT "WHERE event.id > ?2 AND event.id <= ?4 AND run.sweep_id = ?1"
+                               " ORDER BY event.id LIMIT ?3"),
+        [LIST_ALL] = (SELECT "WHERE event.id > ?2 ORDER BY event.id LIMIT ?3"),
+        [FIRST_OF_SWEEP] = ("SELECT min((SELECT event.id FROM event WHERE event.run_id = run.id"
+                            " AND event.id > ?2 ORDER BY event.id LIMIT 1))"
+                            " FROM run WHERE sweep_id = ?1"),
+        [COUNT_RUN] = ("SELECT count(*) FROM (SELECT 1 FROM event WHERE run_id = ?1 AND id > ?2"
+                       " LIMIT ?3)"),
+        [COUNT_SWEEP] = ("SELECT total((SELECT count(*) FROM (SELECT 1 FROM event"
+                         " WHERE event.run_id = run.id AND event.id > ?2 LIMIT ?3)))"
+                         " FROM run WHERE sweep_id = ?1"),
+        [COUNT_ALL] = "SELECT count(*) FROM (SELECT 1 FROM event WHERE id > ?2 LIMIT ?3)",
+        [NEWEST] = "SELECT seq FROM sqlite_sequence WHERE name = 'event'",
     },
 };
 
@@ -92,32 +132,112 @@ static void read_row(sqlite3_stmt *statement, struct event_row *row) {
     row->step = sqlite3_column_int(statement, 8);
     db_column_text(statement, 9, text, sizeof(text));
     row->kind = strcmp(text, "best") == 0 ? CHECKPOINT_BEST : CHECKPOINT_LAST;
+    row->sweep_id = sqlite3_column_int64(statement, 10);
+    row->row = (struct epoch_row){
+        .epoch = sqlite3_column_int(statement, 11),
+        .train_loss = db_column_number(statement, 12),
+        .train_accuracy = db_column_number(statement, 13),
+        .val_loss = db_column_number(statement, 14),
+        .val_accuracy = db_column_number(statement, 15),
+        .val_wrong = sqlite3_column_int(statement, 16),
+        .val_total = sqlite3_column_int(statement, 17),
+        .lr = db_column_number(statement, 18),
+        .seconds = db_column_number(statement, 19),
+        .images_per_second = db_column_number(statement, 20),
+        .at_ms = sqlite3_column_int64(statement, 21),
+    };
 }
 
-static enum status read_list(struct db *db, int64_t run_id, int64_t after_id, int limit,
-                             struct event_list *list, struct error *error) {
-    list->rows = calloc((size_t)limit, sizeof(*list->rows));
-    if (!list->rows) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory for %d events", limit);
-    }
-    sqlite3_stmt *statement = db_statement(db, DB_EVENT, LIST);
-    sqlite3_bind_int64(statement, 1, run_id);
-    sqlite3_bind_int64(statement, 2, after_id);
-    sqlite3_bind_int(statement, 3, limit);
+/* A statement that returns one number; NULL and no row are 0. */
+static enum status read_number(struct db *db, sqlite3_stmt *statement, int64_t *ret_number,
+                               struct error *error) {
     bool row = false;
     TRY(db_step(db, statement, &row, error));
-    while (row && list->n < (size_t)limit) {
-        read_row(statement, &list->rows[list->n++]);
-        TRY(db_step(db, statement, &row, error));
+    *ret_number = row ? sqlite3_column_int64(statement, 0) : 0;
+    (void)sqlite3_reset(statement);
+    return STATUS_OK;
+}
+
+enum status event_read_newest(struct db *db, int64_t *ret_id, struct error *error) {
+    return read_number(db, db_statement(db, DB_EVENT, NEWEST), ret_id, error);
+}
+
+struct stretch {
+    const struct watch *watch;
+    int64_t after_id;
+    int64_t last_id;
+    int limit;
+};
+
+/* The statement of the kind that is watched, with the watched id and the stretch bound. */
+static sqlite3_stmt *bind(struct db *db, int first_statement, const struct stretch *stretch) {
+    const struct watch *watch = stretch->watch;
+    sqlite3_stmt *statement = db_statement(db, DB_EVENT, first_statement + (int)watch->kind);
+    sqlite3_bind_int64(statement, 1, watch->id);
+    sqlite3_bind_int64(statement, 2, stretch->after_id);
+    sqlite3_bind_int(statement, 3, stretch->limit);
+    return statement;
+}
+
+_Static_assert(WATCH_RUN == 0 && WATCH_SWEEP == 1 && WATCH_ALL == 2,
+               "statements are in the order of enum watch_kind");
+
+/* Leaves out what is of no interest for certain. false: nothing is left. */
+static enum status narrow(struct db *db, struct stretch *stretch, bool *ret_any,
+                          struct error *error) {
+    *ret_any = true;
+    if (stretch->watch->kind != WATCH_SWEEP) {
+        return STATUS_OK;
+    }
+    int64_t first = 0;
+    sqlite3_stmt *statement = db_statement(db, DB_EVENT, FIRST_OF_SWEEP);
+    sqlite3_bind_int64(statement, 1, stretch->watch->id);
+    sqlite3_bind_int64(statement, 2, stretch->after_id);
+    TRY(read_number(db, statement, &first, error));
+    *ret_any = first > 0;
+    stretch->after_id = first - 1;
+    if (stretch->last_id > first + SWEEP_STRETCH) {
+        stretch->last_id = first + SWEEP_STRETCH;
     }
     return STATUS_OK;
 }
 
-enum status event_table_list(struct store *store, int64_t run_id, int64_t after_id, int limit,
-                             struct event_list *ret_list, struct error *error) {
+static enum status read_list(struct db *db, struct stretch *stretch, struct event_list *list,
+                             struct error *error) {
+    bool row = false;
+    /* The newest id before the events: what is committed in between is in the list as well. */
+    TRY(event_read_newest(db, &stretch->last_id, error));
+    list->upto_id = stretch->last_id;
+    TRY(narrow(db, stretch, &row, error));
+    if (!row) {
+        return STATUS_OK;
+    }
+    list->rows = calloc((size_t)stretch->limit, sizeof(*list->rows));
+    if (!list->rows) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for %d events", stretch->limit);
+    }
+    sqlite3_stmt *statement = bind(db, LIST_RUN, stretch);
+    if (stretch->watch->kind == WATCH_SWEEP) {
+        sqlite3_bind_int64(statement, 4, stretch->last_id);
+    }
+    TRY(db_step(db, statement, &row, error));
+    while (row && list->n < (size_t)stretch->limit) {
+        read_row(statement, &list->rows[list->n++]);
+        TRY(db_step(db, statement, &row, error));
+    }
+    int64_t last_row = list->n > 0 ? list->rows[list->n - 1].id : 0;
+    bool full = list->n == (size_t)stretch->limit;
+    list->more = full || stretch->last_id < list->upto_id;
+    list->upto_id = full || last_row > stretch->last_id ? last_row : stretch->last_id;
+    return STATUS_OK;
+}
+
+enum status event_table_follow(struct store *store, const struct watch *watch, int64_t after_id,
+                               int limit, struct event_list *ret_list, struct error *error) {
     struct event_list list = {0};
+    struct stretch stretch = {.watch = watch, .after_id = after_id, .limit = limit};
     struct db *db = store_reader_acquire(store);
-    enum status status = read_list(db, run_id, after_id, limit, &list, error);
+    enum status status = read_list(db, &stretch, &list, error);
     store_reader_release(store, db);
     if (status != STATUS_OK) {
         event_list_clear(&list);
@@ -127,21 +247,24 @@ enum status event_table_list(struct store *store, int64_t run_id, int64_t after_
     return STATUS_OK;
 }
 
-static enum status read_last_id(struct db *db, int64_t run_id, int64_t *ret_id,
-                                struct error *error) {
-    sqlite3_stmt *statement = db_statement(db, DB_EVENT, LAST_ID);
-    sqlite3_bind_int64(statement, 1, run_id);
-    bool row = false;
-    TRY(db_step(db, statement, &row, error));
-    *ret_id = row ? sqlite3_column_int64(statement, 0) : 0;
-    (void)sqlite3_reset(statement);
-    return STATUS_OK;
+enum status event_table_list(struct store *store, int64_t run_id, int64_t after_id, int limit,
+                             struct event_list *ret_list, struct error *error) {
+    const struct watch watch = {WATCH_RUN, run_id};
+    return event_table_follow(store, &watch, after_id, limit, ret_list, error);
 }
 
-enum status event_table_last_id(struct store *store, int64_t run_id, int64_t *ret_id,
-                                struct error *error) {
+enum status event_table_count(struct store *store, const struct watch *watch, int64_t after_id,
+                              int most, int64_t *ret_n, struct error *error) {
+    const struct stretch stretch = {.watch = watch, .after_id = after_id, .limit = most};
     struct db *db = store_reader_acquire(store);
-    enum status status = read_last_id(db, run_id, ret_id, error);
+    enum status status = read_number(db, bind(db, COUNT_RUN, &stretch), ret_n, error);
+    store_reader_release(store, db);
+    return status;
+}
+
+enum status event_table_newest(struct store *store, int64_t *ret_id, struct error *error) {
+    struct db *db = store_reader_acquire(store);
+    enum status status = event_read_newest(db, ret_id, error);
     store_reader_release(store, db);
     return status;
 }

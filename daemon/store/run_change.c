@@ -49,9 +49,23 @@ static enum status explain_conflict(struct db *db, int64_t id, struct error *err
     return status;
 }
 
+/* The state to move from: the run's own where the move takes several. */
+static enum status find_source(struct db *db, struct run_move *move, struct error *error) {
+    if (move->from_any == 0) {
+        return STATUS_OK;
+    }
+    struct run_row row = {0};
+    TRY(run_read(db, move->id, &row, error));
+    move->from = row.state;
+    run_row_clear(&row);
+    return (move->from_any & (1u << move->from)) ? STATUS_OK
+                                                 : explain_conflict(db, move->id, error);
+}
+
 /* One move and its event. */
-static enum status move_one(struct db *db, const struct run_move *a, struct error *error) {
+static enum status move_one(struct db *db, struct run_move *a, struct error *error) {
     bool changed = false;
+    TRY(find_source(db, a, error));
     if (run_state_may_move(a->from, a->to)) {
         char reason[RUN_REASON_SIZE];
         (void)snprintf(reason, sizeof(reason), "%s", a->reason);
@@ -77,11 +91,11 @@ static enum status fail_waiting(struct db *db, const struct run_move *cause, str
     while (id > 0) {
         struct run_row row = {0};
         TRY(run_read(db, id, &row, error));
-        const struct run_move move = {.id = id,
-                                      .from = row.state,
-                                      .to = RUN_FAILED,
-                                      .reason = reason,
-                                      .now_ms = cause->now_ms};
+        struct run_move move = {.id = id,
+                                .from = row.state,
+                                .to = RUN_FAILED,
+                                .reason = reason,
+                                .now_ms = cause->now_ms};
         run_row_clear(&row);
         TRY(move_one(db, &move, error));
         TRY(after_next_waiting(db, cause->id, &id, error));
@@ -90,49 +104,13 @@ static enum status fail_waiting(struct db *db, const struct run_move *cause, str
 }
 
 static enum status move_run(struct db *db, void *arguments, struct error *error) {
-    const struct run_move *move = arguments;
+    struct run_move *move = arguments;
     TRY(move_one(db, move, error));
+    if (move->to == RUN_QUEUED) {
+        return after_check(db, move->id, error);
+    }
     bool lost = run_state_is_final(move->to) && move->to != RUN_SUCCEEDED;
     return lost ? fail_waiting(db, move, error) : STATUS_OK;
-}
-
-struct act_arguments {
-    int64_t id;
-    enum run_action action;
-    int64_t now_ms;
-};
-
-static enum status act(struct db *db, void *arguments, struct error *error) {
-    const struct act_arguments *a = arguments;
-    struct run_row row = {0};
-    TRY(run_read(db, a->id, &row, error));
-    enum run_state from = row.state;
-    run_row_clear(&row);
-    if (!run_action_is_allowed(a->action, from) || from == RUN_RUNNING) {
-        char allowed[128];
-        run_action_allowed_text(from, allowed, sizeof(allowed));
-        return error_set(
-            error, STATUS_CONFLICT, "run %lld is %s and cannot be asked to %s; %s%s",
-            (long long)a->id, run_state_name(from), run_action_name(a->action),
-            allowed[0] ? "it can be asked to: " : "nothing can be asked of it any more", allowed);
-    }
-    if (a->action == RUN_ACTION_REQUEUE || a->action == RUN_ACTION_RELEASE) {
-        TRY(after_check(db, a->id, error));
-    }
-    struct run_move move = {.id = a->id,
-                            .from = from,
-                            .to = run_action_target(a->action),
-                            .reason = run_action_reason(a->action),
-                            .next_attempt = from == RUN_PAUSED || run_state_is_final(from),
-                            .now_ms = a->now_ms};
-    move.next_attempt = move.next_attempt && move.to == RUN_QUEUED;
-    return move_run(db, &move, error);
-}
-
-enum status run_table_act(struct store *store, int64_t id, enum run_action action, int64_t now_ms,
-                          struct error *error) {
-    struct act_arguments arguments = {id, action, now_ms};
-    return store_write(store, act, &arguments, error);
 }
 
 struct edit_arguments {

@@ -3,16 +3,6 @@
 
 #include "daemon/store/db.h"
 
-/* In the order in which run_table.c reads them. */
-#define COLUMNS                                                                                    \
-    "id, name, priority, labels_json, config_json, preset, dataset, depth, epochs, m,"             \
-    " cutout_size, seed, state, reason, attempt, request, variant, dataset_sha256,"                \
-    " epochs_done, best_epoch, best_wrong, last_wrong, val_total, diverged, images_per_second,"    \
-    " created_ms, started_ms, finished_ms, updated_ms, revision, owner, sweep_id, forked_from,"    \
-    " forked_epoch, copies, optimizer, steps_per_epoch, images_per_epoch, best_error, last_error," \
-    " mean_last_5, train_seconds, interruptions,"                                                  \
-    " (SELECT group_concat(after_id) FROM run_after WHERE run_id = run.id)"
-
 /* Every change of a row ends with this; ?2 is the time. */
 #define CHANGED " updated_ms = ?2, revision = revision + 1 "
 
@@ -28,13 +18,7 @@ const struct statement_set run_statements = {
              " ?18, ?19, ?2, ?2)"),
         [RUN_INSERT_LABELS] = ("INSERT INTO run_label (run_id, key, value)"
                                " SELECT ?1, key, value FROM json_each(?2)"),
-        [RUN_GET] = ("SELECT " COLUMNS " FROM run WHERE id = ?1"),
-        /* No state's name is part of another's. */
-        [RUN_LIST] = ("SELECT " COLUMNS " FROM run WHERE (?1 = 0 OR id < ?1)"
-                      " AND (?2 IS NULL OR instr(?2, state) > 0)"
-                      " AND (?3 IS NULL OR instr(?3, ',' || m || ',') > 0)"
-                      " AND (?4 IS NULL OR instr(?4, ',' || cutout_size || ',') > 0)"
-                      " ORDER BY id DESC LIMIT ?5"),
+        [RUN_GET] = ("SELECT " RUN_COLUMNS " FROM run WHERE id = ?1"),
         [RUN_COUNT] = "SELECT state, count(*) FROM run GROUP BY state",
         [RUN_MOVE] = ("UPDATE run SET state = ?4, reason = ?5, attempt = attempt + ?6,"
                       " request = '', finished_ms = CASE WHEN ?7 THEN ?2 END," CHANGED
@@ -79,7 +63,7 @@ const struct statement_set run_statements = {
                       "WHERE id = ?1 AND revision = ?3"),
         [RUN_FORGET_LABELS] = "DELETE FROM run_label WHERE run_id = ?1",
         [RUN_DELETE] = "DELETE FROM run WHERE id = ?1 AND state <> 'running'",
-        [RUN_QUEUE] = ("SELECT " COLUMNS " FROM run WHERE state = 'queued'"
+        [RUN_QUEUE] = ("SELECT " RUN_COLUMNS " FROM run WHERE state = 'queued'"
                        " AND (?1 IS NULL OR priority < ?1 OR (priority = ?1 AND id > ?2))"
                        " ORDER BY priority DESC, id LIMIT ?3"),
         [RUN_QUEUE_PLACE] = ("SELECT count(*), count(*) FILTER (WHERE priority > ?1"

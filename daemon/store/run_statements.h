@@ -1,15 +1,24 @@
 /* The statements of table `run`, by index into run_statements.
  *
- * Layer: daemon/store (run_statements.c, run_table.c, run_change.c only). Thread rule: constants.
+ * Layer: daemon/store (run_statements.c, run_*.c only). Thread rule: constants.
  */
 #ifndef CUTOUTD_DAEMON_STORE_RUN_STATEMENTS_H
 #define CUTOUTD_DAEMON_STORE_RUN_STATEMENTS_H
+
+/* In the order in which run_table.c reads them. */
+#define RUN_COLUMNS                                                                                \
+    "id, name, priority, labels_json, config_json, preset, dataset, depth, epochs, m,"             \
+    " cutout_size, seed, state, reason, attempt, request, variant, dataset_sha256,"                \
+    " epochs_done, best_epoch, best_wrong, last_wrong, val_total, diverged, images_per_second,"    \
+    " created_ms, started_ms, finished_ms, updated_ms, revision, owner, sweep_id, forked_from,"    \
+    " forked_epoch, copies, optimizer, steps_per_epoch, images_per_epoch, best_error, last_error," \
+    " mean_last_5, train_seconds, interruptions,"                                                  \
+    " (SELECT group_concat(after_id) FROM run_after WHERE run_id = run.id)"
 
 enum run_statement {
     RUN_INSERT,
     RUN_INSERT_LABELS,
     RUN_GET,
-    RUN_LIST,
     RUN_COUNT,
     RUN_MOVE,
     RUN_CLAIM,

@@ -119,7 +119,7 @@ static enum run_request read_request(sqlite3_stmt *statement, int column) {
 }
 
 /* The columns whose NULL means "not yet" read as 0. */
-static enum status read_row(sqlite3_stmt *s, struct run_row *row, struct error *error) {
+enum status run_read_row(sqlite3_stmt *s, struct run_row *row, struct error *error) {
     char state[16];
     int c = 0;
     memset(row, 0, sizeof(*row));
@@ -186,7 +186,7 @@ enum status run_read(struct db *db, int64_t id, struct run_row *ret_row, struct 
     if (!row) {
         return error_set(error, STATUS_NOT_FOUND, "there is no run %lld", (long long)id);
     }
-    enum status status = read_row(statement, ret_row, error);
+    enum status status = run_read_row(statement, ret_row, error);
     (void)sqlite3_reset(statement);
     return status;
 }
@@ -197,80 +197,6 @@ enum status run_table_get(struct store *store, int64_t id, struct run_row *ret_r
     enum status status = run_read(db, id, ret_row, error);
     store_reader_release(store, db);
     return status;
-}
-
-/* "queued,running," */
-static void states_text(unsigned states, char *text, size_t size) {
-    size_t used = 0;
-    text[0] = '\0';
-    for (int state = 0; state < RUN_STATE_COUNT; state++) {
-        if (states & (1u << state)) {
-            used += (size_t)snprintf(text + used, size - used, "%s,",
-                                     run_state_name((enum run_state)state));
-        }
-    }
-}
-
-/* ",4,8," at parameter `index`, nothing when any value will do. */
-static void bind_values(sqlite3_stmt *statement, int index,
-                        const struct run_filter_values *values) {
-    char text[RUN_FILTER_MAX_VALUES * 12 + 2] = ",";
-    size_t used = 1;
-    for (int i = 0; i < values->n; i++) {
-        used += (size_t)snprintf(text + used, sizeof(text) - used, "%d,", values->values[i]);
-    }
-    if (values->n > 0) {
-        db_bind_text(statement, index, text);
-    }
-}
-
-static void bind_filter(sqlite3_stmt *statement, const struct run_filter *filter) {
-    sqlite3_bind_int64(statement, 1, filter->before_id);
-    if (filter->states != 0) {
-        char names[128];
-        states_text(filter->states, names, sizeof(names));
-        db_bind_text(statement, 2, names);
-    }
-    bind_values(statement, 3, &filter->m);
-    bind_values(statement, 4, &filter->cutout_size);
-    /* One more than asked for tells whether there are more. */
-    sqlite3_bind_int64(statement, 5, (int64_t)filter->limit + 1);
-}
-
-static enum status read_list(struct db *db, const struct run_filter *filter, struct run_list *list,
-                             struct error *error) {
-    list->rows = calloc((size_t)filter->limit, sizeof(*list->rows));
-    if (!list->rows) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory for a list of %d runs", filter->limit);
-    }
-    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_LIST);
-    bind_filter(statement, filter);
-    bool row = false;
-    enum status status = db_step(db, statement, &row, error);
-    while (status == STATUS_OK && row && list->n < (size_t)filter->limit) {
-        status = read_row(statement, &list->rows[list->n], error);
-        if (status == STATUS_OK) {
-            list->n++;
-            status = db_step(db, statement, &row, error);
-        }
-    }
-    list->more = status == STATUS_OK && row;
-    (void)sqlite3_reset(statement);
-    return status;
-}
-
-enum status run_table_list(struct store *store, const struct run_filter *filter,
-                           struct run_list *ret_list, struct error *error) {
-    struct run_list list = {0};
-    struct db *db = store_reader_acquire(store);
-    enum status status = read_list(db, filter, &list, error);
-    store_reader_release(store, db);
-    if (status != STATUS_OK) {
-        run_list_clear(&list);
-        return status;
-    }
-    *ret_list = list;
-    return STATUS_OK;
 }
 
 void queue_page_clear(struct queue_page *page) {
@@ -310,7 +236,7 @@ static enum status read_queue(struct db *db, const struct queue_place *after, in
     bool row = false;
     enum status status = db_step(db, statement, &row, error);
     while (status == STATUS_OK && row && page->n < (size_t)limit) {
-        status = read_row(statement, &page->rows[page->n], error);
+        status = run_read_row(statement, &page->rows[page->n], error);
         if (status == STATUS_OK) {
             page->n++;
             status = db_step(db, statement, &row, error);

@@ -11,7 +11,6 @@
 #include "core/base/error.h"
 #include "core/base/sha256.h"
 #include "core/train/run_config.h"
-#include "daemon/queue/run_action.h"
 #include "daemon/queue/run_state.h"
 #include "daemon/store/store.h"
 
@@ -110,6 +109,15 @@ struct run_row {
 /* Frees what the row owns and zeroes it. A zeroed row is fine. */
 void run_row_clear(struct run_row *row);
 
+struct run_list {
+    struct run_row *rows;
+    size_t n;
+    bool more; /* there are others behind the last */
+};
+
+/* Frees and zeroes. A zeroed list is fine. */
+void run_list_clear(struct run_list *list);
+
 /* Stores a run in state queued together with its first event. */
 enum status run_table_insert(struct store *store, const struct run_draft *draft, int64_t now_ms,
                              int64_t *ret_id, struct error *error);
@@ -117,36 +125,6 @@ enum status run_table_insert(struct store *store, const struct run_draft *draft,
 /* On success the caller owns *ret_row (run_row_clear). STATUS_NOT_FOUND. */
 enum status run_table_get(struct store *store, int64_t id, struct run_row *ret_row,
                           struct error *error);
-
-enum { RUN_FILTER_MAX_VALUES = 16 };
-
-/* A field may have any of these values; n 0: any value at all. */
-struct run_filter_values {
-    int n;
-    int values[RUN_FILTER_MAX_VALUES]; /* 0 .. 99,999 */
-};
-
-struct run_filter {
-    unsigned states; /* bits 1u << RUN_QUEUED ...; 0: any */
-    struct run_filter_values m;
-    struct run_filter_values cutout_size;
-    int64_t before_id; /* cursor: only older (smaller) ids; 0: from the newest */
-    int limit;         /* at least 1 */
-};
-
-/* Newest first. */
-struct run_list {
-    struct run_row *rows;
-    size_t n;
-    bool more; /* there are older ones: go on with before_id = rows[n - 1].id */
-};
-
-/* On success the caller owns *ret_list (run_list_clear). */
-enum status run_table_list(struct store *store, const struct run_filter *filter,
-                           struct run_list *ret_list, struct error *error);
-
-/* Frees and zeroes. A zeroed list is fine. */
-void run_list_clear(struct run_list *list);
 
 /* How many runs are in each state. */
 enum status run_table_count(struct store *store, int64_t ret_counts[RUN_STATE_COUNT],
@@ -156,6 +134,7 @@ enum status run_table_count(struct store *store, int64_t ret_counts[RUN_STATE_CO
 struct run_move {
     int64_t id;
     enum run_state from;
+    unsigned from_any; /* bits 1u << RUN_QUEUED ...: from whichever it is in; 0: `from` says */
     enum run_state to;
     const char *reason; /* cut to RUN_REASON_SIZE - 1 bytes */
     bool next_attempt;  /* attempt + 1 */
@@ -174,12 +153,6 @@ enum status run_table_claim(struct store *store, int64_t now_ms, struct run_row 
 /* The daemon ended while the run was running. STATUS_NOT_FOUND. */
 enum status run_table_count_interruption(struct store *store, int64_t id, int64_t now_ms,
                                          struct error *error);
-
-/* An action on a run that is not running (that is pool_act's): one legal move and its event, and
- * the runs that wait for it fail with it, in one commit. STATUS_CONFLICT with the allowed actions
- * in the message; STATUS_NOT_FOUND. */
-enum status run_table_act(struct store *store, int64_t id, enum run_action action, int64_t now_ms,
-                          struct error *error);
 
 /* What can be changed after submission; NULL members stay. */
 struct run_edit {

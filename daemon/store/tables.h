@@ -28,6 +28,12 @@ enum status event_forget_history(struct db *db, int64_t run_id, struct error *er
 enum status epoch_forget_all(struct db *db, int64_t run_id, struct error *error);
 enum status checkpoint_forget_all(struct db *db, int64_t run_id, struct error *error);
 
+/* The row at which a statement that selects RUN_COLUMNS stands. On success the caller owns *row. */
+enum status run_read_row(sqlite3_stmt *s, struct run_row *row, struct error *error);
+
+/* The newest id that any event was ever given; 0: none. On any connection. */
+enum status event_read_newest(struct db *db, int64_t *ret_id, struct error *error);
+
 /* On any connection. The caller owns *ret_row. STATUS_NOT_FOUND. */
 enum status run_read(struct db *db, int64_t id, struct run_row *ret_row, struct error *error);
 

@@ -111,7 +111,7 @@ static bool should_stop(void *user) {
     return atomic_load(s->attempt->request) != RUN_REQUEST_NONE || atomic_load(s->attempt->stop);
 }
 
-static bool should_abandon(void *user) {
+static bool stops_at_once(void *user) {
     const struct session *s = user;
     return atomic_load(s->attempt->request) == RUN_REQUEST_KILL;
 }
@@ -190,7 +190,7 @@ static enum status execute(struct session *s, const struct checkpoint_row *from,
         .on_epoch = on_epoch,
         .on_checkpoint = on_checkpoint,
         .should_stop = should_stop,
-        .should_abandon = should_abandon,
+        .stops_at_once = stops_at_once,
     };
     struct execution execution = {
         .run = s->attempt->run,
@@ -285,14 +285,6 @@ static void decide(struct verdict *verdict, enum run_state to, const char *forma
     va_end(arguments);
 }
 
-void verdict_of_request(enum run_request request, struct verdict *ret_verdict) {
-    enum run_action action = request == RUN_REQUEST_PAUSE  ? RUN_ACTION_PAUSE
-                             : request == RUN_REQUEST_KILL ? RUN_ACTION_KILL
-                                                           : RUN_ACTION_CANCEL;
-    memset(ret_verdict, 0, sizeof(*ret_verdict));
-    decide(ret_verdict, run_action_target(action), "%s", run_action_reason(action));
-}
-
 static void judge(const struct session *s, enum status status, const struct error *error,
                   struct verdict *verdict) {
     enum run_request request = (enum run_request)atomic_load(s->attempt->request);
@@ -300,8 +292,9 @@ static void judge(const struct session *s, enum status status, const struct erro
     memset(verdict, 0, sizeof(*verdict));
     if (status == STATUS_OK) {
         decide(verdict, RUN_SUCCEEDED, "%s", "");
-    } else if (request != RUN_REQUEST_NONE && (try_again || request != RUN_REQUEST_PAUSE)) {
-        verdict_of_request(request, verdict);
+    } else if (request == RUN_REQUEST_CANCEL || request == RUN_REQUEST_KILL ||
+               (request == RUN_REQUEST_PAUSE && try_again)) {
+        decide(verdict, run_request_state(request), "%s", run_request_reason(request));
     } else if (status == STATUS_STOPPED) {
         decide(verdict, RUN_QUEUED, "daemon stopped");
     } else if (try_again) {
@@ -316,7 +309,9 @@ void attempt_run(const struct attempt *attempt, struct verdict *ret_verdict) {
     struct session session = {
         .attempt = attempt,
         .options = attempt->options,
-        .progress = {.run_id = attempt->run->id, .epochs = attempt->run->epochs},
+        .progress = {.run_id = attempt->run->id,
+                     .sweep_id = attempt->run->sweep_id,
+                     .epochs = attempt->run->epochs},
     };
     struct error error = {0};
     progress_board_set(attempt->options->progress, attempt->slot, &session.progress);

@@ -4,8 +4,9 @@
  *
  * How an attempt ends decides where the run goes:
  *   all epochs done                      succeeded
- *   canceled or paused by the user       checkpoint, then canceled or paused
- *   killed by the user                   canceled, without the checkpoint
+ *   canceled by the user                 checkpoint, then canceled
+ *   killed by the user                   canceled, the last checkpoint stays as it is
+ *   paused by the user                   checkpoint, then paused
  *   the daemon stops                     checkpoint, then queued, reason "daemon stopped"
  *   the store or the disk is full        queued again, reason says so; the worker waits
  *                                        retry_delay_s before it takes another run
@@ -49,10 +50,10 @@ enum status pool_start(const struct pool_options *options, struct pool **ret_poo
  * threads. Frees the pool. NULL is fine. */
 void pool_stop(struct pool *pool);
 
-/* Asks something of a run in any state that allows it. STATUS_OK: it is done, or the run is running
- * and will obey as soon as it can (the row has the request). STATUS_CONFLICT with the allowed
- * actions in the message; STATUS_NOT_FOUND; statuses of the store. */
-enum status pool_act(struct pool *pool, int64_t run_id, enum run_action action,
+/* Does what the user asks of a run. STATUS_OK: it is done, or the run is running and will obey as
+ * soon as it can (the row has the request, so that not even a crash forgets it). STATUS_CONFLICT
+ * with the state in the message; STATUS_NOT_FOUND; statuses of the store. */
+enum status pool_act(struct pool *pool, enum run_action action, int64_t run_id,
                      struct error *error);
 
 /* How many runs are trained at once: workers grow at once; one too many ends after its run. Kept in

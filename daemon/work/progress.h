@@ -14,8 +14,9 @@
 #include "core/base/error.h"
 
 struct progress {
-    int64_t run_id; /* 0: the slot is empty */
-    int epoch;      /* from 1; 0: still preparing, no step done yet */
+    int64_t run_id;   /* 0: the slot is empty */
+    int64_t sweep_id; /* of the run; 0: none */
+    int epoch;        /* from 1; 0: still preparing, no step done yet */
     int epochs;
     int step; /* steps of this epoch that are done */
     int steps_per_epoch;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "daemon/store/db.h"
 
 static struct api_server *start_server(struct fixture *fixture) {
     struct api_server *server = NULL;
@@ -112,7 +113,7 @@ static void head_has_the_headers_only(void **state) {
     struct api_server *server = start_server(*state);
     char *answer =
         exchange(server, "HEAD /api/v1/runs/1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    assert_contains(answer, "ETag: W/\"1-");
+    assert_contains(answer, "ETag: W/\"");
     assert_null(strstr(answer, "\"id\""));
     free(answer);
     answer = exchange(
@@ -189,8 +190,10 @@ static void client_that_leaves_takes_its_stream_along(void **state) {
 }
 
 static void connections_over_the_cap_are_told(void **state) {
-    struct api_server *server = start_server(*state);
-    enum { MANY = 256 };
+    enum { MANY = 24 };
+    struct fixture *fixture = *state;
+    fixture->context.options.connection_cap = MANY;
+    struct api_server *server = start_server(fixture);
     int fds[MANY];
     for (int i = 0; i < MANY; i++) {
         fds[i] = connect_to(server);
@@ -204,6 +207,112 @@ static void connections_over_the_cap_are_told(void **state) {
     for (int i = 0; i < MANY; i++) {
         (void)close(fds[i]);
     }
+    api_server_stop(server);
+}
+
+static void streams_over_the_cap_are_told(void **state) {
+    struct fixture *fixture = *state;
+    (void)submit(fixture, "{}");
+    fixture->context.options.stream_cap = 2;
+    struct api_server *server = start_server(fixture);
+    int fds[2];
+    for (int i = 0; i < 2; i++) {
+        fds[i] = connect_to(server);
+        send_text(fds[i], "GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+        free(receive(fds[i], "event: snapshot"));
+    }
+    char *answer = exchange(
+        server, "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_contains(answer, "HTTP/1.1 503 ");
+    assert_contains(answer, "Retry-After: ");
+    free(answer);
+    for (int i = 0; i < 2; i++) {
+        (void)close(fds[i]);
+    }
+    api_server_stop(server);
+}
+
+enum { BATCHES = 60, BATCH = 50, REASON = 400 };
+
+/* A batch of events of run 1, in one commit. */
+static enum status put_batch(struct db *db, void *arguments, struct error *error) {
+    (void)arguments;
+    char sql[256];
+    (void)snprintf(sql, sizeof(sql),
+                   "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
+                   " INSERT INTO event (run_id, type, at_ms, state, attempt, reason)"
+                   " SELECT 1, 'state', i, 'running', i, printf('%%.%dc', 'x') FROM n",
+                   BATCH, REASON);
+    int code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+    db_touch(db, 1);
+    return code == SQLITE_OK ? STATUS_OK : db_status(db->handle, code, sql, error);
+}
+
+/* Reads on until the stream has told the event `id`. */
+static void read_up_to(int fd, int64_t id) {
+    char text[65536];
+    char wanted[32];
+    size_t kept = 0;
+    (void)snprintf(wanted, sizeof(wanted), "id: %lld\n", (long long)id);
+    for (;;) {
+        ssize_t n = recv(fd, text + kept, sizeof(text) - 1 - kept, 0);
+        assert_true(n > 0);
+        text[kept + (size_t)n] = '\0';
+        if (strstr(text, wanted)) {
+            return;
+        }
+        /* It may come in two pieces. */
+        size_t have = kept + (size_t)n;
+        kept = have < sizeof(wanted) ? have : sizeof(wanted);
+        memmove(text, text + have - kept, kept);
+    }
+}
+
+/* One client reads all the time, which sets the pace; one reads nothing until all is over. */
+static void client_that_does_not_read_gets_a_resync(void **state) {
+    struct fixture *fixture = *state;
+    (void)submit(fixture, "{}");
+    fixture->context.options.stream_backlog = 2 * BATCH;
+    struct api_server *server = start_server(fixture);
+    int quick = connect_to(server);
+    int slow = connect_to(server);
+    static const char request[] = "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: x\r\n\r\n";
+    int n_bytes = 4096;
+    assert_int_equal(setsockopt(slow, SOL_SOCKET, SO_RCVBUF, &n_bytes, sizeof(n_bytes)), 0);
+    send_text(quick, request);
+    send_text(slow, request);
+    free(receive(quick, "event: snapshot"));
+    free(receive(slow, "event: snapshot"));
+    struct error error;
+    for (int i = 1; i <= BATCHES; i++) {
+        assert_int_equal(store_write(fixture->context.options.store, put_batch, NULL, &error),
+                         STATUS_OK);
+        read_up_to(quick, 1 + (int64_t)i * BATCH);
+    }
+    size_t size = (size_t)BATCHES * BATCH * (REASON + 200);
+    char *text = calloc(1, size);
+    assert_non_null(text);
+    size_t used = 0;
+    char last[32];
+    (void)snprintf(last, sizeof(last), "id: %d\n", 1 + BATCHES * BATCH);
+    /* The newest id comes with the resync itself, or with events after it. */
+    while (!strstr(text, last)) {
+        ssize_t n = recv(slow, text + used, size - 1 - used, 0);
+        assert_true(n > 0);
+        used += (size_t)n;
+    }
+    assert_contains(text, "event: resync");
+    /* What waited for it was little, and nothing came twice. */
+    assert_true(used < size / 4);
+    int64_t before = 0;
+    for (const char *at = text; (at = strstr(at, "\nid: ")); at++) {
+        int64_t id = strtoll(at + 5, NULL, 10);
+        assert_true(id > before);
+        before = id;
+    }
+    free(text);
+    (void)close(quick);
+    (void)close(slow);
     api_server_stop(server);
 }
 
@@ -288,6 +397,8 @@ int main(void) {
         TEST(stop_ends_streams_that_wait),
         TEST(client_that_leaves_takes_its_stream_along),
         TEST(connections_over_the_cap_are_told),
+        TEST(streams_over_the_cap_are_told),
+        TEST(client_that_does_not_read_gets_a_resync),
         TEST(slow_head_is_cut_off),
         TEST(slow_body_is_cut_off),
         TEST(quiet_connection_is_cut_off_but_a_stream_is_not),

@@ -10,8 +10,8 @@
 /* Row: from, column: to; in the order of the enum. Written down a second time on purpose. */
 static const char *const expected[RUN_STATE_COUNT] = {
     /*            q h r p s f c */
-    /* queued */ ".xx...x",
-    /* held */ "x.....x",
+    /* queued */ ".xx..xx",
+    /* held */ "x....xx",
     /* running */ "x..xxxx",
     /* paused */ "x.....x",
     /* succeeded */ "x......",

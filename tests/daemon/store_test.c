@@ -274,37 +274,12 @@ static void a_reset_forgets_the_history_but_not_the_states(void **state) {
     checkpoint_list_clear(&list);
 }
 
-static void lists_filter_and_page_from_the_newest(void **state) {
+static void runs_are_counted_by_state(void **state) {
     struct store_fixture *f = *state;
-    struct run_config config = fixture_config();
     for (int i = 0; i < 10; i++) {
-        config.m = i % 2 ? 8 : 2;
-        config.cutout_size = i < 5 ? 0 : 12;
-        (void)fixture_add_run_like(f->store, 0, &config);
+        (void)fixture_add_run(f->store, 0);
     }
     ASSERT_OK(move(f->store, 4, RUN_QUEUED, RUN_HELD));
-    struct run_filter filter = {.limit = 4};
-    struct run_list list = {0};
-    ASSERT_OK(run_table_list(f->store, &filter, &list, &fixture_error));
-    assert_int_equal(list.n, 4);
-    assert_true(list.more);
-    assert_int_equal(list.rows[0].id, 10);
-    filter.before_id = list.rows[3].id;
-    run_list_clear(&list);
-    filter.limit = 6;
-    ASSERT_OK(run_table_list(f->store, &filter, &list, &fixture_error));
-    assert_int_equal(list.n, 6);
-    assert_false(list.more);
-    run_list_clear(&list);
-    filter = (struct run_filter){.limit = 50, .m = {2, {5, 8}}, .cutout_size = {1, {0}}};
-    ASSERT_OK(run_table_list(f->store, &filter, &list, &fixture_error));
-    assert_int_equal(list.n, 2); /* runs 2 and 4 */
-    run_list_clear(&list);
-    filter.states = 1u << RUN_HELD | 1u << RUN_RUNNING;
-    ASSERT_OK(run_table_list(f->store, &filter, &list, &fixture_error));
-    assert_int_equal(list.n, 1);
-    assert_int_equal(list.rows[0].id, 4);
-    run_list_clear(&list);
     int64_t counts[RUN_STATE_COUNT];
     ASSERT_OK(run_table_count(f->store, counts, &fixture_error));
     assert_int_equal(counts[RUN_QUEUED], 9);
@@ -424,7 +399,7 @@ int main(void) {
         TEST(more_epochs_than_one_block_are_listed_in_order),
         TEST(checkpoints_kept_are_the_last_two_and_the_best),
         TEST(a_reset_forgets_the_history_but_not_the_states),
-        TEST(lists_filter_and_page_from_the_newest),
+        TEST(runs_are_counted_by_state),
         TEST(everything_is_there_after_reopening),
         TEST(settings_are_replaced_and_checked_for_size),
         TEST(tables_are_strict_and_keys_are_checked),

@@ -150,12 +150,15 @@ class Daemon:
         return response.json()["id"]
 
     def events(self, run, *options, query="", until=None):
-        """The events of a run up to the end of the stream, or up to the first for which
-        until(event) is true. Each is a dictionary of event, id (or None), data."""
+        """The events of a run, as follow() gives them."""
+        return self.follow(f"/api/v1/runs/{run}/events{query}", *options, until=until)
+
+    def follow(self, path, *options, until=None):
+        """The events of a stream up to its end, or up to the first for which until(event) is true.
+        Each is a dictionary of event, id (or None), data."""
         events = []
         with subprocess.Popen(
-                ["curl", "-sSN", "--max-time", str(PATIENCE_S), *options,
-                 self.url(f"/api/v1/runs/{run}/events{query}")],
+                ["curl", "-sSN", "--max-time", str(PATIENCE_S), *options, self.url(path)],
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
                 for event in read_events(process.stdout):

@@ -1,0 +1,320 @@
+/* /sweeps: many runs submitted at once, and looked at as one. Layer: api. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/arguments.h"
+#include "api/routes.h"
+#include "api/run_means.h"
+#include "api/sweep_view.h"
+#include "core/base/cleanup.h"
+#include "daemon/queue/queue.h"
+#include "daemon/run_spec_json.h"
+#include "daemon/sweep_spec.h"
+
+enum { LIST_LIMIT_DEFAULT = 50, LIST_LIMIT_MOST = 500 };
+
+/* Everything about one sweep. */
+struct sweep_parts {
+    struct sweep_row row;
+    struct sweep_progress progress;
+    int64_t *ids; /* [n_ids] */
+    size_t n_ids;
+};
+
+static void sweep_parts_clear(struct sweep_parts *parts) {
+    sweep_row_clear(&parts->row);
+    free(parts->ids);
+    parts->ids = NULL;
+}
+
+static enum status read_parts(struct api_context *context, int64_t id, struct sweep_parts *parts,
+                              struct error *error) {
+    struct store *store = context->options.store;
+    TRY(sweep_table_get(store, id, &parts->row, error));
+    TRY(sweep_table_progress(store, id, &parts->progress, error));
+    return sweep_table_runs(store, id, &parts->ids, &parts->n_ids, error);
+}
+
+static void reply_sweep(struct api_context *context, const struct request *request,
+                        struct reply *reply, int http_status, const struct sweep_parts *parts) {
+    static const int64_t none[1];
+    struct json_writer writer = {0};
+    sweep_write(&writer, NULL, &parts->row, &parts->progress, parts->ids ? parts->ids : none,
+                parts->n_ids, context->options.config->workers);
+    reply_json(reply, request, http_status, &writer);
+}
+
+/* The sweep that the path names. False: *reply is the answer. The caller clears *parts in both
+ * cases. */
+static bool find_sweep(struct api_context *context, const struct request *request,
+                       struct reply *reply, struct sweep_parts *parts) {
+    int64_t id = 0;
+    struct error error = {.code = STATUS_NOT_FOUND};
+    if (text_to_id(request->parameters[0], INT64_MAX, &id) &&
+        read_parts(context, id, parts, &error) == STATUS_OK) {
+        return true;
+    }
+    if (error.code == STATUS_NOT_FOUND) {
+        reply_problem(reply, request, STATUS_NOT_FOUND, "There is no sweep %s.",
+                      request->parameters[0]);
+    } else {
+        reply_error(reply, request, &error);
+    }
+    return false;
+}
+
+/* POST /sweeps */
+
+static void reply_sweep_errors(struct reply *reply, const struct request *request,
+                               enum status status, const struct field_errors *errors) {
+    char detail[128] = "The body is not a JSON object of a sweep.";
+    if (status == STATUS_INVALID) {
+        (void)snprintf(detail, sizeof(detail), "%d field%s of the sweep cannot be used as given.",
+                       errors->n, errors->n == 1 ? "" : "s");
+    }
+    struct json_writer writer = {0};
+    reply_problem_begin(&writer, request, status, detail);
+    field_errors_write(&writer, errors);
+    json_write_end(&writer, '}');
+    reply_problem_end(reply, request, status, &writer);
+}
+
+/* What each child takes: means[n_children]. */
+static bool check_means(const struct api_context *context, const struct request *request,
+                        const struct sweep_spec *spec, struct run_means *means,
+                        struct reply *reply) {
+    struct field_errors errors = {.n = 0};
+    for (size_t i = 0; i < spec->n_children && errors.n < RUN_SPEC_MAX_ERRORS; i++) {
+        struct field_errors of_run = {.n = 0};
+        run_means_check(context, &spec->children[i].spec.config, &means[i], &of_run);
+        sweep_errors_add(spec, &spec->children[i], &of_run, &errors);
+    }
+    if (errors.n > 0) {
+        reply_sweep_errors(reply, request, STATUS_INVALID, &errors);
+    }
+    return errors.n == 0;
+}
+
+static void reply_dry_run(struct reply *reply, const struct request *request,
+                          const struct sweep_spec *spec, const struct run_means *means) {
+    int64_t epochs_total = 0;
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    json_write_string(&writer, "name", spec->name[0] ? spec->name : NULL);
+    json_write_int(&writer, "runs", (int64_t)spec->n_children);
+    json_write_array(&writer, "items");
+    for (size_t i = 0; i < spec->n_children; i++) {
+        const struct run_spec *run = &spec->children[i].spec;
+        epochs_total += run->config.epochs;
+        json_write_object(&writer, NULL);
+        json_write_string(&writer, "name", run->name);
+        json_write_object(&writer, "config");
+        run_config_write(&writer, &run->config);
+        json_write_end(&writer, '}');
+        json_write_int(&writer, "steps_per_epoch", means[i].steps_per_epoch);
+        json_write_int(&writer, "images_per_epoch", means[i].images_per_epoch);
+        run_means_write_memory(&writer, &means[i]);
+        json_write_end(&writer, '}');
+    }
+    json_write_end(&writer, ']');
+    json_write_int(&writer, "epochs_total", epochs_total);
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
+}
+
+/* Drafts of all children with the texts they borrow. */
+struct drafts {
+    size_t n;
+    struct run_draft *runs;
+    char **labels; /* [n] */
+    char **configs;
+};
+
+static void drafts_clear(struct drafts *drafts) {
+    for (size_t i = 0; i < drafts->n; i++) {
+        free(drafts->labels[i]);
+        free(drafts->configs[i]);
+    }
+    free(drafts->runs);
+    free(drafts->labels);
+    free(drafts->configs);
+}
+
+/* False: no memory. */
+static bool make_drafts(const struct request *request, const struct sweep_spec *spec,
+                        struct drafts *drafts) {
+    drafts->runs = calloc(spec->n_children, sizeof(*drafts->runs));
+    drafts->labels = calloc(spec->n_children, sizeof(*drafts->labels));
+    drafts->configs = calloc(spec->n_children, sizeof(*drafts->configs));
+    if (!drafts->runs || !drafts->labels || !drafts->configs) {
+        return false;
+    }
+    for (; drafts->n < spec->n_children; drafts->n++) {
+        size_t i = drafts->n;
+        const struct run_spec *run = &spec->children[i].spec;
+        struct json_writer writer = {0};
+        run_labels_write(&writer, NULL, run);
+        drafts->labels[i] = json_write_take(&writer);
+        drafts->configs[i] = run_spec_to_json(run);
+        drafts->runs[i] = (struct run_draft){.name = run->name,
+                                             .priority = run->priority,
+                                             .labels_json = drafts->labels[i],
+                                             .config_json = drafts->configs[i],
+                                             .config = &run->config,
+                                             .owner = request->owner,
+                                             .held = spec->hold};
+        if (!drafts->labels[i] || !drafts->configs[i]) {
+            drafts->n++;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Stores everything in one transaction and answers. */
+static void accept(struct api_context *context, const struct request *request,
+                   const struct sweep_spec *spec, struct reply *reply) {
+    CLEANUP(drafts_clear) struct drafts drafts = {.n = 0};
+    CLEANUP(sweep_parts_clear) struct sweep_parts parts = {.n_ids = 0};
+    struct error error = {.code = STATUS_NO_MEMORY, .message = "cannot write the sweep as JSON"};
+    if (!make_drafts(request, spec, &drafts)) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    const struct sweep_draft draft = {.name = spec->name,
+                                      .owner = request->owner,
+                                      .spec_json = spec->spec_json,
+                                      .runs = drafts.runs,
+                                      .n_runs = drafts.n};
+    int64_t id = 0;
+    if (queue_submit_sweep(context->options.queue, &draft, &id, &error) != STATUS_OK ||
+        read_parts(context, id, &parts, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    reply_sweep(context, request, reply, 201, &parts);
+    (void)snprintf(reply->location, sizeof(reply->location), "/api/v1/sweeps/%" PRId64, id);
+}
+
+static bool read_dry_run(const struct request *request, struct reply *reply, bool *ret_dry_run) {
+    if (!arguments_check(request, reply, "dry_run", NULL)) {
+        return false;
+    }
+    const char *text = url_argument(&request->url, "dry_run");
+    *ret_dry_run = text && strcmp(text, "true") == 0;
+    if (text && !*ret_dry_run && strcmp(text, "false") != 0) {
+        reply_bad_argument(reply, request, "dry_run", "dry_run must be true or false.");
+        return false;
+    }
+    return true;
+}
+
+void route_sweep_create(struct api_context *context, const struct request *request,
+                        struct reply *reply) {
+    const struct run_spec_context spec_context = run_surroundings(context);
+    bool dry_run = false;
+    if (!read_dry_run(request, reply, &dry_run)) {
+        return;
+    }
+    CLEANUP(sweep_spec_clear) struct sweep_spec spec = {.n_fields = 0};
+    struct field_errors errors;
+    enum status status =
+        sweep_spec_parse(request->body, request->n_body, &spec_context, &spec, &errors);
+    if (status != STATUS_OK) {
+        reply_sweep_errors(reply, request, status, &errors);
+        return;
+    }
+    CLEANUP(free_pointer) struct run_means *means = calloc(spec.n_children, sizeof(*means));
+    if (!means) {
+        reply_problem(reply, request, STATUS_NO_MEMORY, "Try again later.");
+    } else if (!check_means(context, request, &spec, means, reply)) {
+        return;
+    } else if (dry_run) {
+        reply_dry_run(reply, request, &spec, means);
+    } else {
+        accept(context, request, &spec, reply);
+    }
+}
+
+/* GET /sweeps */
+
+static bool read_page(const struct request *request, struct reply *reply, int64_t *ret_limit,
+                      int64_t *ret_before_id) {
+    if (!arguments_check(request, reply, "limit, cursor", NULL)) {
+        return false;
+    }
+    const char *limit = url_argument(&request->url, "limit");
+    const char *cursor = url_argument(&request->url, "cursor");
+    *ret_limit = LIST_LIMIT_DEFAULT;
+    *ret_before_id = 0;
+    if (limit && !text_to_id(limit, LIST_LIMIT_MOST, ret_limit)) {
+        reply_bad_argument(reply, request, "limit", "limit must be a whole number from 1 to %d.",
+                           LIST_LIMIT_MOST);
+        return false;
+    }
+    if (cursor && !text_to_id(cursor, INT64_MAX, ret_before_id)) {
+        reply_bad_argument(reply, request, "cursor", "cursor must be a next_cursor of this list.");
+        return false;
+    }
+    return true;
+}
+
+void route_sweep_list(struct api_context *context, const struct request *request,
+                      struct reply *reply) {
+    int64_t limit = 0;
+    int64_t before_id = 0;
+    if (!read_page(request, reply, &limit, &before_id)) {
+        return;
+    }
+    CLEANUP(sweep_list_clear) struct sweep_list list = {0};
+    struct store *store = context->options.store;
+    struct error error;
+    enum status status = sweep_table_list(store, before_id, (int)limit, &list, &error);
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    json_write_array(&writer, "items");
+    for (size_t i = 0; status == STATUS_OK && i < list.n; i++) {
+        struct sweep_progress progress = {0};
+        status = sweep_table_progress(store, list.rows[i].id, &progress, &error);
+        sweep_write(&writer, NULL, &list.rows[i], &progress, NULL, 0,
+                    context->options.config->workers);
+    }
+    if (status != STATUS_OK) {
+        json_write_free(&writer);
+        reply_error(reply, request, &error);
+        return;
+    }
+    json_write_end(&writer, ']');
+    char cursor[24];
+    bool more = list.more && list.n > 0;
+    (void)snprintf(cursor, sizeof(cursor), "%" PRId64, more ? list.rows[list.n - 1].id : 0);
+    json_write_string(&writer, "next_cursor", more ? cursor : NULL);
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
+    if (more) {
+        reply_link_next(reply, request, cursor);
+    }
+    reply_tag(reply, request);
+}
+
+/* GET /sweeps/{id} */
+
+void route_sweep_get(struct api_context *context, const struct request *request,
+                     struct reply *reply) {
+    CLEANUP(sweep_parts_clear) struct sweep_parts parts = {.n_ids = 0};
+    if (!arguments_check(request, reply, NULL, NULL) ||
+        !find_sweep(context, request, reply, &parts)) {
+        return;
+    }
+    char etag[sizeof(reply->etag)];
+    (void)snprintf(etag, sizeof(etag), "W/\"s%" PRId64 "-%" PRId64 "-%" PRId64 "\"", parts.row.id,
+                   parts.progress.n_runs, parts.progress.revision_sum);
+    if (request_has_tag(request, etag)) {
+        reply->http_status = 304;
+    } else {
+        reply_sweep(context, request, reply, 200, &parts);
+    }
+    memcpy(reply->etag, etag, sizeof(etag));
+}

@@ -1,0 +1,22 @@
+/* The arguments of a list of runs, and cursors as text.
+ *
+ * Layer: api. Thread rule: pure functions on their arguments.
+ */
+#ifndef CUTOUTD_API_RUN_LIST_QUERY_H
+#define CUTOUTD_API_RUN_LIST_QUERY_H
+
+#include "api/reply.h"
+#include "daemon/store/run_query.h"
+
+enum { CURSOR_TEXT_SIZE = 512, LIST_LIMIT_DEFAULT = 50, LIST_LIMIT_MOST = 500 };
+
+/* Reads filters, sort, limit and cursor. The values in *ret_query point into the request. false:
+ * *reply names the argument that cannot be used, and why. `fields` is left to the caller. */
+bool run_list_query_read(const struct request *request, struct reply *reply,
+                         struct run_query *ret_query);
+
+/* The text that makes run_list_query_read go on behind `row`: letters and digits only. */
+void run_list_cursor_write(const struct run_query *query, const struct run_row *row,
+                           char ret_text[CURSOR_TEXT_SIZE]);
+
+#endif

@@ -1,0 +1,32 @@
+/* Whether this daemon has what a run needs: its data set and the memory.
+ *
+ * Layer: api. Thread rule: any thread; reads the context only.
+ */
+#ifndef CUTOUTD_API_RUN_MEANS_H
+#define CUTOUTD_API_RUN_MEANS_H
+
+#include "api/context.h"
+#include "api/reply.h"
+
+/* What the parser of a run must know of this daemon; its pointers live as long as the daemon. */
+struct run_spec_context run_surroundings(const struct api_context *context);
+
+struct run_means {
+    int64_t needed_bytes;
+    int64_t limit_bytes;
+    int steps_per_epoch;      /* 0 when the data set cannot be read, as the next */
+    int64_t images_per_epoch; /* all copies counted */
+};
+
+/* Adds an error for each thing that is in the way of training the run here. */
+void run_means_check(const struct api_context *context, const struct run_config *config,
+                     struct run_means *ret_means, struct field_errors *errors);
+
+/* The member "memory" {"needed_bytes":..,"limit_bytes":..}. */
+void run_means_write_memory(struct json_writer *writer, const struct run_means *means);
+
+/* The problem for errors->n > 0. */
+void reply_run_means(struct reply *reply, const struct request *request,
+                     const struct run_means *means, const struct field_errors *errors);
+
+#endif

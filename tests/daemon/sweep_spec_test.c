@@ -1,0 +1,178 @@
+/* How a sweep becomes runs, and how its mistakes are named. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "daemon/sweep_spec.h"
+
+static const struct run_spec_context surroundings = {.default_dataset = "shapes"};
+static struct field_errors errors;
+
+static enum status parse(const char *json, struct sweep_spec *spec) {
+    return sweep_spec_parse(json, strlen(json), &surroundings, spec, &errors);
+}
+
+/* Refused with exactly these pointers, in any order, given as "/a /b". */
+static void assert_refused(const char *json, const char *pointers) {
+    struct sweep_spec spec = {.n_fields = 0};
+    enum status status = parse(json, &spec);
+    int n = 0;
+    for (const char *c = pointers; *c; c++) {
+        n += *c == ' ' || c == pointers;
+    }
+    if (status != STATUS_INVALID || errors.n != n) {
+        fail_msg("%s: %s with %d errors, first %s: %s", json, status_name(status), errors.n,
+                 errors.items[0].pointer, errors.items[0].detail);
+    }
+    for (int i = 0; i < errors.n; i++) {
+        char wanted[128];
+        char all[512];
+        (void)snprintf(wanted, sizeof(wanted), " %s ", errors.items[i].pointer);
+        (void)snprintf(all, sizeof(all), " %s ", pointers);
+        if (!strstr(all, wanted)) {
+            fail_msg("%s: %s: %s", json, errors.items[i].pointer, errors.items[i].detail);
+        }
+    }
+}
+
+static void the_first_field_varies_slowest(void **state) {
+    (void)state;
+    struct sweep_spec spec = {.n_fields = 0};
+    assert_int_equal(parse("{\"name\":\"which\",\"base\":{\"depth\":8,\"priority\":3},"
+                           "\"grid\":{\"m\":[4,2],\"seed\":[1,2,3]}}",
+                           &spec),
+                     STATUS_OK);
+    assert_int_equal(spec.n_children, 6);
+    static const int m[] = {4, 4, 4, 2, 2, 2};
+    static const unsigned seed[] = {1, 2, 3, 1, 2, 3};
+    for (size_t i = 0; i < 6; i++) {
+        assert_int_equal(spec.children[i].spec.config.m, m[i]);
+        assert_true(spec.children[i].spec.config.seed == seed[i]);
+        assert_int_equal(spec.children[i].spec.config.depth, 8);
+        assert_int_equal(spec.children[i].spec.priority, 3);
+    }
+    assert_string_equal(spec.children[1].spec.name, "which m=4 seed=2");
+    assert_string_equal(spec.spec_json, "{\"base\":{\"depth\":8,\"priority\":3},"
+                                        "\"grid\":{\"m\":[4,2],\"seed\":[1,2,3]}}");
+    assert_false(spec.hold);
+    char fields[4][32];
+    assert_int_equal(sweep_spec_grid_fields(spec.spec_json, fields, 4), 1);
+    assert_string_equal(fields[0], "m");
+    sweep_spec_clear(&spec);
+}
+
+static void the_grid_overrides_the_base(void **state) {
+    (void)state;
+    struct sweep_spec spec = {.n_fields = 0};
+    assert_int_equal(parse("{\"hold\":true,\"base\":{\"m\":7,\"preset\":\"paper\"},"
+                           "\"grid\":{\"m\":[2],\"copies\":[\"aliased\"]}}",
+                           &spec),
+                     STATUS_OK);
+    assert_int_equal(spec.n_children, 1);
+    assert_int_equal(spec.children[0].spec.config.m, 2);
+    assert_string_equal(spec.children[0].spec.config.preset, "paper");
+    assert_string_equal(spec.children[0].spec.name, "m=2 copies=aliased");
+    assert_true(spec.hold);
+    sweep_spec_clear(&spec);
+}
+
+static void presets_can_be_compared(void **state) {
+    (void)state;
+    struct sweep_spec spec = {.n_fields = 0};
+    assert_int_equal(parse("{\"grid\":{\"preset\":[\"paper\",\"notebook-q3\"]}}", &spec),
+                     STATUS_OK);
+    assert_int_equal(spec.children[0].spec.config.cutout_size, 16);
+    assert_int_equal(spec.children[1].spec.config.cutout_size, 12);
+    sweep_spec_clear(&spec);
+}
+
+static void every_mistake_is_named_once_with_its_place(void **state) {
+    (void)state;
+    assert_refused("{\"base\":{\"depth\":9,\"epoch\":1},\"grid\":{\"m\":[2,0,4],\"seed\":[1,-1]}}",
+                   "/base/depth /base/epoch /grid/m/1 /grid/seed/1");
+    assert_refused("{\"base\":{\"labels\":{\"a!\":\"c\"}},\"grid\":{\"m\":[2,4]}}",
+                   "/base/labels/a!");
+    assert_refused("{\"grid\":{\"m\":[2]},\"m\":3,\"nmae\":\"x\"}", "/m /nmae");
+    assert_refused("{\"name\":7,\"hold\":1,\"base\":[],\"grid\":{\"m\":2}}",
+                   "/name /hold /base /grid/m");
+    assert_refused("{\"base\":{}}", "/grid");
+    assert_refused("{\"grid\":{}}", "/grid");
+    assert_refused("{\"grid\":{\"m\":[]}}", "/grid/m");
+    assert_refused("{\"grid\":{\"mm\":[1]}}", "/grid/mm");
+    assert_refused("{\"grid\":{\"m\":[1,2,1.0]}}", "/grid/m/2");
+    assert_refused("{\"base\":{\"name\":\"x\"},\"grid\":{\"m\":[1]}}", "/base/name");
+    assert_refused("{\"grid\":{\"labels\":[{}]}}", "/grid/labels");
+}
+
+static void a_bad_combination_is_named(void **state) {
+    (void)state;
+    struct sweep_spec spec = {.n_fields = 0};
+    enum status status = parse("{\"base\":{\"lr_schedule\":[{\"epoch\":0,\"lr\":0.1}]},"
+                               "\"grid\":{\"lr\":[0.1,0.2]}}",
+                               &spec);
+    assert_int_equal(status, STATUS_INVALID);
+    assert_int_equal(errors.n, 1);
+    assert_string_equal(errors.items[0].pointer, "/grid/lr/1");
+}
+
+static void no_more_than_a_thousand_runs(void **state) {
+    (void)state;
+    char json[16384];
+    size_t used = (size_t)snprintf(json, sizeof(json), "{\"grid\":{\"m\":[1,2],\"seed\":[");
+    for (int i = 0; i < 500; i++) {
+        used += (size_t)snprintf(json + used, sizeof(json) - used, "%s%d", i ? "," : "", i);
+    }
+    (void)snprintf(json + used, sizeof(json) - used, "]}}");
+    struct sweep_spec spec = {.n_fields = 0};
+    assert_int_equal(parse(json, &spec), STATUS_OK);
+    assert_int_equal(spec.n_children, 1000);
+    sweep_spec_clear(&spec);
+    (void)snprintf(json + used, sizeof(json) - used, ",500]}}");
+    assert_refused(json, "/grid");
+    assert_non_null(strstr(errors.items[0].detail, "1002"));
+}
+
+static void long_names_are_cut_at_whole_characters(void **state) {
+    (void)state;
+    struct sweep_spec spec = {.n_fields = 0};
+    char json[512] = "{\"name\":\"";
+    for (int i = 0; i < 50; i++) {
+        (void)strcat(json, "\xc3\xa9");
+    }
+    (void)strcat(json, "\",\"grid\":{\"dataset\":"
+                       "[\"x\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3"
+                       "\xa9\xc3\xa9\"]}}");
+    assert_int_equal(parse(json, &spec), STATUS_OK);
+    size_t n = strlen(spec.children[0].spec.name);
+    assert_true(n == 126 || n == 127);
+    assert_int_equal((unsigned char)spec.children[0].spec.name[n - 1], 0xa9);
+    sweep_spec_clear(&spec);
+}
+
+static void what_is_no_object_is_malformed(void **state) {
+    (void)state;
+    struct sweep_spec spec = {.n_fields = 0};
+    assert_int_equal(parse("[]", &spec), STATUS_MALFORMED);
+    assert_int_equal(parse("{\"grid\":", &spec), STATUS_MALFORMED);
+    assert_int_equal(parse("{\"grid\":{\"m\":[1],\"m\":[2]}}", &spec), STATUS_MALFORMED);
+    assert_int_equal(errors.n, 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_field_varies_slowest),
+        cmocka_unit_test(the_grid_overrides_the_base),
+        cmocka_unit_test(presets_can_be_compared),
+        cmocka_unit_test(every_mistake_is_named_once_with_its_place),
+        cmocka_unit_test(a_bad_combination_is_named),
+        cmocka_unit_test(no_more_than_a_thousand_runs),
+        cmocka_unit_test(long_names_are_cut_at_whole_characters),
+        cmocka_unit_test(what_is_no_object_is_malformed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,89 @@
+"""Streams of everything and of sweeps: other forms, and coming back after the daemon was away."""
+
+import json
+import unittest
+
+from daemon_process import TIMES, DaemonTestCase
+
+PERSISTENT = ("state", "epoch", "checkpoint")
+
+
+def lasting(events):
+    return [event for event in events if event["event"] in PERSISTENT]
+
+
+def without_times(events):
+    """An epoch that is trained again after a kill takes another time, all else is the same."""
+    return [dict(event, data={k: v for k, v in event["data"].items() if k not in TIMES})
+            for event in lasting(events)]
+
+
+def ended(run):
+    """The event with which a run has succeeded."""
+    return lambda event: (event["event"] == "state" and event["data"]["run"] == run
+                          and event["data"]["state"] == "succeeded")
+
+
+class Streams(DaemonTestCase):
+    def test_everything_tells_of_every_run(self):
+        daemon = self.fresh()
+        first = daemon.submit(epochs=1)
+        second = daemon.submit(epochs=1)
+        events = daemon.follow("/api/v1/events?since=0", until=ended(second))
+        runs = [event["data"]["run"] for event in lasting(events)]
+        self.assertEqual(sorted(set(runs)), [first, second])
+        self.assertEqual([int(event["id"]) for event in lasting(events)],
+                         sorted({int(event["id"]) for event in lasting(events)}))
+        self.assertNotIn("end", [event["event"] for event in events])
+        snapshot = daemon.follow("/api/v1/events", until=lambda event: True)[0]
+        self.assertEqual(snapshot["event"], "snapshot")
+        self.assertEqual(snapshot["data"]["by_state"]["succeeded"], 2)
+        self.assertEqual(snapshot["data"]["items"], [])
+        self.assertGreaterEqual(int(snapshot["id"]), int(events[-1]["id"]))
+
+    def test_daemon_that_was_away_leaves_no_gap(self):
+        """One client follows by reconnecting over a stop and a kill -9, and hears exactly what one
+        hears that reads everything at the end."""
+        daemon = self.fresh()
+        runs = [daemon.submit(epochs=3, seed=seed) for seed in range(3)]
+        heard = []
+
+        def follow(until):
+            last = lasting(heard)[-1]["id"] if heard else "0"
+            heard.extend(daemon.follow("/api/v1/events", "-H", f"Last-Event-ID: {last}",
+                                       until=until))
+
+        follow(lambda event: event["event"] == "epoch" and event["data"]["epoch"] == 2)
+        self.assertEqual(daemon.terminate(), 0)
+        daemon.start()
+        follow(lambda event: event["event"] == "epoch" and event["data"]["run"] == runs[1])
+        daemon.kill()
+        daemon.start()
+        follow(ended(runs[2]))
+        self.assertNotIn("snapshot", [event["event"] for event in heard])
+        everything = daemon.follow("/api/v1/events?since=0", until=ended(runs[2]))
+        self.assertEqual(without_times(heard), without_times(everything))
+        epochs = [(e["data"]["run"], e["data"]["epoch"]) for e in heard if e["event"] == "epoch"]
+        self.assertEqual(epochs, [(run, epoch) for run in runs for epoch in (1, 2, 3)])
+
+    def test_ndjson_says_the_same(self):
+        run = self.daemon.submit(epochs=2)
+        self.daemon.wait_for_end(run)
+        path = f"/api/v1/runs/{run}/events?since=0"
+        by_sse = self.daemon.follow(path)
+        for options in (("-H", "Accept: application/x-ndjson", path), (path + "&format=ndjson",)):
+            response = self.daemon.curl(options[-1], *options[:-1])
+            self.assertEqual(response.type, "application/x-ndjson")
+            self.assertEqual([json.loads(line) for line in response.body.splitlines()], by_sse)
+
+    def test_refusals(self):
+        self.assert_problem(self.daemon.curl("/api/v1/sweeps/7/events"), 404)
+        self.assert_problem(self.daemon.curl("/api/v1/runs/999/events"), 404)
+        self.assert_problem(self.daemon.curl("/api/v1/sweeps/x/events"), 404)
+        for query in ("since=x", "since=-1", "format=xml", "until=3"):
+            problem = self.assert_problem(self.daemon.curl("/api/v1/events?" + query), 400)
+            self.assertEqual(problem["errors"][0]["parameter"], query.split("=")[0])
+
+
+if __name__ == "__main__":
+    unittest.main()
