@@ -129,6 +129,7 @@ static void problem_head(struct json_writer *writer, const struct request *reque
     json_write_int(writer, "status", http_status);
     json_write_string(writer, "detail", detail);
     json_write_string(writer, "instance", request->url.path[0] ? request->url.path : NULL);
+    json_write_string(writer, "request_id", request->id[0] ? request->id : NULL);
 }
 
 void reply_problem_begin(struct json_writer *writer, const struct request *request,

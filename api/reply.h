@@ -39,7 +39,8 @@ struct reply {
     char location[64];
     char etag[64];
     char allow[64];
-    char *link; /* owned by the reply */
+    const char *authenticate; /* static; what a 401 asks for */
+    char *link;               /* owned by the reply */
     int retry_after_s;
     bool close;                 /* the connection cannot be used any further */
     struct reply_stream stream; /* with stream.open instead of a body */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/access.h"
 #include "api/routes.h"
 
 #define V1 "/api/v1"
@@ -72,7 +73,9 @@ void router_dispatch(struct api_context *context, struct request *request, struc
             continue;
         }
         if (method_fits(&routes[i], request->method)) {
-            routes[i].handler(context, request, reply);
+            if (access_grant(context, request, routes[i].scope, reply)) {
+                routes[i].handler(context, request, reply);
+            }
             return;
         }
         size_t used = strlen(allow);
