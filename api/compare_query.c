@@ -20,38 +20,6 @@ void compare_query_clear(struct compare_query *query) {
     memset(query, 0, sizeof(*query));
 }
 
-static bool is_among(const char *name, const char *const *names, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(name, names[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool check_names(const struct request *request, const char *const *also, size_t n_also,
-                        struct reply *reply) {
-    static const char *const own[] = {"ids",    "sweep",  "group_by", "x",
-                                      "metric", "target", "baseline"};
-    for (int i = 0; i < request->url.n_arguments; i++) {
-        const char *name = request->url.arguments[i].name;
-        if (is_among(name, own, sizeof(own) / sizeof(own[0])) || is_among(name, also, n_also)) {
-            continue;
-        }
-        char more[256] = "";
-        size_t used = 0;
-        for (size_t j = 0; j < n_also && used < sizeof(more); j++) {
-            used += (size_t)snprintf(more + used, sizeof(more) - used, ", %s", also[j]);
-        }
-        reply_bad_argument(reply, request, name,
-                           "The arguments are ids or sweep, group_by, x, metric, target, "
-                           "baseline%s.",
-                           more);
-        return false;
-    }
-    return true;
-}
-
 /* The next piece of a list with commas; false at its end. One that does not fit matches nothing. */
 static bool next_piece(const char **list, char *piece, size_t size) {
     if (**list == '\0') {
@@ -248,10 +216,9 @@ static void make_tag(struct compare_query *query) {
 }
 
 bool compare_query_read(struct api_context *context, const struct request *request,
-                        const char *const *also, size_t n_also, struct reply *reply,
-                        struct compare_query *ret_query) {
+                        struct reply *reply, struct compare_query *ret_query) {
     memset(ret_query, 0, sizeof(*ret_query));
-    if (!check_names(request, also, n_also, reply) || !read_choices(request, reply, ret_query) ||
+    if (!read_choices(request, reply, ret_query) ||
         !read_runs(context, request, reply, ret_query) ||
         !choose_grouping(request, reply, ret_query)) {
         return false;

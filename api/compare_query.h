@@ -14,6 +14,9 @@
 
 enum { COMPARE_MAX_RUNS = 1000 };
 
+/* For arguments_check, beside those of the caller: COMPARE_ARGUMENTS ", format". */
+#define COMPARE_ARGUMENTS "ids, sweep, group_by, x, metric, target, baseline"
+
 struct compare_query {
     struct compare_request request;
     struct run_set set; /* the runs; their epochs after compare_query_run */
@@ -21,12 +24,10 @@ struct compare_query {
     char tag[24];       /* changes whenever one of the runs does; letters and digits */
 };
 
-/* Reads ids= or sweep=, group_by=, x=, metric=, target=, baseline= and the rows of the runs. Other
- * arguments are refused unless they are in also[n_also], which the caller reads. False: *reply says
- * what is wrong. The caller owns *ret_query (compare_query_clear) in both cases. */
+/* Reads ids= or sweep=, group_by=, x=, metric=, target=, baseline= and the rows of the runs. False:
+ * *reply says what is wrong. The caller owns *ret_query (compare_query_clear) in both cases. */
 bool compare_query_read(struct api_context *context, const struct request *request,
-                        const char *const *also, size_t n_also, struct reply *reply,
-                        struct compare_query *ret_query);
+                        struct reply *reply, struct compare_query *ret_query);
 
 /* Reads all epochs and compares. False: *reply says what is wrong. On true the caller owns *ret
  * (comparison_clear). */

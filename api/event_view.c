@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "api/epoch_view.h"
 #include "api/run_view.h"
 #include "daemon/store/checkpoint_table.h"
 

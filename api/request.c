@@ -25,10 +25,12 @@ enum status request_format(const struct request *request, const char *allowed, c
             return error_set(error, STATUS_MALFORMED, "format must be one of %s", allowed);
         }
     } else {
-        bool json_too = strstr(request->accept, "json") != NULL;
+        bool json_too =
+            strstr(request->accept, "/json") != NULL || strstr(request->accept, "+json") != NULL;
+        bool lines = strstr(request->accept, "ndjson") && list_contains(allowed, "ndjson");
         bool csv = strstr(request->accept, "text/csv") && list_contains(allowed, "csv");
         bool text = strstr(request->accept, "text/plain") && list_contains(allowed, "text");
-        wanted = json_too ? "json" : csv ? "csv" : text ? "text" : "json";
+        wanted = json_too ? "json" : lines ? "ndjson" : csv ? "csv" : text ? "text" : "json";
     }
     (void)snprintf(ret_format, 8, "%s", wanted);
     return STATUS_OK;

@@ -8,13 +8,19 @@
 #include "api/router.h"
 
 /* routes_runs.c */
-handler route_run_create, route_run_cancel;
+handler route_run_create;
+
+/* routes_actions.c */
+handler route_run_act;
 
 /* routes_run_list.c */
 handler route_run_list, route_run_get;
 
-/* routes_history.c */
-handler route_run_epochs, route_run_validation_error, route_run_summary;
+/* routes_epochs.c */
+handler route_run_epochs, route_run_validation_error;
+
+/* routes_summary.c */
+handler route_run_summary;
 
 /* routes_events.c */
 handler route_run_events, route_sweep_events, route_events;
@@ -39,5 +45,8 @@ bool route_find_run(struct api_context *context, const struct request *request, 
 /* The run as it stands now, with its live progress, as a value of an array or as all there is. */
 void route_write_run(struct api_context *context, struct json_writer *writer,
                      const struct run_row *row);
+/* Answers with the run as it stands in *row, and its progress when it is running. */
+void route_reply_run(struct api_context *context, const struct request *request,
+                     struct reply *reply, int http_status, const struct run_row *row);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/arguments.h"
 #include "api/compare_query.h"
 #include "api/routes.h"
 #include "core/base/cleanup.h"
@@ -208,12 +209,12 @@ static char *comparison_csv(const struct compare_query *query,
 
 void route_compare(struct api_context *context, const struct request *request,
                    struct reply *reply) {
-    static const char *const also[] = {"format"};
     struct error error;
     char format[8];
     CLEANUP(compare_query_clear) struct compare_query query = {0};
     CLEANUP(comparison_clear) struct comparison comparison = {0};
-    if (!compare_query_read(context, request, also, 1, reply, &query)) {
+    if (!arguments_check(request, reply, COMPARE_ARGUMENTS ", format", NULL) ||
+        !compare_query_read(context, request, reply, &query)) {
         return;
     }
     if (request_format(request, "json, csv", format, &error) != STATUS_OK) {

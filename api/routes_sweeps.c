@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/arguments.h"
 #include "api/routes.h"
 #include "api/run_means.h"
 #include "api/sweep_view.h"
@@ -13,22 +14,6 @@
 #include "daemon/sweep_spec.h"
 
 enum { LIST_LIMIT_DEFAULT = 50, LIST_LIMIT_MOST = 500 };
-
-static bool check_arguments(const struct request *request, struct reply *reply,
-                            const char *const *known, size_t n_known, const char *sentence) {
-    for (int i = 0; i < request->url.n_arguments; i++) {
-        const char *name = request->url.arguments[i].name;
-        size_t j = 0;
-        while (j < n_known && strcmp(name, known[j]) != 0) {
-            j++;
-        }
-        if (j == n_known) {
-            reply_bad_argument(reply, request, name, "%s", sentence);
-            return false;
-        }
-    }
-    return true;
-}
 
 /* Everything about one sweep. */
 struct sweep_parts {
@@ -214,8 +199,7 @@ static void accept(struct api_context *context, const struct request *request,
 }
 
 static bool read_dry_run(const struct request *request, struct reply *reply, bool *ret_dry_run) {
-    static const char *const known[] = {"dry_run"};
-    if (!check_arguments(request, reply, known, 1, "The only argument is dry_run.")) {
+    if (!arguments_check(request, reply, "dry_run", NULL)) {
         return false;
     }
     const char *text = url_argument(&request->url, "dry_run");
@@ -258,8 +242,7 @@ void route_sweep_create(struct api_context *context, const struct request *reque
 
 static bool read_page(const struct request *request, struct reply *reply, int64_t *ret_limit,
                       int64_t *ret_before_id) {
-    static const char *const known[] = {"limit", "cursor"};
-    if (!check_arguments(request, reply, known, 2, "The arguments are limit and cursor.")) {
+    if (!arguments_check(request, reply, "limit, cursor", NULL)) {
         return false;
     }
     const char *limit = url_argument(&request->url, "limit");
@@ -310,6 +293,10 @@ void route_sweep_list(struct api_context *context, const struct request *request
     json_write_string(&writer, "next_cursor", more ? cursor : NULL);
     json_write_end(&writer, '}');
     reply_json(reply, request, 200, &writer);
+    if (more) {
+        reply_link_next(reply, request, cursor);
+    }
+    reply_tag(reply, request);
 }
 
 /* GET /sweeps/{id} */
@@ -317,7 +304,7 @@ void route_sweep_list(struct api_context *context, const struct request *request
 void route_sweep_get(struct api_context *context, const struct request *request,
                      struct reply *reply) {
     CLEANUP(sweep_parts_clear) struct sweep_parts parts = {.n_ids = 0};
-    if (!check_arguments(request, reply, NULL, 0, "This takes no arguments.") ||
+    if (!arguments_check(request, reply, NULL, NULL) ||
         !find_sweep(context, request, reply, &parts)) {
         return;
     }

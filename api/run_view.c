@@ -180,20 +180,3 @@ void run_write_short(struct json_writer *writer, const char *key, const struct r
     write_progress(writer, progress);
     json_write_end(writer, '}');
 }
-
-void epoch_write_members(struct json_writer *writer, const struct epoch_row *row) {
-    json_write_int(writer, "epoch", row->epoch);
-    json_write_number(writer, "train_loss", row->train_loss);
-    json_write_number(writer, "train_accuracy", row->train_accuracy);
-    json_write_number(writer, "val_loss", row->val_loss);
-    json_write_number(writer, "val_accuracy", row->val_accuracy);
-    json_write_number(writer, "val_error", error_ratio(row->val_wrong, row->val_total));
-    json_write_int(writer, "val_wrong", row->val_wrong);
-    json_write_int(writer, "val_total", row->val_total);
-    json_write_number(writer, "lr", row->lr);
-    json_write_number(writer, "seconds", row->seconds);
-    json_write_number(writer, "images_per_second", row->images_per_second);
-    if (!isfinite(row->train_loss) || !isfinite(row->val_loss)) {
-        json_write_bool(writer, "diverged", true);
-    }
-}

@@ -49,6 +49,10 @@ static void write_links(struct json_writer *writer, int64_t id) {
     json_write_object(writer, "links");
     (void)snprintf(path, sizeof(path), "/api/v1/sweeps/%" PRId64, id);
     json_write_string(writer, "self", path);
+    (void)snprintf(path, sizeof(path), "/api/v1/runs?sweep=%" PRId64, id);
+    json_write_string(writer, "runs", path);
+    (void)snprintf(path, sizeof(path), "/api/v1/sweeps/%" PRId64 "/events", id);
+    json_write_string(writer, "events", path);
     (void)snprintf(path, sizeof(path), "/api/v1/compare?sweep=%" PRId64, id);
     json_write_string(writer, "compare", path);
     json_write_end(writer, '}');

@@ -281,7 +281,8 @@ static void history_is_exact_in_json_and_csv(void **state) {
         "\"val_error\":0.75,\"val_wrong\":150,\"val_total\":200,\"lr\":0.001,\"seconds\":2.5,"
         "\"images_per_second\":800},{\"epoch\":2,\"train_loss\":null,\"train_accuracy\":0.25,"
         "\"val_loss\":1.5,\"val_accuracy\":0.1,\"val_error\":0.9,\"val_wrong\":180,\"val_total\":"
-        "200,\"lr\":0.001,\"seconds\":2.5,\"images_per_second\":800,\"diverged\":true}]}\n");
+        "200,\"lr\":0.001,\"seconds\":2.5,\"images_per_second\":800,\"diverged\":true}],"
+        "\"next_cursor\":null}\n");
     reply_clear(&reply);
     reply = ask(fixture, "GET", "/api/v1/runs/1/epochs?format=csv", NULL);
     assert_string_equal(reply.content_type, CONTENT_CSV);
@@ -294,11 +295,37 @@ static void history_is_exact_in_json_and_csv(void **state) {
     reply = ask(fixture, "GET", "/api/v1/runs/1/validation-error", NULL);
     assert_string_equal(reply.body, "{\"run\":\"1\",\"name\":null,\"state\":\"running\",\"m\":4,"
                                     "\"cutout_size\":12,\"epochs\":[1,2],\"val_error\":[0.75,0.9],"
-                                    "\"val_wrong\":[150,180],\"val_total\":200}\n");
+                                    "\"val_wrong\":[150,180],\"val_total\":200,"
+                                    "\"next_cursor\":null}\n");
     reply_clear(&reply);
     reply = ask(fixture, "GET", "/api/v1/runs/1/validation-error?format=csv", NULL);
     assert_string_equal(reply.body,
                         "epoch,val_error,val_wrong,val_total\n1,0.75,150,200\n2,0.9,180,200\n");
+    reply_clear(&reply);
+    reply = ask(fixture, "GET", "/api/v1/runs/1/epochs?format=ndjson&since_epoch=1", NULL);
+    assert_string_equal(reply.content_type, CONTENT_NDJSON);
+    assert_string_equal(
+        reply.body, "{\"epoch\":2,\"train_loss\":null,\"train_accuracy\":0.25,\"val_loss\":1.5,"
+                    "\"val_accuracy\":0.1,\"val_error\":0.9,\"val_wrong\":180,\"val_total\":200,"
+                    "\"lr\":0.001,\"seconds\":2.5,\"images_per_second\":800,\"diverged\":true}\n");
+    reply_clear(&reply);
+    reply = ask(fixture, "GET", "/api/v1/runs/1/validation-error?format=ndjson", NULL);
+    assert_string_equal(reply.body,
+                        "{\"epoch\":1,\"val_error\":0.75,\"val_wrong\":150,\"val_total\":200}\n"
+                        "{\"epoch\":2,\"val_error\":0.9,\"val_wrong\":180,\"val_total\":200}\n");
+    reply_clear(&reply);
+    reply = ask(fixture, "GET", "/api/v1/runs/1/epochs?limit=1&format=csv", NULL);
+    assert_contains(reply.body, "\n1,");
+    assert_null(strstr(reply.body, "\n2,"));
+    assert_string_equal(reply.link,
+                        "</api/v1/runs/1/epochs?limit=1&format=csv&cursor=1>; rel=\"next\"");
+    reply_clear(&reply);
+    reply = ask(fixture, "GET", "/api/v1/runs/1/epochs?limit=1&format=csv&cursor=1", NULL);
+    assert_contains(reply.body, "\n2,");
+    assert_null(reply.link);
+    reply_clear(&reply);
+    reply = ask(fixture, "GET", "/api/v1/runs/1/epochs?points=2", NULL);
+    assert_int_equal(reply.http_status, 400);
     reply_clear(&reply);
     reply = ask(fixture, "GET", "/api/v1/runs/1/epochs?format=xml", NULL);
     assert_int_equal(reply.http_status, 400);

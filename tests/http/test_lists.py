@@ -1,5 +1,6 @@
 """Lists of runs: filters, orders, fields, pages, and what is not sent again."""
 
+import json
 import unittest
 
 from daemon_process import DaemonTestCase
@@ -96,6 +97,58 @@ class Lists(DaemonTestCase):
         self.assert_problem(self.daemon.curl("/api/v1/runs?limit=1&limit=2"), 400)
         cursor = self.daemon.get("/api/v1/runs?limit=1")["next_cursor"]
         self.assert_problem(self.daemon.curl("/api/v1/runs?sort=best&cursor=" + cursor), 400)
+
+
+class Histories(DaemonTestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.run_id = cls.daemon.submit(epochs=7)
+        cls.daemon.wait_for_end(cls.run_id)
+        cls.path = f"/api/v1/runs/{cls.run_id}/epochs"
+
+    def test_all_formats_hold_the_same(self):
+        items = self.daemon.get(self.path)["items"]
+        by_accept = self.daemon.curl(self.path, "-H", "Accept: application/x-ndjson")
+        self.assertEqual(by_accept.type, "application/x-ndjson")
+        self.assertEqual([json.loads(line) for line in by_accept.body.splitlines()], items)
+        lines = self.daemon.curl(self.path + "?format=csv").body.splitlines()
+        self.assertEqual(len(lines), 8)
+        self.assertEqual([float(line.split(",")[5]) for line in lines[1:]],
+                         [row["val_error"] for row in items])
+
+    def test_window_moves_on(self):
+        self.assertEqual(self.epochs("since_epoch=5"), [6, 7])
+        self.assertEqual(self.epochs("since_epoch=7"), [])
+        page = self.daemon.curl(self.path + "?since_epoch=2&limit=3")
+        self.assertEqual([row["epoch"] for row in page.json()["items"]], [3, 4, 5])
+        self.assertEqual(page.json()["next_cursor"], "5")
+        rest = page.headers["link"].removeprefix("<").partition(">")[0]
+        self.assertEqual([row["epoch"] for row in self.daemon.get(rest)["items"]], [6, 7])
+        self.assertIsNone(self.daemon.get(rest)["next_cursor"])
+
+    def test_points_keep_first_best_and_last(self):
+        run = self.daemon.get(f"/api/v1/runs/{self.run_id}")
+        epochs = self.epochs("points=3")
+        self.assertEqual((epochs[0], epochs[2]), (1, 7))
+        self.assertIn(run["best_epoch"], epochs)
+        curve = self.daemon.get(f"/api/v1/runs/{self.run_id}/validation-error?points=3")
+        self.assertEqual(curve["epochs"], epochs)
+
+    def test_unchanged_history_is_not_sent_again(self):
+        for query in ("", "?format=csv", "?format=ndjson", "?points=4"):
+            tag = self.daemon.curl(self.path + query).headers["etag"]
+            again = self.daemon.curl(self.path + query, "-H", "If-None-Match: " + tag)
+            self.assertEqual((again.status, again.body), (304, ""))
+
+    def test_windows_that_cannot_be_meant_are_named(self):
+        for query in ("since_epoch=-1", "points=2", "points=5&limit=3", "format=xml", "epochs=3"):
+            with self.subTest(query):
+                problem = self.assert_problem(self.daemon.curl(self.path + "?" + query), 400)
+                self.assertEqual(problem["errors"][0]["parameter"], query.partition("=")[0])
+
+    def epochs(self, query):
+        return [row["epoch"] for row in self.daemon.get(self.path + "?" + query)["items"]]
 
 
 if __name__ == "__main__":

@@ -42,6 +42,8 @@ class Submission(DaemonTestCase):
         self.assertEqual(runs[1]["sweep"], sweep["id"])
         self.assertEqual(runs[1]["labels"], {"a": "b"})
         self.assertEqual(self.daemon.get("/api/v1/sweeps/" + sweep["id"]), sweep)
+        listed = self.daemon.get(sweep["links"]["runs"])["items"]
+        self.assertEqual(sorted(int(run["id"]) for run in listed), [int(i) for i in sweep["runs"]])
 
     def test_held_sweep_starts_held(self):
         sweep = self.post(base=BASE, grid={"m": [1, 2]}, hold=True).json()
@@ -91,7 +93,9 @@ class Submission(DaemonTestCase):
             self.post(base=BASE, grid={"m": [1]}, hold=True)
         seen, cursor = [], ""
         while cursor is not None:
-            page = self.daemon.get("/api/v1/sweeps?limit=2" + (cursor and f"&cursor={cursor}"))
+            response = self.daemon.curl("/api/v1/sweeps?limit=2" + (cursor and f"&cursor={cursor}"))
+            page = response.json()
+            self.assertEqual("link" in response.headers, page["next_cursor"] is not None)
             self.assertLessEqual(len(page["items"]), 2)
             seen += [int(item["id"]) for item in page["items"]]
             cursor = page["next_cursor"]
