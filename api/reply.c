@@ -124,19 +124,20 @@ void reply_link_next(struct reply *reply, const struct request *request, const c
 }
 
 /* Everything up to "detail". */
-static void problem_head(struct json_writer *writer, const struct request *request, int http_status,
-                         const char *kind, const char *title, const char *detail) {
+static void problem_head(struct json_writer *writer, const char *key, const struct request *request,
+                         int http_status, const char *kind, const char *title, const char *detail) {
     char type[96];
     (void)snprintf(type, sizeof(type), "urn:cutoutd:problem:%s", kind);
-    json_write_object(writer, NULL);
+    json_write_object(writer, key);
     json_write_string(writer, "type", type);
     json_write_string(writer, "title", title);
     json_write_int(writer, "status", http_status);
     json_write_string(writer, "detail", detail);
     json_write_string(writer, "instance", request->url.path[0] ? request->url.path : NULL);
+    json_write_string(writer, "request_id", request->id[0] ? request->id : NULL);
 }
 
-void reply_problem_begin(struct json_writer *writer, const struct request *request,
+void problem_write_begin(struct json_writer *writer, const char *key, const struct request *request,
                          enum status status, const char *detail) {
     /* NOT_FOUND: type ...:not-found, title "Not found". */
     char kind[64];
@@ -147,7 +148,12 @@ void reply_problem_begin(struct json_writer *writer, const struct request *reque
     }
     (void)snprintf(title, sizeof(title), "%s", status_text(status));
     title[0] = (char)toupper((unsigned char)title[0]);
-    problem_head(writer, request, status_http(status), kind, title, detail);
+    problem_head(writer, key, request, status_http(status), kind, title, detail);
+}
+
+void reply_problem_begin(struct json_writer *writer, const struct request *request,
+                         enum status status, const char *detail) {
+    problem_write_begin(writer, NULL, request, status, detail);
 }
 
 void reply_problem_end(struct reply *reply, const struct request *request, enum status status,
@@ -188,23 +194,28 @@ static const char *public_detail(enum status status) {
     return "The daemon could not do this; its log says why.";
 }
 
-void reply_error(struct reply *reply, const struct request *request, const struct error *error) {
+void reply_detail(const struct request *request, const struct error *error, char *detail,
+                  size_t size) {
     if (status_http(error->code) < 500) {
         /* Messages of functions begin small and end open; this one is read on its own. */
-        char detail[sizeof(error->message) + 1];
-        (void)snprintf(detail, sizeof(detail), "%s.", error->message);
+        (void)snprintf(detail, size, "%s.", error->message);
         detail[0] = (char)toupper((unsigned char)detail[0]);
-        problem(reply, request, error->code, detail);
-        return;
+    } else {
+        log_error("%s %s: %s", request->method, request->url.path, error->message);
+        (void)snprintf(detail, size, "%s", public_detail(error->code));
     }
-    log_error("%s %s: %s", request->method, request->url.path, error->message);
-    problem(reply, request, error->code, public_detail(error->code));
+}
+
+void reply_error(struct reply *reply, const struct request *request, const struct error *error) {
+    char detail[sizeof(error->message) + 1];
+    reply_detail(request, error, detail, sizeof(detail));
+    problem(reply, request, error->code, detail);
 }
 
 void reply_http_problem(struct reply *reply, const struct request *request, int http_status,
                         const char *kind, const char *title, const char *detail) {
     struct json_writer writer = {0};
-    problem_head(&writer, request, http_status, kind, title, detail);
+    problem_head(&writer, NULL, request, http_status, kind, title, detail);
     json_write_end(&writer, '}');
     reply_text(reply, request, http_status, CONTENT_PROBLEM, take_line(&writer));
 }

@@ -50,7 +50,8 @@ struct reply {
     char allow[64];
     char content_range[80];
     char content_disposition[96];
-    char *link; /* owned by the reply */
+    const char *authenticate; /* static; what a 401 asks for */
+    char *link;               /* owned by the reply */
     int retry_after_s;
     bool close;                 /* the connection cannot be used any further */
     struct reply_file file;     /* with file.open instead of a body */
@@ -79,8 +80,7 @@ void reply_tag(struct reply *reply, const struct request *request);
 /* Link: the request's own target with this cursor, rel="next". */
 void reply_link_next(struct reply *reply, const struct request *request, const char *cursor);
 
-/* A problem with the status and message of *error. Messages of failures that are not the client's
- * (5xx) go to the log, and the client learns the kind only. */
+/* A problem with the status and message of *error (reply_detail). */
 void reply_error(struct reply *reply, const struct request *request, const struct error *error);
 
 /* The same with a message of its own. */
@@ -94,6 +94,15 @@ void reply_http_problem(struct reply *reply, const struct request *request, int 
 /* A refused query argument: 400 with one error that names it. */
 void reply_bad_argument(struct reply *reply, const struct request *request, const char *argument,
                         const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* What a client is told of a failure. Messages of failures that are not the client's (5xx) go to
+ * the log, and the client learns the kind only. */
+void reply_detail(const struct request *request, const struct error *error, char *detail,
+                  size_t size);
+
+/* A problem as the member `key` of another answer; the caller ends it with json_write_end('}'). */
+void problem_write_begin(struct json_writer *writer, const char *key, const struct request *request,
+                         enum status status, const char *detail);
 
 /* Begins a problem that the caller adds members to and ends with json_write_end('}') and
  * reply_problem_end. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/access.h"
 #include "api/routes.h"
 
 #define V1 "/api/v1"
@@ -17,7 +18,13 @@ static const struct route routes[] = {
     {"POST", V1 "/runs", SCOPE_SUBMIT, route_run_create},
     {"GET", V1 "/runs", SCOPE_READ, route_run_list},
     {"GET", V1 "/runs/{id}", SCOPE_READ, route_run_get},
-    {"POST", V1 "/runs/{id}/cancel", SCOPE_SUBMIT, route_run_cancel},
+    {"POST", V1 "/runs/{id}/cancel", SCOPE_SUBMIT, route_run_act},
+    {"POST", V1 "/runs/{id}/kill", SCOPE_SUBMIT, route_run_act},
+    {"POST", V1 "/runs/{id}/pause", SCOPE_SUBMIT, route_run_act},
+    {"POST", V1 "/runs/{id}/resume", SCOPE_SUBMIT, route_run_act},
+    {"POST", V1 "/runs/{id}/hold", SCOPE_SUBMIT, route_run_act},
+    {"POST", V1 "/runs/{id}/release", SCOPE_SUBMIT, route_run_act},
+    {"POST", V1 "/runs/{id}/requeue", SCOPE_SUBMIT, route_run_act},
     {"GET", V1 "/runs/{id}/epochs", SCOPE_READ, route_run_epochs},
     {"GET", V1 "/runs/{id}/validation-error", SCOPE_READ, route_run_validation_error},
     {"GET", V1 "/runs/{id}/events", SCOPE_READ, route_run_events},
@@ -74,7 +81,9 @@ void router_dispatch(struct api_context *context, struct request *request, struc
             continue;
         }
         if (method_fits(&routes[i], request->method)) {
-            routes[i].handler(context, request, reply);
+            if (access_grant(context, request, routes[i].scope, reply)) {
+                routes[i].handler(context, request, reply);
+            }
             return;
         }
         size_t used = strlen(allow);

@@ -8,7 +8,10 @@
 #include "api/router.h"
 
 /* routes_runs.c */
-handler route_run_create, route_run_cancel;
+handler route_run_create;
+
+/* routes_actions.c */
+handler route_run_act;
 
 /* routes_run_list.c */
 handler route_run_list, route_run_get;
@@ -36,7 +39,8 @@ handler route_welcome, route_health, route_ready, route_preset_list, route_prese
     route_dataset_list, route_system;
 
 /* The run that the path names: the caller owns *ret_row (run_row_clear) when it returns true;
- * otherwise *reply is the answer (404, or the store's failure). */
+ * otherwise *reply is the answer (404, or the store's failure; 403 for what is not a GET when the
+ * run belongs to another token). */
 struct run_row;
 bool route_find_run(struct api_context *context, const struct request *request, struct reply *reply,
                     struct run_row *ret_row);
@@ -44,5 +48,8 @@ bool route_find_run(struct api_context *context, const struct request *request, 
 /* The run as it stands now, with its live progress, as a value of an array or as all there is. */
 void route_write_run(struct api_context *context, struct json_writer *writer,
                      const struct run_row *row);
+/* Answers with the run as it stands in *row, and its progress when it is running. */
+void route_reply_run(struct api_context *context, const struct request *request,
+                     struct reply *reply, int http_status, const struct run_row *row);
 
 #endif

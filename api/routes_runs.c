@@ -1,9 +1,10 @@
-/* /runs: submit, cancel. Layer: api. */
+/* POST /runs, and what the other files about runs share. Layer: api. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/access.h"
 #include "api/routes.h"
 #include "api/run_means.h"
 #include "api/run_view.h"
@@ -20,12 +21,19 @@ void route_write_run(struct api_context *context, struct json_writer *writer,
     run_write(writer, NULL, row, running ? &progress : NULL);
 }
 
-/* Answers with one run as it stands now. */
-static void reply_run(struct api_context *context, const struct request *request,
-                      struct reply *reply, int http_status, const struct run_row *row) {
+void route_reply_run(struct api_context *context, const struct request *request,
+                     struct reply *reply, int http_status, const struct run_row *row) {
     struct json_writer writer = {0};
     route_write_run(context, &writer, row);
     reply_json(reply, request, http_status, &writer);
+}
+
+/* Everybody reads all runs; what changes one asks whose it is. */
+static bool may_act(const struct request *request, const struct run_row *row, struct error *error) {
+    char what[32];
+    (void)snprintf(what, sizeof(what), "run %" PRId64, row->id);
+    return request_only_reads(request) ||
+           access_check_owner(request, row->owner, what, error) == STATUS_OK;
 }
 
 bool route_find_run(struct api_context *context, const struct request *request, struct reply *reply,
@@ -33,9 +41,11 @@ bool route_find_run(struct api_context *context, const struct request *request, 
     int64_t id = 0;
     struct error error = {.code = STATUS_NOT_FOUND};
     if (text_to_id(request->parameters[0], INT64_MAX, &id) &&
-        run_table_get(context->options.store, id, ret_row, &error) == STATUS_OK) {
+        run_table_get(context->options.store, id, ret_row, &error) == STATUS_OK &&
+        may_act(request, ret_row, &error)) {
         return true;
     }
+    run_row_clear(ret_row);
     if (error.code == STATUS_NOT_FOUND) {
         reply_problem(reply, request, STATUS_NOT_FOUND, "There is no run %s.",
                       request->parameters[0]);
@@ -120,52 +130,6 @@ void route_run_create(struct api_context *context, const struct request *request
         reply_error(reply, request, &error);
         return;
     }
-    reply_run(context, request, reply, 201, &row);
+    route_reply_run(context, request, reply, 201, &row);
     (void)snprintf(reply->location, sizeof(reply->location), "/api/v1/runs/%" PRId64, id);
-}
-
-/* POST /runs/{id}/cancel */
-
-static void reply_conflict(struct reply *reply, const struct request *request,
-                           const struct run_row *row) {
-    char moves[96];
-    char detail[256];
-    run_state_moves_text(row->state, moves, sizeof(moves));
-    (void)snprintf(detail, sizeof(detail),
-                   "Run %" PRId64 " is %s and cannot be canceled; from there it may become: %s.",
-                   row->id, run_state_name(row->state), moves[0] ? moves : "nothing else");
-    struct json_writer writer = {0};
-    reply_problem_begin(&writer, request, STATUS_CONFLICT, detail);
-    json_write_string(&writer, "state", run_state_name(row->state));
-    json_write_array(&writer, "allowed_states");
-    for (int to = 0; to < RUN_STATE_COUNT; to++) {
-        if (run_state_may_move(row->state, (enum run_state)to)) {
-            json_write_string(&writer, NULL, run_state_name((enum run_state)to));
-        }
-    }
-    json_write_end(&writer, ']');
-    json_write_end(&writer, '}');
-    reply_problem_end(reply, request, STATUS_CONFLICT, &writer);
-}
-
-void route_run_cancel(struct api_context *context, const struct request *request,
-                      struct reply *reply) {
-    CLEANUP(run_row_clear) struct run_row before = {0};
-    if (!route_find_run(context, request, reply, &before)) {
-        return;
-    }
-    struct error error;
-    enum status status = pool_cancel(context->options.pool, before.id, &error);
-    CLEANUP(run_row_clear) struct run_row row = {0};
-    struct error read_error;
-    if (status != STATUS_OK && status != STATUS_CONFLICT) {
-        reply_error(reply, request, &error);
-    } else if (run_table_get(context->options.store, before.id, &row, &read_error) != STATUS_OK) {
-        reply_error(reply, request, &read_error);
-    } else if (status == STATUS_CONFLICT) {
-        reply_conflict(reply, request, &row);
-    } else {
-        /* 202: it runs on until its checkpoint is written. */
-        reply_run(context, request, reply, row.state == RUN_RUNNING ? 202 : 200, &row);
-    }
 }

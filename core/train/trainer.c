@@ -232,7 +232,10 @@ static bool should_stop(const struct trainer *t) {
 }
 
 static enum status stop(struct trainer *t, struct error *error) {
-    TRY(write_checkpoint(t, false, error));
+    bool at_once = t->callbacks->stops_at_once && t->callbacks->stops_at_once(t->callbacks->user);
+    if (!at_once) {
+        TRY(write_checkpoint(t, false, error));
+    }
     return error_set(error, STATUS_STOPPED, "stopped after epoch %d, step %d", t->state.epochs_done,
                      t->state.step);
 }

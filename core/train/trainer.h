@@ -68,6 +68,9 @@ struct trainer_callbacks {
     /* Asked after each step and during validation; true: write a checkpoint and return
      * STATUS_STOPPED. */
     bool (*should_stop)(void *user);
+    /* Asked when should_stop said true; true: return STATUS_STOPPED without writing a checkpoint.
+     */
+    bool (*stops_at_once)(void *user);
 };
 
 struct trainer_options {
@@ -93,9 +96,10 @@ struct trainer_result {
 };
 
 /* STATUS_OK: all epochs are done. STATUS_STOPPED: should_stop said so; the last checkpoint holds
- * the exact state. STATUS_CORRUPT: resume_path is damaged or belongs to another config (nothing was
- * trained; the caller may try the checkpoint before it). STATUS_NO_MEMORY, STATUS_IO,
- * STATUS_NO_SPACE: *error says what to do; the checkpoints on disk are intact. */
+ * the exact state, unless stops_at_once said true. STATUS_CORRUPT: resume_path is damaged or
+ * belongs to another config (nothing was trained; the caller may try the checkpoint before it).
+ * STATUS_NO_MEMORY, STATUS_IO, STATUS_NO_SPACE: *error says what to do; the checkpoints on disk are
+ * intact. */
 enum status trainer_run(const struct trainer_options *options,
                         const struct trainer_callbacks *callbacks,
                         struct trainer_result *ret_result, struct error *error);

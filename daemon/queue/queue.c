@@ -100,11 +100,11 @@ enum status queue_claim(struct queue *queue, struct run_row *ret_run, struct err
     return run_table_claim(queue->store, clock_unix_ms(queue->clock), ret_run, error);
 }
 
-enum status queue_finish(struct queue *queue, int64_t id, enum run_state final_state,
-                         const char *reason, struct error *error) {
+enum status queue_finish(struct queue *queue, int64_t id, enum run_state state, const char *reason,
+                         struct error *error) {
     struct run_move move = {.id = id,
                             .from = RUN_RUNNING,
-                            .to = final_state,
+                            .to = state,
                             .reason = reason,
                             .now_ms = clock_unix_ms(queue->clock)};
     return run_table_move(queue->store, &move, error);
@@ -123,18 +123,16 @@ enum status queue_requeue(struct queue *queue, int64_t id, const char *reason,
     return STATUS_OK;
 }
 
-/* A run that is not running may be canceled from whichever of these states it is in. It can move
- * between them in the meantime, so each is tried, and the last refusal is the answer. */
-enum status queue_cancel(struct queue *queue, int64_t id, const char *reason, struct error *error) {
-    static const enum run_state sources[] = {RUN_QUEUED, RUN_HELD, RUN_PAUSED};
-    enum status status = STATUS_CONFLICT;
-    for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]) && status == STATUS_CONFLICT; i++) {
-        struct run_move move = {.id = id,
-                                .from = sources[i],
-                                .to = RUN_CANCELED,
-                                .reason = reason,
-                                .now_ms = clock_unix_ms(queue->clock)};
-        status = run_table_move(queue->store, &move, error);
-    }
-    return status;
+enum status queue_act(struct queue *queue, enum run_action action, int64_t id,
+                      struct error *error) {
+    const struct run_action_rule *rule = run_action_rule(action);
+    const struct run_move move = {.id = id,
+                                  .from_any = rule->from,
+                                  .to = rule->to,
+                                  .reason = rule->reason,
+                                  .next_attempt = rule->next_attempt,
+                                  .now_ms = clock_unix_ms(queue->clock)};
+    TRY(run_table_move(queue->store, &move, error));
+    queue_wake(queue);
+    return STATUS_OK;
 }

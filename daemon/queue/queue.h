@@ -9,6 +9,7 @@
 #define CUTOUTD_DAEMON_QUEUE_QUEUE_H
 
 #include "core/base/clock.h"
+#include "daemon/queue/run_action.h"
 #include "daemon/store/run_table.h"
 #include "daemon/store/sweep_table.h"
 
@@ -42,15 +43,15 @@ void queue_wait(struct queue *queue, uint64_t seen, double timeout_s);
 /* Wakes everybody in queue_wait. */
 void queue_wake(struct queue *queue);
 
-/* running -> succeeded, failed or canceled. STATUS_CONFLICT, STATUS_NOT_FOUND. */
-enum status queue_finish(struct queue *queue, int64_t id, enum run_state final_state,
-                         const char *reason, struct error *error);
+/* running -> succeeded, failed, canceled or paused. STATUS_CONFLICT, STATUS_NOT_FOUND. */
+enum status queue_finish(struct queue *queue, int64_t id, enum run_state state, const char *reason,
+                         struct error *error);
 
 /* running -> queued with one more attempt; wakes a worker. STATUS_CONFLICT, STATUS_NOT_FOUND. */
 enum status queue_requeue(struct queue *queue, int64_t id, const char *reason, struct error *error);
 
-/* queued, held or paused -> canceled. STATUS_CONFLICT (also for running: that is pool_cancel's)
- * with the allowed moves in the message; STATUS_NOT_FOUND. */
-enum status queue_cancel(struct queue *queue, int64_t id, const char *reason, struct error *error);
+/* Moves a run that is not running as the action says; wakes a worker. STATUS_CONFLICT (also for
+ * running: that is pool_act's) with the state in the message; STATUS_NOT_FOUND. */
+enum status queue_act(struct queue *queue, enum run_action action, int64_t id, struct error *error);
 
 #endif

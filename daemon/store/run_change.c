@@ -49,9 +49,23 @@ static enum status explain_conflict(struct db *db, int64_t id, struct error *err
     return status;
 }
 
+/* The state to move from: the run's own where the move takes several. */
+static enum status find_source(struct db *db, struct run_move *move, struct error *error) {
+    if (move->from_any == 0) {
+        return STATUS_OK;
+    }
+    struct run_row row = {0};
+    TRY(run_read(db, move->id, &row, error));
+    move->from = row.state;
+    run_row_clear(&row);
+    return (move->from_any & (1u << move->from)) ? STATUS_OK
+                                                 : explain_conflict(db, move->id, error);
+}
+
 static enum status move_run(struct db *db, void *arguments, struct error *error) {
-    const struct run_move *a = arguments;
+    struct run_move *a = arguments;
     bool changed = false;
+    TRY(find_source(db, a, error));
     if (run_state_may_move(a->from, a->to)) {
         char reason[RUN_REASON_SIZE];
         (void)snprintf(reason, sizeof(reason), "%s", a->reason);

@@ -127,6 +127,7 @@ enum status run_table_count(struct store *store, int64_t ret_counts[RUN_STATE_CO
 struct run_move {
     int64_t id;
     enum run_state from;
+    unsigned from_any; /* bits 1u << RUN_QUEUED ...: from whichever it is in; 0: `from` says */
     enum run_state to;
     const char *reason; /* cut to RUN_REASON_SIZE - 1 bytes */
     bool next_attempt;  /* attempt + 1 */

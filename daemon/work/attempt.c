@@ -108,7 +108,12 @@ static enum status on_checkpoint(void *user, const struct checkpoint_report *rep
 static bool should_stop(void *user) {
     const struct session *s = user;
     atomic_fetch_add(s->attempt->heartbeat, 1);
-    return atomic_load(s->attempt->cancel) || atomic_load(s->attempt->stop);
+    return atomic_load(s->attempt->request) != RUN_REQUEST_NONE || atomic_load(s->attempt->stop);
+}
+
+static bool stops_at_once(void *user) {
+    const struct session *s = user;
+    return atomic_load(s->attempt->request) == RUN_REQUEST_KILL;
 }
 
 /* ---- before training ---- */
@@ -185,6 +190,7 @@ static enum status execute(struct session *s, const struct checkpoint_row *from,
         .on_epoch = on_epoch,
         .on_checkpoint = on_checkpoint,
         .should_stop = should_stop,
+        .stops_at_once = stops_at_once,
     };
     struct execution execution = {
         .run = s->attempt->run,
@@ -281,13 +287,14 @@ static void decide(struct verdict *verdict, enum run_state to, const char *forma
 
 static void judge(const struct session *s, enum status status, const struct error *error,
                   struct verdict *verdict) {
-    bool canceled = atomic_load(s->attempt->cancel);
+    enum run_request request = (enum run_request)atomic_load(s->attempt->request);
     bool try_again = s->store_failed || status == STATUS_NO_SPACE || status == STATUS_STOPPED;
     memset(verdict, 0, sizeof(*verdict));
     if (status == STATUS_OK) {
         decide(verdict, RUN_SUCCEEDED, "%s", "");
-    } else if (canceled) {
-        decide(verdict, RUN_CANCELED, "canceled by the user");
+    } else if (request == RUN_REQUEST_CANCEL || request == RUN_REQUEST_KILL ||
+               (request == RUN_REQUEST_PAUSE && try_again)) {
+        decide(verdict, run_request_state(request), "%s", run_request_reason(request));
     } else if (status == STATUS_STOPPED) {
         decide(verdict, RUN_QUEUED, "daemon stopped");
     } else if (try_again) {

@@ -15,7 +15,7 @@ struct attempt {
     const struct pool_options *options;
     int slot;                  /* of the progress board */
     const struct run_row *run; /* in state running */
-    const atomic_bool *cancel; /* the user wants it canceled */
+    const atomic_int *request; /* enum run_request: what the user wants of it */
     const atomic_bool *stop;   /* the daemon stops */
     atomic_ullong *heartbeat;  /* counted up whenever something moves */
 };

@@ -1,8 +1,8 @@
 /* The workers. Layer: daemon/work.
  *
  * Each worker is a thread with a slot. `moves` is held while a run enters or leaves a slot together
- * with its move in the store, so that a cancel always finds a run either in the store's queue or in
- * a slot, never in between. `mutex` and `stopped` only let a waiting worker be woken when the
+ * with its move in the store, so that a request always finds a run either in the store's queue or
+ * in a slot, never in between. `mutex` and `stopped` only let a waiting worker be woken when the
  * daemon stops. Order: moves, then everything else; mutex is a leaf.
  */
 #include "daemon/work/pool.h"
@@ -20,7 +20,7 @@ struct slot {
     pthread_t thread;
     bool started;
     int64_t run_id;           /* guarded by moves; 0: idle */
-    atomic_bool cancel;       /* of the run in the slot */
+    atomic_int request;       /* enum run_request of the run in the slot */
     atomic_bool idle;         /* waiting for work */
     atomic_ullong heartbeat;  /* moves on while the worker does */
     unsigned long long heard; /* pool_is_alive's own memory of it */
@@ -56,7 +56,7 @@ static enum status take_run(struct slot *slot, struct run_row *ret_run, struct e
     enum status status = queue_claim(pool->options.queue, ret_run, error);
     if (status == STATUS_OK) {
         slot->run_id = ret_run->id;
-        atomic_store(&slot->cancel, false);
+        atomic_store(&slot->request, RUN_REQUEST_NONE);
     }
     (void)pthread_mutex_unlock(&pool->moves);
     return status;
@@ -65,8 +65,10 @@ static enum status take_run(struct slot *slot, struct run_row *ret_run, struct e
 static enum status store_verdict(struct slot *slot, int64_t run_id, const struct verdict *verdict,
                                  struct error *error) {
     struct queue *queue = slot->pool->options.queue;
-    if (verdict->to == RUN_QUEUED && atomic_load(&slot->cancel)) {
-        return queue_finish(queue, run_id, RUN_CANCELED, "canceled by the user", error);
+    enum run_request request = (enum run_request)atomic_load(&slot->request);
+    if (verdict->to == RUN_QUEUED && request != RUN_REQUEST_NONE) {
+        return queue_finish(queue, run_id, run_request_state(request), run_request_reason(request),
+                            error);
     }
     return verdict->to == RUN_QUEUED
                ? queue_requeue(queue, run_id, verdict->reason, error)
@@ -117,7 +119,7 @@ static void see_through(struct slot *slot, const struct run_row *run) {
         .options = &pool->options,
         .slot = slot->index,
         .run = run,
-        .cancel = &slot->cancel,
+        .request = &slot->request,
         .stop = &pool->stop,
         .heartbeat = &slot->heartbeat,
     };
@@ -228,19 +230,29 @@ static struct slot *find_slot(struct pool *pool, int64_t run_id) {
     return NULL;
 }
 
-static enum status cancel_running(struct pool *pool, struct slot *slot, struct error *error) {
-    TRY(run_table_request(pool->options.store, slot->run_id, RUN_REQUEST_CANCEL,
-                          clock_unix_ms(pool->options.clock), error));
-    atomic_store(&slot->cancel, true);
+/* Stored first: what the worker obeys must survive a crash. */
+static enum status ask_running(struct slot *slot, enum run_action action, struct error *error) {
+    const struct pool_options *options = &slot->pool->options;
+    const struct run_action_rule *rule = run_action_rule(action);
+    enum run_request before = (enum run_request)atomic_load(&slot->request);
+    if (!run_action_allowed(action, RUN_RUNNING, before)) {
+        return error_set(error, STATUS_CONFLICT,
+                         "run %lld is running%s%s and cannot be asked to %s",
+                         (long long)slot->run_id, before ? ", was asked to " : "",
+                         run_request_name(before), rule->name);
+    }
+    TRY(run_table_request(options->store, slot->run_id, rule->request,
+                          clock_unix_ms(options->clock), error));
+    atomic_store(&slot->request, (int)rule->request);
     return STATUS_OK;
 }
 
-enum status pool_cancel(struct pool *pool, int64_t run_id, struct error *error) {
+enum status pool_act(struct pool *pool, enum run_action action, int64_t run_id,
+                     struct error *error) {
     (void)pthread_mutex_lock(&pool->moves);
     struct slot *slot = run_id > 0 ? find_slot(pool, run_id) : NULL;
-    enum status status =
-        slot ? cancel_running(pool, slot, error)
-             : queue_cancel(pool->options.queue, run_id, "canceled by the user", error);
+    enum status status = slot ? ask_running(slot, action, error)
+                              : queue_act(pool->options.queue, action, run_id, error);
     (void)pthread_mutex_unlock(&pool->moves);
     return status;
 }

@@ -5,6 +5,8 @@
  * How an attempt ends decides where the run goes:
  *   all epochs done                      succeeded
  *   canceled by the user                 checkpoint, then canceled
+ *   killed by the user                   canceled, the last checkpoint stays as it is
+ *   paused by the user                   checkpoint, then paused
  *   the daemon stops                     checkpoint, then queued, reason "daemon stopped"
  *   the store or the disk is full        queued again, reason says so; the worker waits
  *                                        retry_delay_s before it takes another run
@@ -46,10 +48,11 @@ enum status pool_start(const struct pool_options *options, struct pool **ret_poo
  * threads. Frees the pool. NULL is fine. */
 void pool_stop(struct pool *pool);
 
-/* Cancels a run in any state that allows it. STATUS_OK: it is canceled, or it was running and will
- * be as soon as its checkpoint is written (the row has the request). STATUS_CONFLICT with the
- * allowed moves in the message; STATUS_NOT_FOUND; statuses of the store. */
-enum status pool_cancel(struct pool *pool, int64_t run_id, struct error *error);
+/* Does what the user asks of a run. STATUS_OK: it is done, or the run is running and will obey as
+ * soon as it can (the row has the request, so that not even a crash forgets it). STATUS_CONFLICT
+ * with the state in the message; STATUS_NOT_FOUND; statuses of the store. */
+enum status pool_act(struct pool *pool, enum run_action action, int64_t run_id,
+                     struct error *error);
 
 /* Whether every worker is idle or has moved since the last call (for the watchdog). One caller. */
 bool pool_is_alive(struct pool *pool);

@@ -2,6 +2,7 @@
 #include "daemon/work/recovery.h"
 
 #include "core/base/log.h"
+#include "daemon/queue/run_action.h"
 #include "daemon/store/run_query.h"
 
 /* More than can ever be running at once; what is left over would come in the next round. */
@@ -9,13 +10,13 @@ enum { ROUND = 128 };
 
 static enum status recover(struct store *store, const struct run_row *run, int64_t now_ms,
                            struct error *error) {
-    bool canceled = run->request != RUN_REQUEST_NONE;
+    bool asked = run->request != RUN_REQUEST_NONE;
     struct run_move move = {
         .id = run->id,
         .from = RUN_RUNNING,
-        .to = canceled ? RUN_CANCELED : RUN_QUEUED,
-        .reason = canceled ? "canceled by the user" : "interrupted",
-        .next_attempt = !canceled,
+        .to = asked ? run_request_state(run->request) : RUN_QUEUED,
+        .reason = asked ? run_request_reason(run->request) : "interrupted",
+        .next_attempt = !asked,
         .now_ms = now_ms,
     };
     return run_table_move(store, &move, error);
@@ -27,9 +28,10 @@ static enum status recover_list(struct store *store, const struct run_list *list
         const struct run_row *run = &list->rows[i];
         TRY(recover(store, run, now_ms, error));
         if (run->request != RUN_REQUEST_NONE) {
-            result->n_canceled++;
-            log_info("run %lld was being canceled when the daemon ended: canceled",
-                     (long long)run->id);
+            result->n_asked++;
+            log_info("run %lld was asked to %s when the daemon ended: %s", (long long)run->id,
+                     run_request_name(run->request),
+                     run_state_name(run_request_state(run->request)));
         } else {
             result->n_requeued++;
             log_info("run %lld was interrupted in epoch %d of %d: queued again", (long long)run->id,

@@ -10,7 +10,7 @@
 
 struct recovery_result {
     int n_requeued; /* were running: queued again, one more attempt, reason "interrupted" */
-    int n_canceled; /* were running with an accepted cancel */
+    int n_asked;    /* were running with an accepted request: now canceled or paused */
 };
 
 /* Statuses of the store; runs that were not reached stay `running` for the next start. */

@@ -51,8 +51,8 @@ static enum status execute(void *user, const struct execution *execution,
                            struct trainer_result *ret_result, struct error *error) {
     struct local_fixture *l = user;
     struct held_run held = {l, execution->callbacks};
-    const struct trainer_callbacks callbacks = {&held, on_step, on_epoch, on_checkpoint,
-                                                should_stop};
+    const struct trainer_callbacks callbacks = {&held,         on_step,     on_epoch,
+                                                on_checkpoint, should_stop, NULL};
     struct execution around = *execution;
     around.callbacks = &callbacks;
     return l->inner.execute(l->inner.user, &around, ret_result, error);

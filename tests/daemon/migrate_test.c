@@ -103,6 +103,51 @@ static void the_store_refuses_a_newer_database_and_keeps_it(void **state) {
     fixture_end(&f);
 }
 
+/* A database as the first version left it: a run with history, one being canceled, a fresh one. */
+static const char first_version_rows[] =
+    "INSERT INTO run (name, priority, labels_json, config_json, preset, dataset, depth, epochs, m,"
+    " cutout_size, seed, state, cancel_requested, epochs_done, best_epoch, best_wrong, last_wrong,"
+    " val_total, created_ms, updated_ms) VALUES"
+    " ('a', 0, '{\"team\":\"vision\",\"x\":\"1\"}', "
+    "'{\"copies\":\"aliased\",\"optimizer\":\"adam\"}',"
+    "  'paper', 'shapes', 8, 6, 2, 4, 1, 'succeeded', 0, 6, 2, 10, 40, 100, 1, 1),"
+    " ('b', 0, '{}', '{}', 'paper', 'shapes', 8, 6, 2, 4, 1, 'running', 1, 0, NULL, NULL, NULL, "
+    "NULL,"
+    "  1, 1),"
+    " ('c', 0, '{}', '{}', 'paper', 'shapes', 8, 6, 2, 4, 1, 'queued', 0, 0, NULL, NULL, NULL, "
+    "NULL,"
+    "  1, 1);"
+    "INSERT INTO epoch (run_id, epoch, val_wrong, val_total, lr, seconds, at_ms) VALUES"
+    " (1, 1, 90, 100, 0.1, 1, 1), (1, 2, 10, 100, 0.1, 2, 1), (1, 3, 20, 100, 0.1, 3, 1),"
+    " (1, 4, 20, 100, 0.1, 4, 1), (1, 5, 20, 100, 0.1, 5, 1), (1, 6, 40, 100, 0.1, 6, 1);";
+
+static void runs_of_the_first_version_are_carried_over(void **state) {
+    sqlite3 *handle = *state;
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 1, &fixture_error));
+    assert_int_equal(sqlite3_exec(handle, first_version_rows, 0, 0, 0), SQLITE_OK);
+    ASSERT_OK(
+        migrate_apply(handle, migrations_embedded, migrations_embedded_count, &fixture_error));
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run WHERE owner = ''"
+                                         " AND sweep_id IS NULL AND forked_from IS NULL"),
+                     3);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run WHERE id = 1 AND request = ''"
+                                         " AND copies = 'aliased' AND optimizer = 'adam'"
+                                         " AND best_error = 0.1 AND last_error = 0.4"
+                                         " AND abs(mean_last_5 - 0.22) < 1e-9"
+                                         " AND train_seconds = 21"),
+                     1);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run WHERE id = 2"
+                                         " AND request = 'cancel' AND best_error IS NULL"),
+                     1);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run WHERE id = 3 AND request = ''"
+                                         " AND train_seconds = 0 AND mean_last_5 IS NULL"),
+                     1);
+    assert_int_equal(read_number(handle,
+                                 "SELECT count(*) FROM run_label WHERE run_id = 1 AND"
+                                 " (key, value) IN (VALUES ('team', 'vision'), ('x', '1'))"),
+                     2);
+}
+
 static void lists_get_their_indexes_and_runs_stay(void **state) {
     sqlite3 *handle = *state;
     ASSERT_OK(migrate_apply(handle, migrations_embedded, 2, &fixture_error));
@@ -147,6 +192,7 @@ int main(void) {
         TEST(a_newer_database_is_refused),
         TEST(a_changed_old_migration_is_refused),
         TEST(a_history_with_a_hole_is_refused),
+        TEST(runs_of_the_first_version_are_carried_over),
         TEST(lists_get_their_indexes_and_runs_stay),
         cmocka_unit_test(the_store_refuses_a_newer_database_and_keeps_it),
         cmocka_unit_test(a_file_that_is_no_database_is_refused),

@@ -22,6 +22,7 @@ struct pool_fixture {
     char damaged[2][96];  /* resume paths that end so are damaged */
     char resumed[16][96]; /* what each call was given; "" for a start anew */
     atomic_int n_calls;
+    atomic_int n_dropped; /* stops without a checkpoint */
 };
 
 static const char *fake_variant(void *user) {
@@ -68,6 +69,7 @@ static enum status train_until_stopped(struct pool_fixture *p, const struct exec
     while (!e->callbacks->should_stop(e->callbacks->user)) {
         work_wait_a_moment(&p->w);
     }
+    atomic_fetch_add(&p->n_dropped, e->callbacks->stops_at_once(e->callbacks->user) ? 1 : 0);
     return error_set(error, STATUS_STOPPED, "stopped");
 }
 
@@ -181,11 +183,11 @@ static void a_running_run_is_canceled(void **state) {
     struct progress progress;
     assert_true(progress_board_find(p->w.progress, id, &progress));
     assert_int_equal(progress.epoch, 1);
-    ASSERT_OK(pool_cancel(p->w.pool, id, &fixture_error));
+    ASSERT_OK(pool_act(p->w.pool, RUN_ACTION_CANCEL, id, &fixture_error));
     work_wait_until(&p->w, id, work_is_final, "final");
     assert_run(p, id, RUN_CANCELED, 1, "canceled by the user");
-    assert_int_equal(pool_cancel(p->w.pool, id, &fixture_error), STATUS_CONFLICT);
-    assert_int_equal(pool_cancel(p->w.pool, 99, &fixture_error), STATUS_NOT_FOUND);
+    assert_int_equal(pool_act(p->w.pool, RUN_ACTION_CANCEL, id, &fixture_error), STATUS_CONFLICT);
+    assert_int_equal(pool_act(p->w.pool, RUN_ACTION_CANCEL, 99, &fixture_error), STATUS_NOT_FOUND);
     /* The slot is emptied right after the move was stored. */
     work_stop(&p->w);
     assert_false(progress_board_find(p->w.progress, id, &progress));
@@ -200,8 +202,63 @@ static void a_queued_run_is_canceled_at_once(void **state) {
     work_wait_until(&p->w, 1, work_has_trained, "running");
     work_wait_until(&p->w, 2, work_has_trained, "running");
     int64_t third = submit(p, "shapes");
-    ASSERT_OK(pool_cancel(p->w.pool, third, &fixture_error));
+    ASSERT_OK(pool_act(p->w.pool, RUN_ACTION_CANCEL, third, &fixture_error));
     assert_run(p, third, RUN_CANCELED, 1, "canceled by the user");
+}
+
+static bool is_paused(const struct run_row *row) {
+    return row->state == RUN_PAUSED;
+}
+
+static void a_paused_run_goes_on_where_it_was(void **state) {
+    struct pool_fixture *p = *state;
+    p->script = WAIT_FOR_STOP;
+    work_start(&p->w);
+    int64_t id = submit(p, "shapes");
+    work_wait_until(&p->w, id, work_has_trained, "running");
+    assert_int_equal(pool_act(p->w.pool, RUN_ACTION_HOLD, id, &fixture_error), STATUS_CONFLICT);
+    ASSERT_OK(pool_act(p->w.pool, RUN_ACTION_PAUSE, id, &fixture_error));
+    work_wait_until(&p->w, id, is_paused, "paused");
+    assert_run(p, id, RUN_PAUSED, 1, "paused by the user");
+    assert_int_equal(pool_act(p->w.pool, RUN_ACTION_PAUSE, id, &fixture_error), STATUS_CONFLICT);
+    p->script = TRAIN;
+    ASSERT_OK(pool_act(p->w.pool, RUN_ACTION_RESUME, id, &fixture_error));
+    work_wait_until(&p->w, id, work_is_final, "final");
+    assert_run(p, id, RUN_SUCCEEDED, 2, "");
+    assert_string_equal(p->resumed[1], "000001-000000.safetensors");
+    assert_int_equal(pool_act(p->w.pool, RUN_ACTION_REQUEUE, id, &fixture_error), STATUS_CONFLICT);
+}
+
+static void a_killed_run_is_told_to_drop_what_it_has(void **state) {
+    struct pool_fixture *p = *state;
+    p->script = WAIT_FOR_STOP;
+    work_start(&p->w);
+    int64_t id = submit(p, "shapes");
+    work_wait_until(&p->w, id, work_has_trained, "running");
+    ASSERT_OK(pool_act(p->w.pool, RUN_ACTION_KILL, id, &fixture_error));
+    work_wait_until(&p->w, id, work_is_final, "final");
+    assert_run(p, id, RUN_CANCELED, 1, "killed by the user");
+    assert_int_equal(atomic_load(&p->n_dropped), 1);
+    p->script = TRAIN;
+    ASSERT_OK(pool_act(p->w.pool, RUN_ACTION_REQUEUE, id, &fixture_error));
+    work_wait_until(&p->w, id, work_is_final, "final");
+    assert_run(p, id, RUN_SUCCEEDED, 2, "");
+    assert_string_equal(p->resumed[1], "000001-000000.safetensors");
+}
+
+static void a_held_run_is_not_taken(void **state) {
+    struct pool_fixture *p = *state;
+    int64_t id = submit(p, "shapes");
+    int64_t next = submit(p, "shapes");
+    ASSERT_OK(queue_act(p->w.queue, RUN_ACTION_HOLD, id, &fixture_error));
+    p->w.options.n_workers = 1;
+    work_start(&p->w);
+    work_wait_until(&p->w, next, work_is_final, "final");
+    assert_run(p, id, RUN_HELD, 1, "held by the user");
+    assert_int_equal(pool_act(p->w.pool, RUN_ACTION_RESUME, id, &fixture_error), STATUS_CONFLICT);
+    ASSERT_OK(pool_act(p->w.pool, RUN_ACTION_RELEASE, id, &fixture_error));
+    work_wait_until(&p->w, id, work_is_final, "final");
+    assert_run(p, id, RUN_SUCCEEDED, 1, "");
 }
 
 static void stopping_puts_runs_back_and_the_next_start_goes_on(void **state) {
@@ -355,6 +412,9 @@ int main(void) {
         TEST(a_failing_run_says_why_and_the_next_one_goes_on),
         TEST(a_running_run_is_canceled),
         TEST(a_queued_run_is_canceled_at_once),
+        TEST(a_paused_run_goes_on_where_it_was),
+        TEST(a_killed_run_is_told_to_drop_what_it_has),
+        TEST(a_held_run_is_not_taken),
         TEST(stopping_puts_runs_back_and_the_next_start_goes_on),
         TEST(a_full_disk_puts_the_run_back_until_it_is_not),
         TEST(no_failing_write_loses_the_run),

@@ -86,16 +86,17 @@ static void only_runs_that_do_not_run_are_canceled_here(void **state) {
     int64_t id = fixture_add_run(q->f.store, 0);
     int64_t running = fixture_add_run(q->f.store, 1);
     assert_int_equal(claim(q->queue), running);
-    ASSERT_OK(queue_cancel(q->queue, id, "canceled by the user", &fixture_error));
+    ASSERT_OK(queue_act(q->queue, RUN_ACTION_CANCEL, id, &fixture_error));
     assert_int_equal(fixture_state(q->f.store, id), RUN_CANCELED);
-    assert_int_equal(queue_cancel(q->queue, id, "", &fixture_error), STATUS_CONFLICT);
-    assert_int_equal(queue_cancel(q->queue, running, "", &fixture_error), STATUS_CONFLICT);
-    assert_int_equal(queue_cancel(q->queue, 99, "", &fixture_error), STATUS_NOT_FOUND);
+    assert_int_equal(queue_act(q->queue, RUN_ACTION_CANCEL, id, &fixture_error), STATUS_CONFLICT);
+    assert_int_equal(queue_act(q->queue, RUN_ACTION_CANCEL, running, &fixture_error),
+                     STATUS_CONFLICT);
+    assert_int_equal(queue_act(q->queue, RUN_ACTION_CANCEL, 99, &fixture_error), STATUS_NOT_FOUND);
 
     int64_t held = fixture_add_run(q->f.store, 0);
     const struct run_move hold = {.id = held, .from = RUN_QUEUED, .to = RUN_HELD, .reason = ""};
     ASSERT_OK(run_table_move(q->f.store, &hold, &fixture_error));
-    ASSERT_OK(queue_cancel(q->queue, held, "", &fixture_error));
+    ASSERT_OK(queue_act(q->queue, RUN_ACTION_CANCEL, held, &fixture_error));
     assert_int_equal(fixture_state(q->f.store, held), RUN_CANCELED);
 }
 

@@ -37,7 +37,7 @@ static void running_runs_are_queued_again(void **state) {
     struct recovery_result result = {0};
     ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
     assert_int_equal(result.n_requeued, 2);
-    assert_int_equal(result.n_canceled, 0);
+    assert_int_equal(result.n_asked, 0);
     for (int64_t id = 1; id <= 3; id++) {
         struct run_row row = fixture_get_run(f->store, id);
         assert_int_equal(row.state, RUN_QUEUED);
@@ -58,12 +58,23 @@ static void an_accepted_cancel_is_not_forgotten(void **state) {
     ASSERT_OK(run_table_request(f->store, id, RUN_REQUEST_CANCEL, 2100, &fixture_error));
     struct recovery_result result = {0};
     ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
-    assert_int_equal(result.n_canceled, 1);
+    assert_int_equal(result.n_asked, 1);
     struct run_row row = fixture_get_run(f->store, id);
     assert_int_equal(row.state, RUN_CANCELED);
     assert_int_equal(row.attempt, 1);
     assert_int_equal(row.request, RUN_REQUEST_NONE);
     run_row_clear(&row);
+}
+
+static void an_accepted_pause_is_not_forgotten(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    claim(f->store);
+    ASSERT_OK(run_table_request(f->store, id, RUN_REQUEST_PAUSE, 2100, &fixture_error));
+    struct recovery_result result = {0};
+    ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+    assert_int_equal(result.n_asked, 1);
+    assert_int_equal(fixture_state(f->store, id), RUN_PAUSED);
 }
 
 static void more_runs_than_one_round_are_all_found(void **state) {
@@ -168,9 +179,8 @@ static void what_was_told_survives_kill_9(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(running_runs_are_queued_again),
-        TEST(an_accepted_cancel_is_not_forgotten),
-        TEST(more_runs_than_one_round_are_all_found),
+        TEST(running_runs_are_queued_again),      TEST(an_accepted_cancel_is_not_forgotten),
+        TEST(an_accepted_pause_is_not_forgotten), TEST(more_runs_than_one_round_are_all_found),
         TEST(what_was_told_survives_kill_9),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
