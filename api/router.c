@@ -4,7 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+<<<<<<< HEAD
 #include "api/idempotency.h"
+=======
+#include "api/access.h"
+>>>>>>> main
 #include "api/routes.h"
 
 #define V1 "/api/v1"
@@ -33,6 +37,8 @@ static const struct route routes[] = {
     {"GET", V1 "/runs/{id}/events", SCOPE_READ, route_run_events},
     {"GET", V1 "/sweeps/{id}/events", SCOPE_READ, route_sweep_events},
     {"GET", V1 "/events", SCOPE_READ, route_events},
+    {"GET", V1 "/runs/{id}/checkpoints", SCOPE_READ, route_checkpoint_list},
+    {"GET", V1 "/runs/{id}/checkpoints/{name}", SCOPE_READ, route_checkpoint_download},
     {"GET", V1 "/runs/{id}/summary", SCOPE_READ, route_run_summary},
     {"POST", V1 "/sweeps", SCOPE_SUBMIT, route_sweep_create},
     {"GET", V1 "/sweeps", SCOPE_READ, route_sweep_list},
@@ -87,7 +93,13 @@ void router_dispatch(struct api_context *context, struct request *request, struc
             continue;
         }
         if (method_fits(&routes[i], request->method)) {
+<<<<<<< HEAD
             idempotency_dispatch(context, request, routes[i].handler, reply);
+=======
+            if (access_grant(context, request, routes[i].scope, reply)) {
+                routes[i].handler(context, request, reply);
+            }
+>>>>>>> main
             return;
         }
         size_t used = strlen(allow);

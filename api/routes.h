@@ -26,6 +26,9 @@ handler route_run_list, route_run_get;
 /* routes_epochs.c */
 handler route_run_epochs, route_run_validation_error;
 
+/* routes_checkpoints.c */
+handler route_checkpoint_list, route_checkpoint_download;
+
 /* routes_summary.c */
 handler route_run_summary;
 
@@ -43,7 +46,8 @@ handler route_welcome, route_health, route_ready, route_preset_list, route_prese
     route_dataset_list, route_system;
 
 /* The run that the path names: the caller owns *ret_row (run_row_clear) when it returns true;
- * otherwise *reply is the answer (404, or the store's failure). */
+ * otherwise *reply is the answer (404, or the store's failure; 403 for what is not a GET when the
+ * run belongs to another token). */
 struct run_row;
 bool route_find_run(struct api_context *context, const struct request *request, struct reply *reply,
                     struct run_row *ret_row);

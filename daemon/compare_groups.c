@@ -53,7 +53,7 @@ static void plain_value(const char *json, char ret_text[COMPARE_VALUE_SIZE]) {
     if (n >= 2 && json[0] == '"') {
         (void)snprintf(ret_text, COMPARE_VALUE_SIZE, "%.*s", (int)n - 2, json + 1);
     } else {
-        (void)snprintf(ret_text, COMPARE_VALUE_SIZE, "%s", json);
+        copy_text(json, ret_text, COMPARE_VALUE_SIZE);
     }
 }
 

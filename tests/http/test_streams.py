@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from daemon_process import TIMES, DaemonTestCase
+from daemon_process import TIMES, TINY, DaemonTestCase
 
 PERSISTENT = ("state", "epoch", "checkpoint")
 
@@ -65,6 +65,23 @@ class Streams(DaemonTestCase):
         self.assertEqual(without_times(heard), without_times(everything))
         epochs = [(e["data"]["run"], e["data"]["epoch"]) for e in heard if e["event"] == "epoch"]
         self.assertEqual(epochs, [(run, epoch) for run in runs for epoch in (1, 2, 3)])
+
+    def test_sweep_is_followed_to_the_end_of_its_last_run(self):
+        beside = self.daemon.submit(epochs=1)
+        base = {name: value for name, value in TINY.items() if name != "m"}
+        sweep = self.daemon.curl("/api/v1/sweeps", data={
+            "name": "by m", "base": base, "grid": {"m": [1, 2]}}).json()
+        path = f"/api/v1/sweeps/{sweep['id']}/events"
+        live = self.daemon.follow(path)
+        self.assertEqual([live[0]["event"], live[-1]["event"]], ["snapshot", "end"])
+        self.assertEqual(live[0]["data"]["name"], "by m")
+        self.assertEqual(live[-1]["data"]["by_state"]["succeeded"], 2)
+        whole = self.daemon.follow(path + "?since=0")
+        runs = [event["data"]["run"] for event in lasting(whole)]
+        self.assertEqual(sorted(set(runs), key=int), sweep["runs"])
+        self.assertNotIn(beside, runs)
+        self.assertEqual(whole[-1]["data"], live[-1]["data"])
+        self.assertEqual(lasting(whole)[-len(lasting(live)):], lasting(live))
 
     def test_ndjson_says_the_same(self):
         run = self.daemon.submit(epochs=2)
