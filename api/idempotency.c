@@ -15,7 +15,7 @@ enum { KEY_SIZE = 128, IN_FLIGHT_MAX = 64 };
  * have a context each, do not share keys. */
 static struct {
     pthread_mutex_t mutex;
-    char keys[IN_FLIGHT_MAX][KEY_SIZE + REQUEST_OWNER_SIZE]; /* guarded by mutex; "": free */
+    char keys[IN_FLIGHT_MAX][KEY_SIZE + TOKEN_NAME_SIZE]; /* guarded by mutex; "": free */
 } in_flight = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 /* Its place, or -1: there already, or too many at once. */
@@ -127,7 +127,7 @@ void idempotency_dispatch(struct api_context *context, struct request *request, 
     }
     char sha256[SHA256_HEX_SIZE];
     char route[IDEMPOTENCY_ROUTE_SIZE];
-    char name[KEY_SIZE + REQUEST_OWNER_SIZE];
+    char name[KEY_SIZE + TOKEN_NAME_SIZE];
     struct sha256 sha;
     sha256_begin(&sha);
     sha256_update(&sha, request->body, request->n_body);

@@ -12,21 +12,10 @@
 #include "api/url.h"
 #include "daemon/tokens.h"
 
-enum {
-    REQUEST_MAX_BODY_BYTES = 64 * 1024,
-    REQUEST_HEADER_SIZE = 256,
-    REQUEST_OWNER_SIZE = 64,
-    REQUEST_MAX_PARAMETERS = 2
-};
-
-<<<<<<< HEAD
-/* What a token may do; each allows what stands before it. */
-enum scope { SCOPE_NONE, SCOPE_READ, SCOPE_SUBMIT, SCOPE_ADMIN };
+enum { REQUEST_MAX_BODY_BYTES = 64 * 1024, REQUEST_HEADER_SIZE = 256, REQUEST_MAX_PARAMETERS = 2 };
 
 struct idempotency_mark;
 
-=======
->>>>>>> main
 struct request {
     char id[REQUEST_ID_SIZE];
     char method[16];
@@ -42,11 +31,7 @@ struct request {
     char last_event_id[REQUEST_HEADER_SIZE];
     char authorization[REQUEST_HEADER_SIZE];
     /* Who asks: the name of the token, "" without one, and what it allows. */
-<<<<<<< HEAD
-    char owner[REQUEST_OWNER_SIZE];
-=======
     char owner[TOKEN_NAME_SIZE];
->>>>>>> main
     enum scope scope;
     /* Of an Idempotency-Key; NULL without one. Creating handlers hand it to the store. */
     char idempotency_key[REQUEST_HEADER_SIZE];

@@ -4,11 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-<<<<<<< HEAD
-#include "api/idempotency.h"
-=======
 #include "api/access.h"
->>>>>>> main
+#include "api/idempotency.h"
 #include "api/routes.h"
 
 #define V1 "/api/v1"
@@ -93,13 +90,9 @@ void router_dispatch(struct api_context *context, struct request *request, struc
             continue;
         }
         if (method_fits(&routes[i], request->method)) {
-<<<<<<< HEAD
-            idempotency_dispatch(context, request, routes[i].handler, reply);
-=======
             if (access_grant(context, request, routes[i].scope, reply)) {
-                routes[i].handler(context, request, reply);
+                idempotency_dispatch(context, request, routes[i].handler, reply);
             }
->>>>>>> main
             return;
         }
         size_t used = strlen(allow);

@@ -6,29 +6,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/access.h"
 #include "api/run_view.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 #include "daemon/state_dir.h"
 #include "daemon/work/pool.h"
 
-enum status run_actions_permit(const struct request *request, const struct run_row *row,
-                               struct error *error) {
-    bool own = strcmp(row->owner, request->owner) == 0;
-    if (request->scope != SCOPE_SUBMIT || own) {
-        return STATUS_OK;
-    }
-    return error_set(error, STATUS_FORBIDDEN,
-                     "run %" PRId64 " belongs to %s; a token of scope submit changes its own runs "
-                     "only",
-                     row->id, row->owner[0] ? row->owner : "nobody");
-}
-
 static enum status permit(struct api_context *context, const struct request *request, int64_t id,
                           struct error *error) {
     CLEANUP(run_row_clear) struct run_row row = {0};
     TRY(run_table_get(context->options.store, id, &row, error));
-    return run_actions_permit(request, &row, error);
+    char what[32];
+    (void)snprintf(what, sizeof(what), "run %" PRId64, id);
+    return access_check_owner(request, row.owner, what, error);
 }
 
 enum status run_action_apply(struct api_context *context, const struct request *request,

@@ -15,10 +15,6 @@
 enum status run_action_apply(struct api_context *context, const struct request *request,
                              enum run_action action, int64_t id, struct error *error);
 
-/* STATUS_FORBIDDEN: the token may submit, but the run is somebody else's. */
-enum status run_actions_permit(const struct request *request, const struct run_row *row,
-                               struct error *error);
-
 /* Deletes the run and frees its files. STATUS_CONFLICT, STATUS_NOT_FOUND, STATUS_FORBIDDEN. */
 enum status run_delete_apply(struct api_context *context, const struct request *request, int64_t id,
                              struct error *error);
