@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
@@ -23,6 +24,10 @@ void reply_clear(struct reply *reply) {
     reply->n_body = 0;
     free(reply->link);
     reply->link = NULL;
+    if (reply->file.open) {
+        (void)close(reply->file.fd);
+        reply->file.open = false;
+    }
 }
 
 void reply_text(struct reply *reply, const struct request *request, int http_status,

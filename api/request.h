@@ -24,6 +24,8 @@ struct request {
     /* The headers that some handler reads; "" when absent or longer than fits. */
     char accept[REQUEST_HEADER_SIZE];
     char if_none_match[REQUEST_HEADER_SIZE];
+    char range[REQUEST_HEADER_SIZE];
+    char if_range[REQUEST_HEADER_SIZE];
     char last_event_id[REQUEST_HEADER_SIZE];
     char authorization[REQUEST_HEADER_SIZE];
     /* Who asks: the name of the token, "" without one, and what it allows. */

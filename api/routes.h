@@ -19,6 +19,9 @@ handler route_run_list, route_run_get;
 /* routes_epochs.c */
 handler route_run_epochs, route_run_validation_error;
 
+/* routes_checkpoints.c */
+handler route_checkpoint_list, route_checkpoint_download;
+
 /* routes_summary.c */
 handler route_run_summary;
 
