@@ -41,6 +41,9 @@ handler route_compare;
 /* routes_sweeps.c */
 handler route_sweep_create, route_sweep_list, route_sweep_get;
 
+/* routes_sweep_actions.c */
+handler route_sweep_act;
+
 /* routes_meta.c */
 handler route_welcome, route_health, route_ready, route_preset_list, route_preset_get,
     route_dataset_list, route_system;
@@ -51,6 +54,11 @@ handler route_welcome, route_health, route_ready, route_preset_list, route_prese
 struct run_row;
 bool route_find_run(struct api_context *context, const struct request *request, struct reply *reply,
                     struct run_row *ret_row);
+
+/* The same for a sweep (sweep_row_clear). */
+struct sweep_row;
+bool route_find_sweep(struct api_context *context, const struct request *request,
+                      struct reply *reply, struct sweep_row *ret_row);
 
 /* The run as it stands now, with its live progress, as a value of an array or as all there is. */
 void route_write_run(struct api_context *context, struct json_writer *writer,
