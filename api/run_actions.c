@@ -81,7 +81,9 @@ static void write_conflict(struct json_writer *writer, const char *key,
 void run_action_write_problem(struct json_writer *writer, const char *key,
                               const struct request *request, enum run_action action,
                               const struct run_row *row, const struct error *error) {
-    if (error->code == STATUS_CONFLICT && row) {
+    /* A state that would allow it has another reason, which the error tells. */
+    bool by_state = row && !run_action_allowed(action, row->state, row->request);
+    if (error->code == STATUS_CONFLICT && by_state) {
         write_conflict(writer, key, request, action, row);
         return;
     }
