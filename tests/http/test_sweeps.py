@@ -68,8 +68,9 @@ class Submission(DaemonTestCase):
         before = self.daemon.get("/api/v1/sweeps")
         response = self.post(base=dict(BASE, depth=9), grid={"m": [2, 0], "seeds": [1]})
         problem = self.assert_problem(response, 422)
-        self.assertEqual([error["pointer"] for error in problem["errors"]], ["/grid/seeds"])
-        self.assertIn("seed", problem["errors"][0]["detail"])
+        self.assertEqual({error["pointer"] for error in problem["errors"]},
+                         {"/grid/seeds", "/base/depth"})
+        self.assertIn('Did you mean "seed"?', problem["errors"][0]["detail"])
         response = self.post(base=dict(BASE, depth=9), grid={"m": [2, 0, 1025], "seed": [1, 2]})
         problem = self.assert_problem(response, 422)
         self.assertEqual(sorted(error["pointer"] for error in problem["errors"]),
