@@ -40,6 +40,7 @@ static const struct route routes[] = {
     {"POST", V1 "/sweeps", SCOPE_SUBMIT, route_sweep_create},
     {"GET", V1 "/sweeps", SCOPE_READ, route_sweep_list},
     {"GET", V1 "/sweeps/{id}", SCOPE_READ, route_sweep_get},
+    {"DELETE", V1 "/sweeps/{id}", SCOPE_SUBMIT, route_sweep_delete},
     {"POST", V1 "/sweeps/{id}/cancel", SCOPE_SUBMIT, route_sweep_act},
     {"POST", V1 "/sweeps/{id}/kill", SCOPE_SUBMIT, route_sweep_act},
     {"POST", V1 "/sweeps/{id}/pause", SCOPE_SUBMIT, route_sweep_act},

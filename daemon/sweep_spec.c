@@ -88,11 +88,14 @@ static void check_base(const cJSON *base, struct field_errors *errors) {
 /* One field of the grid and its values. */
 static void check_axis(const cJSON *axis, struct field_errors *errors) {
     const char *near = NULL;
-    if (strcmp(axis->string, "name") == 0 || strcmp(axis->string, "labels") == 0) {
-        field_errors_add_inner(errors, "grid", axis->string,
-                               "%s makes no difference to training: it cannot be in the grid.",
-                               axis->string);
-        return;
+    static const char *const no_axes[] = {"name", "labels", "hold", "after"};
+    for (size_t i = 0; i < sizeof(no_axes) / sizeof(no_axes[0]); i++) {
+        if (strcmp(axis->string, no_axes[i]) == 0) {
+            field_errors_add_inner(errors, "grid", axis->string,
+                                   "%s makes no difference to training: it cannot be in the grid.",
+                                   axis->string);
+            return;
+        }
     }
     if (!run_spec_has_field(axis->string, &near)) {
         field_errors_add_inner(errors, "grid", axis->string, "There is no field \"%.40s\".%s%s%s",
