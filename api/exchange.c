@@ -16,6 +16,7 @@ static const uint64_t most_drained_bytes = 16u * 1024 * 1024;
 
 struct exchange {
     char *target; /* of the request line, as it came */
+    double begun_s;
     bool head_seen;
     struct request request;
     char *body; /* [capacity], request.n_body used */
@@ -39,10 +40,11 @@ static void set_deadline(const struct exchange_host *host, struct MHD_Connection
 }
 
 void *exchange_begin(void *host, const char *target, struct MHD_Connection *connection) {
-    (void)host;
     (void)connection;
+    const struct exchange_host *exchange_host = host;
     struct exchange *exchange = calloc(1, sizeof(*exchange));
     if (exchange) {
+        exchange->begun_s = clock_monotonic_s(exchange_host->context->options.clock);
         exchange->target = strdup(target);
     }
     return exchange;
@@ -70,7 +72,8 @@ static void add_header(struct MHD_Response *response, const char *name, const ch
     }
 }
 
-static void add_headers(struct MHD_Response *response, const struct reply *reply) {
+static void add_headers(struct MHD_Response *response, const struct request *request,
+                        const struct reply *reply) {
     char seconds[16] = "";
     if (reply->retry_after_s > 0) {
         (void)snprintf(seconds, sizeof(seconds), "%d", reply->retry_after_s);
@@ -79,8 +82,12 @@ static void add_headers(struct MHD_Response *response, const struct reply *reply
     add_header(response, MHD_HTTP_HEADER_LOCATION, reply->location);
     add_header(response, MHD_HTTP_HEADER_ETAG, reply->etag);
     add_header(response, MHD_HTTP_HEADER_LINK, reply->link);
+    add_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, reply->content_range);
+    add_header(response, MHD_HTTP_HEADER_CONTENT_DISPOSITION, reply->content_disposition);
+    add_header(response, MHD_HTTP_HEADER_ACCEPT_RANGES, reply->file.open ? "bytes" : "");
     add_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
     add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+    add_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->authenticate);
     add_header(response, MHD_HTTP_HEADER_CONNECTION, reply->close ? "close" : "");
     /* A cache may keep it, but has to ask: runs change. */
     add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
@@ -88,6 +95,18 @@ static void add_headers(struct MHD_Response *response, const struct reply *reply
     /* A proxy (nginx) must not collect events. */
     add_header(response, "X-Accel-Buffering", reply->stream.open ? "no" : "");
     add_header(response, "X-Content-Type-Options", "nosniff");
+    add_header(response, "X-Request-Id", request->id);
+}
+
+/* A line a request: those that may have changed something are worth keeping. */
+static void log_access(const struct exchange_host *host, const struct exchange *exchange,
+                       int http_status) {
+    const struct request *request = &exchange->request;
+    double ms = 1000.0 * (clock_monotonic_s(host->context->options.clock) - exchange->begun_s);
+    (request_only_reads(request) ? log_debug : log_info)(
+        "%s %s %d %.1f ms, owner %s, request %s", request->method,
+        request->url.path[0] ? request->url.path : "?", http_status, ms,
+        request->owner[0] ? request->owner : "-", request->id);
 }
 
 /* Hands the reply over to the library. MHD_NO closes the connection without an answer. */
@@ -102,6 +121,14 @@ static enum MHD_Result send_reply(const struct exchange_host *host,
         reply->stream.open = false;
         reply_error(reply, &exchange->request, &error);
     }
+    if (reply->file.open) {
+        response = MHD_create_response_from_fd_at_offset64(reply->file.n_bytes, reply->file.fd,
+                                                           reply->file.first);
+        if (!response) {
+            reply_clear(reply);
+            return MHD_NO;
+        }
+    }
     if (!response) {
         response = MHD_create_response_from_buffer(reply->n_body, reply->body ? reply->body : "",
                                                    reply->body ? MHD_RESPMEM_MUST_FREE
@@ -111,10 +138,10 @@ static enum MHD_Result send_reply(const struct exchange_host *host,
             return MHD_NO;
         }
     }
-    log_debug("%s %s: %d", exchange->request.method, exchange->request.url.path,
-              reply->http_status);
-    add_headers(response, reply);
+    log_access(host, exchange, reply->http_status);
+    add_headers(response, &exchange->request, reply);
     enum MHD_Result result = MHD_queue_response(connection, (unsigned)reply->http_status, response);
+    reply->file.open = false; /* the library's now */
     MHD_destroy_response(response);
     return result;
 }
@@ -248,7 +275,10 @@ static void answer(const struct exchange_host *host, struct MHD_Connection *conn
     }
     copy_header(connection, MHD_HTTP_HEADER_ACCEPT, request->accept);
     copy_header(connection, MHD_HTTP_HEADER_IF_NONE_MATCH, request->if_none_match);
+    copy_header(connection, MHD_HTTP_HEADER_RANGE, request->range);
+    copy_header(connection, MHD_HTTP_HEADER_IF_RANGE, request->if_range);
     copy_header(connection, "Last-Event-ID", request->last_event_id);
+    copy_header(connection, MHD_HTTP_HEADER_AUTHORIZATION, request->authorization);
     if (!request->body) {
         request->body = "";
     }
@@ -268,6 +298,8 @@ enum MHD_Result exchange_continue(void *host_pointer, struct MHD_Connection *con
     if (!exchange->head_seen) {
         exchange->head_seen = true;
         (void)snprintf(exchange->request.method, sizeof(exchange->request.method), "%s", method);
+        request_id_choose(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "X-Request-Id"),
+                          exchange->request.id);
         if (refuse_head(connection, version, exchange, &reply)) {
             enum MHD_Result result = send_reply(host, connection, exchange, &reply);
             reply.body = NULL; /* the library's now */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
@@ -23,6 +24,10 @@ void reply_clear(struct reply *reply) {
     reply->n_body = 0;
     free(reply->link);
     reply->link = NULL;
+    if (reply->file.open) {
+        (void)close(reply->file.fd);
+        reply->file.open = false;
+    }
 }
 
 void reply_text(struct reply *reply, const struct request *request, int http_status,
@@ -129,6 +134,7 @@ static void problem_head(struct json_writer *writer, const char *key, const stru
     json_write_int(writer, "status", http_status);
     json_write_string(writer, "detail", detail);
     json_write_string(writer, "instance", request->url.path[0] ? request->url.path : NULL);
+    json_write_string(writer, "request_id", request->id[0] ? request->id : NULL);
 }
 
 void problem_write_begin(struct json_writer *writer, const char *key, const struct request *request,

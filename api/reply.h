@@ -18,6 +18,7 @@
 #define CONTENT_CSV "text/csv; charset=utf-8"
 #define CONTENT_TEXT "text/plain; charset=utf-8"
 #define CONTENT_PROBLEM "application/problem+json"
+#define CONTENT_BYTES "application/octet-stream"
 #define CONTENT_EVENTS "text/event-stream"
 
 #define CONTENT_NDJSON "application/x-ndjson"
@@ -30,6 +31,14 @@ struct reply_stream {
     int64_t since; /* the last id that the client has seen; 0: all; -1: from now, with a snapshot */
 };
 
+/* A part of an open file. */
+struct reply_file {
+    bool open;
+    int fd; /* owned by the reply */
+    uint64_t first;
+    uint64_t n_bytes;
+};
+
 struct reply {
     int http_status;
     const char *content_type; /* static */
@@ -37,15 +46,19 @@ struct reply {
     size_t n_body;
     /* Headers; "" or 0: not sent. */
     char location[64];
-    char etag[64];
+    char etag[80];
     char allow[64];
-    char *link; /* owned by the reply */
+    char content_range[80];
+    char content_disposition[96];
+    const char *authenticate; /* static; what a 401 asks for */
+    char *link;               /* owned by the reply */
     int retry_after_s;
     bool close;                 /* the connection cannot be used any further */
-    struct reply_stream stream; /* with stream.open instead of a body */
+    struct reply_file file;     /* with file.open instead of a body */
+    struct reply_stream stream; /* likewise */
 };
 
-/* Frees body and link. */
+/* Frees body and link, closes the file. */
 void reply_clear(struct reply *reply);
 
 /* Takes over what the writer holds. When its memory ran out the reply is a problem instead. */

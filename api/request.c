@@ -36,6 +36,10 @@ enum status request_format(const struct request *request, const char *allowed, c
     return STATUS_OK;
 }
 
+bool request_only_reads(const struct request *request) {
+    return strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+}
+
 bool request_has_tag(const struct request *request, const char *weak_tag) {
     const char *list = request->if_none_match;
     return strcmp(list, "*") == 0 || (list[0] && strstr(list, weak_tag + 2) != NULL);

@@ -8,14 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/request_id.h"
 #include "api/url.h"
+#include "daemon/tokens.h"
 
 enum { REQUEST_MAX_BODY_BYTES = 64 * 1024, REQUEST_HEADER_SIZE = 256, REQUEST_MAX_PARAMETERS = 2 };
 
-/* What a token may do; each allows what stands before it. */
-enum scope { SCOPE_NONE, SCOPE_READ, SCOPE_SUBMIT, SCOPE_ADMIN };
-
 struct request {
+    char id[REQUEST_ID_SIZE];
     char method[16];
     struct url url;
     /* What stood in the place of each {name} of the route's pattern; into url.path. */
@@ -24,9 +24,12 @@ struct request {
     /* The headers that some handler reads; "" when absent or longer than fits. */
     char accept[REQUEST_HEADER_SIZE];
     char if_none_match[REQUEST_HEADER_SIZE];
+    char range[REQUEST_HEADER_SIZE];
+    char if_range[REQUEST_HEADER_SIZE];
     char last_event_id[REQUEST_HEADER_SIZE];
+    char authorization[REQUEST_HEADER_SIZE];
     /* Who asks: the name of the token, "" without one, and what it allows. */
-    char owner[64];
+    char owner[TOKEN_NAME_SIZE];
     enum scope scope;
     const char *body; /* n_body bytes, not ended by NUL; borrowed */
     size_t n_body;
@@ -39,6 +42,9 @@ enum status request_format(const struct request *request, const char *allowed, c
 
 /* Whether `word` is one of the names in the list "json, csv". */
 bool list_contains(const char *list, const char *word);
+
+/* GET and HEAD. */
+bool request_only_reads(const struct request *request);
 
 /* Whether If-None-Match has this tag ("W/\"...\""); weak and strong forms compare alike (RFC 9110,
  * 8.8.3). */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/access.h"
 #include "api/routes.h"
 
 #define V1 "/api/v1"
@@ -29,10 +30,19 @@ static const struct route routes[] = {
     {"GET", V1 "/runs/{id}/events", SCOPE_READ, route_run_events},
     {"GET", V1 "/sweeps/{id}/events", SCOPE_READ, route_sweep_events},
     {"GET", V1 "/events", SCOPE_READ, route_events},
+    {"GET", V1 "/runs/{id}/checkpoints", SCOPE_READ, route_checkpoint_list},
+    {"GET", V1 "/runs/{id}/checkpoints/{name}", SCOPE_READ, route_checkpoint_download},
     {"GET", V1 "/runs/{id}/summary", SCOPE_READ, route_run_summary},
     {"POST", V1 "/sweeps", SCOPE_SUBMIT, route_sweep_create},
     {"GET", V1 "/sweeps", SCOPE_READ, route_sweep_list},
     {"GET", V1 "/sweeps/{id}", SCOPE_READ, route_sweep_get},
+    {"POST", V1 "/sweeps/{id}/cancel", SCOPE_SUBMIT, route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/kill", SCOPE_SUBMIT, route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/pause", SCOPE_SUBMIT, route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/resume", SCOPE_SUBMIT, route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/hold", SCOPE_SUBMIT, route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/release", SCOPE_SUBMIT, route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/requeue", SCOPE_SUBMIT, route_sweep_act},
     {"GET", V1 "/compare", SCOPE_READ, route_compare},
     {"GET", V1 "/presets", SCOPE_READ, route_preset_list},
     {"GET", V1 "/presets/{name}", SCOPE_READ, route_preset_get},
@@ -78,7 +88,9 @@ void router_dispatch(struct api_context *context, struct request *request, struc
             continue;
         }
         if (method_fits(&routes[i], request->method)) {
-            routes[i].handler(context, request, reply);
+            if (access_grant(context, request, routes[i].scope, reply)) {
+                routes[i].handler(context, request, reply);
+            }
             return;
         }
         size_t used = strlen(allow);

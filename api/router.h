@@ -21,7 +21,8 @@ struct route {
 };
 
 /* Finds the route of request->url.path, sets request->parameters and calls the handler. No route:
- * 404; a route of other methods only: 405 with Allow. */
+ * 404; a route of other methods only: 405 with Allow; a token that does not allow it: 401 or 403
+ * (api/access.h). */
 void router_dispatch(struct api_context *context, struct request *request, struct reply *reply);
 
 #endif

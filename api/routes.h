@@ -19,6 +19,9 @@ handler route_run_list, route_run_get;
 /* routes_epochs.c */
 handler route_run_epochs, route_run_validation_error;
 
+/* routes_checkpoints.c */
+handler route_checkpoint_list, route_checkpoint_download;
+
 /* routes_summary.c */
 handler route_run_summary;
 
@@ -31,15 +34,24 @@ handler route_compare;
 /* routes_sweeps.c */
 handler route_sweep_create, route_sweep_list, route_sweep_get;
 
+/* routes_sweep_actions.c */
+handler route_sweep_act;
+
 /* routes_meta.c */
 handler route_welcome, route_health, route_ready, route_preset_list, route_preset_get,
     route_dataset_list, route_system;
 
 /* The run that the path names: the caller owns *ret_row (run_row_clear) when it returns true;
- * otherwise *reply is the answer (404, or the store's failure). */
+ * otherwise *reply is the answer (404, or the store's failure; 403 for what is not a GET when the
+ * run belongs to another token). */
 struct run_row;
 bool route_find_run(struct api_context *context, const struct request *request, struct reply *reply,
                     struct run_row *ret_row);
+
+/* The same for a sweep (sweep_row_clear). */
+struct sweep_row;
+bool route_find_sweep(struct api_context *context, const struct request *request,
+                      struct reply *reply, struct sweep_row *ret_row);
 
 /* The run as it stands now, with its live progress, as a value of an array or as all there is. */
 void route_write_run(struct api_context *context, struct json_writer *writer,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/access.h"
 #include "api/routes.h"
 #include "api/run_means.h"
 #include "api/run_view.h"
@@ -27,14 +28,24 @@ void route_reply_run(struct api_context *context, const struct request *request,
     reply_json(reply, request, http_status, &writer);
 }
 
+/* Everybody reads all runs; what changes one asks whose it is. */
+static bool may_act(const struct request *request, const struct run_row *row, struct error *error) {
+    char what[32];
+    (void)snprintf(what, sizeof(what), "run %" PRId64, row->id);
+    return request_only_reads(request) ||
+           access_check_owner(request, row->owner, what, error) == STATUS_OK;
+}
+
 bool route_find_run(struct api_context *context, const struct request *request, struct reply *reply,
                     struct run_row *ret_row) {
     int64_t id = 0;
     struct error error = {.code = STATUS_NOT_FOUND};
     if (text_to_id(request->parameters[0], INT64_MAX, &id) &&
-        run_table_get(context->options.store, id, ret_row, &error) == STATUS_OK) {
+        run_table_get(context->options.store, id, ret_row, &error) == STATUS_OK &&
+        may_act(request, ret_row, &error)) {
         return true;
     }
+    run_row_clear(ret_row);
     if (error.code == STATUS_NOT_FOUND) {
         reply_problem(reply, request, STATUS_NOT_FOUND, "There is no run %s.",
                       request->parameters[0]);

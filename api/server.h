@@ -7,6 +7,7 @@
 
 #include "daemon/config.h"
 #include "daemon/store/store.h"
+#include "daemon/tokens.h"
 #include "daemon/work/pool.h"
 
 /* Everything is borrowed and must outlive the server. */
@@ -22,6 +23,7 @@ struct api_options {
     struct hub *hub;
     struct progress_board *progress;
     struct dataset_registry *datasets;
+    struct tokens *tokens; /* NULL: everybody may do everything */
     /* Seconds a client has for a whole request head (also between two requests), and for a body;
      * 0: API_HEAD_S, API_BODY_S. */
     double head_deadline_s;

@@ -5,6 +5,7 @@
 #include <ini.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/cleanup.h"
 #include "daemon/config_internal.h"
@@ -13,6 +14,7 @@ static const char VARIABLE_PREFIX[] = "CUTOUTD_";
 
 const struct config_setting config_settings[CONFIG_KEY_COUNT] = {
     [CONFIG_LISTEN] = {"listen", "127.0.0.1:8080", "ADDR:PORT to serve on; port 0: any free one"},
+    [CONFIG_TOKENS_FILE] = {"tokens_file", "", "who may ask for what; see: cutoutd token"},
     [CONFIG_STATE_DIR] = {"state_dir", "/var/lib/cutoutd", "where database and checkpoints live"},
     [CONFIG_WORKERS] = {"workers", "1", "runs that train at the same time"},
     [CONFIG_THREADS_PER_RUN] = {"threads_per_run", "auto", "auto: all cores / workers"},
@@ -185,9 +187,19 @@ static enum status load_environment(struct config *config, char *const *environm
     return STATUS_OK;
 }
 
-/* systemd's StateDirectory= arrives in a variable of its own and counts as a default. */
+/* LoadCredential=tokens:... of a unit. */
+static void load_credential(struct config *config, const char *directory) {
+    char path[CONFIG_TEXT_SIZE];
+    int length = snprintf(path, sizeof(path), "%s/tokens", directory);
+    if (length < (int)sizeof(path) && access(path, F_OK) == 0) {
+        (void)set_text(config, CONFIG_TOKENS_FILE, path, "CREDENTIALS_DIRECTORY", NULL);
+    }
+}
+
+/* What systemd hands over arrives in variables of its own and counts as defaults. */
 static void load_defaults(struct config *config, char *const *environment) {
     static const char variable[] = "STATE_DIRECTORY=";
+    static const char credentials[] = "CREDENTIALS_DIRECTORY=";
     for (int key = 0; key < CONFIG_KEY_COUNT; key++) {
         (void)set_text(config, key, config_settings[key].fallback, "default", NULL);
     }
@@ -195,6 +207,9 @@ static void load_defaults(struct config *config, char *const *environment) {
         if (!strncmp(*e, variable, strlen(variable))) {
             const char *directory = *e + strlen(variable);
             (void)set_text(config, CONFIG_STATE_DIR, directory, "STATE_DIRECTORY", NULL);
+        }
+        if (!strncmp(*e, credentials, strlen(credentials))) {
+            load_credential(config, *e + strlen(credentials));
         }
     }
 }

@@ -23,6 +23,7 @@ enum { CONFIG_MAX_DATASETS = 32, CONFIG_TEXT_SIZE = 512, CONFIG_ORIGIN_SIZE = 64
 /* One key each; the order is the one `check-config` prints. */
 enum config_key {
     CONFIG_LISTEN,
+    CONFIG_TOKENS_FILE,
     CONFIG_STATE_DIR,
     CONFIG_WORKERS,
     CONFIG_THREADS_PER_RUN,
@@ -44,8 +45,9 @@ struct config_dataset {
 };
 
 struct config {
-    char listen_address[64]; /* numeric IPv4 or IPv6, without brackets */
-    int listen_port;         /* 0: any free one */
+    char listen_address[64];            /* numeric IPv4 or IPv6, without brackets */
+    int listen_port;                    /* 0: any free one */
+    char tokens_file[CONFIG_TEXT_SIZE]; /* "": no tokens */
     char state_dir[CONFIG_TEXT_SIZE];
     int workers;         /* runs trained at the same time, 1 .. 64 */
     int threads_per_run; /* 1 .. 64; "auto" is resolved to all cores / workers */

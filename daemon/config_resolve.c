@@ -156,6 +156,8 @@ static enum status resolve_conv_algorithm(struct config *config, struct error *e
 
 enum status config_resolve(struct config *config, struct error *error) {
     TRY(resolve_listen(config, error));
+    (void)snprintf(config->tokens_file, sizeof(config->tokens_file), "%s",
+                   config->text[CONFIG_TOKENS_FILE]);
     if (config->text[CONFIG_STATE_DIR][0] == '\0') {
         return invalid(config, CONFIG_STATE_DIR, "a directory", error);
     }
@@ -205,6 +207,6 @@ void config_print_help(FILE *out) {
             *c = *c == '_' ? '-' : *c;
         }
         (void)fprintf(out, "  %-26s %s (default %s)\n", flag, config_settings[key].help,
-                      config_settings[key].fallback);
+                      config_settings[key].fallback[0] ? config_settings[key].fallback : "none");
     }
 }

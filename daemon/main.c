@@ -16,6 +16,7 @@
 
 #include "api/server.h"
 #include "daemon/command_bench.h"
+#include "daemon/command_token.h"
 #include "daemon/command_train.h"
 #include "daemon/config.h"
 #include "daemon/lock.h"
@@ -39,6 +40,7 @@ struct parts {
     const struct config *config;
     int lock_fd; /* -1: not taken */
     const struct kernels *kernels;
+    struct tokens *tokens; /* NULL: none are asked for */
     struct store *store;
     struct hub *hub;
     struct queue *queue;
@@ -52,13 +54,29 @@ struct parts {
 /* ---- starting ---- */
 
 static enum status check_reach(const struct config *config, struct error *error) {
-    return config_is_public(config)
+    return config_is_public(config) && !config->tokens_file[0]
                ? error_set(error, STATUS_FORBIDDEN,
-                           "%s: other machines could reach %s, and this version has no access "
-                           "tokens; listen on a loopback address such as 127.0.0.1:8080, and let "
-                           "others in through ssh -L or a proxy that asks who they are",
+                           "%s: other machines could reach %s, and there are no access tokens; set "
+                           "tokens_file (cutoutd token NAME makes a line for it), or listen on a "
+                           "loopback address such as 127.0.0.1:8080",
                            config->origin[CONFIG_LISTEN], config->text[CONFIG_LISTEN])
                : STATUS_OK;
+}
+
+static enum status open_tokens(struct parts *parts, struct error *error) {
+    const struct config *config = parts->config;
+    if (!config->tokens_file[0]) {
+        return STATUS_OK;
+    }
+    TRY(tokens_open(config->tokens_file, &parts->tokens, error));
+    if (tokens_count(parts->tokens) == 0) {
+        log_warning("%s has no tokens: nobody may ask for anything", config->tokens_file);
+    }
+    if (config_is_public(config)) {
+        log_warning("tokens and answers cross the network in the clear on %s: put TLS in front",
+                    config->text[CONFIG_LISTEN]);
+    }
+    return STATUS_OK;
 }
 
 static enum status open_state(struct parts *parts, struct error *error) {
@@ -114,6 +132,7 @@ static enum status start_server(struct parts *parts, struct error *error) {
         .hub = parts->hub,
         .progress = parts->progress,
         .datasets = parts->datasets,
+        .tokens = parts->tokens,
     };
     TRY(api_server_start(&options, &parts->server, error));
     return state_dir_write_address(parts->config->state_dir, api_server_address(parts->server),
@@ -123,6 +142,7 @@ static enum status start_server(struct parts *parts, struct error *error) {
 static enum status start(struct parts *parts, struct error *error) {
     const struct config *config = parts->config;
     TRY(check_reach(config, error));
+    TRY(open_tokens(parts, error));
     TRY(kernels_select(config->isa, &parts->kernels, error));
     TRY(open_state(parts, error));
     TRY(hub_create(&parts->hub, error));
@@ -146,6 +166,7 @@ static void stop(struct parts *parts) {
     queue_free(parts->queue);
     store_close(parts->store);
     hub_free(parts->hub);
+    tokens_close(parts->tokens);
     if (parts->lock_fd >= 0) {
         (void)close(parts->lock_fd);
     }
@@ -173,13 +194,24 @@ static void say_status(const struct parts *parts) {
     notify_status(text);
 }
 
-static sigset_t stop_signals(void) {
+static sigset_t signals_to_wait_for(void) {
     sigset_t set;
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGHUP);
     return set;
+}
+
+static void reread_tokens(const struct parts *parts) {
+    struct error error;
+    if (!parts->tokens) {
+        log_info("SIGHUP: there is no tokens_file to read again");
+    } else if (tokens_reload(parts->tokens, &error) != STATUS_OK) {
+        log_error("SIGHUP: the tokens stay as they were: %s", error.message);
+    } else {
+        log_info("SIGHUP: %zu token(s) in force", tokens_count(parts->tokens));
+    }
 }
 
 /* Until a signal asks for the end. */
@@ -190,7 +222,10 @@ static void serve_until_signal(struct parts *parts, const sigset_t *signals) {
         .tv_nsec = (long)((interval_s - floor(interval_s)) * 1e9),
     };
     int signal_number = -1;
-    while (signal_number < 0) {
+    while (signal_number < 0 || signal_number == SIGHUP) {
+        if (signal_number == SIGHUP) {
+            reread_tokens(parts);
+        }
         say_status(parts);
         if (pool_is_alive(parts->pool)) {
             notify_alive();
@@ -213,7 +248,7 @@ static void raise_file_limit(void) {
 static int serve(const struct config *config) {
     struct parts parts = {.config = config, .lock_fd = -1};
     struct error error;
-    sigset_t signals = stop_signals();
+    sigset_t signals = signals_to_wait_for();
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)umask(027);
@@ -252,6 +287,9 @@ static void print_help(FILE *out) {
                 "                                 how fast this machine trains\n"
                 "  cutoutd check-config [FLAGS]   the settings in force and where each comes "
                 "from\n"
+                "  cutoutd token NAME [--scope read|submit|admin]\n"
+                "                                 an access token, and its line for the "
+                "tokens_file\n"
                 "  cutoutd --help | --version\n\n"
                 "Flags, each also a key of the config file and a variable CUTOUTD_NAME (flag over "
                 "variable over file):\n",
@@ -385,6 +423,9 @@ int main(int argc, char **argv) {
     }
     if (!strcmp(command, "bench")) {
         return command_bench(argc - 2, argv + 2);
+    }
+    if (!strcmp(command, "token")) {
+        return command_token(argc - 2, argv + 2);
     }
     return usage_error(*command ? "there is no such command" : "which command?");
 }

@@ -1,0 +1,26 @@
+/* Who asks, and whether they may.
+ *
+ * Layer: api. Thread rule: any thread.
+ *
+ * Without tokens everybody who reaches the daemon may do everything; main.c sees to it that only
+ * this machine does. With tokens `read` may look, `submit` may also submit runs and act on those
+ * that came with a token of the same name, `admin` may do everything.
+ */
+#ifndef CUTOUTD_API_ACCESS_H
+#define CUTOUTD_API_ACCESS_H
+
+#include "api/context.h"
+#include "api/reply.h"
+#include "api/request.h"
+
+/* Sets request->owner and request->scope from the token in `request->authorization`. False: it does
+ * not allow `needed`; *reply says so: 401 without a good token, else 403. */
+bool access_grant(const struct api_context *context, struct request *request, enum scope needed,
+                  struct reply *reply);
+
+/* Whether the one who asks may change what belongs to `owner` (a run's or a sweep's). *error:
+ * STATUS_FORBIDDEN with a sentence that names `what`, "run 7". */
+enum status access_check_owner(const struct request *request, const char *owner, const char *what,
+                               struct error *error);
+
+#endif

@@ -1,0 +1,162 @@
+/* Access tokens: the file, what is refused in it, and reading it again. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "daemon/tokens.h"
+
+static char path[64];
+static struct error error;
+
+static int make_file(void **state) {
+    (void)state;
+    (void)snprintf(path, sizeof(path), "/tmp/cutoutd-tokens-XXXXXX");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(close(fd), 0);
+    return 0;
+}
+
+static int remove_file(void **state) {
+    (void)state;
+    return unlink(path);
+}
+
+static void write_file(const char *text) {
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* A line for a new token, whose text is in `text`. */
+static void make_line(const char *name, const char *scope, char text[TOKEN_TEXT_SIZE],
+                      char line[256]) {
+    char sha256[SHA256_HEX_SIZE];
+    token_make(text, sha256);
+    (void)snprintf(line, 256, "%s %s %s\n", name, scope, sha256);
+}
+
+static void a_made_token_is_found_by_its_line(void **state) {
+    (void)state;
+    char anna[TOKEN_TEXT_SIZE], bert[TOKEN_TEXT_SIZE], line[256], all[1024];
+    make_line("anna", "submit", anna, line);
+    (void)snprintf(all, sizeof(all), "# people\n\n  %s", line);
+    make_line("bert.2", "admin", bert, line);
+    line[strlen(line) - 1] = '\0';
+    (void)snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s # the last line", line);
+    write_file(all);
+    struct tokens *tokens = NULL;
+    assert_int_equal(tokens_open(path, &tokens, &error), STATUS_OK);
+    assert_int_equal(tokens_count(tokens), 2);
+    char name[TOKEN_NAME_SIZE];
+    enum scope scope = SCOPE_NONE;
+    assert_true(tokens_find(tokens, anna, name, &scope));
+    assert_string_equal(name, "anna");
+    assert_int_equal(scope, SCOPE_SUBMIT);
+    assert_true(tokens_find(tokens, bert, name, &scope));
+    assert_string_equal(name, "bert.2");
+    assert_int_equal(scope, SCOPE_ADMIN);
+    anna[strlen(anna) - 1] ^= 1;
+    assert_false(tokens_find(tokens, anna, name, &scope));
+    assert_false(tokens_find(tokens, "", name, &scope));
+    tokens_close(tokens);
+}
+
+static void two_tokens_are_never_alike(void **state) {
+    (void)state;
+    char a[TOKEN_TEXT_SIZE], b[TOKEN_TEXT_SIZE], hash[SHA256_HEX_SIZE];
+    token_make(a, hash);
+    token_make(b, hash);
+    assert_string_not_equal(a, b);
+    assert_true(strlen(a) > 40); /* 256 bits */
+}
+
+static void wrong_lines_are_named(void **state) {
+    (void)state;
+    static const char good[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    static const struct {
+        const char *format;
+        const char *word;
+    } cases[] = {
+        {"\nanna submit\n", ":2: a line should be"},
+        {"anna submit %s more\n", ":1: a line should be"},
+        {"anna root %s\n", "read, submit, admin"},
+        {"an:na read %s\n", "a name has"},
+        {"anna read 0123\n", "64 hex digits"},
+        {"anna read %sx\n", "64 hex digits"},
+        {"anna read %s\nbert read 0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF",
+         ":2: this token stands"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[512];
+        const char *at = strstr(cases[i].format, "%s");
+        int before = at ? (int)(at - cases[i].format) : (int)strlen(cases[i].format);
+        (void)snprintf(text, sizeof(text), "%.*s%s%s", before, cases[i].format, at ? good : "",
+                       at ? at + 2 : "");
+        write_file(text);
+        struct tokens *tokens = NULL;
+        assert_int_equal(tokens_open(path, &tokens, &error), STATUS_INVALID);
+        assert_null(tokens);
+        if (!strstr(error.message, cases[i].word)) {
+            fail_msg("\"%s\" is not in: %s", cases[i].word, error.message);
+        }
+    }
+}
+
+static void a_file_that_others_may_read_is_refused(void **state) {
+    (void)state;
+    struct tokens *tokens = NULL;
+    write_file("");
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(tokens_open(path, &tokens, &error), STATUS_FORBIDDEN);
+    assert_non_null(strstr(error.message, "chmod o= "));
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(tokens_open(path, &tokens, &error), STATUS_OK);
+    tokens_close(tokens);
+}
+
+static void a_bad_file_keeps_the_old_tokens(void **state) {
+    (void)state;
+    char anna[TOKEN_TEXT_SIZE], bert[TOKEN_TEXT_SIZE], line[256], name[TOKEN_NAME_SIZE];
+    enum scope scope = SCOPE_NONE;
+    struct tokens *tokens = NULL;
+    make_line("anna", "read", anna, line);
+    write_file(line);
+    assert_int_equal(tokens_open(path, &tokens, &error), STATUS_OK);
+    write_file("nonsense\n");
+    assert_int_equal(tokens_reload(tokens, &error), STATUS_INVALID);
+    assert_true(tokens_find(tokens, anna, name, &scope));
+    make_line("bert", "read", bert, line);
+    write_file(line);
+    assert_int_equal(tokens_reload(tokens, &error), STATUS_OK);
+    assert_false(tokens_find(tokens, anna, name, &scope));
+    assert_true(tokens_find(tokens, bert, name, &scope));
+    tokens_close(tokens);
+}
+
+static void a_missing_file_is_an_error(void **state) {
+    (void)state;
+    struct tokens *tokens = NULL;
+    assert_int_equal(tokens_open("/nonexistent/tokens", &tokens, &error), STATUS_NOT_FOUND);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_made_token_is_found_by_its_line),
+        cmocka_unit_test(two_tokens_are_never_alike),
+        cmocka_unit_test(wrong_lines_are_named),
+        cmocka_unit_test(a_file_that_others_may_read_is_refused),
+        cmocka_unit_test(a_bad_file_keeps_the_old_tokens),
+        cmocka_unit_test(a_missing_file_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, make_file, remove_file);
+}

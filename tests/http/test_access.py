@@ -1,0 +1,202 @@
+"""Tokens, scopes, whose run it is, and the ids of requests."""
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+from daemon_process import PATIENCE_S, TINY, Daemon, DaemonTestCase
+
+RUN = dict(TINY, epochs=1)
+
+
+def make_token(name, scope):
+    """The token and its line, as the command prints them."""
+    output = subprocess.run([os.environ["CUTOUTD"], "token", name, "--scope", scope],
+                            capture_output=True, check=True, text=True, timeout=PATIENCE_S).stdout
+    token, line = [row for row in output.splitlines() if not row.startswith("#")]
+    return token, line
+
+
+def bearer(token):
+    return ("-H", "Authorization: Bearer " + token)
+
+
+class Tokens(DaemonTestCase):
+    @classmethod
+    def make_daemon(cls):
+        directory = tempfile.mkdtemp(prefix="cutoutd-http-")
+        cls.tokens_file = os.path.join(directory, "tokens")
+        cls.token = {}
+        lines = ["# the lab"]
+        for name, scope in (("rita", "read"), ("anna", "submit"), ("bert", "submit"),
+                            ("root", "admin")):
+            cls.token[name], line = make_token(name, scope)
+            lines.append(line)
+        cls.write_tokens("\n".join(lines))
+        return Daemon(directory, {"CUTOUTD_TOKENS_FILE": cls.tokens_file})
+
+    @classmethod
+    def write_tokens(cls, text):
+        with open(os.open(cls.tokens_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w",
+                  encoding="ascii") as file:
+            file.write(text + "\n")
+
+    def ask(self, name, path, *options, data=None):
+        return self.daemon.curl(path, *bearer(self.token[name]), *options, data=data)
+
+    def submit_as(self, name):
+        response = self.ask(name, "/api/v1/runs", data=dict(RUN, epochs=1))
+        self.assertEqual(response.status, 201, response.body)
+        return response.json()["id"]
+
+    def test_sweeps_belong_to_their_token(self):
+        response = self.ask("anna", "/api/v1/sweeps", data={
+            "base": {name: value for name, value in RUN.items() if name != "m"},
+            "grid": {"m": [1, 2]}, "hold": True})
+        self.assertEqual(response.status, 201, response.body)
+        sweep = response.json()
+        self.assertEqual(sweep["owner"], "anna")
+        self.assertEqual(self.ask("bert", "/api/v1/runs/" + sweep["runs"][1]).json()["owner"],
+                         "anna")
+        path = f"/api/v1/sweeps/{sweep['id']}/cancel"
+        self.assert_problem(self.ask("bert", path, "-X", "POST"), 403)
+        self.assert_problem(self.ask("rita", "/api/v1/sweeps", data={}), 403)
+        self.assertEqual(self.ask("anna", path, "-X", "POST").json()["succeeded"], 2)
+
+    def test_nobody_without_a_token(self):
+        response = self.daemon.curl("/api/v1/runs")
+        self.assert_problem(response, 401)
+        self.assertEqual(response.headers["www-authenticate"], 'Bearer realm="cutoutd"')
+
+    def test_a_wrong_token_is_no_token(self):
+        for header in ("Bearer nonsense", "Bearer ", "Basic YTpi", self.token["root"],
+                       "Bearer " + self.token["root"][:-1], "Bearer " + "x" * 5000):
+            with self.subTest(header=header[:20]):
+                response = self.daemon.curl("/api/v1/runs", "-H", "Authorization: " + header)
+                self.assert_problem(response, 401)
+                self.assertTrue(response.headers["www-authenticate"].startswith("Bearer"))
+
+    def test_health_is_free(self):
+        for path in ("/healthz", "/readyz", "/api/v1/healthz", "/api/v1/readyz"):
+            self.assertEqual(self.daemon.curl(path).status, 200)
+
+    def test_scopes_bound_what_a_token_may_do(self):
+        self.assertEqual(self.ask("rita", "/api/v1/runs").status, 200)
+        refused = self.assert_problem(self.ask("rita", "/api/v1/runs", data=RUN), 403)
+        self.assertIn("scope submit", refused["detail"])
+        self.assertIn("rita", refused["detail"])
+
+    def test_runs_know_their_owner_and_obey_only_it_and_admins(self):
+        run = f"/api/v1/runs/{self.submit_as('anna')}"
+        self.assertEqual(self.ask("rita", run).json().get("owner", "anna"), "anna")
+        refused = self.assert_problem(self.ask("bert", run + "/cancel", "-X", "POST"), 403)
+        self.assertIn("belongs to anna", refused["detail"])
+        self.assertIn(self.ask("anna", run + "/cancel", "-X", "POST").status, (200, 202, 409))
+        run = f"/api/v1/runs/{self.submit_as('anna')}"
+        self.assertIn(self.ask("root", run + "/cancel", "-X", "POST").status, (200, 202, 409))
+
+    def test_hangup_reads_the_file_again_and_a_bad_one_changes_nothing(self):
+        with open(self.tokens_file, encoding="ascii") as file:
+            before = file.read()
+        self.addCleanup(self.hang_up, "token(s) in force", before)
+        token, line = make_token("dora", "read")
+        self.hang_up("stay as they were", before + "dora everything " + line.split()[2])
+        self.assertEqual(self.daemon.curl("/api/v1/runs", *bearer(token)).status, 401)
+        self.assertEqual(self.ask("rita", "/api/v1/runs").status, 200)
+        self.hang_up("token(s) in force", before + line)
+        self.assertEqual(self.daemon.curl("/api/v1/runs", *bearer(token)).status, 200)
+
+    def hang_up(self, expected, text):
+        """SIGHUP with this file; returns when the log says what came of it."""
+        self.write_tokens(text)
+        n_before = self.daemon.log().count("SIGHUP: ")
+        self.daemon.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + PATIENCE_S
+        while self.daemon.log().count("SIGHUP: ") == n_before:
+            self.assertLess(time.monotonic(), deadline)
+            self.assertTrue(self.daemon.running)
+            self.daemon.curl("/healthz")
+        lines = [line for line in self.daemon.log().splitlines() if "SIGHUP: " in line]
+        self.assertIn(expected, lines[-1])
+
+    def test_the_log_never_shows_a_token(self):
+        self.submit_as("anna")
+        self.assertNotIn(self.token["anna"], self.daemon.log())
+        self.assertRegex(self.daemon.log(), r"POST /api/v1/runs 201 [0-9.]+ ms, owner anna, ")
+
+
+class Start(unittest.TestCase):
+    def refusal(self, *flags):
+        """What the daemon says when it will not start."""
+        with tempfile.TemporaryDirectory() as directory:
+            result = subprocess.run(
+                [os.environ["CUTOUTD"], "serve", "--state-dir", os.path.join(directory, "state"),
+                 *flags], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        return result.stderr
+
+    def test_off_loopback_only_with_tokens(self):
+        self.assertIn("tokens_file", self.refusal("--listen", "0.0.0.0:0"))
+
+    def test_tokens_that_others_may_read_are_refused(self):
+        with tempfile.NamedTemporaryFile() as file:
+            os.chmod(file.name, 0o644)
+            self.assertIn("chmod o=", self.refusal("--listen", "127.0.0.1:0", "--tokens-file",
+                                                   file.name))
+
+    def test_the_command_refuses_odd_names_and_scopes(self):
+        for words in ((), ("an na",), ("anna", "--scope", "root"), ("anna", "bert"), ("--x",)):
+            result = subprocess.run([os.environ["CUTOUTD"], "token", *words], capture_output=True,
+                                    timeout=PATIENCE_S, check=False)
+            self.assertEqual(result.returncode, 2, words)
+
+
+class Credential(DaemonTestCase):
+    @classmethod
+    def make_daemon(cls):
+        directory = tempfile.mkdtemp(prefix="cutoutd-http-")
+        os.mkdir(os.path.join(directory, "credentials"))
+        cls.token, line = make_token("anna", "read")
+        path = os.path.join(directory, "credentials", "tokens")
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o400), "w", encoding="ascii") as file:
+            file.write(line + "\n")
+        return Daemon(directory, {"CREDENTIALS_DIRECTORY": os.path.dirname(path)})
+
+    def test_systemds_credential_is_the_tokens_file(self):
+        self.assertEqual(self.daemon.curl("/api/v1/runs").status, 401)
+        self.assertEqual(self.daemon.curl("/api/v1/runs", *bearer(self.token)).status, 200)
+
+
+class RequestId(DaemonTestCase):
+    def test_a_sane_one_comes_back_and_is_in_problems_and_in_the_log(self):
+        response = self.daemon.curl("/api/v1/nothing", "-H", "X-Request-Id: a.b_C-9", "-X", "POST")
+        self.assertEqual(response.headers["x-request-id"], "a.b_C-9")
+        self.assertEqual(response.json()["request_id"], "a.b_C-9")
+        self.assertIn("request a.b_C-9", self.daemon.log())
+
+    def test_others_are_replaced(self):
+        seen = set()
+        for wanted in ("", "x" * 65, "a b", "a\tb", "\xe9", "a;b"):
+            response = self.daemon.curl("/healthz", "-H", "X-Request-Id: " + wanted)
+            self.assertRegex(response.headers["x-request-id"], re.compile(r"^[0-9a-f]{24}$"))
+            seen.add(response.headers["x-request-id"])
+        self.assertEqual(len(seen), 6)
+
+    def test_early_refusals_have_one_too(self):
+        answer = self.daemon.raw(b"POST /api/v1/runs HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+                                 b"Content-Length: 3\r\nX-Request-Id: early\r\n\r\n").decode()
+        self.assertIn("400 Bad Request", answer)
+        self.assertIn("\r\nX-Request-Id: early\r\n", answer)
+        self.assertIn('"request_id":"early"', answer)
+
+    def test_reads_are_logged_at_debug_only(self):
+        self.daemon.curl("/healthz", "-H", "X-Request-Id: quiet-one")
+        self.assertNotIn("quiet-one", self.daemon.log())
+
+
+if __name__ == "__main__":
+    unittest.main()
