@@ -53,6 +53,7 @@ struct reply {
     const char *authenticate; /* static; what a 401 asks for */
     char *link;               /* owned by the reply */
     int retry_after_s;
+    bool replayed;              /* the stored answer to an Idempotency-Key */
     bool close;                 /* the connection cannot be used any further */
     struct reply_file file;     /* with file.open instead of a body */
     struct reply_stream stream; /* likewise */

@@ -13,6 +13,13 @@ handler route_run_create;
 /* routes_actions.c */
 handler route_run_act;
 
+/* routes_edit.c */
+handler route_run_bulk, route_run_edit, route_run_delete;
+
+/* routes_queue.c */
+handler route_queue, route_scheduler, route_scheduler_drain, route_scheduler_resume,
+    route_scheduler_edit;
+
 /* routes_run_list.c */
 handler route_run_list, route_run_get;
 

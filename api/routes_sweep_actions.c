@@ -40,7 +40,7 @@ static void act_on(struct api_context *context, const struct request *request,
     CLEANUP(run_row_clear) struct run_row row = {0};
     struct error error;
     struct error read_error;
-    enum status status = run_action_apply(context, action, id, &error);
+    enum status status = run_action_apply(context, request, action, id, &error);
     bool known = run_table_get(context->options.store, id, &row, &read_error) == STATUS_OK;
     if (status == STATUS_OK && !known) {
         status = read_error.code;
