@@ -89,6 +89,7 @@ static void add_headers(struct MHD_Response *response, const struct request *req
     add_header(response, MHD_HTTP_HEADER_ACCEPT_RANGES, reply->file.open ? "bytes" : "");
     add_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
     add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+    add_header(response, "Idempotency-Replayed", reply->replayed ? "true" : "");
     add_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->authenticate);
     add_header(response, MHD_HTTP_HEADER_CONNECTION, reply->close ? "close" : "");
     /* A cache may keep it, but has to ask: runs change. */
@@ -279,6 +280,7 @@ static void answer(const struct exchange_host *host, struct MHD_Connection *conn
     copy_header(connection, MHD_HTTP_HEADER_ACCEPT, request->accept);
     copy_header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING, request->accept_encoding);
     copy_header(connection, MHD_HTTP_HEADER_IF_NONE_MATCH, request->if_none_match);
+    copy_header(connection, "Idempotency-Key", request->idempotency_key);
     copy_header(connection, MHD_HTTP_HEADER_RANGE, request->range);
     copy_header(connection, MHD_HTTP_HEADER_IF_RANGE, request->if_range);
     copy_header(connection, "Last-Event-ID", request->last_event_id);

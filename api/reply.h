@@ -54,6 +54,7 @@ struct reply {
     char *link;               /* owned by the reply */
     bool gzip;                /* the body is */
     int retry_after_s;
+    bool replayed;              /* the stored answer to an Idempotency-Key */
     bool close;                 /* the connection cannot be used any further */
     struct reply_file file;     /* with file.open instead of a body */
     struct reply_stream stream; /* likewise */

@@ -14,6 +14,8 @@
 
 enum { REQUEST_MAX_BODY_BYTES = 64 * 1024, REQUEST_HEADER_SIZE = 256, REQUEST_MAX_PARAMETERS = 2 };
 
+struct idempotency_mark;
+
 struct request {
     char id[REQUEST_ID_SIZE];
     char method[16];
@@ -32,6 +34,9 @@ struct request {
     /* Who asks: the name of the token, "" without one, and what it allows. */
     char owner[TOKEN_NAME_SIZE];
     enum scope scope;
+    /* Of an Idempotency-Key; NULL without one. Creating handlers hand it to the store. */
+    char idempotency_key[REQUEST_HEADER_SIZE];
+    const struct idempotency_mark *idempotency;
     const char *body; /* n_body bytes, not ended by NUL; borrowed */
     size_t n_body;
 };
