@@ -79,11 +79,17 @@ static void add_headers(struct MHD_Response *response, const struct request *req
         (void)snprintf(seconds, sizeof(seconds), "%d", reply->retry_after_s);
     }
     add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
+    add_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, reply->gzip ? "gzip" : "");
+    add_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
     add_header(response, MHD_HTTP_HEADER_LOCATION, reply->location);
     add_header(response, MHD_HTTP_HEADER_ETAG, reply->etag);
     add_header(response, MHD_HTTP_HEADER_LINK, reply->link);
+    add_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, reply->content_range);
+    add_header(response, MHD_HTTP_HEADER_CONTENT_DISPOSITION, reply->content_disposition);
+    add_header(response, MHD_HTTP_HEADER_ACCEPT_RANGES, reply->file.open ? "bytes" : "");
     add_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
     add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+    add_header(response, "Idempotency-Replayed", reply->replayed ? "true" : "");
     add_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->authenticate);
     add_header(response, MHD_HTTP_HEADER_CONNECTION, reply->close ? "close" : "");
     /* A cache may keep it, but has to ask: runs change. */
@@ -118,7 +124,16 @@ static enum MHD_Result send_reply(const struct exchange_host *host,
         reply->stream.open = false;
         reply_error(reply, &exchange->request, &error);
     }
+    if (reply->file.open) {
+        response = MHD_create_response_from_fd_at_offset64(reply->file.n_bytes, reply->file.fd,
+                                                           reply->file.first);
+        if (!response) {
+            reply_clear(reply);
+            return MHD_NO;
+        }
+    }
     if (!response) {
+        reply_compress(reply, &exchange->request);
         response = MHD_create_response_from_buffer(reply->n_body, reply->body ? reply->body : "",
                                                    reply->body ? MHD_RESPMEM_MUST_FREE
                                                                : MHD_RESPMEM_PERSISTENT);
@@ -130,6 +145,7 @@ static enum MHD_Result send_reply(const struct exchange_host *host,
     log_access(host, exchange, reply->http_status);
     add_headers(response, &exchange->request, reply);
     enum MHD_Result result = MHD_queue_response(connection, (unsigned)reply->http_status, response);
+    reply->file.open = false; /* the library's now */
     MHD_destroy_response(response);
     return result;
 }
@@ -262,7 +278,11 @@ static void answer(const struct exchange_host *host, struct MHD_Connection *conn
         return;
     }
     copy_header(connection, MHD_HTTP_HEADER_ACCEPT, request->accept);
+    copy_header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING, request->accept_encoding);
     copy_header(connection, MHD_HTTP_HEADER_IF_NONE_MATCH, request->if_none_match);
+    copy_header(connection, "Idempotency-Key", request->idempotency_key);
+    copy_header(connection, MHD_HTTP_HEADER_RANGE, request->range);
+    copy_header(connection, MHD_HTTP_HEADER_IF_RANGE, request->if_range);
     copy_header(connection, "Last-Event-ID", request->last_event_id);
     copy_header(connection, MHD_HTTP_HEADER_AUTHORIZATION, request->authorization);
     if (!request->body) {

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "api/compress.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 
@@ -23,6 +25,10 @@ void reply_clear(struct reply *reply) {
     reply->n_body = 0;
     free(reply->link);
     reply->link = NULL;
+    if (reply->file.open) {
+        (void)close(reply->file.fd);
+        reply->file.open = false;
+    }
 }
 
 void reply_text(struct reply *reply, const struct request *request, int http_status,
@@ -80,6 +86,28 @@ void reply_tag(struct reply *reply, const struct request *request) {
         reply->n_body = 0;
         reply->http_status = 304;
         reply->content_type = NULL;
+    }
+}
+
+static bool is_packed(const char *content_type) {
+    return !content_type || strncmp(content_type, "image/png", 9) == 0 ||
+           strncmp(content_type, "application/pdf", 15) == 0;
+}
+
+void reply_compress(struct reply *reply, const struct request *request) {
+    enum { LEAST_BYTES = 1024 };
+    bool strong = reply->etag[0] == '"';
+    if (reply->n_body < LEAST_BYTES || reply->gzip || strong || is_packed(reply->content_type) ||
+        !gzip_is_accepted(request->accept_encoding)) {
+        return;
+    }
+    size_t n = 0;
+    char *packed = gzip_make(reply->body, reply->n_body, &n);
+    if (packed) {
+        free(reply->body);
+        reply->body = packed;
+        reply->n_body = n;
+        reply->gzip = true;
     }
 }
 

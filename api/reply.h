@@ -18,6 +18,7 @@
 #define CONTENT_CSV "text/csv; charset=utf-8"
 #define CONTENT_TEXT "text/plain; charset=utf-8"
 #define CONTENT_PROBLEM "application/problem+json"
+#define CONTENT_BYTES "application/octet-stream"
 #define CONTENT_EVENTS "text/event-stream"
 
 #define CONTENT_NDJSON "application/x-ndjson"
@@ -30,6 +31,14 @@ struct reply_stream {
     int64_t since; /* the last id that the client has seen; 0: all; -1: from now, with a snapshot */
 };
 
+/* A part of an open file. */
+struct reply_file {
+    bool open;
+    int fd; /* owned by the reply */
+    uint64_t first;
+    uint64_t n_bytes;
+};
+
 struct reply {
     int http_status;
     const char *content_type; /* static */
@@ -37,16 +46,21 @@ struct reply {
     size_t n_body;
     /* Headers; "" or 0: not sent. */
     char location[64];
-    char etag[64];
+    char etag[80];
     char allow[64];
+    char content_range[80];
+    char content_disposition[96];
     const char *authenticate; /* static; what a 401 asks for */
     char *link;               /* owned by the reply */
+    bool gzip;                /* the body is */
     int retry_after_s;
+    bool replayed;              /* the stored answer to an Idempotency-Key */
     bool close;                 /* the connection cannot be used any further */
-    struct reply_stream stream; /* with stream.open instead of a body */
+    struct reply_file file;     /* with file.open instead of a body */
+    struct reply_stream stream; /* likewise */
 };
 
-/* Frees body and link. */
+/* Frees body and link, closes the file. */
 void reply_clear(struct reply *reply);
 
 /* Takes over what the writer holds. When its memory ran out the reply is a problem instead. */
@@ -64,6 +78,10 @@ void reply_plain(struct reply *reply, const struct request *request, int http_st
 /* Gives the finished 200 reply a weak ETag, a digest of its body. When the client has that already
  * (If-None-Match) the reply becomes 304 without a body. */
 void reply_tag(struct reply *reply, const struct request *request);
+
+/* The last thing done to a reply: a body of 1 KiB or more becomes gzip for a client that takes it,
+ * unless it is packed already (pictures) or its ETag is strong. */
+void reply_compress(struct reply *reply, const struct request *request);
 
 /* Link: the request's own target with this cursor, rel="next". */
 void reply_link_next(struct reply *reply, const struct request *request, const char *cursor);

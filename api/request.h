@@ -14,6 +14,8 @@
 
 enum { REQUEST_MAX_BODY_BYTES = 64 * 1024, REQUEST_HEADER_SIZE = 256, REQUEST_MAX_PARAMETERS = 2 };
 
+struct idempotency_mark;
+
 struct request {
     char id[REQUEST_ID_SIZE];
     char method[16];
@@ -23,12 +25,18 @@ struct request {
     char parameters[REQUEST_MAX_PARAMETERS][64];
     /* The headers that some handler reads; "" when absent or longer than fits. */
     char accept[REQUEST_HEADER_SIZE];
+    char accept_encoding[REQUEST_HEADER_SIZE];
     char if_none_match[REQUEST_HEADER_SIZE];
+    char range[REQUEST_HEADER_SIZE];
+    char if_range[REQUEST_HEADER_SIZE];
     char last_event_id[REQUEST_HEADER_SIZE];
     char authorization[REQUEST_HEADER_SIZE];
     /* Who asks: the name of the token, "" without one, and what it allows. */
     char owner[TOKEN_NAME_SIZE];
     enum scope scope;
+    /* Of an Idempotency-Key; NULL without one. Creating handlers hand it to the store. */
+    char idempotency_key[REQUEST_HEADER_SIZE];
+    const struct idempotency_mark *idempotency;
     const char *body; /* n_body bytes, not ended by NUL; borrowed */
     size_t n_body;
 };

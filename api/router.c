@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/access.h"
+#include "api/idempotency.h"
 #include "api/routes.h"
 
 #define V1 "/api/v1"
@@ -17,7 +18,10 @@ static const struct route routes[] = {
     {"GET", V1 "/readyz", SCOPE_NONE, route_ready},
     {"POST", V1 "/runs", SCOPE_SUBMIT, route_run_create},
     {"GET", V1 "/runs", SCOPE_READ, route_run_list},
+    {"POST", V1 "/runs/bulk", SCOPE_SUBMIT, route_run_bulk},
     {"GET", V1 "/runs/{id}", SCOPE_READ, route_run_get},
+    {"PATCH", V1 "/runs/{id}", SCOPE_SUBMIT, route_run_edit},
+    {"DELETE", V1 "/runs/{id}", SCOPE_SUBMIT, route_run_delete},
     {"POST", V1 "/runs/{id}/cancel", SCOPE_SUBMIT, route_run_act},
     {"POST", V1 "/runs/{id}/kill", SCOPE_SUBMIT, route_run_act},
     {"POST", V1 "/runs/{id}/pause", SCOPE_SUBMIT, route_run_act},
@@ -30,11 +34,26 @@ static const struct route routes[] = {
     {"GET", V1 "/runs/{id}/events", SCOPE_READ, route_run_events},
     {"GET", V1 "/sweeps/{id}/events", SCOPE_READ, route_sweep_events},
     {"GET", V1 "/events", SCOPE_READ, route_events},
+    {"GET", V1 "/runs/{id}/checkpoints", SCOPE_READ, route_checkpoint_list},
+    {"GET", V1 "/runs/{id}/checkpoints/{name}", SCOPE_READ, route_checkpoint_download},
+    {"GET", V1 "/runs/{id}/log", SCOPE_READ, route_run_log},
     {"GET", V1 "/runs/{id}/summary", SCOPE_READ, route_run_summary},
     {"POST", V1 "/sweeps", SCOPE_SUBMIT, route_sweep_create},
     {"GET", V1 "/sweeps", SCOPE_READ, route_sweep_list},
     {"GET", V1 "/sweeps/{id}", SCOPE_READ, route_sweep_get},
+    {"POST", V1 "/sweeps/{id}/cancel", SCOPE_SUBMIT, route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/kill", SCOPE_SUBMIT, route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/pause", SCOPE_SUBMIT, route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/resume", SCOPE_SUBMIT, route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/hold", SCOPE_SUBMIT, route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/release", SCOPE_SUBMIT, route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/requeue", SCOPE_SUBMIT, route_sweep_act},
     {"GET", V1 "/compare", SCOPE_READ, route_compare},
+    {"GET", V1 "/queue", SCOPE_READ, route_queue},
+    {"GET", V1 "/scheduler", SCOPE_READ, route_scheduler},
+    {"PATCH", V1 "/scheduler", SCOPE_ADMIN, route_scheduler_edit},
+    {"POST", V1 "/scheduler/drain", SCOPE_ADMIN, route_scheduler_drain},
+    {"POST", V1 "/scheduler/resume", SCOPE_ADMIN, route_scheduler_resume},
     {"GET", V1 "/presets", SCOPE_READ, route_preset_list},
     {"GET", V1 "/presets/{name}", SCOPE_READ, route_preset_get},
     {"GET", V1 "/datasets", SCOPE_READ, route_dataset_list},
@@ -80,7 +99,7 @@ void router_dispatch(struct api_context *context, struct request *request, struc
         }
         if (method_fits(&routes[i], request->method)) {
             if (access_grant(context, request, routes[i].scope, reply)) {
-                routes[i].handler(context, request, reply);
+                idempotency_dispatch(context, request, routes[i].handler, reply);
             }
             return;
         }

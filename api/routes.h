@@ -13,11 +13,24 @@ handler route_run_create;
 /* routes_actions.c */
 handler route_run_act;
 
+/* routes_edit.c */
+handler route_run_bulk, route_run_edit, route_run_delete;
+
+/* routes_queue.c */
+handler route_queue, route_scheduler, route_scheduler_drain, route_scheduler_resume,
+    route_scheduler_edit;
+
 /* routes_run_list.c */
 handler route_run_list, route_run_get;
 
 /* routes_epochs.c */
 handler route_run_epochs, route_run_validation_error;
+
+/* routes_checkpoints.c */
+handler route_checkpoint_list, route_checkpoint_download;
+
+/* routes_log.c */
+handler route_run_log;
 
 /* routes_summary.c */
 handler route_run_summary;
@@ -31,6 +44,9 @@ handler route_compare;
 /* routes_sweeps.c */
 handler route_sweep_create, route_sweep_list, route_sweep_get;
 
+/* routes_sweep_actions.c */
+handler route_sweep_act;
+
 /* routes_meta.c */
 handler route_welcome, route_health, route_ready, route_preset_list, route_preset_get,
     route_dataset_list, route_system;
@@ -41,6 +57,11 @@ handler route_welcome, route_health, route_ready, route_preset_list, route_prese
 struct run_row;
 bool route_find_run(struct api_context *context, const struct request *request, struct reply *reply,
                     struct run_row *ret_row);
+
+/* The same for a sweep (sweep_row_clear). */
+struct sweep_row;
+bool route_find_sweep(struct api_context *context, const struct request *request,
+                      struct reply *reply, struct sweep_row *ret_row);
 
 /* The run as it stands now, with its live progress, as a value of an array or as all there is. */
 void route_write_run(struct api_context *context, struct json_writer *writer,

@@ -14,7 +14,7 @@ void route_run_act(struct api_context *context, const struct request *request,
         return;
     }
     struct error error;
-    enum status status = run_action_apply(context, action, before.id, &error);
+    enum status status = run_action_apply(context, request, action, before.id, &error);
     CLEANUP(run_row_clear) struct run_row row = {0};
     struct error read_error;
     if (status != STATUS_OK && status != STATUS_CONFLICT) {

@@ -99,7 +99,11 @@ static bool submit(struct api_context *context, const struct request *request,
                                         .labels_json = labels_json,
                                         .config_json = config_json,
                                         .config = &spec->config,
-                                        .owner = request->owner};
+                                        .owner = request->owner,
+                                        .held = spec->hold,
+                                        .after_ids = spec->after,
+                                        .n_after = spec->n_after,
+                                        .idempotency = request->idempotency};
         if (queue_submit(context->options.queue, &draft, ret_id, &error) == STATUS_OK) {
             return true;
         }

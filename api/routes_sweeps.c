@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/access.h"
 #include "api/arguments.h"
 #include "api/routes.h"
 #include "api/run_means.h"
@@ -29,12 +30,12 @@ static void sweep_parts_clear(struct sweep_parts *parts) {
     parts->ids = NULL;
 }
 
-static enum status read_parts(struct api_context *context, int64_t id, struct sweep_parts *parts,
-                              struct error *error) {
+/* What there is besides the row. */
+static enum status read_rest(struct api_context *context, struct sweep_parts *parts,
+                             struct error *error) {
     struct store *store = context->options.store;
-    TRY(sweep_table_get(store, id, &parts->row, error));
-    TRY(sweep_table_progress(store, id, &parts->progress, error));
-    return sweep_table_runs(store, id, &parts->ids, &parts->n_ids, error);
+    TRY(sweep_table_progress(store, parts->row.id, &parts->progress, error));
+    return sweep_table_runs(store, parts->row.id, &parts->ids, &parts->n_ids, error);
 }
 
 static void reply_sweep(struct api_context *context, const struct request *request,
@@ -46,16 +47,25 @@ static void reply_sweep(struct api_context *context, const struct request *reque
     reply_json(reply, request, http_status, &writer);
 }
 
-/* The sweep that the path names. False: *reply is the answer. The caller clears *parts in both
- * cases. */
-static bool find_sweep(struct api_context *context, const struct request *request,
-                       struct reply *reply, struct sweep_parts *parts) {
+/* Everybody looks at all sweeps; what changes one asks whose it is. */
+static bool may_act(const struct request *request, const struct sweep_row *row,
+                    struct error *error) {
+    char what[32];
+    (void)snprintf(what, sizeof(what), "sweep %" PRId64, row->id);
+    return request_only_reads(request) ||
+           access_check_owner(request, row->owner, what, error) == STATUS_OK;
+}
+
+bool route_find_sweep(struct api_context *context, const struct request *request,
+                      struct reply *reply, struct sweep_row *ret_row) {
     int64_t id = 0;
     struct error error = {.code = STATUS_NOT_FOUND};
     if (text_to_id(request->parameters[0], INT64_MAX, &id) &&
-        read_parts(context, id, parts, &error) == STATUS_OK) {
+        sweep_table_get(context->options.store, id, ret_row, &error) == STATUS_OK &&
+        may_act(request, ret_row, &error)) {
         return true;
     }
+    sweep_row_clear(ret_row);
     if (error.code == STATUS_NOT_FOUND) {
         reply_problem(reply, request, STATUS_NOT_FOUND, "There is no sweep %s.",
                       request->parameters[0]);
@@ -190,7 +200,8 @@ static void accept(struct api_context *context, const struct request *request,
                                       .n_runs = drafts.n};
     int64_t id = 0;
     if (queue_submit_sweep(context->options.queue, &draft, &id, &error) != STATUS_OK ||
-        read_parts(context, id, &parts, &error) != STATUS_OK) {
+        sweep_table_get(context->options.store, id, &parts.row, &error) != STATUS_OK ||
+        read_rest(context, &parts, &error) != STATUS_OK) {
         reply_error(reply, request, &error);
         return;
     }
@@ -304,8 +315,13 @@ void route_sweep_list(struct api_context *context, const struct request *request
 void route_sweep_get(struct api_context *context, const struct request *request,
                      struct reply *reply) {
     CLEANUP(sweep_parts_clear) struct sweep_parts parts = {.n_ids = 0};
+    struct error error;
     if (!arguments_check(request, reply, NULL, NULL) ||
-        !find_sweep(context, request, reply, &parts)) {
+        !route_find_sweep(context, request, reply, &parts.row)) {
+        return;
+    }
+    if (read_rest(context, &parts, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
         return;
     }
     char etag[sizeof(reply->etag)];

@@ -10,9 +10,22 @@
 #include "daemon/queue/run_action.h"
 
 /* STATUS_OK: it is done, or the run is running and will obey (its row has the request).
- * STATUS_CONFLICT: its state does not allow it; STATUS_NOT_FOUND; statuses of the store. */
-enum status run_action_apply(struct api_context *context, enum run_action action, int64_t id,
+ * STATUS_CONFLICT: its state does not allow it; STATUS_NOT_FOUND, STATUS_FORBIDDEN;
+ * statuses of the store. */
+enum status run_action_apply(struct api_context *context, const struct request *request,
+                             enum run_action action, int64_t id, struct error *error);
+
+/* Deletes the run and frees its files. STATUS_CONFLICT, STATUS_NOT_FOUND, STATUS_FORBIDDEN. */
+enum status run_delete_apply(struct api_context *context, const struct request *request, int64_t id,
                              struct error *error);
+
+enum { BULK_MAX = 1000 };
+
+/* Does the same to many runs, each on its own, and answers what became of each: {"items":[{"id",
+ * "status","run" or "problem"}],"succeeded","failed"}. action RUN_ACTION_COUNT: delete. */
+void run_actions_reply_bulk(struct api_context *context, const struct request *request,
+                            struct reply *reply, enum run_action action, const int64_t *ids,
+                            size_t n_ids);
 
 /* What the client is told of a refusal: for STATUS_CONFLICT, with the state the run is in (*row;
  * may be NULL for other statuses), the states it may go to and what may be asked of it. Writes a

@@ -74,8 +74,8 @@ static void write_progress(struct json_writer *writer, const struct progress *pr
 }
 
 static void write_links(struct json_writer *writer, int64_t id) {
-    static const char *const parts[] = {"epochs", "validation-error", "events", "summary",
-                                        "cancel"};
+    static const char *const parts[] = {"epochs", "validation-error", "events", "checkpoints",
+                                        "log",    "summary",          "cancel"};
     char path[96];
     json_write_object(writer, "links");
     (void)snprintf(path, sizeof(path), "/api/v1/runs/%" PRId64, id);
@@ -107,9 +107,23 @@ static void write_id(struct json_writer *writer, const char *key, int64_t id) {
     json_write_string(writer, key, id > 0 ? text : NULL);
 }
 
+/* "1,2" as ["1","2"]. */
+static void write_after(struct json_writer *writer, const char *ids) {
+    json_write_array(writer, "after");
+    while (*ids) {
+        char id[24];
+        size_t n = strcspn(ids, ",");
+        (void)snprintf(id, sizeof(id), "%.*s", (int)n, ids);
+        json_write_string(writer, NULL, id);
+        ids += n + (ids[n] == ',');
+    }
+    json_write_end(writer, ']');
+}
+
 static void write_origin(struct json_writer *writer, const struct run_row *row) {
     json_write_string(writer, "owner", row->owner[0] ? row->owner : NULL);
     write_id(writer, "sweep", row->sweep_id);
+    write_after(writer, row->after ? row->after : "");
     if (row->forked_from > 0) {
         json_write_object(writer, "forked_from");
         write_id(writer, "run", row->forked_from);

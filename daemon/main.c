@@ -63,6 +63,14 @@ static enum status check_reach(const struct config *config, struct error *error)
                : STATUS_OK;
 }
 
+/* When in doubt, nothing is removed. */
+static bool is_known_run(void *user, int64_t run_id) {
+    struct run_row row = {0};
+    enum status status = run_table_get(user, run_id, &row, NULL);
+    run_row_clear(&row);
+    return status != STATUS_NOT_FOUND;
+}
+
 static enum status open_tokens(struct parts *parts, struct error *error) {
     const struct config *config = parts->config;
     if (!config->tokens_file[0]) {
@@ -90,6 +98,10 @@ static enum status open_state(struct parts *parts, struct error *error) {
     (void)snprintf(path, sizeof(path), "%s/cutoutd.db", directory);
     TRY(store_open(path, &parts->store, error));
     TRY(recovery_run(parts->store, &clock_system, &recovered, error));
+    int n_removed = state_dir_remove_unknown_runs(directory, is_known_run, parts->store);
+    if (n_removed > 0) {
+        log_info("removed what %d deleted run(s) had left behind", n_removed);
+    }
     if (recovered.n_requeued > 0) {
         log_info("%d interrupted run(s) will go on from their last checkpoints",
                  recovered.n_requeued);
@@ -103,6 +115,9 @@ static enum status start_pool(struct parts *parts, struct error *error) {
         .kernels = parts->kernels,
         .clock = &clock_system,
         .n_threads = config->threads_per_run,
+        .n_cores = !strcmp(config->text[CONFIG_THREADS_PER_RUN], "auto")
+                       ? config->workers * config->threads_per_run
+                       : 0,
         .checkpoint_interval_s = config->checkpoint_interval_s,
     };
     const struct pool_options options = {
@@ -154,7 +169,7 @@ static enum status start(struct parts *parts, struct error *error) {
     TRY(hub_create(&parts->hub, error));
     store_observe(parts->store, hub_publish, parts->hub);
     TRY(queue_create(parts->store, &clock_system, &parts->queue, error));
-    TRY(progress_board_create(config->workers, &parts->progress, error));
+    TRY(progress_board_create(POOL_MAX_WORKERS, &parts->progress, error));
     TRY(dataset_registry_create(config, &parts->datasets, error));
     TRY(start_pool(parts, error));
     return start_server(parts, error);

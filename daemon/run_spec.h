@@ -9,7 +9,12 @@
 
 #include "core/train/run_config.h"
 
-enum { RUN_SPEC_MAX_ERRORS = 32, RUN_SPEC_MAX_LABELS = 16, RUN_SPEC_LABEL_SIZE = 64 };
+enum {
+    RUN_SPEC_MAX_AFTER = 64,
+    RUN_SPEC_MAX_ERRORS = 32,
+    RUN_SPEC_MAX_LABELS = 16,
+    RUN_SPEC_LABEL_SIZE = 64
+};
 
 struct run_label {
     char key[RUN_SPEC_LABEL_SIZE];
@@ -21,7 +26,11 @@ struct run_spec {
     int priority;   /* higher runs first, -1000 .. 1000, default 0 */
     int n_labels;
     struct run_label labels[RUN_SPEC_MAX_LABELS];
-    struct run_config config; /* complete: preset values overlaid with what was given */
+    /* Of the submission, not of the run: they are not written. */
+    bool hold; /* do not start before it is released */
+    int n_after;
+    int64_t after[RUN_SPEC_MAX_AFTER]; /* ids of runs that must succeed before */
+    struct run_config config;          /* complete: preset values overlaid with what was given */
 };
 
 /* One thing wrong with one field. */

@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/json_write.h"
@@ -28,7 +29,7 @@ struct field {
 
 static read_field read_name, read_preset, read_dataset, read_depth, read_int, read_bool,
     read_number, read_lr, read_copies, read_normalise, read_optimizer, read_conv_algorithm,
-    read_schedule, read_seed, read_labels;
+    read_schedule, read_seed, read_labels, read_after;
 
 #define IN_SPEC(member) offsetof(struct run_spec, member)
 
@@ -62,6 +63,8 @@ static const struct field fields[] = {
     {"conv_algorithm", read_conv_algorithm, 0, 0, 0},
     {"priority", read_int, IN_SPEC(priority), -1000, 1000},
     {"labels", read_labels, 0, 0, 0},
+    {"hold", read_bool, IN_SPEC(hold), 0, 0},
+    {"after", read_after, 0, 0, 0},
 };
 
 enum { N_FIELDS = sizeof(fields) / sizeof(fields[0]) };
@@ -390,6 +393,37 @@ void run_spec_read_preset(struct parse *parse, const cJSON *document) {
     parse->spec.config = preset->config;
     (void)snprintf(parse->spec.config.dataset, RUN_NAME_SIZE, "%s",
                    parse->context->default_dataset);
+}
+
+/* "12" or 12, from 1. */
+static bool read_id(const cJSON *item, int64_t *ret_id) {
+    if (cJSON_IsNumber(item)) {
+        double value = item->valuedouble;
+        *ret_id = value >= 1 && value <= max_seed ? (int64_t)value : 0;
+        return *ret_id > 0 && value == floor(value);
+    }
+    char *end = NULL;
+    if (!cJSON_IsString(item) || item->valuestring[0] < '1' || item->valuestring[0] > '9') {
+        return false;
+    }
+    *ret_id = strtoll(item->valuestring, &end, 10);
+    return *end == '\0';
+}
+
+static void read_after(struct parse *parse, const struct field *field, const cJSON *item) {
+    struct run_spec *spec = &parse->spec;
+    const cJSON *id = NULL;
+    int n = cJSON_IsArray(item) ? cJSON_GetArraySize(item) : -1;
+    bool good = n >= 0 && n <= RUN_SPEC_MAX_AFTER;
+    cJSON_ArrayForEach(id, item) {
+        good = good && read_id(id, &spec->after[spec->n_after]);
+        spec->n_after += good;
+    }
+    if (!good) {
+        field_errors_add(parse->errors, field->name,
+                         "after must be a list of at most %d ids of runs, such as [\"1\",\"2\"].",
+                         RUN_SPEC_MAX_AFTER);
+    }
 }
 
 static const struct field *find_field(const char *name, const char **ret_near) {

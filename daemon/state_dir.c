@@ -1,13 +1,17 @@
 /* Layer: daemon. */
 #include "daemon/state_dir.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/cleanup.h"
 #include "daemon/text_file.h"
 
 static enum status make_one(const char *path, struct error *error) {
@@ -48,4 +52,41 @@ void state_dir_remove_address(const char *directory) {
     char path[PATH_MAX];
     (void)snprintf(path, sizeof(path), "%s/address", directory);
     (void)unlink(path);
+}
+
+static void close_directory(DIR **directory) {
+    if (*directory) {
+        (void)closedir(*directory);
+    }
+}
+
+enum status state_dir_remove_run(const char *directory, int64_t run_id, struct error *error) {
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/runs/%" PRId64, directory, run_id);
+    CLEANUP(close_directory) DIR *files = opendir(path);
+    if (!files) {
+        return errno == ENOENT ? STATUS_OK : error_set_errno(error, errno, "cannot open %s", path);
+    }
+    for (const struct dirent *file = readdir(files); file; file = readdir(files)) {
+        if (strcmp(file->d_name, ".") != 0 && strcmp(file->d_name, "..") != 0) {
+            (void)unlinkat(dirfd(files), file->d_name, 0);
+        }
+    }
+    return rmdir(path) == 0 ? STATUS_OK : error_set_errno(error, errno, "cannot remove %s", path);
+}
+
+int state_dir_remove_unknown_runs(const char *directory,
+                                  bool (*is_known)(void *user, int64_t run_id), void *user) {
+    char path[PATH_MAX];
+    int n_removed = 0;
+    (void)snprintf(path, sizeof(path), "%s/runs", directory);
+    CLEANUP(close_directory) DIR *runs = opendir(path);
+    for (const struct dirent *run = runs ? readdir(runs) : NULL; run; run = readdir(runs)) {
+        char *end = NULL;
+        int64_t id = strtoll(run->d_name, &end, 10);
+        if (id > 0 && *end == '\0' && !is_known(user, id)) {
+            n_removed += state_dir_remove_run(directory, id, NULL) == STATUS_OK;
+        }
+    }
+    return n_removed;
 }

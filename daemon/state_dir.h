@@ -5,6 +5,9 @@
 #ifndef CUTOUTD_DAEMON_STATE_DIR_H
 #define CUTOUTD_DAEMON_STATE_DIR_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "core/base/error.h"
 
 /* Makes the directory with its parents (mode 0750) where it is missing. STATUS_IO, STATUS_NO_SPACE,
@@ -19,5 +22,13 @@ enum status state_dir_write_address(const char *directory, const char *address,
 
 /* Nobody listens any more. A file that is not there is fine. */
 void state_dir_remove_address(const char *directory);
+
+/* Removes the files of a run that was deleted; files that are not there are fine. STATUS_IO. */
+enum status state_dir_remove_run(const char *directory, int64_t run_id, struct error *error);
+
+/* Removes the files of runs for which is_known says no: a crash may have come between the deletion
+ * of a run and that of its files. Returns how many runs that were. */
+int state_dir_remove_unknown_runs(const char *directory,
+                                  bool (*is_known)(void *user, int64_t run_id), void *user);
 
 #endif

@@ -107,7 +107,9 @@ enum status queue_finish(struct queue *queue, int64_t id, enum run_state state, 
                             .to = state,
                             .reason = reason,
                             .now_ms = clock_unix_ms(queue->clock)};
-    return run_table_move(queue->store, &move, error);
+    TRY(run_table_move(queue->store, &move, error));
+    queue_wake(queue); /* others may have waited for it */
+    return STATUS_OK;
 }
 
 enum status queue_requeue(struct queue *queue, int64_t id, const char *reason,

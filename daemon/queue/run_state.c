@@ -13,8 +13,9 @@ struct state_rule {
 };
 
 static const struct state_rule rules[RUN_STATE_COUNT] = {
-    [RUN_QUEUED] = {"queued", BIT(RUN_RUNNING) | BIT(RUN_HELD) | BIT(RUN_CANCELED), false},
-    [RUN_HELD] = {"held", BIT(RUN_QUEUED) | BIT(RUN_CANCELED), false},
+    [RUN_QUEUED] = {"queued",
+                    BIT(RUN_RUNNING) | BIT(RUN_HELD) | BIT(RUN_FAILED) | BIT(RUN_CANCELED), false},
+    [RUN_HELD] = {"held", BIT(RUN_QUEUED) | BIT(RUN_FAILED) | BIT(RUN_CANCELED), false},
     [RUN_RUNNING] = {"running",
                      BIT(RUN_QUEUED) | BIT(RUN_PAUSED) | BIT(RUN_SUCCEEDED) | BIT(RUN_FAILED) |
                          BIT(RUN_CANCELED),

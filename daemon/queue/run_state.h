@@ -18,6 +18,8 @@
  *    queued ─ cancel┴─────────────┴─┴─────┴─────────────► │ canceled │ ── requeue ─► queued
  *                                                         └──────────┘
  *
+ * queued and held also fail, when a run that they come after fails or is canceled.
+ *
  * States are stored and shown by name, never by number.
  */
 #ifndef CUTOUTD_DAEMON_QUEUE_RUN_STATE_H

@@ -23,10 +23,12 @@ enum db_table {
     DB_SETTING,
     DB_SWEEP,
     DB_WATCH,
+    DB_AFTER,
+    DB_IDEMPOTENCY,
     DB_TABLE_COUNT,
 };
 
-enum { DB_MAX_STATEMENTS = 16 };
+enum { DB_MAX_STATEMENTS = 32 };
 
 struct statement_set {
     int n;
@@ -40,6 +42,8 @@ extern const struct statement_set event_statements;
 extern const struct statement_set setting_statements;
 extern const struct statement_set watch_statements;
 extern const struct statement_set sweep_statements;
+extern const struct statement_set after_statements;
+extern const struct statement_set idempotency_statements;
 
 /* Runs that a transaction changed. */
 struct run_ids {

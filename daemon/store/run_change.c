@@ -62,8 +62,8 @@ static enum status find_source(struct db *db, struct run_move *move, struct erro
                                                  : explain_conflict(db, move->id, error);
 }
 
-static enum status move_run(struct db *db, void *arguments, struct error *error) {
-    struct run_move *a = arguments;
+/* One move and its event. */
+static enum status move_one(struct db *db, struct run_move *a, struct error *error) {
     bool changed = false;
     TRY(find_source(db, a, error));
     if (run_state_may_move(a->from, a->to)) {
@@ -79,6 +79,128 @@ static enum status move_run(struct db *db, void *arguments, struct error *error)
     }
     return changed ? event_add_state(db, a->id, a->now_ms, error)
                    : explain_conflict(db, a->id, error);
+}
+
+/* Whoever waits for a run that will not succeed fails with it. */
+static enum status fail_waiting(struct db *db, const struct run_move *cause, struct error *error) {
+    char reason[RUN_REASON_SIZE];
+    (void)snprintf(reason, sizeof(reason), "run %lld, which it comes after, was %s",
+                   (long long)cause->id, cause->to == RUN_FAILED ? "failing" : "canceled");
+    int64_t id = 0;
+    TRY(after_next_waiting(db, cause->id, &id, error));
+    while (id > 0) {
+        struct run_row row = {0};
+        TRY(run_read(db, id, &row, error));
+        struct run_move move = {.id = id,
+                                .from = row.state,
+                                .to = RUN_FAILED,
+                                .reason = reason,
+                                .now_ms = cause->now_ms};
+        run_row_clear(&row);
+        TRY(move_one(db, &move, error));
+        TRY(after_next_waiting(db, cause->id, &id, error));
+    }
+    return STATUS_OK;
+}
+
+static enum status move_run(struct db *db, void *arguments, struct error *error) {
+    struct run_move *move = arguments;
+    TRY(move_one(db, move, error));
+    if (move->to == RUN_QUEUED) {
+        return after_check(db, move->id, error);
+    }
+    bool lost = run_state_is_final(move->to) && move->to != RUN_SUCCEEDED;
+    return lost ? fail_waiting(db, move, error) : STATUS_OK;
+}
+
+struct edit_arguments {
+    int64_t id;
+    const struct run_edit *edit;
+    int64_t now_ms;
+};
+
+static enum status set_labels(struct db *db, int64_t id, const char *labels_json,
+                              struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_FORGET_LABELS);
+    sqlite3_bind_int64(statement, 1, id);
+    TRY(db_execute(db, statement, NULL, error));
+    statement = db_statement(db, DB_RUN, RUN_INSERT_LABELS);
+    sqlite3_bind_int64(statement, 1, id);
+    db_bind_text(statement, 2, labels_json);
+    return db_execute(db, statement, NULL, error);
+}
+
+static enum status edit(struct db *db, void *arguments, struct error *error) {
+    const struct edit_arguments *a = arguments;
+    bool changed = false;
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_EDIT);
+    sqlite3_bind_int64(statement, 3, a->edit->revision);
+    if (a->edit->name) {
+        db_bind_text(statement, 4, a->edit->name);
+    }
+    if (a->edit->priority) {
+        sqlite3_bind_int(statement, 5, *a->edit->priority);
+    }
+    if (a->edit->labels_json) {
+        db_bind_text(statement, 6, a->edit->labels_json);
+    }
+    db_bind_text(statement, 7, a->edit->config_json);
+    TRY(change_one(db, statement, a->id, a->now_ms, &changed, error));
+    if (!changed) {
+        struct run_row row = {0};
+        TRY(run_read(db, a->id, &row, error));
+        run_row_clear(&row);
+        return error_set(error, STATUS_BUSY, "run %lld has changed meanwhile", (long long)a->id);
+    }
+    return a->edit->labels_json ? set_labels(db, a->id, a->edit->labels_json, error) : STATUS_OK;
+}
+
+enum status run_table_edit(struct store *store, int64_t id, const struct run_edit *run_edit,
+                           int64_t now_ms, struct error *error) {
+    struct edit_arguments arguments = {id, run_edit, now_ms};
+    return store_write(store, edit, &arguments, error);
+}
+
+static enum status delete_run(struct db *db, void *arguments, struct error *error) {
+    const int64_t id = *(const int64_t *)arguments;
+    struct run_row row = {0};
+    TRY(run_read(db, id, &row, error));
+    enum run_state state = row.state;
+    run_row_clear(&row);
+    if (state == RUN_RUNNING) {
+        return error_set(error, STATUS_CONFLICT,
+                         "run %lld is running and cannot be deleted; cancel it first",
+                         (long long)id);
+    }
+    int64_t waiting = 0;
+    TRY(after_next_waiting(db, id, &waiting, error));
+    if (waiting > 0) {
+        return error_set(error, STATUS_CONFLICT,
+                         "run %lld comes after run %lld, which can therefore not be deleted",
+                         (long long)waiting, (long long)id);
+    }
+    TRY(after_forget(db, id, error));
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_DELETE);
+    sqlite3_bind_int64(statement, 1, id);
+    db_touch(db, id);
+    return db_execute(db, statement, NULL, error);
+}
+
+enum status run_table_delete(struct store *store, int64_t id, struct error *error) {
+    int64_t arguments = id;
+    return store_write(store, delete_run, &arguments, error);
+}
+
+static enum status count_interruption(struct db *db, void *arguments, struct error *error) {
+    const struct change *a = arguments;
+    return change_existing(db, db_statement(db, DB_RUN, RUN_COUNT_INTERRUPTION), a->id, a->now_ms,
+                           error);
+}
+
+enum status run_table_count_interruption(struct store *store, int64_t id, int64_t now_ms,
+                                         struct error *error) {
+    struct change arguments = {.id = id, .now_ms = now_ms};
+    return store_write(store, count_interruption, &arguments, error);
 }
 
 enum status run_table_move(struct store *store, const struct run_move *move, struct error *error) {

@@ -23,10 +23,13 @@ const struct statement_set run_statements = {
         [RUN_MOVE] = ("UPDATE run SET state = ?4, reason = ?5, attempt = attempt + ?6,"
                       " request = '', finished_ms = CASE WHEN ?7 THEN ?2 END," CHANGED
                       "WHERE id = ?1 AND state = ?3"),
-        [RUN_CLAIM] = ("UPDATE run SET state = 'running', reason = '',"
-                       " started_ms = coalesce(started_ms, ?2)," CHANGED
-                       "WHERE state = 'queued' AND id = (SELECT id FROM run WHERE state = 'queued'"
-                       " ORDER BY priority DESC, id LIMIT 1) RETURNING id"),
+        [RUN_CLAIM] =
+            ("UPDATE run SET state = 'running', reason = '',"
+             " started_ms = coalesce(started_ms, ?2)," CHANGED
+             "WHERE state = 'queued' AND id = (SELECT id FROM run AS r WHERE state = 'queued'"
+             " AND NOT EXISTS (SELECT 1 FROM run_after a JOIN run d ON d.id = a.after_id"
+             "  WHERE a.run_id = r.id AND d.state <> 'succeeded')"
+             " ORDER BY priority DESC, id LIMIT 1) RETURNING id"),
         [RUN_REQUEST] =
             ("UPDATE run SET request = ?3," CHANGED "WHERE id = ?1 AND state = 'running'"),
         [RUN_SET_ORIGIN] =
@@ -54,6 +57,18 @@ const struct statement_set run_statements = {
              " diverged = EXISTS (SELECT 1 FROM epoch WHERE run_id = ?1"
              "  AND (train_loss IS NULL OR val_loss IS NULL))"
              " WHERE id = ?1"),
-        [RUN_TOUCH] = ("UPDATE run SET " CHANGED "WHERE id = ?1"),
+        [RUN_TOUCH] = ("UPDATE run SET interruptions = 0," CHANGED "WHERE id = ?1"),
+        [RUN_EDIT] = ("UPDATE run SET name = coalesce(?4, name), priority = coalesce(?5, priority),"
+                      " labels_json = coalesce(?6, labels_json), config_json = ?7," CHANGED
+                      "WHERE id = ?1 AND revision = ?3"),
+        [RUN_FORGET_LABELS] = "DELETE FROM run_label WHERE run_id = ?1",
+        [RUN_DELETE] = "DELETE FROM run WHERE id = ?1 AND state <> 'running'",
+        [RUN_QUEUE] = ("SELECT " RUN_COLUMNS " FROM run WHERE state = 'queued'"
+                       " AND (?1 IS NULL OR priority < ?1 OR (priority = ?1 AND id > ?2))"
+                       " ORDER BY priority DESC, id LIMIT ?3"),
+        [RUN_QUEUE_PLACE] = ("SELECT count(*), count(*) FILTER (WHERE priority > ?1"
+                             " OR (priority = ?1 AND id <= ?2)) FROM run WHERE state = 'queued'"),
+        [RUN_COUNT_INTERRUPTION] =
+            ("UPDATE run SET interruptions = interruptions + 1," CHANGED "WHERE id = ?1"),
     },
 };

@@ -12,7 +12,8 @@
     " epochs_done, best_epoch, best_wrong, last_wrong, val_total, diverged, images_per_second,"    \
     " created_ms, started_ms, finished_ms, updated_ms, revision, owner, sweep_id, forked_from,"    \
     " forked_epoch, copies, optimizer, steps_per_epoch, images_per_epoch, best_error, last_error," \
-    " mean_last_5, train_seconds"
+    " mean_last_5, train_seconds, interruptions,"                                                  \
+    " (SELECT group_concat(after_id) FROM run_after WHERE run_id = run.id)"
 
 enum run_statement {
     RUN_INSERT,
@@ -27,6 +28,12 @@ enum run_statement {
     RUN_RESET,
     RUN_NOTE_EPOCH,
     RUN_TOUCH,
+    RUN_EDIT,
+    RUN_FORGET_LABELS,
+    RUN_DELETE,
+    RUN_QUEUE,
+    RUN_QUEUE_PLACE,
+    RUN_COUNT_INTERRUPTION,
     RUN_N_STATEMENTS,
 };
 

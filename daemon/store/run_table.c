@@ -11,6 +11,7 @@
 void run_row_clear(struct run_row *row) {
     free(row->labels_json);
     free(row->config_json);
+    free(row->after);
     memset(row, 0, sizeof(*row));
 }
 
@@ -61,6 +62,12 @@ enum status run_insert(struct db *db, const struct run_draft *draft, int64_t now
     sqlite3_bind_int64(statement, 1, id);
     db_bind_text(statement, 2, draft->labels_json);
     TRY(db_execute(db, statement, NULL, error));
+    if (draft->idempotency) {
+        char location[IDEMPOTENCY_LOCATION_SIZE];
+        (void)snprintf(location, sizeof(location), "/api/v1/runs/%lld", (long long)id);
+        TRY(idempotency_add(db, draft->idempotency, 201, location, "", now_ms, error));
+    }
+    TRY(after_add(db, id, draft->after_ids, draft->n_after, error));
     TRY(event_add_state(db, id, now_ms, error));
     *ret_id = id;
     return STATUS_OK;
@@ -158,7 +165,9 @@ enum status run_read_row(sqlite3_stmt *s, struct run_row *row, struct error *err
     row->last_error = db_column_number(s, c++);
     row->mean_last_5 = db_column_number(s, c++);
     row->train_seconds = sqlite3_column_double(s, c++);
-    if (!row->labels_json || !row->config_json) {
+    row->interruptions = sqlite3_column_int(s, c++);
+    row->after = column_copy(s, c++);
+    if (!row->labels_json || !row->config_json || !row->after) {
         run_row_clear(row);
         return error_set(error, STATUS_NO_MEMORY, "no memory to read a run");
     }
@@ -188,6 +197,68 @@ enum status run_table_get(struct store *store, int64_t id, struct run_row *ret_r
     enum status status = run_read(db, id, ret_row, error);
     store_reader_release(store, db);
     return status;
+}
+
+void queue_page_clear(struct queue_page *page) {
+    struct run_list list = {.rows = page->rows, .n = page->n};
+    run_list_clear(&list);
+    memset(page, 0, sizeof(*page));
+}
+
+static enum status read_place(struct db *db, const struct queue_place *after,
+                              struct queue_page *page, struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_QUEUE_PLACE);
+    if (after) {
+        sqlite3_bind_int(statement, 1, after->priority);
+        sqlite3_bind_int64(statement, 2, after->id);
+    }
+    bool row = false;
+    TRY(db_step(db, statement, &row, error));
+    page->n_queued = sqlite3_column_int64(statement, 0);
+    page->first_position = sqlite3_column_int64(statement, 1) + 1;
+    (void)sqlite3_reset(statement);
+    return STATUS_OK;
+}
+
+static enum status read_queue(struct db *db, const struct queue_place *after, int limit,
+                              struct queue_page *page, struct error *error) {
+    TRY(read_place(db, after, page, error));
+    page->rows = calloc((size_t)limit, sizeof(*page->rows));
+    if (!page->rows) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for %d queued runs", limit);
+    }
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_QUEUE);
+    if (after) {
+        sqlite3_bind_int(statement, 1, after->priority);
+        sqlite3_bind_int64(statement, 2, after->id);
+    }
+    sqlite3_bind_int64(statement, 3, (int64_t)limit + 1);
+    bool row = false;
+    enum status status = db_step(db, statement, &row, error);
+    while (status == STATUS_OK && row && page->n < (size_t)limit) {
+        status = run_read_row(statement, &page->rows[page->n], error);
+        if (status == STATUS_OK) {
+            page->n++;
+            status = db_step(db, statement, &row, error);
+        }
+    }
+    page->more = status == STATUS_OK && row;
+    (void)sqlite3_reset(statement);
+    return status;
+}
+
+enum status run_table_queue(struct store *store, const struct queue_place *after, int limit,
+                            struct queue_page *ret_page, struct error *error) {
+    struct queue_page page = {0};
+    struct db *db = store_reader_acquire(store);
+    enum status status = read_queue(db, after, limit, &page, error);
+    store_reader_release(store, db);
+    if (status != STATUS_OK) {
+        queue_page_clear(&page);
+        return status;
+    }
+    *ret_page = page;
+    return STATUS_OK;
 }
 
 static enum status read_counts(struct db *db, int64_t counts[RUN_STATE_COUNT],

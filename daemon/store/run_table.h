@@ -33,6 +33,8 @@ enum run_request {
 /* "", "cancel", "kill", "pause". */
 const char *run_request_name(enum run_request request);
 
+struct idempotency_mark;
+
 /* What a submitter decides. All pointers are borrowed for the call. */
 struct run_draft {
     const char *name;                /* "" when none was given */
@@ -45,6 +47,9 @@ struct run_draft {
     int64_t forked_from;             /* 0: not a fork */
     int forked_epoch;                /* valid with forked_from */
     bool held;                       /* starts in state held instead of queued */
+    const int64_t *after_ids;        /* [n_after]: runs that must succeed before it starts */
+    int n_after;
+    const struct idempotency_mark *idempotency; /* NULL: the submission carries no key */
 };
 
 struct run_row {
@@ -97,6 +102,8 @@ struct run_row {
     double last_error;
     double mean_last_5;   /* of the validation errors of the last five epochs, or of all so far */
     double train_seconds; /* sum over the epochs */
+    char *after;          /* owned: the ids of the runs it comes after, "1,2"; "" for none */
+    int interruptions;    /* ends of the daemon in a row without an epoch or checkpoint between */
 };
 
 /* Frees what the row owns and zeroes it. A zeroed row is fine. */
@@ -142,6 +149,48 @@ enum status run_table_move(struct store *store, const struct run_move *move, str
  * it, in one commit. STATUS_NOT_FOUND: nothing is queued. The caller owns *ret_row. */
 enum status run_table_claim(struct store *store, int64_t now_ms, struct run_row *ret_row,
                             struct error *error);
+
+/* The daemon ended while the run was running. STATUS_NOT_FOUND. */
+enum status run_table_count_interruption(struct store *store, int64_t id, int64_t now_ms,
+                                         struct error *error);
+
+/* What can be changed after submission; NULL members stay. */
+struct run_edit {
+    const char *name;
+    const int *priority;
+    const char *labels_json; /* a JSON object of strings */
+    const char *config_json; /* the spec that says the same */
+    int64_t revision;        /* of the row that the edit was made from */
+};
+
+/* STATUS_BUSY: the row has changed since that revision; read it again. STATUS_NOT_FOUND. */
+enum status run_table_edit(struct store *store, int64_t id, const struct run_edit *edit,
+                           int64_t now_ms, struct error *error);
+
+/* Deletes the run with its epochs, events and checkpoint rows. STATUS_CONFLICT: it is running, or a
+ * run that has not started waits for it; STATUS_NOT_FOUND. Its files are the caller's to remove. */
+enum status run_table_delete(struct store *store, int64_t id, struct error *error);
+
+/* The queue in the order in which runs are claimed. */
+struct queue_page {
+    struct run_row *rows;
+    size_t n;
+    bool more;
+    int64_t first_position; /* of rows[0], from 1 */
+    int64_t n_queued;       /* in all */
+};
+
+/* At most `limit` queued runs behind the one of priority and id `after` (NULL: from the front). The
+ * caller owns *ret_page (queue_page_clear). */
+struct queue_place {
+    int priority;
+    int64_t id;
+};
+enum status run_table_queue(struct store *store, const struct queue_place *after, int limit,
+                            struct queue_page *ret_page, struct error *error);
+
+/* Frees and zeroes. */
+void queue_page_clear(struct queue_page *page);
 
 /* Notes on a running run what it shall do, so that a crash does not forget it. STATUS_CONFLICT: it
  * is not running; STATUS_NOT_FOUND. */

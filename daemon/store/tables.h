@@ -9,6 +9,7 @@
 #include "daemon/store/checkpoint_table.h"
 #include "daemon/store/db.h"
 #include "daemon/store/epoch_table.h"
+#include "daemon/store/idempotency_table.h"
 #include "daemon/store/run_table.h"
 
 /* Adds the run's state, attempt and reason as they are now as an event. */
@@ -39,6 +40,25 @@ enum status run_read(struct db *db, int64_t id, struct run_row *ret_row, struct 
 /* Adds a run in its first state, and that event. */
 enum status run_insert(struct db *db, const struct run_draft *draft, int64_t now_ms,
                        int64_t *ret_id, struct error *error);
+
+/* Stores what is answered to a key, in the transaction of what it does. */
+enum status idempotency_add(struct db *db, const struct idempotency_mark *mark, int http_status,
+                            const char *location, const char *body, int64_t now_ms,
+                            struct error *error);
+
+/* Notes what a run waits for. STATUS_NOT_FOUND: there is no such run; STATUS_CONFLICT: one of them
+ * has failed or was canceled. */
+enum status after_add(struct db *db, int64_t run_id, const int64_t *after_ids, int n_after,
+                      struct error *error);
+
+/* STATUS_CONFLICT: the run waits for one that has failed or was canceled. */
+enum status after_check(struct db *db, int64_t run_id, struct error *error);
+
+/* A run that waits for this one, directly or through others, and has not started; 0: none. */
+enum status after_next_waiting(struct db *db, int64_t run_id, int64_t *ret_id, struct error *error);
+
+/* Nobody waits for this run any more. */
+enum status after_forget(struct db *db, int64_t run_id, struct error *error);
 
 /* All epochs of a run, on any connection. The caller owns what is in *list, also on failure. */
 enum status epoch_read_all(struct db *db, int64_t run_id, struct epoch_list *list,

@@ -27,6 +27,9 @@ struct verdict {
     bool wait; /* before the worker takes another run: the same would happen again at once */
 };
 
+/* What a request means for a run that has stopped: canceled or paused, and why. */
+void verdict_of_request(enum run_request request, struct verdict *ret_verdict);
+
 /* Blocks until the attempt is over. Always gives a verdict; carrying it out is the caller's. */
 void attempt_run(const struct attempt *attempt, struct verdict *ret_verdict);
 

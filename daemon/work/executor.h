@@ -7,6 +7,8 @@
 #ifndef CUTOUTD_DAEMON_WORK_EXECUTOR_H
 #define CUTOUTD_DAEMON_WORK_EXECUTOR_H
 
+#include <stdatomic.h>
+
 #include "core/train/trainer.h"
 #include "daemon/store/run_table.h"
 
@@ -26,6 +28,8 @@ struct executor {
     const char *(*variant)(void *user);
     /* Whether a run that started with `variant` can go on with it here. */
     bool (*has_variant)(void *user, const char *variant);
+    /* May be NULL: from now on so many runs are trained at once. */
+    void (*share)(void *user, int n_workers);
     /* Blocks until the attempt is over. Statuses: those of trainer_run; STATUS_INVALID when the
      * stored config cannot be read. */
     enum status (*execute)(void *user, const struct execution *execution,
@@ -36,7 +40,8 @@ struct executor {
 struct executor_local {
     const struct kernels *kernels; /* chosen at start */
     const struct clock *clock;
-    int n_threads; /* of each run */
+    atomic_int n_threads; /* of each run that starts from now on */
+    int n_cores;          /* to share among the workers; 0: n_threads stays as it is */
     double checkpoint_interval_s;
 };
 

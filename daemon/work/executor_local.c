@@ -17,7 +17,7 @@ static bool has_variant(void *user, const char *name) {
 
 static enum status execute(void *user, const struct execution *execution,
                            struct trainer_result *ret_result, struct error *error) {
-    const struct executor_local *local = user;
+    struct executor_local *local = user;
     CLEANUP(free_pointer) struct run_spec *spec = calloc(1, sizeof(*spec));
     if (!spec) {
         return error_set(error, STATUS_NO_MEMORY, "no memory to read the run's config");
@@ -29,7 +29,7 @@ static enum status execute(void *user, const struct execution *execution,
         .dataset = execution->dataset,
         .kernels = kernels_find(execution->variant),
         .clock = local->clock,
-        .n_threads = local->n_threads,
+        .n_threads = atomic_load(&local->n_threads),
         .checkpoint_dir = execution->run_dir,
         .checkpoint_interval_s = local->checkpoint_interval_s,
         .resume_path = execution->resume_path,
@@ -38,7 +38,18 @@ static enum status execute(void *user, const struct execution *execution,
     return trainer_run(&options, execution->callbacks, ret_result, error);
 }
 
+static void share(void *user, int n_workers) {
+    struct executor_local *local = user;
+    if (local->n_cores > 0) {
+        int n = local->n_cores / n_workers;
+        atomic_store(&local->n_threads, n > 0 ? n : 1);
+    }
+}
+
 struct executor executor_local_make(struct executor_local *local) {
-    return (struct executor){
-        .user = local, .variant = variant, .has_variant = has_variant, .execute = execute};
+    return (struct executor){.user = local,
+                             .variant = variant,
+                             .has_variant = has_variant,
+                             .share = share,
+                             .execute = execute};
 }

@@ -8,17 +8,19 @@
 #include "daemon/work/pool.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "core/base/log.h"
+#include "daemon/store/setting_table.h"
 #include "daemon/work/attempt.h"
 
 struct slot {
     struct pool *pool;
     int index;
     pthread_t thread;
-    bool started;
+    bool started;             /* the thread exists; guarded by growing */
     int64_t run_id;           /* guarded by moves; 0: idle */
     atomic_int request;       /* enum run_request of the run in the slot */
     atomic_bool idle;         /* waiting for work */
@@ -29,10 +31,13 @@ struct slot {
 struct pool {
     struct pool_options options;
     pthread_mutex_t moves;
+    pthread_mutex_t growing; /* the number of threads, and the settings that are stored */
+    atomic_int n_workers;    /* wanted: slots from here on rest once they are idle */
+    atomic_bool draining;
     atomic_bool stop;
     pthread_mutex_t mutex;
     pthread_cond_t stopped;
-    struct slot *slots; /* [n_workers] */
+    struct slot *slots; /* [POOL_MAX_WORKERS] */
 };
 
 /* Waits, unless the daemon stops. */
@@ -139,6 +144,12 @@ static void *work(void *user) {
     struct queue *queue = pool->options.queue;
     while (!atomic_load(&pool->stop)) {
         uint64_t seen = queue_generation(queue);
+        if (atomic_load(&pool->draining) || slot->index >= atomic_load(&pool->n_workers)) {
+            /* A change of either wakes the queue as well. */
+            atomic_store(&slot->idle, true);
+            queue_wait(queue, seen, -1.0);
+            continue;
+        }
         struct run_row run = {0};
         struct error error;
         enum status status = take_run(slot, &run, &error);
@@ -159,7 +170,7 @@ static void *work(void *user) {
 
 static struct pool *pool_new(const struct pool_options *options) {
     struct pool *pool = calloc(1, sizeof(*pool));
-    struct slot *slots = calloc((size_t)options->n_workers, sizeof(*slots));
+    struct slot *slots = calloc(POOL_MAX_WORKERS, sizeof(*slots));
     if (!pool || !slots) {
         free(pool);
         free(slots);
@@ -168,13 +179,14 @@ static struct pool *pool_new(const struct pool_options *options) {
     pool->options = *options;
     pool->slots = slots;
     (void)pthread_mutex_init(&pool->moves, NULL);
+    (void)pthread_mutex_init(&pool->growing, NULL);
     (void)pthread_mutex_init(&pool->mutex, NULL);
     pthread_condattr_t attributes;
     (void)pthread_condattr_init(&attributes);
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&pool->stopped, &attributes);
     (void)pthread_condattr_destroy(&attributes);
-    for (int i = 0; i < options->n_workers; i++) {
+    for (int i = 0; i < POOL_MAX_WORKERS; i++) {
         slots[i].pool = pool;
         slots[i].index = i;
         atomic_init(&slots[i].idle, true);
@@ -182,19 +194,100 @@ static struct pool *pool_new(const struct pool_options *options) {
     return pool;
 }
 
+/* With growing held, or before anybody else knows the pool. */
+static enum status grow(struct pool *pool, int n_workers, struct error *error) {
+    for (int i = 0; i < n_workers; i++) {
+        struct slot *slot = &pool->slots[i];
+        int code = slot->started ? 0 : pthread_create(&slot->thread, NULL, work, slot);
+        if (code != 0) {
+            return error_set_errno(error, code, "cannot start worker %d", i + 1);
+        }
+        slot->started = true;
+    }
+    return STATUS_OK;
+}
+
+static const char SETTING_WORKERS[] = "workers";
+static const char SETTING_DRAINING[] = "draining";
+
+/* A number that was set over the API, or `fallback`. */
+static int stored_number(const struct pool *pool, const char *name, int fallback) {
+    char text[16];
+    enum status status = setting_table_get(pool->options.store, name, text, sizeof(text), NULL);
+    return status == STATUS_OK ? (int)strtol(text, NULL, 10) : fallback;
+}
+
+static enum status store_number(struct pool *pool, const char *name, int value,
+                                struct error *error) {
+    char text[16];
+    (void)snprintf(text, sizeof(text), "%d", value);
+    return setting_table_put(pool->options.store, name, text, error);
+}
+
+static void share(const struct pool *pool, int n_workers) {
+    const struct executor *executor = &pool->options.executor;
+    if (executor->share) {
+        executor->share(executor->user, n_workers);
+    }
+}
+
+enum status pool_set_workers(struct pool *pool, int n_workers, struct error *error) {
+    (void)pthread_mutex_lock(&pool->growing);
+    enum status status = store_number(pool, SETTING_WORKERS, n_workers, error);
+    if (status == STATUS_OK) {
+        share(pool, n_workers);
+        atomic_store(&pool->n_workers, n_workers);
+        status = grow(pool, n_workers, error);
+    }
+    (void)pthread_mutex_unlock(&pool->growing);
+    queue_wake(pool->options.queue);
+    return status;
+}
+
+enum status pool_set_draining(struct pool *pool, bool draining, struct error *error) {
+    (void)pthread_mutex_lock(&pool->growing);
+    enum status status = store_number(pool, SETTING_DRAINING, draining, error);
+    if (status == STATUS_OK) {
+        atomic_store(&pool->draining, draining);
+    }
+    (void)pthread_mutex_unlock(&pool->growing);
+    queue_wake(pool->options.queue);
+    return status;
+}
+
+void pool_get_status(struct pool *pool, struct pool_status *ret_status) {
+    int n_running = 0;
+    (void)pthread_mutex_lock(&pool->moves);
+    for (int i = 0; i < POOL_MAX_WORKERS; i++) {
+        n_running += pool->slots[i].run_id != 0;
+    }
+    (void)pthread_mutex_unlock(&pool->moves);
+    *ret_status = (struct pool_status){.n_workers = atomic_load(&pool->n_workers),
+                                       .n_running = n_running,
+                                       .draining = atomic_load(&pool->draining)};
+}
+
 enum status pool_start(const struct pool_options *options, struct pool **ret_pool,
                        struct error *error) {
     struct pool *pool = pool_new(options);
     if (!pool) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory for %d workers", options->n_workers);
+        return error_set(error, STATUS_NO_MEMORY, "no memory for the workers");
     }
-    for (int i = 0; i < options->n_workers; i++) {
-        int code = pthread_create(&pool->slots[i].thread, NULL, work, &pool->slots[i]);
-        if (code != 0) {
-            pool_stop(pool);
-            return error_set_errno(error, code, "cannot start worker %d", i + 1);
-        }
-        pool->slots[i].started = true;
+    int n_workers = stored_number(pool, SETTING_WORKERS, options->n_workers);
+    atomic_store(&pool->n_workers, n_workers);
+    atomic_store(&pool->draining, stored_number(pool, SETTING_DRAINING, 0) != 0);
+    if (n_workers != options->n_workers) {
+        log_info("%d worker(s), as was set by the API; the config says %d", n_workers,
+                 options->n_workers);
+    }
+    if (atomic_load(&pool->draining)) {
+        log_warning("the scheduler is draining: no run starts before POST /scheduler/resume");
+    }
+    share(pool, n_workers);
+    enum status status = grow(pool, n_workers, error);
+    if (status != STATUS_OK) {
+        pool_stop(pool);
+        return status;
     }
     *ret_pool = pool;
     return STATUS_OK;
@@ -209,20 +302,21 @@ void pool_stop(struct pool *pool) {
     (void)pthread_cond_broadcast(&pool->stopped);
     (void)pthread_mutex_unlock(&pool->mutex);
     queue_wake(pool->options.queue);
-    for (int i = 0; i < pool->options.n_workers; i++) {
+    for (int i = 0; i < POOL_MAX_WORKERS; i++) {
         if (pool->slots[i].started) {
             (void)pthread_join(pool->slots[i].thread, NULL);
         }
     }
     (void)pthread_cond_destroy(&pool->stopped);
     (void)pthread_mutex_destroy(&pool->mutex);
+    (void)pthread_mutex_destroy(&pool->growing);
     (void)pthread_mutex_destroy(&pool->moves);
     free(pool->slots);
     free(pool);
 }
 
 static struct slot *find_slot(struct pool *pool, int64_t run_id) {
-    for (int i = 0; i < pool->options.n_workers; i++) {
+    for (int i = 0; i < POOL_MAX_WORKERS; i++) {
         if (pool->slots[i].run_id == run_id) {
             return &pool->slots[i];
         }
@@ -259,7 +353,7 @@ enum status pool_act(struct pool *pool, enum run_action action, int64_t run_id,
 
 bool pool_is_alive(struct pool *pool) {
     bool alive = true;
-    for (int i = 0; i < pool->options.n_workers; i++) {
+    for (int i = 0; i < POOL_MAX_WORKERS; i++) {
         struct slot *slot = &pool->slots[i];
         unsigned long long heartbeat = atomic_load(&slot->heartbeat);
         alive = alive && (atomic_load(&slot->idle) || heartbeat != slot->heard);

@@ -23,13 +23,15 @@
 #include "daemon/work/hub.h"
 #include "daemon/work/progress.h"
 
+enum { POOL_MAX_WORKERS = 64 };
+
 /* Everything is borrowed and must outlive the pool. */
 struct pool_options {
-    int n_workers;
+    int n_workers; /* unless another number was set and stored */
     struct store *store;
     struct queue *queue;
     struct hub *hub;
-    struct progress_board *progress; /* with n_workers slots */
+    struct progress_board *progress; /* with POOL_MAX_WORKERS slots */
     struct dataset_registry *datasets;
     struct executor executor;
     const struct clock *clock;
@@ -53,6 +55,21 @@ void pool_stop(struct pool *pool);
  * with the state in the message; STATUS_NOT_FOUND; statuses of the store. */
 enum status pool_act(struct pool *pool, enum run_action action, int64_t run_id,
                      struct error *error);
+
+/* How many runs are trained at once: workers grow at once; one too many ends after its run. Kept in
+ * the store over restarts. n_workers: 1 .. POOL_MAX_WORKERS. Statuses of the store. */
+enum status pool_set_workers(struct pool *pool, int n_workers, struct error *error);
+
+/* A draining pool trains what is running and starts nothing. Kept in the store over restarts. */
+enum status pool_set_draining(struct pool *pool, bool draining, struct error *error);
+
+struct pool_status {
+    int n_workers; /* wanted */
+    int n_running; /* runs that are being trained */
+    bool draining;
+};
+
+void pool_get_status(struct pool *pool, struct pool_status *ret_status);
 
 /* Whether every worker is idle or has moved since the last call (for the watchdog). One caller. */
 bool pool_is_alive(struct pool *pool);

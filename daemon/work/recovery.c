@@ -8,6 +8,13 @@
 /* More than can ever be running at once; what is left over would come in the next round. */
 enum { ROUND = 128 };
 
+/* A run that takes the daemon down with it every time must not do so for ever. */
+enum { MOST_INTERRUPTIONS = 5 };
+
+static bool is_hopeless(const struct run_row *run) {
+    return run->request == RUN_REQUEST_NONE && run->interruptions >= MOST_INTERRUPTIONS;
+}
+
 static enum status recover(struct store *store, const struct run_row *run, int64_t now_ms,
                            struct error *error) {
     bool asked = run->request != RUN_REQUEST_NONE;
@@ -19,6 +26,15 @@ static enum status recover(struct store *store, const struct run_row *run, int64
         .next_attempt = !asked,
         .now_ms = now_ms,
     };
+    if (!asked) {
+        TRY(run_table_count_interruption(store, run->id, now_ms, error));
+    }
+    if (is_hopeless(run)) {
+        move.to = RUN_FAILED;
+        move.reason = "the daemon ended during it 6 times in a row without progress (out of "
+                      "memory?); requeue tries again";
+        move.next_attempt = false;
+    }
     return run_table_move(store, &move, error);
 }
 
@@ -32,6 +48,9 @@ static enum status recover_list(struct store *store, const struct run_list *list
             log_info("run %lld was asked to %s when the daemon ended: %s", (long long)run->id,
                      run_request_name(run->request),
                      run_state_name(run_request_state(run->request)));
+        } else if (is_hopeless(run)) {
+            result->n_failed++;
+            log_error("run %lld ended the daemon again and again: failed", (long long)run->id);
         } else {
             result->n_requeued++;
             log_info("run %lld was interrupted in epoch %d of %d: queued again", (long long)run->id,

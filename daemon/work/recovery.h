@@ -10,6 +10,7 @@
 
 struct recovery_result {
     int n_requeued; /* were running: queued again, one more attempt, reason "interrupted" */
+    int n_failed;   /* ended the daemon too often in a row without progress: failed */
     int n_asked;    /* were running with an accepted request: now canceled or paused */
 };
 

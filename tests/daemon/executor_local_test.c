@@ -77,7 +77,7 @@ static int set_up(void **state) {
                                       .n_threads = 1,
                                       .checkpoint_interval_s = 1000.0};
     l.inner = executor_local_make(&l.local);
-    l.w.options.executor = (struct executor){&l, variant, has_variant, execute};
+    l.w.options.executor = (struct executor){&l, variant, has_variant, NULL, execute};
     l.w.options.n_workers = 1;
     *state = &l;
     return 0;

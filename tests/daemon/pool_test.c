@@ -107,7 +107,8 @@ static int set_up(void **state) {
     static struct pool_fixture p;
     memset(&p, 0, sizeof(p));
     work_begin(&p.w, 20, 10);
-    p.w.options.executor = (struct executor){&p, fake_variant, fake_has_variant, fake_execute};
+    p.w.options.executor =
+        (struct executor){&p, fake_variant, fake_has_variant, NULL, fake_execute};
     *state = &p;
     return 0;
 }

@@ -10,8 +10,8 @@
 /* Row: from, column: to; in the order of the enum. Written down a second time on purpose. */
 static const char *const expected[RUN_STATE_COUNT] = {
     /*            q h r p s f c */
-    /* queued */ ".xx...x",
-    /* held */ "x.....x",
+    /* queued */ ".xx..xx",
+    /* held */ "x....xx",
     /* running */ "x..xxxx",
     /* paused */ "x.....x",
     /* succeeded */ "x......",
@@ -52,7 +52,7 @@ static void moves_are_told_in_words(void **state) {
     (void)state;
     char text[128];
     run_state_moves_text(RUN_QUEUED, text, sizeof(text));
-    assert_string_equal(text, "held, running, canceled");
+    assert_string_equal(text, "held, running, failed, canceled");
     run_state_moves_text(RUN_FAILED, text, sizeof(text));
     assert_string_equal(text, "queued");
     run_state_moves_text(RUN_QUEUED, text, 6);

@@ -104,7 +104,7 @@ static void a_move_from_another_state_is_a_conflict_that_names_the_moves(void **
     int64_t id = fixture_add_run(f->store, 0);
     assert_int_equal(move(f->store, id, RUN_RUNNING, RUN_SUCCEEDED), STATUS_CONFLICT);
     assert_non_null(strstr(fixture_error.message, "is queued"));
-    assert_non_null(strstr(fixture_error.message, "held, running, canceled"));
+    assert_non_null(strstr(fixture_error.message, "held, running, failed, canceled"));
     /* From the state it is in, but not a legal move. */
     assert_int_equal(move(f->store, id, RUN_QUEUED, RUN_SUCCEEDED), STATUS_CONFLICT);
     assert_int_equal(move(f->store, 55, RUN_QUEUED, RUN_HELD), STATUS_NOT_FOUND);

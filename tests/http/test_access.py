@@ -53,6 +53,20 @@ class Tokens(DaemonTestCase):
         self.assertEqual(response.status, 201, response.body)
         return response.json()["id"]
 
+    def test_sweeps_belong_to_their_token(self):
+        response = self.ask("anna", "/api/v1/sweeps", data={
+            "base": {name: value for name, value in RUN.items() if name != "m"},
+            "grid": {"m": [1, 2]}, "hold": True})
+        self.assertEqual(response.status, 201, response.body)
+        sweep = response.json()
+        self.assertEqual(sweep["owner"], "anna")
+        self.assertEqual(self.ask("bert", "/api/v1/runs/" + sweep["runs"][1]).json()["owner"],
+                         "anna")
+        path = f"/api/v1/sweeps/{sweep['id']}/cancel"
+        self.assert_problem(self.ask("bert", path, "-X", "POST"), 403)
+        self.assert_problem(self.ask("rita", "/api/v1/sweeps", data={}), 403)
+        self.assertEqual(self.ask("anna", path, "-X", "POST").json()["succeeded"], 2)
+
     def test_nobody_without_a_token(self):
         response = self.daemon.curl("/api/v1/runs")
         self.assert_problem(response, 401)

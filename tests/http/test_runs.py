@@ -188,7 +188,7 @@ class Cancel(DaemonTestCase):
             response = daemon.curl(f"/api/v1/runs/{run}/cancel", "-X", "POST")
             problem = self.assert_problem(response, 409)
             self.assertEqual(problem["state"], "canceled")
-            self.assertEqual(problem["allowed_states"], ["queued"])
+            self.assertEqual(problem["allowed_actions"], ["requeue"])
 
     def test_higher_priority_goes_first(self):
         daemon = self.daemon

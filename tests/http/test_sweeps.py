@@ -119,14 +119,15 @@ class Science(DaemonTestCase):
     def test_small_sweep_is_trained_and_compared(self):
         daemon = self.daemon
         response = daemon.curl("/api/v1/sweeps", data={
-            "name": "science", "base": dict(BASE, epochs=4), "grid": {"m": [1, 2], "seed": [1, 2]}})
+            "name": "science", "base": dict(BASE, epochs=3, train_images=32),
+            "grid": {"m": [1, 2], "seed": [1, 2]}})
         self.assertEqual(response.status, 201, response.body)
         sweep = response.json()
         for run in sweep["runs"]:
             self.assertEqual(daemon.wait_for_end(run)["state"], "succeeded")
         progress = daemon.get(f"/api/v1/sweeps/{sweep['id']}")["progress"]
         self.assertEqual(progress["by_state"]["succeeded"], 4)
-        self.assertEqual((progress["epochs_done"], progress["fraction"]), (16, 1))
+        self.assertEqual((progress["epochs_done"], progress["fraction"]), (12, 1))
         self.assertEqual(progress["eta_seconds"], 0)
         histories = {run: daemon.get(f"/api/v1/runs/{run}/epochs")["items"]
                      for run in sweep["runs"]}
@@ -142,7 +143,7 @@ class Science(DaemonTestCase):
         self.check_differences(answer, histories)
 
     def check_target(self, group, histories, target):
-        images = 64 * group["key"]["m"]
+        images = 32 * group["key"]["m"]
         reached = []
         for rows in histories:
             epoch = next((row["epoch"] for row in rows if row["val_error"] <= target), None)
@@ -170,11 +171,74 @@ class Science(DaemonTestCase):
         self.assertAlmostEqual(versus["std"], abs(differences[0] - differences[1]) / 2 ** 0.5)
 
 
+class Actions(DaemonTestCase):
+    """A sweep of three long runs, of which one worker trains one at a time."""
+
+    def setUp(self):
+        response = self.daemon.curl("/api/v1/sweeps", data={
+            "base": dict(BASE, epochs=100000), "grid": {"seed": [1, 2, 3]}})
+        self.assertEqual(response.status, 201, response.body)
+        self.sweep = response.json()
+        self.runs = self.sweep["runs"]
+        self.daemon.events(self.runs[0], until=lambda event: event["event"] == "epoch")
+
+    def act(self, action):
+        response = self.daemon.curl(f"/api/v1/sweeps/{self.sweep['id']}/{action}", "-X", "POST")
+        self.assertEqual(response.status, 200, response.body)
+        return response.json()
+
+    def wait_until(self, run, *states):
+        """Follows the run until it is in one of the states."""
+        self.daemon.events(run, "-H", "Last-Event-ID: 0", until=lambda event: event["event"] in (
+            "state", "end") and event["data"]["state"] in states)
+
+    def by_state(self):
+        progress = self.daemon.get(f"/api/v1/sweeps/{self.sweep['id']}")["progress"]
+        return {state: n for state, n in progress["by_state"].items() if n}
+
+    def tearDown(self):
+        self.act("kill")
+        self.wait_until(self.runs[0], "canceled")
+
+    def test_sweep_is_paused_and_resumed_as_one(self):
+        answer = self.act("pause")
+        self.assertEqual((answer["succeeded"], answer["failed"], answer["skipped"]), (3, 0, 0))
+        self.assertEqual(sorted((item["id"], item["status"]) for item in answer["items"])[1:],
+                         [(self.runs[1], 200), (self.runs[2], 200)])
+        self.wait_until(self.runs[0], "paused")
+        self.assertEqual(self.by_state(), {"held": 2, "paused": 1})
+        answer = self.act("pause")
+        self.assertEqual((answer["items"], answer["skipped"]), ([], 3))
+        answer = self.act("resume")
+        self.assertEqual(answer["succeeded"], 3)
+        self.assertEqual({item["run"]["state"] for item in answer["items"]}, {"queued"})
+
+    def test_sweep_is_canceled_as_one(self):
+        answer = self.act("cancel")
+        self.assertEqual(answer["succeeded"], 3)
+        self.wait_until(self.runs[0], "canceled")
+        self.assertEqual(self.by_state(), {"canceled": 3})
+        self.assertGreaterEqual(
+            self.daemon.get(f"/api/v1/runs/{self.runs[0]}")["epochs_done"], 1)
+        self.assertEqual(self.act("requeue")["succeeded"], 3)
+
+    def test_waiting_runs_are_held_and_released(self):
+        answer = self.act("hold")
+        self.assertEqual((answer["succeeded"], answer["skipped"]), (2, 1))
+        self.assertEqual(self.by_state(), {"running": 1, "held": 2})
+        self.assertEqual(self.act("release")["succeeded"], 2)
+
+    def test_unknown_sweeps_and_actions_are_refused(self):
+        self.assert_problem(self.daemon.curl("/api/v1/sweeps/999/cancel", "-X", "POST"), 404)
+        path = f"/api/v1/sweeps/{self.sweep['id']}/stop"
+        self.assert_problem(self.daemon.curl(path, "-X", "POST"), 404)
+
+
 class Durability(DaemonTestCase):
     def test_an_accepted_sweep_survives_a_kill(self):
         daemon = self.daemon
         sweep = daemon.curl("/api/v1/sweeps", data={
-            "base": dict(BASE, epochs=1), "grid": {"seed": [1, 2, 3]}}).json()
+            "base": dict(BASE, epochs=1), "grid": {"seed": [1, 2]}}).json()
         daemon.kill()
         daemon.start()
         self.assertEqual(daemon.get(f"/api/v1/sweeps/{sweep['id']}")["runs"], sweep["runs"])

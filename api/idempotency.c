@@ -1,0 +1,150 @@
+/* Layer: api. */
+#include "api/idempotency.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/cleanup.h"
+#include "core/base/log.h"
+#include "daemon/store/idempotency_table.h"
+
+enum { KEY_SIZE = 128, IN_FLIGHT_MAX = 64 };
+
+/* The keys whose requests are being answered. One list for the process: tests of handlers, which
+ * have a context each, do not share keys. */
+static struct {
+    pthread_mutex_t mutex;
+    char keys[IN_FLIGHT_MAX][KEY_SIZE + TOKEN_NAME_SIZE]; /* guarded by mutex; "": free */
+} in_flight = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+/* Its place, or -1: there already, or too many at once. */
+static int enter(const char *name) {
+    int place = -1;
+    (void)pthread_mutex_lock(&in_flight.mutex);
+    for (int i = 0; i < IN_FLIGHT_MAX; i++) {
+        if (strcmp(in_flight.keys[i], name) == 0) {
+            place = -1;
+            break;
+        }
+        place = in_flight.keys[i][0] == '\0' ? i : place;
+    }
+    if (place >= 0) {
+        (void)snprintf(in_flight.keys[place], sizeof(in_flight.keys[0]), "%s", name);
+    }
+    (void)pthread_mutex_unlock(&in_flight.mutex);
+    return place;
+}
+
+static void leave(int place) {
+    (void)pthread_mutex_lock(&in_flight.mutex);
+    in_flight.keys[place][0] = '\0';
+    (void)pthread_mutex_unlock(&in_flight.mutex);
+}
+
+/* Between commit and answer the daemon ended: the answer is made again from what was created. */
+static void answer_again(struct api_context *context, const struct request *request,
+                         const struct idempotency_row *row, struct reply *reply) {
+    struct request get = *request;
+    get.idempotency = NULL;
+    get.idempotency_key[0] = '\0';
+    get.url.n_arguments = 0;
+    (void)snprintf(get.method, sizeof(get.method), "GET");
+    (void)snprintf(get.url.path, sizeof(get.url.path), "%s", row->location);
+    router_dispatch(context, &get, reply);
+    if (reply->http_status == 200) {
+        reply->http_status = row->http_status;
+    }
+}
+
+static void replay(struct api_context *context, const struct request *request,
+                   const struct idempotency_mark *mark, const struct idempotency_row *row,
+                   struct reply *reply) {
+    if (strcmp(mark->route, row->route) != 0 || strcmp(mark->body_sha256, row->body_sha256) != 0) {
+        reply_problem(reply, request, STATUS_INVALID,
+                      "The Idempotency-Key %s was used for another request; take a new one.",
+                      mark->key);
+        return;
+    }
+    if (row->body[0] || !row->location[0]) {
+        reply_text(reply, request, row->http_status, CONTENT_JSON, strdup(row->body));
+    } else {
+        answer_again(context, request, row, reply);
+    }
+    (void)snprintf(reply->location, sizeof(reply->location), "%s", row->location);
+    reply->replayed = true;
+}
+
+static void handle(struct api_context *context, struct request *request, handler *answer,
+                   const struct idempotency_mark *mark, struct reply *reply) {
+    struct store *store = context->options.store;
+    CLEANUP(idempotency_row_clear) struct idempotency_row row = {.http_status = 0};
+    struct error error;
+    enum status status = idempotency_table_get(store, mark, &row, &error);
+    if (status == STATUS_OK) {
+        replay(context, request, mark, &row, reply);
+        return;
+    }
+    if (status != STATUS_NOT_FOUND) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    request->idempotency = mark;
+    answer(context, request, reply);
+    request->idempotency = NULL;
+    /* What was refused may be tried again under the same key. */
+    if (reply->http_status / 100 != 2) {
+        return;
+    }
+    if (idempotency_table_put(store, mark, reply->http_status, reply->location,
+                              reply->body ? reply->body : "", clock_unix_ms(context->options.clock),
+                              &error) != STATUS_OK) {
+        log_warning("the answer to the key %s could not be stored: %s", mark->key, error.message);
+    }
+}
+
+static bool is_key(const char *key) {
+    size_t n = strlen(key);
+    for (size_t i = 0; i < n; i++) {
+        if (key[i] < '!' || key[i] > '~') {
+            return false;
+        }
+    }
+    return n > 0 && n < KEY_SIZE;
+}
+
+void idempotency_dispatch(struct api_context *context, struct request *request, handler *answer,
+                          struct reply *reply) {
+    if (!request->idempotency_key[0] || strcmp(request->method, "POST") != 0) {
+        answer(context, request, reply);
+        return;
+    }
+    if (!is_key(request->idempotency_key)) {
+        reply_problem(reply, request, STATUS_MALFORMED,
+                      "An Idempotency-Key has 1 to %d printable characters without blanks.",
+                      KEY_SIZE - 1);
+        return;
+    }
+    char sha256[SHA256_HEX_SIZE];
+    char route[IDEMPOTENCY_ROUTE_SIZE];
+    char name[KEY_SIZE + TOKEN_NAME_SIZE];
+    struct sha256 sha;
+    sha256_begin(&sha);
+    sha256_update(&sha, request->body, request->n_body);
+    sha256_end(&sha, sha256);
+    (void)snprintf(route, sizeof(route), "POST %.100s%s", request->url.path,
+                   url_argument(&request->url, "dry_run") ? "?dry_run" : "");
+    (void)snprintf(name, sizeof(name), "%s %s", request->owner, request->idempotency_key);
+    const struct idempotency_mark mark = {.owner = request->owner,
+                                          .key = request->idempotency_key,
+                                          .route = route,
+                                          .body_sha256 = sha256};
+    int place = enter(name);
+    if (place < 0) {
+        reply_problem(reply, request, STATUS_CONFLICT,
+                      "A request with this Idempotency-Key is being answered at the moment.");
+        return;
+    }
+    handle(context, request, answer, &mark, reply);
+    leave(place);
+}

@@ -1,0 +1,225 @@
+/* The queue as it stands, and the scheduler that works through it. Layer: api. */
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/routes.h"
+#include "api/run_view.h"
+#include "core/base/cleanup.h"
+#include "daemon/store/after_table.h"
+#include "daemon/store/run_query.h"
+#include "daemon/work/pool.h"
+
+enum { PAGE_DEFAULT = 50, PAGE_MOST = 500 };
+
+static void write_scheduler_members(struct json_writer *writer, const struct pool_status *status) {
+    json_write_string(writer, "state", status->draining ? "draining" : "running");
+    json_write_int(writer, "workers", status->n_workers);
+    json_write_int(writer, "running_runs", status->n_running);
+}
+
+static void write_short_run(struct json_writer *writer, const struct run_row *row) {
+    char id[24];
+    (void)snprintf(id, sizeof(id), "%" PRId64, row->id);
+    json_write_object(writer, "run");
+    json_write_string(writer, "id", id);
+    json_write_string(writer, "name", row->name[0] ? row->name : NULL);
+    json_write_string(writer, "owner", row->owner[0] ? row->owner : NULL);
+    json_write_string(writer, "state", run_state_name(row->state));
+    json_write_int(writer, "priority", row->priority);
+    json_write_int(writer, "m", row->m);
+    json_write_int(writer, "cutout_size", row->cutout_size);
+    json_write_int(writer, "epochs", row->epochs);
+    json_write_int(writer, "epochs_done", row->epochs_done);
+    json_write_end(writer, '}');
+}
+
+/* The first run that it comes after and that has not succeeded, as words; false: there is none. */
+static bool blocked_by(struct api_context *context, int64_t id, char *text, size_t size) {
+    struct after_list list = {.n = 0};
+    if (after_table_list(context->options.store, id, &list, NULL) != STATUS_OK) {
+        return false;
+    }
+    for (size_t i = 0; i < list.n; i++) {
+        if (list.items[i].state != RUN_SUCCEEDED) {
+            (void)snprintf(text, size, "It comes after run %" PRId64 ", which is %s.",
+                           list.items[i].run_id, run_state_name(list.items[i].state));
+            return true;
+        }
+    }
+    return false;
+}
+
+static void explain_wait(struct api_context *context, const struct pool_status *scheduler,
+                         const struct run_row *row, int64_t position, char *text, size_t size) {
+    if (blocked_by(context, row->id, text, size)) {
+        return;
+    }
+    if (scheduler->draining) {
+        (void)snprintf(text, size, "The scheduler is draining: no run is started.");
+    } else if (scheduler->n_running < scheduler->n_workers && position == 1) {
+        (void)snprintf(text, size, "It starts now.");
+    } else if (position == 1) {
+        (void)snprintf(text, size, "All %d worker%s are training; it is next.",
+                       scheduler->n_workers, scheduler->n_workers == 1 ? "" : "s");
+    } else {
+        (void)snprintf(text, size, "%" PRId64 " run%s before it.", position - 1,
+                       position == 2 ? " is" : "s are");
+    }
+}
+
+/* "5.12": behind priority 5, run 12. */
+static bool read_cursor(const char *text, struct queue_place *ret_place) {
+    int used = 0;
+    return sscanf(text, "%d.%" SCNd64 "%n", &ret_place->priority, &ret_place->id, &used) == 2 &&
+           text[used] == '\0' && ret_place->id > 0;
+}
+
+static bool write_running(struct api_context *context, const struct request *request,
+                          struct reply *reply, struct json_writer *writer) {
+    CLEANUP(run_list_clear) struct run_list list = {0};
+    struct run_query query = {.limit = PAGE_MOST};
+    run_query_add_states(&query, 1u << RUN_RUNNING);
+    struct error error;
+    if (run_table_list(context->options.store, &query, &list, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return false;
+    }
+    json_write_array(writer, "running");
+    for (size_t i = 0; i < list.n; i++) {
+        struct progress progress;
+        bool found = progress_board_find(context->options.progress, list.rows[i].id, &progress);
+        json_write_object(writer, NULL);
+        write_short_run(writer, &list.rows[i]);
+        if (found) {
+            json_write_object(writer, "progress");
+            progress_write_members(writer, &progress);
+            json_write_end(writer, '}');
+        } else {
+            json_write_null(writer, "progress");
+        }
+        json_write_end(writer, '}');
+    }
+    json_write_end(writer, ']');
+    return true;
+}
+
+void route_queue(struct api_context *context, const struct request *request, struct reply *reply) {
+    int64_t limit = PAGE_DEFAULT;
+    struct queue_place after;
+    const char *limit_text = url_argument(&request->url, "limit");
+    const char *cursor = url_argument(&request->url, "cursor");
+    for (int i = 0; i < request->url.n_arguments; i++) {
+        const char *name = request->url.arguments[i].name;
+        if (strcmp(name, "limit") != 0 && strcmp(name, "cursor") != 0) {
+            reply_bad_argument(reply, request, name, "The queue takes limit and cursor.");
+            return;
+        }
+    }
+    if (limit_text && !text_to_id(limit_text, PAGE_MOST, &limit)) {
+        reply_bad_argument(reply, request, "limit", "limit must be a whole number from 1 to %d.",
+                           PAGE_MOST);
+        return;
+    }
+    if (cursor && !read_cursor(cursor, &after)) {
+        reply_bad_argument(reply, request, "cursor", "cursor must be a next_cursor of an answer.");
+        return;
+    }
+    CLEANUP(queue_page_clear) struct queue_page page = {0};
+    struct error error;
+    if (run_table_queue(context->options.store, cursor ? &after : NULL, (int)limit, &page,
+                        &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    struct pool_status scheduler;
+    pool_get_status(context->options.pool, &scheduler);
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    json_write_object(&writer, "scheduler");
+    write_scheduler_members(&writer, &scheduler);
+    json_write_end(&writer, '}');
+    json_write_int(&writer, "queued", page.n_queued);
+    if (!write_running(context, request, reply, &writer)) {
+        json_write_free(&writer);
+        return;
+    }
+    json_write_array(&writer, "items");
+    for (size_t i = 0; i < page.n; i++) {
+        char why[160];
+        int64_t position = page.first_position + (int64_t)i;
+        explain_wait(context, &scheduler, &page.rows[i], position, why, sizeof(why));
+        json_write_object(&writer, NULL);
+        json_write_int(&writer, "position", position);
+        write_short_run(&writer, &page.rows[i]);
+        json_write_string(&writer, "why_waiting", why);
+        json_write_end(&writer, '}');
+    }
+    json_write_end(&writer, ']');
+    char next[48] = "";
+    if (page.more && page.n > 0) {
+        const struct run_row *last = &page.rows[page.n - 1];
+        (void)snprintf(next, sizeof(next), "%d.%" PRId64, last->priority, last->id);
+    }
+    json_write_string(&writer, "next_cursor", next[0] ? next : NULL);
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
+}
+
+/* The scheduler */
+
+void route_scheduler(struct api_context *context, const struct request *request,
+                     struct reply *reply) {
+    struct pool_status status;
+    pool_get_status(context->options.pool, &status);
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    write_scheduler_members(&writer, &status);
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
+}
+
+static void set_draining(struct api_context *context, const struct request *request,
+                         struct reply *reply, bool draining) {
+    struct error error;
+    if (pool_set_draining(context->options.pool, draining, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    route_scheduler(context, request, reply);
+}
+
+void route_scheduler_drain(struct api_context *context, const struct request *request,
+                           struct reply *reply) {
+    set_draining(context, request, reply, true);
+}
+
+void route_scheduler_resume(struct api_context *context, const struct request *request,
+                            struct reply *reply) {
+    set_draining(context, request, reply, false);
+}
+
+static void delete_tree(cJSON **tree) {
+    cJSON_Delete(*tree);
+}
+
+void route_scheduler_edit(struct api_context *context, const struct request *request,
+                          struct reply *reply) {
+    CLEANUP(delete_tree) cJSON *document = cJSON_ParseWithLength(request->body, request->n_body);
+    const cJSON *workers = cJSON_GetObjectItemCaseSensitive(document, "workers");
+    double value = cJSON_IsNumber(workers) ? workers->valuedouble : 0;
+    bool alone = cJSON_IsObject(document) && cJSON_GetArraySize(document) == 1;
+    if (!alone || !(value >= 1 && value <= POOL_MAX_WORKERS) || value != (double)(int)value) {
+        reply_problem(reply, request, STATUS_INVALID,
+                      "The body must be {\"workers\":N} with N from 1 to %d.", POOL_MAX_WORKERS);
+        return;
+    }
+    struct error error;
+    if (pool_set_workers(context->options.pool, (int)value, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    route_scheduler(context, request, reply);
+}
