@@ -15,8 +15,9 @@ struct tail;
 
 struct api_context {
     struct api_options options;
-    char address[96]; /* where it listens, "127.0.0.1:43121" */
-    double started_s; /* monotonic */
+    char address[128]; /* where it listens, "127.0.0.1:43121" or "unix:PATH" */
+    char url[160];     /* what paths are appended to, "http://127.0.0.1:43121" */
+    double started_s;  /* monotonic */
     int64_t started_ms;
     atomic_bool stopping;
     struct tail *tail; /* the newest events; NULL in tests of handlers, as the next */

@@ -79,6 +79,8 @@ static void add_headers(struct MHD_Response *response, const struct request *req
         (void)snprintf(seconds, sizeof(seconds), "%d", reply->retry_after_s);
     }
     add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
+    add_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, reply->gzip ? "gzip" : "");
+    add_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
     add_header(response, MHD_HTTP_HEADER_LOCATION, reply->location);
     add_header(response, MHD_HTTP_HEADER_ETAG, reply->etag);
     add_header(response, MHD_HTTP_HEADER_LINK, reply->link);
@@ -131,6 +133,7 @@ static enum MHD_Result send_reply(const struct exchange_host *host,
         }
     }
     if (!response) {
+        reply_compress(reply, &exchange->request);
         response = MHD_create_response_from_buffer(reply->n_body, reply->body ? reply->body : "",
                                                    reply->body ? MHD_RESPMEM_MUST_FREE
                                                                : MHD_RESPMEM_PERSISTENT);
@@ -275,6 +278,7 @@ static void answer(const struct exchange_host *host, struct MHD_Connection *conn
         return;
     }
     copy_header(connection, MHD_HTTP_HEADER_ACCEPT, request->accept);
+    copy_header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING, request->accept_encoding);
     copy_header(connection, MHD_HTTP_HEADER_IF_NONE_MATCH, request->if_none_match);
     copy_header(connection, "Idempotency-Key", request->idempotency_key);
     copy_header(connection, MHD_HTTP_HEADER_RANGE, request->range);

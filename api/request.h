@@ -25,6 +25,7 @@ struct request {
     char parameters[REQUEST_MAX_PARAMETERS][64];
     /* The headers that some handler reads; "" when absent or longer than fits. */
     char accept[REQUEST_HEADER_SIZE];
+    char accept_encoding[REQUEST_HEADER_SIZE];
     char if_none_match[REQUEST_HEADER_SIZE];
     char range[REQUEST_HEADER_SIZE];
     char if_range[REQUEST_HEADER_SIZE];

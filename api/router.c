@@ -36,6 +36,7 @@ static const struct route routes[] = {
     {"GET", V1 "/events", SCOPE_READ, route_events},
     {"GET", V1 "/runs/{id}/checkpoints", SCOPE_READ, route_checkpoint_list},
     {"GET", V1 "/runs/{id}/checkpoints/{name}", SCOPE_READ, route_checkpoint_download},
+    {"GET", V1 "/runs/{id}/log", SCOPE_READ, route_run_log},
     {"GET", V1 "/runs/{id}/summary", SCOPE_READ, route_run_summary},
     {"POST", V1 "/sweeps", SCOPE_SUBMIT, route_sweep_create},
     {"GET", V1 "/sweeps", SCOPE_READ, route_sweep_list},

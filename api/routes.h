@@ -29,6 +29,9 @@ handler route_run_epochs, route_run_validation_error;
 /* routes_checkpoints.c */
 handler route_checkpoint_list, route_checkpoint_download;
 
+/* routes_log.c */
+handler route_run_log;
+
 /* routes_summary.c */
 handler route_run_summary;
 

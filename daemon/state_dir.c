@@ -42,7 +42,7 @@ enum status state_dir_make(const char *directory, struct error *error) {
 enum status state_dir_write_address(const char *directory, const char *address,
                                     struct error *error) {
     char path[PATH_MAX];
-    char text[128];
+    char text[192];
     (void)snprintf(path, sizeof(path), "%s/address", directory);
     (void)snprintf(text, sizeof(text), "%s\n", address);
     return text_file_write(path, text, error);
