@@ -335,9 +335,11 @@ void route_sweep_get(struct api_context *context, const struct request *request,
         reply_error(reply, request, &error);
         return;
     }
+    /* The estimate goes with the number of workers. */
     char etag[sizeof(reply->etag)];
-    (void)snprintf(etag, sizeof(etag), "W/\"s%" PRId64 "-%" PRId64 "-%" PRId64 "\"", parts.row.id,
-                   parts.progress.n_runs, parts.progress.revision_sum);
+    (void)snprintf(etag, sizeof(etag), "W/\"s%" PRId64 "-%" PRId64 "-%" PRId64 "-%d\"",
+                   parts.row.id, parts.progress.n_runs, parts.progress.revision_sum,
+                   count_workers(context));
     if (request_has_tag(request, etag)) {
         reply->http_status = 304;
     } else {
