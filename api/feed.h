@@ -24,7 +24,7 @@
 
 enum {
     FEED_HEARTBEAT_S = 15,
-    FEED_MOST_BEHIND = 1000,
+    FEED_MOST_BEHIND = 4000,     /* a sweep may bring 1,000 at once */
     FEED_MOST_BYTES = 64 * 1024, /* of events handed out at a time, give or take one */
     FEED_MOST_RUNS = 100,        /* short rows in a snapshot */
     FEED_MOST_RUNNING = 64,      /* runs at a time whose steps are told */

@@ -15,7 +15,7 @@
 #include "core/base/error.h"
 #include "daemon/store/watch_table.h"
 
-enum { TAIL_ENTRIES = 1024, TAIL_NEWS = 64 };
+enum { TAIL_ENTRIES = 4096, TAIL_NEWS = 64 };
 
 struct tail;
 

@@ -232,6 +232,50 @@ static void streams_over_the_cap_are_told(void **state) {
     api_server_stop(server);
 }
 
+enum { VISITORS = 4, VISITS = 25 };
+
+/* Opens streams of all kinds, reads a little of some, and leaves. */
+static void *visit(void *server) {
+    static const char *const targets[] = {"/api/v1/runs/1/events", "/api/v1/events?format=ndjson",
+                                          "/api/v1/runs/1/events?since=0", "/api/v1/events"};
+    for (int i = 0; i < VISITS; i++) {
+        char request[128];
+        (void)snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: x\r\n\r\n",
+                       targets[i % 4]);
+        int fd = connect_to(server);
+        send_text(fd, request);
+        if (i % 3 != 0) {
+            free(receive(fd, "\"attempt\":"));
+        }
+        (void)close(fd);
+    }
+    return NULL;
+}
+
+static void streams_come_and_go_while_events_come(void **state) {
+    struct fixture *fixture = *state;
+    (void)submit(fixture, "{}");
+    struct api_server *server = start_server(fixture);
+    pthread_t visitors[VISITORS];
+    for (int i = 0; i < VISITORS; i++) {
+        assert_int_equal(pthread_create(&visitors[i], NULL, visit, server), 0);
+    }
+    for (int epoch = 1; epoch <= 100; epoch++) {
+        const struct progress progress = {
+            .run_id = 1, .epoch = epoch, .epochs = 100, .n_reports = (uint64_t)epoch};
+        progress_board_set(fixture->context.options.progress, 0, &progress);
+        put_epoch_row(fixture, 1, epoch, 2.0, 150);
+    }
+    /* The server may stop while streams are still open. */
+    int last = connect_to(server);
+    send_text(last, "GET /api/v1/events?since=0 HTTP/1.1\r\nHost: x\r\n\r\n");
+    for (int i = 0; i < VISITORS; i++) {
+        assert_int_equal(pthread_join(visitors[i], NULL), 0);
+    }
+    api_server_stop(server);
+    (void)close(last);
+}
+
 enum { BATCHES = 60, BATCH = 50, REASON = 400 };
 
 /* A batch of events of run 1, in one commit. */
@@ -398,6 +442,7 @@ int main(void) {
         TEST(client_that_leaves_takes_its_stream_along),
         TEST(connections_over_the_cap_are_told),
         TEST(streams_over_the_cap_are_told),
+        TEST(streams_come_and_go_while_events_come),
         TEST(client_that_does_not_read_gets_a_resync),
         TEST(slow_head_is_cut_off),
         TEST(slow_body_is_cut_off),
