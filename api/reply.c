@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/compress.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 
@@ -85,6 +86,28 @@ void reply_tag(struct reply *reply, const struct request *request) {
         reply->n_body = 0;
         reply->http_status = 304;
         reply->content_type = NULL;
+    }
+}
+
+static bool is_packed(const char *content_type) {
+    return !content_type || strncmp(content_type, "image/png", 9) == 0 ||
+           strncmp(content_type, "application/pdf", 15) == 0;
+}
+
+void reply_compress(struct reply *reply, const struct request *request) {
+    enum { LEAST_BYTES = 1024 };
+    bool strong = reply->etag[0] == '"';
+    if (reply->n_body < LEAST_BYTES || reply->gzip || strong || is_packed(reply->content_type) ||
+        !gzip_is_accepted(request->accept_encoding)) {
+        return;
+    }
+    size_t n = 0;
+    char *packed = gzip_make(reply->body, reply->n_body, &n);
+    if (packed) {
+        free(reply->body);
+        reply->body = packed;
+        reply->n_body = n;
+        reply->gzip = true;
     }
 }
 

@@ -52,6 +52,7 @@ struct reply {
     char content_disposition[96];
     const char *authenticate; /* static; what a 401 asks for */
     char *link;               /* owned by the reply */
+    bool gzip;                /* the body is */
     int retry_after_s;
     bool replayed;              /* the stored answer to an Idempotency-Key */
     bool close;                 /* the connection cannot be used any further */
@@ -77,6 +78,10 @@ void reply_plain(struct reply *reply, const struct request *request, int http_st
 /* Gives the finished 200 reply a weak ETag, a digest of its body. When the client has that already
  * (If-None-Match) the reply becomes 304 without a body. */
 void reply_tag(struct reply *reply, const struct request *request);
+
+/* The last thing done to a reply: a body of 1 KiB or more becomes gzip for a client that takes it,
+ * unless it is packed already (pictures) or its ETag is strong. */
+void reply_compress(struct reply *reply, const struct request *request);
 
 /* Link: the request's own target with this cursor, rel="next". */
 void reply_link_next(struct reply *reply, const struct request *request, const char *cursor);

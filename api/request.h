@@ -20,11 +20,13 @@ struct request {
     char id[REQUEST_ID_SIZE];
     char method[16];
     struct url url;
+    int route; /* place in the table of routes + 1; 0: of none */
     /* What stood in the place of each {name} of the route's pattern; into url.path. */
     int n_parameters;
     char parameters[REQUEST_MAX_PARAMETERS][64];
     /* The headers that some handler reads; "" when absent or longer than fits. */
     char accept[REQUEST_HEADER_SIZE];
+    char accept_encoding[REQUEST_HEADER_SIZE];
     char if_none_match[REQUEST_HEADER_SIZE];
     char range[REQUEST_HEADER_SIZE];
     char if_range[REQUEST_HEADER_SIZE];

@@ -74,8 +74,8 @@ static void write_progress(struct json_writer *writer, const struct progress *pr
 }
 
 static void write_links(struct json_writer *writer, int64_t id) {
-    static const char *const parts[] = {"epochs",      "validation-error", "events",
-                                        "checkpoints", "summary",          "cancel"};
+    static const char *const parts[] = {"epochs", "validation-error", "events", "checkpoints",
+                                        "log",    "summary",          "cancel"};
     char path[96];
     json_write_object(writer, "links");
     (void)snprintf(path, sizeof(path), "/api/v1/runs/%" PRId64, id);

@@ -141,6 +141,29 @@ class Histories(DaemonTestCase):
             again = self.daemon.curl(self.path + query, "-H", "If-None-Match: " + tag)
             self.assertEqual((again.status, again.body), (304, ""))
 
+    def test_long_answers_are_packed_for_those_who_unpack(self):
+        plain = self.daemon.curl(self.path)
+        packed = self.daemon.curl(self.path, "--compressed")
+        self.assertEqual(packed.headers["content-encoding"], "gzip")
+        self.assertIn("Accept-Encoding", packed.headers["vary"])
+        self.assertEqual(packed.headers["etag"], plain.headers["etag"])
+        self.assertLess(int(packed.headers["content-length"]), len(plain.body) / 2)
+        self.assertEqual(packed.body, plain.body)
+        self.assertNotIn("content-encoding", plain.headers)
+        short = self.daemon.curl(self.path + "?since_epoch=6", "--compressed")
+        self.assertNotIn("content-encoding", short.headers)
+        refused = self.daemon.curl(self.path, "-H", "Accept-Encoding: gzip;q=0")
+        self.assertNotIn("content-encoding", refused.headers)
+
+    def test_log_tells_the_story_in_lines(self):
+        log = self.daemon.curl(f"/api/v1/runs/{self.run_id}/log")
+        self.assertEqual(log.type, "text/plain; charset=utf-8")
+        stories = [line.partition(" ")[2] for line in log.body.splitlines()]
+        self.assertEqual(stories[:2], ["queued, attempt 1", "running, attempt 1"])
+        self.assertEqual(stories[-1], "succeeded, attempt 1")
+        self.assertEqual(sum(story.startswith("epoch ") for story in stories), 7)
+        self.assertTrue(any(story.startswith("checkpoint best: ") for story in stories))
+
     def test_windows_that_cannot_be_meant_are_named(self):
         for query in ("since_epoch=-1", "points=2", "points=5&limit=3", "format=xml", "epochs=3"):
             with self.subTest(query):
