@@ -28,13 +28,18 @@ void route_welcome(struct api_context *context, const struct request *request,
                  "  curl '%s/api/v1/runs/1/summary?format=text'\n"
                  "  curl -X POST %s/api/v1/runs/1/cancel\n"
                  "\n"
+                 "Many runs at once, and which setting is best:\n"
+                 "\n"
+                 "  curl -d '{\"grid\":{\"m\":[2,4,8],\"seed\":[1,2]}}' %s/api/v1/sweeps\n"
+                 "  curl '%s/api/v1/compare?sweep=1&target=0.06&format=csv'\n"
+                 "\n"
                  "All runs, and what they can be made of:\n"
                  "\n"
                  "  curl '%s/api/v1/runs?state=queued,running'\n"
                  "  curl %s/api/v1/presets\n"
                  "  curl %s/api/v1/datasets\n"
                  "  curl %s/api/v1/system\n",
-                 CUTOUTD_VERSION, at, at, at, at, at, at, at, at, at, at, at);
+                 CUTOUTD_VERSION, at, at, at, at, at, at, at, at, at, at, at, at, at);
     reply_text(reply, request, 200, CONTENT_TEXT, n < 0 ? NULL : text);
 }
 

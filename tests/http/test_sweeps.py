@@ -46,6 +46,14 @@ class Submission(DaemonTestCase):
         listed = self.daemon.get(sweep["links"]["runs"])["items"]
         self.assertEqual(sorted(int(run["id"]) for run in listed), [int(i) for i in sweep["runs"]])
 
+    def test_an_unchanged_sweep_is_not_sent_again(self):
+        sweep = self.post(base=BASE, grid={"m": [1, 2]}, hold=True).json()
+        path = "/api/v1/sweeps/" + sweep["id"]
+        tag = self.daemon.curl(path).headers["etag"]
+        self.assertEqual(self.daemon.curl(path, "-H", f"If-None-Match: {tag}").status, 304)
+        self.daemon.curl(f"/api/v1/runs/{sweep['runs'][1]}/cancel", "-X", "POST")
+        self.assertEqual(self.daemon.curl(path, "-H", f"If-None-Match: {tag}").status, 200)
+
     def test_held_sweep_starts_held(self):
         sweep = self.post(base=BASE, grid={"m": [1, 2]}, hold=True).json()
         self.assertIsNone(sweep["name"])
