@@ -145,7 +145,7 @@ static void see_through(struct slot *slot, const struct run_row *run) {
 static void yield_to_others(void) {
     enum { TRAINING_NICENESS = 10 };
     if (setpriority(PRIO_PROCESS, 0, TRAINING_NICENESS) != 0) {
-        log_warn("training threads keep their priority: answers may be slow while they run");
+        log_warning("training threads keep their priority: answers may be slow while they run");
     }
 }
 
