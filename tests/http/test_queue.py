@@ -50,7 +50,9 @@ class Queue(DaemonTestCase):
         # The pages are the list.
         first = self.queue("?limit=1")
         rest = self.queue("?cursor=" + first["next_cursor"])
-        self.assertIsNotNone(queue["items"][0].pop("expected_start_at"))
+        start = queue["items"][0].pop("expected_start_at")
+        if (queue["running"][0]["progress"] or {}).get("eta_seconds"):
+            self.assertIsNotNone(start)
         for item in first["items"] + rest["items"] + queue["items"][1:]:
             item.pop("expected_start_at")  # moves on with the clock
         self.assertEqual(first["items"] + rest["items"], queue["items"])
