@@ -10,17 +10,22 @@
 
 #include "api/server.h"
 
+struct connections;
+struct metrics;
 struct stream_set;
 struct tail;
 
 struct api_context {
     struct api_options options;
-    char address[96]; /* where it listens, "127.0.0.1:43121" */
-    double started_s; /* monotonic */
+    char address[128]; /* where it listens, "127.0.0.1:43121" or "unix:PATH" */
+    char url[160];     /* what paths are appended to, "http://127.0.0.1:43121" */
+    double started_s;  /* monotonic */
     int64_t started_ms;
     atomic_bool stopping;
     struct tail *tail; /* the newest events; NULL in tests of handlers, as the next */
     struct stream_set *streams;
+    struct connections *connections;
+    struct metrics *metrics;
 };
 
 #endif

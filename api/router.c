@@ -12,6 +12,7 @@
 
 static const struct route routes[] = {
     {"GET", "/", SCOPE_READ, route_welcome},
+    {"GET", "/metrics", SCOPE_READ, route_metrics},
     {"GET", "/healthz", SCOPE_NONE, route_health},
     {"GET", "/readyz", SCOPE_NONE, route_ready},
     {"GET", V1 "/healthz", SCOPE_NONE, route_health},
@@ -43,6 +44,7 @@ static const struct route routes[] = {
     {"POST", V1 "/sweeps", SCOPE_SUBMIT, route_sweep_create},
     {"GET", V1 "/sweeps", SCOPE_READ, route_sweep_list},
     {"GET", V1 "/sweeps/{id}", SCOPE_READ, route_sweep_get},
+    {"DELETE", V1 "/sweeps/{id}", SCOPE_SUBMIT, route_sweep_delete},
     {"POST", V1 "/sweeps/{id}/cancel", SCOPE_SUBMIT, route_sweep_act},
     {"POST", V1 "/sweeps/{id}/kill", SCOPE_SUBMIT, route_sweep_act},
     {"POST", V1 "/sweeps/{id}/pause", SCOPE_SUBMIT, route_sweep_act},
@@ -93,6 +95,14 @@ static bool method_fits(const struct route *route, const char *method) {
            (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
 }
 
+int router_count(void) {
+    return N_ROUTES;
+}
+
+const struct route *router_at(int index) {
+    return &routes[index];
+}
+
 void router_dispatch(struct api_context *context, struct request *request, struct reply *reply) {
     char allow[sizeof(reply->allow)] = "";
     for (size_t i = 0; i < N_ROUTES; i++) {
@@ -100,6 +110,7 @@ void router_dispatch(struct api_context *context, struct request *request, struc
             continue;
         }
         if (method_fits(&routes[i], request->method)) {
+            request->route = (int)i + 1;
             if (access_grant(context, request, routes[i].scope, reply)) {
                 idempotency_dispatch(context, request, routes[i].handler, reply);
             }

@@ -45,7 +45,10 @@ handler route_compare;
 handler route_sweep_create, route_sweep_list, route_sweep_get;
 
 /* routes_sweep_actions.c */
-handler route_sweep_act;
+handler route_sweep_act, route_sweep_delete;
+
+/* routes_metrics.c */
+handler route_metrics;
 
 /* routes_meta.c */
 handler route_welcome, route_health, route_ready, route_openapi, route_preset_list,

@@ -14,32 +14,37 @@
 void route_welcome(struct api_context *context, const struct request *request,
                    struct reply *reply) {
     char *text = NULL;
-    const char *at = context->address;
+    const char *at = context->url;
     int n =
         asprintf(&text,
                  "cutoutd %s: ResNet runs with cutout and batch augmentation, queued and kept.\n"
                  "\n"
                  "Submit a run, look at it, follow it, read its history:\n"
                  "\n"
-                 "  curl -d '{\"m\":8,\"cutout_size\":12}' http://%s/api/v1/runs\n"
-                 "  curl http://%s/api/v1/runs/1\n"
-                 "  curl -N http://%s/api/v1/runs/1/events\n"
-                 "  curl 'http://%s/api/v1/runs/1/epochs?format=csv'\n"
-                 "  curl 'http://%s/api/v1/runs/1/validation-error?format=csv'\n"
-                 "  curl 'http://%s/api/v1/runs/1/summary?format=text'\n"
-                 "  curl -X POST http://%s/api/v1/runs/1/cancel\n"
+                 "  curl -d '{\"m\":8,\"cutout_size\":12}' %s/api/v1/runs\n"
+                 "  curl %s/api/v1/runs/1\n"
+                 "  curl -N %s/api/v1/runs/1/events\n"
+                 "  curl '%s/api/v1/runs/1/epochs?format=csv'\n"
+                 "  curl '%s/api/v1/runs/1/validation-error?format=csv'\n"
+                 "  curl '%s/api/v1/runs/1/summary?format=text'\n"
+                 "  curl -X POST %s/api/v1/runs/1/cancel\n"
+                 "\n"
+                 "Many runs at once, and which setting is best:\n"
+                 "\n"
+                 "  curl -d '{\"grid\":{\"m\":[2,4,8],\"seed\":[1,2]}}' %s/api/v1/sweeps\n"
+                 "  curl '%s/api/v1/compare?sweep=1&target=0.06&format=csv'\n"
                  "\n"
                  "All runs, and what they can be made of:\n"
                  "\n"
-                 "  curl 'http://%s/api/v1/runs?state=queued,running'\n"
-                 "  curl http://%s/api/v1/presets\n"
-                 "  curl http://%s/api/v1/datasets\n"
-                 "  curl http://%s/api/v1/system\n"
+                 "  curl '%s/api/v1/runs?state=queued,running'\n"
+                 "  curl %s/api/v1/presets\n"
+                 "  curl %s/api/v1/datasets\n"
+                 "  curl %s/api/v1/system\n"
                  "\n"
                  "All of it for programs, as OpenAPI 3.1:\n"
                  "\n"
-                 "  curl http://%s/openapi.json\n",
-                 CUTOUTD_VERSION, at, at, at, at, at, at, at, at, at, at, at, at);
+                 "  curl %s/openapi.json\n",
+                 CUTOUTD_VERSION, at, at, at, at, at, at, at, at, at, at, at, at, at, at);
     reply_text(reply, request, 200, CONTENT_TEXT, n < 0 ? NULL : text);
 }
 

@@ -7,21 +7,20 @@
  */
 #include "api/server.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "api/exchange.h"
+#include "api/listener.h"
+#include "api/metrics.h"
 #include "api/stream.h"
 #include "api/tail.h"
+#include "api/tls_files.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 
@@ -29,7 +28,6 @@ enum {
     N_THREADS = 4,
     CONNECTION_MEMORY_BYTES = 32 * 1024, /* bounds the size of a request's head */
     INACTIVITY_S = 30,
-    BACKLOG = 1024,
     RESERVED_FILES = 128, /* for the store, data sets, checkpoints */
     TICK_MS = 500,
 };
@@ -37,7 +35,9 @@ enum {
 struct api_server {
     struct api_context context;
     struct exchange_host host;
-    struct MHD_Daemon *daemon;
+    struct MHD_Daemon *daemon;      /* on the network; NULL: not there */
+    struct MHD_Daemon *unix_daemon; /* on a path; NULL: not there */
+    struct tls_files tls;           /* the library's while it works */
 
     pthread_t ticker;
     bool ticker_started;
@@ -45,77 +45,6 @@ struct api_server {
     pthread_cond_t stop_ticker;
     bool ticker_must_stop; /* guarded by mutex */
 };
-
-/* Listening */
-
-static enum status parse_address(const char *text, int port, struct sockaddr_storage *ret_address,
-                                 socklen_t *ret_size, struct error *error) {
-    struct sockaddr_storage address = {0};
-    struct sockaddr_in *v4 = (struct sockaddr_in *)&address;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
-    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons((uint16_t)port);
-        *ret_size = sizeof(*v4);
-    } else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons((uint16_t)port);
-        *ret_size = sizeof(*v6);
-    } else {
-        return error_set(error, STATUS_INVALID, "%s is not a numeric IPv4 or IPv6 address", text);
-    }
-    *ret_address = address;
-    return STATUS_OK;
-}
-
-/* Why the address cannot be had. */
-static enum status refused(int reason, const char *text, int port, struct error *error) {
-    if (reason == EADDRINUSE) {
-        return error_set(error, STATUS_BUSY, "cannot listen on %s port %d: it is in use", text,
-                         port);
-    }
-    return error_set_errno(error, reason, "cannot listen on %s port %d", text, port);
-}
-
-static enum status listen_on(const char *text, int port, int *ret_fd, struct error *error) {
-    struct sockaddr_storage address;
-    socklen_t size = 0;
-    TRY(parse_address(text, port, &address, &size, error));
-    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        return error_set_errno(error, errno, "cannot make a socket");
-    }
-    int on = 1;
-    /* A restart must not wait for the old connections' TIME_WAIT. */
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(fd, (const struct sockaddr *)&address, size) != 0 || listen(fd, BACKLOG) != 0) {
-        int reason = errno;
-        (void)close(fd);
-        return refused(reason, text, port, error);
-    }
-    *ret_fd = fd;
-    return STATUS_OK;
-}
-
-/* "127.0.0.1:43121", with the port that was chosen. */
-static enum status describe_socket(int fd, char *text, size_t size, struct error *error) {
-    struct sockaddr_storage address = {0};
-    socklen_t length = sizeof(address);
-    char host[INET6_ADDRSTRLEN] = "";
-    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0) {
-        return error_set_errno(error, errno, "cannot read the listening address");
-    }
-    if (address.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address;
-        (void)inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
-        (void)snprintf(text, size, "[%s]:%d", host, ntohs(v6->sin6_port));
-    } else {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address;
-        (void)inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
-        (void)snprintf(text, size, "%s:%d", host, ntohs(v4->sin_port));
-    }
-    return STATUS_OK;
-}
 
 /* Callbacks of the library */
 
@@ -153,13 +82,24 @@ static void on_library_log(void *user, const char *format, va_list arguments) {
     log_debug("http: %s", line);
 }
 
-static enum status start_library(struct api_server *server, int fd, struct error *error) {
+/* Takes over `fd`, whether it succeeds or not. */
+static enum status start_library(struct api_server *server, int fd, bool tls,
+                                 struct MHD_Daemon **ret_daemon, struct error *error) {
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     /* The library shares its limit out among its threads and leaves what is above waiting; ours
      * must be reached first, however unevenly the threads accept. */
     unsigned limit = ((unsigned)server->context.options.connection_cap + 64) * N_THREADS;
-    server->daemon =
-        MHD_start_daemon(flags, 0, NULL, NULL, exchange_continue, &server->host,              /* */
+    static char tls_priorities[] = "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"; /* 1.2 and 1.3 are left */
+    struct MHD_OptionItem tls_options[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, server->tls.cert},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, server->tls.key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, tls_priorities},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+    *ret_daemon =
+        MHD_start_daemon(flags | (tls ? MHD_USE_TLS : 0), 0, NULL, NULL,                      /* */
+                         exchange_continue, &server->host,                                    /* */
                          MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,                    /* */
                          MHD_OPTION_LISTEN_SOCKET, fd,                                        /* */
                          MHD_OPTION_THREAD_POOL_SIZE, (unsigned)N_THREADS,                    /* */
@@ -171,11 +111,40 @@ static enum status start_library(struct api_server *server, int fd, struct error
                          MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL,                   /* */
                          MHD_OPTION_NOTIFY_COMPLETED, exchange_end, &server->host,            /* */
                          MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,                 /* */
+                         MHD_OPTION_ARRAY, tls ? tls_options : none,                          /* */
                          MHD_OPTION_END);
-    if (!server->daemon) {
-        return error_set(error, STATUS_IO, "cannot start the HTTP server's threads");
+    if (*ret_daemon) {
+        return STATUS_OK;
     }
-    return STATUS_OK;
+    (void)close(fd);
+    return tls ? error_set(error, STATUS_INVALID,
+                           "cannot start HTTPS: tls_cert must be a certificate with its chain and "
+                           "tls_key its key, both as PEM (log_level debug says more)")
+               : error_set(error, STATUS_IO, "cannot start the HTTP server's threads");
+}
+
+static enum status start_on_network(struct api_server *server, struct error *error) {
+    const struct api_options *options = &server->context.options;
+    struct api_context *context = &server->context;
+    bool tls = server->tls.cert != NULL;
+    int fd = -1;
+    TRY(listener_open(options->listen_address, options->port, &fd, context->address,
+                      sizeof(context->address), error));
+    (void)snprintf(context->url, sizeof(context->url), "%s://%s", tls ? "https" : "http",
+                   context->address);
+    return start_library(server, fd, tls, &server->daemon, error);
+}
+
+static enum status start_on_path(struct api_server *server, struct error *error) {
+    const char *path = server->context.options.unix_socket;
+    struct api_context *context = &server->context;
+    int fd = -1;
+    TRY(listener_open_unix(path, &fd, error));
+    if (!server->daemon) {
+        (void)snprintf(context->address, sizeof(context->address), "unix:%s", path);
+        (void)snprintf(context->url, sizeof(context->url), "http://localhost");
+    }
+    return start_library(server, fd, false, &server->unix_daemon, error);
 }
 
 /* The clock */
@@ -249,16 +218,20 @@ static void set_defaults(struct api_options *options) {
 
 static enum status start(struct api_server *server, struct error *error) {
     const struct api_options *options = &server->context.options;
-    CLEANUP(close_fd) int fd = -1;
     TRY(connections_create(options->connection_cap, &server->host.connections, error));
+    server->context.connections = server->host.connections;
+    TRY(metrics_create(&server->context.metrics, error));
     TRY(tail_create(options->store, &server->context.tail, error));
     TRY(stream_set_create(&server->context, options->stream_cap, &server->context.streams, error));
-    TRY(listen_on(options->listen_address, options->port, &fd, error));
-    TRY(describe_socket(fd, server->context.address, sizeof(server->context.address), error));
+    if (options->tls_cert && options->tls_cert[0]) {
+        TRY(tls_files_read(options->tls_cert, options->tls_key, &server->tls, error));
+    }
     TRY(start_ticker(server, error));
-    int listening = fd;
-    fd = -1; /* the library's from here on: it closes it when it stops */
-    return start_library(server, listening, error);
+    if (options->listen_address[0]) {
+        TRY(start_on_network(server, error));
+    }
+    return options->unix_socket && options->unix_socket[0] ? start_on_path(server, error)
+                                                           : STATUS_OK;
 }
 
 enum status api_server_start(const struct api_options *options, struct api_server **ret_server,
@@ -286,6 +259,22 @@ const char *api_server_address(const struct api_server *server) {
     return server->context.address;
 }
 
+const char *api_server_url(const struct api_server *server) {
+    return server->daemon ? server->context.url : server->context.address;
+}
+
+static void stop_libraries(struct api_server *server) {
+    if (server->unix_daemon) {
+        /* First the path: who comes from now on shall not be kept waiting. */
+        (void)unlink(server->context.options.unix_socket);
+        MHD_stop_daemon(server->unix_daemon);
+    }
+    if (server->daemon) {
+        MHD_stop_daemon(server->daemon);
+    }
+    tls_files_clear(&server->tls);
+}
+
 void api_server_stop(struct api_server *server) {
     if (!server) {
         return;
@@ -298,14 +287,15 @@ void api_server_stop(struct api_server *server) {
         (void)pthread_mutex_unlock(&server->mutex);
         (void)pthread_join(server->ticker, NULL);
     }
-    if (server->daemon) {
+    if (server->context.streams) {
         /* The library must not be stopped while a connection is suspended. */
         stream_set_end(server->context.streams);
-        MHD_stop_daemon(server->daemon);
     }
+    stop_libraries(server);
     stream_set_free(server->context.streams);
     tail_free(server->context.tail);
     connections_free(server->host.connections);
+    metrics_free(server->context.metrics);
     (void)pthread_cond_destroy(&server->stop_ticker);
     (void)pthread_mutex_destroy(&server->mutex);
     free(server);

@@ -12,8 +12,11 @@
 
 /* Everything is borrowed and must outlive the server. */
 struct api_options {
-    const char *listen_address; /* numeric */
+    const char *listen_address; /* numeric; "": not on the network */
     int port;                   /* 0: any free one */
+    const char *unix_socket;    /* a path to listen on as well; NULL or "": none */
+    const char *tls_cert;       /* of the network's listener, PEM files; NULL or "": no TLS */
+    const char *tls_key;
     const struct config *config;
     const struct clock *clock;
     const struct kernels *kernels; /* chosen at start: for /system and for memory estimates */
@@ -40,13 +43,18 @@ enum { API_HEAD_S = 20, API_BODY_S = 30, API_CONNECTIONS = 4096, API_STREAMS = 3
 struct api_server;
 
 /* Listens and serves when it returns. On success *ret_server is owned by the caller
- * (api_server_stop). STATUS_BUSY: the address is in use; STATUS_INVALID, STATUS_IO,
+ * (api_server_stop). STATUS_BUSY: the address is in use; STATUS_INVALID, STATUS_FORBIDDEN (others
+ * may read the key), STATUS_CONFLICT (a file at the path of the socket), STATUS_IO,
  * STATUS_NO_MEMORY. */
 enum status api_server_start(const struct api_options *options, struct api_server **ret_server,
                              struct error *error);
 
-/* "127.0.0.1:43121", "[::1]:8080"; valid until the server stops. */
+/* Where it listens: "127.0.0.1:43121", "[::1]:8080", or "unix:/run/cutoutd/socket" when it is not
+ * on the network; valid until the server stops. */
 const char *api_server_address(const struct api_server *server);
+
+/* The same with http:// or https:// in front, where it is on the network. */
+const char *api_server_url(const struct api_server *server);
 
 /* Ends every stream, waits for handlers that run, closes. NULL is fine. */
 void api_server_stop(struct api_server *server);

@@ -13,7 +13,11 @@
 static const char VARIABLE_PREFIX[] = "CUTOUTD_";
 
 const struct config_setting config_settings[CONFIG_KEY_COUNT] = {
-    [CONFIG_LISTEN] = {"listen", "127.0.0.1:8080", "ADDR:PORT to serve on; port 0: any free one"},
+    [CONFIG_LISTEN] = {"listen", "127.0.0.1:8080",
+                       "ADDR:PORT to serve on; port 0: any free one; none: the unix_socket only"},
+    [CONFIG_UNIX_SOCKET] = {"unix_socket", "", "path of a socket to serve on as well"},
+    [CONFIG_TLS_CERT] = {"tls_cert", "", "certificate with its chain (PEM): HTTPS on `listen`"},
+    [CONFIG_TLS_KEY] = {"tls_key", "", "its key (PEM)"},
     [CONFIG_TOKENS_FILE] = {"tokens_file", "", "who may ask for what; see: cutoutd token"},
     [CONFIG_STATE_DIR] = {"state_dir", "/var/lib/cutoutd", "where database and checkpoints live"},
     [CONFIG_WORKERS] = {"workers", "1", "runs that train at the same time"},

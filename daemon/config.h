@@ -23,6 +23,9 @@ enum { CONFIG_MAX_DATASETS = 32, CONFIG_TEXT_SIZE = 512, CONFIG_ORIGIN_SIZE = 64
 /* One key each; the order is the one `check-config` prints. */
 enum config_key {
     CONFIG_LISTEN,
+    CONFIG_UNIX_SOCKET,
+    CONFIG_TLS_CERT,
+    CONFIG_TLS_KEY,
     CONFIG_TOKENS_FILE,
     CONFIG_STATE_DIR,
     CONFIG_WORKERS,
@@ -45,8 +48,11 @@ struct config_dataset {
 };
 
 struct config {
-    char listen_address[64];            /* numeric IPv4 or IPv6, without brackets */
-    int listen_port;                    /* 0: any free one */
+    char listen_address[64]; /* numeric IPv4 or IPv6, without brackets; "": not on the network */
+    int listen_port;         /* 0: any free one */
+    char unix_socket[CONFIG_TEXT_SIZE]; /* "": none */
+    char tls_cert[CONFIG_TEXT_SIZE];    /* "": no TLS, and no key */
+    char tls_key[CONFIG_TEXT_SIZE];
     char tokens_file[CONFIG_TEXT_SIZE]; /* "": no tokens */
     char state_dir[CONFIG_TEXT_SIZE];
     int workers;         /* runs trained at the same time, 1 .. 64 */

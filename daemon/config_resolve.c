@@ -41,6 +41,13 @@ static enum status resolve_integer(const struct config *config, enum config_key 
 static enum status resolve_listen(struct config *config, struct error *error) {
     static const char wanted[] = "ADDRESS:PORT with a numeric address, [ADDRESS]:PORT for IPv6";
     const char *text = config->text[CONFIG_LISTEN];
+    if (!strcmp(text, "none")) {
+        return config->text[CONFIG_UNIX_SOCKET][0]
+                   ? STATUS_OK
+                   : error_set(error, STATUS_INVALID,
+                               "%s: listen is none, but there is no unix_socket",
+                               config->origin[CONFIG_LISTEN]);
+    }
     const char *colon = strrchr(text, ':');
     size_t length = colon ? (size_t)(colon - text) : 0;
     bool brackets = length > 2 && text[0] == '[' && text[length - 1] == ']';
@@ -65,6 +72,9 @@ static enum status resolve_listen(struct config *config, struct error *error) {
 }
 
 bool config_is_public(const struct config *config) {
+    if (!config->listen_address[0]) {
+        return false;
+    }
     struct in_addr v4;
     if (inet_pton(AF_INET, config->listen_address, &v4) == 1) {
         return ntohl(v4.s_addr) >> 24 != 127;
@@ -154,15 +164,32 @@ static enum status resolve_conv_algorithm(struct config *config, struct error *e
     return STATUS_OK;
 }
 
+static void copy_text(const struct config *config, enum config_key key,
+                      char target[CONFIG_TEXT_SIZE]) {
+    (void)snprintf(target, CONFIG_TEXT_SIZE, "%s", config->text[key]);
+}
+
+static enum status resolve_tls(struct config *config, struct error *error) {
+    bool cert = config->text[CONFIG_TLS_CERT][0] != '\0';
+    bool key = config->text[CONFIG_TLS_KEY][0] != '\0';
+    if (cert != key) {
+        return error_set(error, STATUS_INVALID, "%s: tls_cert and tls_key go together",
+                         config->origin[cert ? CONFIG_TLS_CERT : CONFIG_TLS_KEY]);
+    }
+    copy_text(config, CONFIG_TLS_CERT, config->tls_cert);
+    copy_text(config, CONFIG_TLS_KEY, config->tls_key);
+    return STATUS_OK;
+}
+
 enum status config_resolve(struct config *config, struct error *error) {
     TRY(resolve_listen(config, error));
-    (void)snprintf(config->tokens_file, sizeof(config->tokens_file), "%s",
-                   config->text[CONFIG_TOKENS_FILE]);
+    TRY(resolve_tls(config, error));
+    copy_text(config, CONFIG_UNIX_SOCKET, config->unix_socket);
+    copy_text(config, CONFIG_TOKENS_FILE, config->tokens_file);
     if (config->text[CONFIG_STATE_DIR][0] == '\0') {
         return invalid(config, CONFIG_STATE_DIR, "a directory", error);
     }
-    (void)snprintf(config->state_dir, sizeof(config->state_dir), "%s",
-                   config->text[CONFIG_STATE_DIR]);
+    copy_text(config, CONFIG_STATE_DIR, config->state_dir);
     TRY(resolve_integer(config, CONFIG_WORKERS, 1, MAX_THREADS, &config->workers, error));
     TRY(resolve_threads(config, error));
     TRY(resolve_integer(config, CONFIG_CHECKPOINT_INTERVAL_S, 0, 86400,

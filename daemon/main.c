@@ -80,9 +80,10 @@ static enum status open_tokens(struct parts *parts, struct error *error) {
     if (tokens_count(parts->tokens) == 0) {
         log_warning("%s has no tokens: nobody may ask for anything", config->tokens_file);
     }
-    if (config_is_public(config)) {
-        log_warning("tokens and answers cross the network in the clear on %s: put TLS in front",
-                    config->text[CONFIG_LISTEN]);
+    if (config_is_public(config) && !config->tls_cert[0]) {
+        log_warning(
+            "tokens and answers cross the network in the clear on %s: set tls_cert and tls_key",
+            config->text[CONFIG_LISTEN]);
     }
     return STATUS_OK;
 }
@@ -138,6 +139,9 @@ static enum status start_server(struct parts *parts, struct error *error) {
     const struct api_options options = {
         .listen_address = parts->config->listen_address,
         .port = parts->config->listen_port,
+        .unix_socket = parts->config->unix_socket,
+        .tls_cert = parts->config->tls_cert,
+        .tls_key = parts->config->tls_key,
         .config = parts->config,
         .clock = &clock_system,
         .kernels = parts->kernels,
@@ -150,8 +154,10 @@ static enum status start_server(struct parts *parts, struct error *error) {
         .tokens = parts->tokens,
     };
     TRY(api_server_start(&options, &parts->server, error));
-    return state_dir_write_address(parts->config->state_dir, api_server_address(parts->server),
-                                   error);
+    /* "127.0.0.1:8080", "https://127.0.0.1:8443", "unix:/run/cutoutd/socket". */
+    const char *address = parts->config->tls_cert[0] ? api_server_url(parts->server)
+                                                     : api_server_address(parts->server);
+    return state_dir_write_address(parts->config->state_dir, address, error);
 }
 
 static enum status start(struct parts *parts, struct error *error) {
@@ -274,11 +280,12 @@ static int serve(const struct config *config) {
         stop(&parts);
         return EXIT_FAILED;
     }
-    log_info("cutoutd " CUTOUTD_VERSION " serves on http://%s; state in %s; %d worker(s) with %d "
+    const char *also_on = config->listen_address[0] ? config->unix_socket : "";
+    log_info("cutoutd " CUTOUTD_VERSION " serves on %s%s%s; state in %s; %d worker(s) with %d "
              "thread(s) each; kernels %s",
-             api_server_address(parts.server), config->state_dir, config->workers,
-             config->threads_per_run, parts.kernels->name);
-    notify_ready(api_server_address(parts.server));
+             api_server_url(parts.server), also_on[0] ? " and unix:" : "", also_on,
+             config->state_dir, config->workers, config->threads_per_run, parts.kernels->name);
+    notify_ready(api_server_url(parts.server));
     serve_until_signal(&parts, &signals);
     notify_stopping();
     /* The state survives whatever ends the process, so a second signal may. */

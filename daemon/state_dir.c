@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
@@ -42,7 +43,7 @@ enum status state_dir_make(const char *directory, struct error *error) {
 enum status state_dir_write_address(const char *directory, const char *address,
                                     struct error *error) {
     char path[PATH_MAX];
-    char text[128];
+    char text[192];
     (void)snprintf(path, sizeof(path), "%s/address", directory);
     (void)snprintf(text, sizeof(text), "%s\n", address);
     return text_file_write(path, text, error);
@@ -89,4 +90,19 @@ int state_dir_remove_unknown_runs(const char *directory,
         }
     }
     return n_removed;
+}
+
+static int64_t size_of(const char *directory, const char *name) {
+    char path[PATH_MAX];
+    struct stat info;
+    (void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+    return stat(path, &info) == 0 ? (int64_t)info.st_size : -1;
+}
+
+void state_dir_measure(const char *directory, struct state_dir_usage *ret_usage) {
+    struct statvfs disk;
+    ret_usage->database_bytes = size_of(directory, "cutoutd.db");
+    ret_usage->wal_bytes = size_of(directory, "cutoutd.db-wal");
+    ret_usage->free_bytes =
+        statvfs(directory, &disk) == 0 ? (int64_t)(disk.f_bavail * disk.f_frsize) : -1;
 }

@@ -8,16 +8,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <stdint.h>
+
 #include "core/base/error.h"
 
 /* Makes the directory with its parents (mode 0750) where it is missing. STATUS_IO, STATUS_NO_SPACE,
  * STATUS_INVALID: the path is too long; *error names the part that failed. */
 enum status state_dir_make(const char *directory, struct error *error);
 
-/* DIRECTORY/address: where the daemon listens, "127.0.0.1:43121" and a newline, all or nothing.
- * Statuses of text_file_write. */
+/* DIRECTORY/address: where the daemon listens, "127.0.0.1:43121" and a newline, all or nothing;
+ * with TLS "https://..", with nothing but a socket of this machine "unix:PATH". Statuses of
+ * text_file_write. */
 enum status state_dir_write_address(const char *directory, const char *address,
                                     struct error *error);
+
+/* Room on the disk; -1 where it cannot be known. */
+struct state_dir_usage {
+    int64_t database_bytes;
+    int64_t wal_bytes;
+    int64_t free_bytes;
+};
+
+void state_dir_measure(const char *directory, struct state_dir_usage *ret_usage);
 
 /* Nobody listens any more. A file that is not there is fine. */
 void state_dir_remove_address(const char *directory);

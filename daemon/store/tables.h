@@ -60,6 +60,10 @@ enum status after_next_waiting(struct db *db, int64_t run_id, int64_t *ret_id, s
 /* Nobody waits for this run any more. */
 enum status after_forget(struct db *db, int64_t run_id, struct error *error);
 
+/* Forgets the run with all that belongs to it. STATUS_CONFLICT: it is running, or another run waits
+ * for it; STATUS_NOT_FOUND. */
+enum status run_delete(struct db *db, int64_t id, struct error *error);
+
 /* All epochs of a run, on any connection. The caller owns what is in *list, also on failure. */
 enum status epoch_read_all(struct db *db, int64_t run_id, struct epoch_list *list,
                            struct error *error);

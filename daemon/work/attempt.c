@@ -80,6 +80,7 @@ static enum status on_epoch(void *user, const struct epoch_report *report, struc
         .at_ms = now_ms(s),
     };
     s->reported = true;
+    progress_board_add_epoch(s->options->progress, report->seconds);
     log_info("run %lld: epoch %d of %d, training loss %.4f, validation error %.4f, %.0f images/s",
              (long long)s->progress.run_id, report->epoch, s->attempt->run->epochs,
              report->train_loss,

@@ -67,7 +67,7 @@ static int fixture_open(void **state) {
     assert_int_equal(progress_board_create(1, &options->progress, &error), STATUS_OK);
     assert_int_equal(dataset_registry_create(&fixture->config, &options->datasets, &error),
                      STATUS_OK);
-    (void)snprintf(fixture->context.address, sizeof(fixture->context.address), "127.0.0.1:1");
+    (void)snprintf(fixture->context.url, sizeof(fixture->context.url), "http://127.0.0.1:1");
     *state = fixture;
     return 0;
 }

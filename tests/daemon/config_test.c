@@ -149,6 +149,28 @@ static void addresses_are_understood(void **state) {
     }
 }
 
+static void none_is_not_on_the_network_and_needs_a_socket(void **state) {
+    (void)state;
+    char *const flags[] = {"--listen", "none", "--unix-socket", "/run/x/socket"};
+    assert_int_equal(config_load(2, flags, no_environment, NULL, &config, &error), STATUS_INVALID);
+    assert_non_null(strstr(error.message, "unix_socket"));
+    assert_int_equal(config_load(4, flags, no_environment, NULL, &config, &error), STATUS_OK);
+    assert_string_equal(config.listen_address, "");
+    assert_string_equal(config.unix_socket, "/run/x/socket");
+    assert_false(config_is_public(&config));
+}
+
+static void certificate_and_key_go_together(void **state) {
+    (void)state;
+    char *const flags[] = {"--tls-cert", "/x/cert.pem", "--tls-key", "/x/key.pem"};
+    assert_int_equal(config_load(2, flags, no_environment, NULL, &config, &error), STATUS_INVALID);
+    assert_non_null(strstr(error.message, "--tls-cert"));
+    assert_int_equal(config_load(2, flags + 2, no_environment, NULL, &config, &error),
+                     STATUS_INVALID);
+    assert_int_equal(config_load(4, flags, no_environment, NULL, &config, &error), STATUS_OK);
+    assert_string_equal(config.tls_key, "/x/key.pem");
+}
+
 static void systemds_state_directory_is_a_default(void **state) {
     (void)state;
     char *const environment[] = {"STATE_DIRECTORY=/var/lib/private/x", NULL};
@@ -237,6 +259,8 @@ int main(void) {
         cmocka_unit_test(wrong_flags_and_variables_are_refused),
         cmocka_unit_test(datasets_come_from_file_and_flags),
         cmocka_unit_test(addresses_are_understood),
+        cmocka_unit_test(none_is_not_on_the_network_and_needs_a_socket),
+        cmocka_unit_test(certificate_and_key_go_together),
         cmocka_unit_test(systemds_state_directory_is_a_default),
         cmocka_unit_test(a_line_that_is_too_long_is_refused_not_cut),
         cmocka_unit_test(a_named_file_takes_the_place_of_the_default),

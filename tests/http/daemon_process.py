@@ -50,9 +50,11 @@ class Response:
 
 
 class Daemon:
-    def __init__(self, directory, environment=None):
+    def __init__(self, directory, environment=None, listen="127.0.0.1:0", curl_options=()):
         self.directory = directory
         self.environment = environment or {}
+        self.listen = listen
+        self.curl_options = list(curl_options)
         self.process = None
         self.address = None
 
@@ -74,7 +76,7 @@ class Daemon:
             )
             with open(self.log_path, "ab") as log:
                 self.process = subprocess.Popen(
-                    [os.environ["CUTOUTD"], "serve", "--listen", "127.0.0.1:0",
+                    [os.environ["CUTOUTD"], "serve", "--listen", self.listen,
                      "--state-dir", self.state_dir, "--workers", "1", "--threads-per-run", "1"],
                     env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             self._wait_until_ready(notify)
@@ -121,13 +123,17 @@ class Daemon:
         return self.process is not None and self.process.poll() is None
 
     def url(self, path):
-        return "http://" + self.address + path
+        """Also of a daemon with TLS (https://...) or with nothing but a path (unix:...)."""
+        if self.address.startswith("unix:"):
+            return "http://localhost" + path
+        return ("" if "://" in self.address else "http://") + self.address + path
 
     def curl(self, path, *options, data=None, malformed=False):
         """One request; `data` is sent as the body (a dictionary as JSON). The answer must be as
         api/openapi.json describes it, unless the request is `malformed`: none of the API's, on
         purpose."""
-        arguments = ["curl", "-sS", "--globoff", "--max-time", str(PATIENCE_S), *options]
+        arguments = ["curl", "-sS", "--globoff", "--max-time", str(PATIENCE_S),
+                     *self.curl_options, *options]
         if "--head" not in options:
             arguments += ["--dump-header", "-"]
         if data is not None:
@@ -165,7 +171,8 @@ class Daemon:
         Each is a dictionary of event, id (or None), data."""
         events = []
         with subprocess.Popen(
-                ["curl", "-sSN", "--max-time", str(PATIENCE_S), *options, self.url(path)],
+                ["curl", "-sSN", "--max-time", str(PATIENCE_S), *self.curl_options, *options,
+                 self.url(path)],
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
                 for event in read_events(process.stdout):

@@ -1,0 +1,159 @@
+"""Unix sockets, TLS, and a daemon that is not on the network at all."""
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import tempfile
+import unittest
+
+from daemon_process import PATIENCE_S, Daemon, DaemonTestCase
+
+
+def new_directory():
+    return tempfile.mkdtemp(prefix="cutoutd-http-")
+
+
+class UnixSocket(DaemonTestCase):
+    @classmethod
+    def make_daemon(cls):
+        directory = new_directory()
+        path = os.path.join(directory, "socket")
+        return Daemon(directory, {"CUTOUTD_UNIX_SOCKET": path}, "none", ("--unix-socket", path))
+
+    def socket_path(self, daemon):
+        return daemon.environment["CUTOUTD_UNIX_SOCKET"]
+
+    def test_may_be_the_only_listener(self):
+        self.assertEqual(self.daemon.address, "unix:" + self.socket_path(self.daemon))
+        run = self.daemon.submit(epochs=1)
+        self.assertEqual(self.daemon.wait_for_end(run)["state"], "succeeded")
+        self.assertIn("http://localhost/api/v1/runs", self.daemon.curl("/").body)
+
+    def test_owner_and_group_may_connect(self):
+        mode = os.stat(self.socket_path(self.daemon)).st_mode
+        self.assertEqual(stat.S_IMODE(mode), 0o660)
+
+    def test_a_clean_stop_removes_it_and_a_crash_does_not_matter(self):
+        daemon = self.fresh()
+        path = self.socket_path(daemon)
+        daemon.kill()
+        self.assertTrue(os.path.exists(path))
+        daemon.start()
+        self.assertEqual(daemon.curl("/healthz").status, 200)
+        self.assertEqual(daemon.terminate(), 0)
+        self.assertFalse(os.path.exists(path))
+
+    def test_one_that_is_served_or_no_socket_is_left_alone(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "socket")
+            with socket.socket(socket.AF_UNIX) as other:
+                other.bind(path)
+                other.listen()
+                self.assertIn("somebody serves it", self.refusal(directory, path))
+            os.unlink(path)
+            with open(path, "w", encoding="ascii") as file:
+                file.write("precious")
+            self.assertIn("no socket", self.refusal(directory, path))
+            with open(path, encoding="ascii") as file:
+                self.assertEqual(file.read(), "precious")
+
+    def refusal(self, directory, path):
+        result = subprocess.run(
+            [os.environ["CUTOUTD"], "serve", "--state-dir", os.path.join(directory, "state"),
+             "--listen", "none", "--unix-socket", path],
+            capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        return result.stderr
+
+    def test_none_needs_a_socket(self):
+        result = subprocess.run([os.environ["CUTOUTD"], "check-config", "--listen", "none"],
+                                capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("unix_socket", result.stderr)
+
+
+class Both(DaemonTestCase):
+    @classmethod
+    def make_daemon(cls):
+        directory = new_directory()
+        return Daemon(directory, {"CUTOUTD_UNIX_SOCKET": os.path.join(directory, "socket")})
+
+    def test_both_doors_lead_to_the_same_daemon(self):
+        run = self.daemon.submit(epochs=1)
+        path = self.daemon.environment["CUTOUTD_UNIX_SOCKET"]
+        through_socket = self.daemon.curl(f"/api/v1/runs/{run}", "--unix-socket", path)
+        self.assertEqual(through_socket.json()["id"], run)
+
+    def test_a_stop_ends_the_streams_of_both(self):
+        daemon = self.fresh()
+        path = daemon.environment["CUTOUTD_UNIX_SOCKET"]
+        streams = [subprocess.Popen(["curl", "-sSN", *options, daemon.url("/api/v1/events")],
+                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                   for options in ((), ("--unix-socket", path))]
+        for stream in streams:
+            self.assertTrue(stream.stdout.readline())
+        self.assertEqual(daemon.terminate(), 0)
+        for stream in streams:
+            stream.stdout.read()
+            stream.stdout.close()
+            stream.wait(PATIENCE_S)
+
+
+@unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
+class Tls(DaemonTestCase):
+    @classmethod
+    def make_daemon(cls):
+        directory = new_directory()
+        cert, key = (os.path.join(directory, name) for name in ("cert.pem", "key.pem"))
+        cls.make_certificate(cert, key)
+        return Daemon(directory, {"CUTOUTD_TLS_CERT": cert, "CUTOUTD_TLS_KEY": key},
+                      curl_options=("--cacert", cert))
+
+    @staticmethod
+    def make_certificate(cert, key):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", cert,
+                        "-days", "2", "-subj", "/CN=cutoutd", "-addext",
+                        "subjectAltName=IP:127.0.0.1"],
+                       check=True, capture_output=True, timeout=PATIENCE_S)
+        os.chmod(key, 0o600)
+
+    def test_answers_and_streams_come_by_https(self):
+        self.assertTrue(self.daemon.address.startswith("https://127.0.0.1:"))
+        self.assertEqual(self.daemon.wait_for_end(self.daemon.submit(epochs=1))["state"],
+                         "succeeded")
+        self.assertIn(self.daemon.address + "/api/v1/runs", self.daemon.curl("/").body)
+
+    def test_old_versions_and_plain_text_are_not_served(self):
+        for options in (("--tls-max", "1.1"), ("--proto", "=http")):
+            url = self.daemon.url("/healthz")
+            if "--proto" in options:
+                url = url.replace("https:", "http:")
+            result = subprocess.run(["curl", "-sS", "--max-time", str(PATIENCE_S), "--cacert",
+                                     self.daemon.environment["CUTOUTD_TLS_CERT"], *options, url],
+                                    capture_output=True, timeout=PATIENCE_S + 10, check=False)
+            self.assertNotEqual(result.returncode, 0, options)
+
+    def test_a_key_that_others_may_read_and_one_of_another_certificate_are_refused(self):
+        with tempfile.TemporaryDirectory() as directory:
+            cert, key, other = (os.path.join(directory, n) for n in ("cert", "key", "other"))
+            self.make_certificate(cert, key)
+            os.chmod(key, 0o644)
+            self.assertIn("chmod o=", self.refusal(directory, cert, key))
+            os.chmod(key, 0o600)
+            self.make_certificate(os.path.join(directory, "other-cert"), other)
+            self.assertIn("tls_key", self.refusal(directory, cert, other))
+
+    def refusal(self, directory, cert, key):
+        result = subprocess.run(
+            [os.environ["CUTOUTD"], "serve", "--state-dir", os.path.join(directory, "state"),
+             "--listen", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key],
+            capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        return result.stderr
+
+
+if __name__ == "__main__":
+    unittest.main()
