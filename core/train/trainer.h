@@ -98,8 +98,8 @@ struct trainer_result {
 /* STATUS_OK: all epochs are done. STATUS_STOPPED: should_stop said so; the last checkpoint holds
  * the exact state, unless stops_at_once said true. STATUS_CORRUPT: resume_path is damaged or
  * belongs to another config (nothing was trained; the caller may try the checkpoint before it).
- * STATUS_NO_MEMORY, STATUS_IO, STATUS_NO_SPACE: *error says what to do; the checkpoints on disk are
- * intact. */
+ * STATUS_DIVERGED: a loss was not finite and stop_on_nan is set. STATUS_NO_MEMORY, STATUS_IO,
+ * STATUS_NO_SPACE: *error says what to do; the checkpoints on disk are intact. */
 enum status trainer_run(const struct trainer_options *options,
                         const struct trainer_callbacks *callbacks,
                         struct trainer_result *ret_result, struct error *error);
