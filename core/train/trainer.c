@@ -153,6 +153,7 @@ static enum status open_state(struct trainer *t, struct error *error) {
     checkpoint_files_begin(&t->files, o->checkpoint_dir, o->resume_path);
     if (o->resume_path) {
         struct checkpoint_contents contents = contents_of(t);
+        contents.foreign = o->resume_foreign;
         TRY(checkpoint_read(o->resume_path, o->resume_sha256, &contents, error));
     } else {
         resnet_init(&t->net, t->config->seed, t->params, t->moving);

@@ -84,6 +84,7 @@ struct trainer_options {
     /* A checkpoint file to go on from, or NULL to start anew. Its config must agree with `config`
      * in every field that the result depends on. */
     const char *resume_path;
+    bool resume_foreign;       /* it may be of a run with other settings of the same network */
     const char *resume_sha256; /* what its digest must be; NULL: not checked */
 };
 
