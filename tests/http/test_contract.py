@@ -154,7 +154,7 @@ class Served(DaemonTestCase):
             answer = connection.getresponse()
             names = {name.lower(): value for name, value in answer.getheaders()}
             endless = names.get("content-type", "").startswith("text/event-stream")
-            return Response(answer.status, names, "" if endless else answer.read().decode())
+            return Response(answer.status, names, "" if endless else answer.read().decode(errors="replace"))
         finally:
             connection.close()
 
