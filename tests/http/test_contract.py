@@ -154,7 +154,8 @@ class Served(DaemonTestCase):
             answer = connection.getresponse()
             names = {name.lower(): value for name, value in answer.getheaders()}
             endless = names.get("content-type", "").startswith("text/event-stream")
-            return Response(answer.status, names, "" if endless else answer.read().decode(errors="replace"))
+            body = "" if endless else answer.read().decode(errors="replace")
+            return Response(answer.status, names, body)
         finally:
             connection.close()
 
