@@ -41,6 +41,9 @@ handler route_run_summary;
 /* routes_events.c */
 handler route_run_events, route_sweep_events, route_events;
 
+/* routes_figures.c */
+handler route_figure_curves, route_figure_cutout;
+
 /* routes_compare.c */
 handler route_compare;
 
