@@ -88,6 +88,13 @@ bool connection_is_over_cap(const struct connection *connection) {
     return connection && connection->over_cap;
 }
 
+int connections_count(struct connections *connections) {
+    (void)pthread_mutex_lock(&connections->mutex);
+    int n = connections->n;
+    (void)pthread_mutex_unlock(&connections->mutex);
+    return n;
+}
+
 void connections_tick(struct connections *connections, double now_s) {
     (void)pthread_mutex_lock(&connections->mutex);
     for (struct connection *c = connections->first; c; c = c->next) {

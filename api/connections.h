@@ -34,6 +34,9 @@ void connections_set_deadline(struct connections *connections, struct connection
 /* Whether it came when the cap was reached. */
 bool connection_is_over_cap(const struct connection *connection);
 
+/* How many are open. */
+int connections_count(struct connections *connections);
+
 /* Shuts down the connections whose deadline is over. */
 void connections_tick(struct connections *connections, double now_s);
 

@@ -10,6 +10,8 @@
 
 #include "api/server.h"
 
+struct connections;
+struct metrics;
 struct stream_set;
 struct tail;
 
@@ -22,6 +24,8 @@ struct api_context {
     atomic_bool stopping;
     struct tail *tail; /* the newest events; NULL in tests of handlers, as the next */
     struct stream_set *streams;
+    struct connections *connections;
+    struct metrics *metrics;
 };
 
 #endif

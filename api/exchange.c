@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/metrics.h"
 #include "api/router.h"
 #include "api/stream.h"
 #include "core/base/cleanup.h"
@@ -102,13 +103,14 @@ static void add_headers(struct MHD_Response *response, const struct request *req
 }
 
 /* A line a request: those that may have changed something are worth keeping. */
-static void log_access(const struct exchange_host *host, const struct exchange *exchange,
-                       int http_status) {
+static void account(const struct exchange_host *host, const struct exchange *exchange,
+                    int http_status) {
     const struct request *request = &exchange->request;
-    double ms = 1000.0 * (clock_monotonic_s(host->context->options.clock) - exchange->begun_s);
+    double seconds = clock_monotonic_s(host->context->options.clock) - exchange->begun_s;
+    metrics_count(host->context->metrics, request->route - 1, http_status, seconds);
     (request_only_reads(request) ? log_debug : log_info)(
         "%s %s %d %.1f ms, owner %s, request %s", request->method,
-        request->url.path[0] ? request->url.path : "?", http_status, ms,
+        request->url.path[0] ? request->url.path : "?", http_status, 1000.0 * seconds,
         request->owner[0] ? request->owner : "-", request->id);
 }
 
@@ -142,7 +144,7 @@ static enum MHD_Result send_reply(const struct exchange_host *host,
             return MHD_NO;
         }
     }
-    log_access(host, exchange, reply->http_status);
+    account(host, exchange, reply->http_status);
     add_headers(response, &exchange->request, reply);
     enum MHD_Result result = MHD_queue_response(connection, (unsigned)reply->http_status, response);
     reply->file.open = false; /* the library's now */

@@ -20,6 +20,7 @@ struct request {
     char id[REQUEST_ID_SIZE];
     char method[16];
     struct url url;
+    int route; /* place in the table of routes + 1; 0: of none */
     /* What stood in the place of each {name} of the route's pattern; into url.path. */
     int n_parameters;
     char parameters[REQUEST_MAX_PARAMETERS][64];

@@ -12,10 +12,13 @@
 
 static const struct route routes[] = {
     {"GET", "/", SCOPE_READ, route_welcome},
+    {"GET", "/metrics", SCOPE_READ, route_metrics},
     {"GET", "/healthz", SCOPE_NONE, route_health},
     {"GET", "/readyz", SCOPE_NONE, route_ready},
     {"GET", V1 "/healthz", SCOPE_NONE, route_health},
     {"GET", V1 "/readyz", SCOPE_NONE, route_ready},
+    {"GET", "/openapi.json", SCOPE_NONE, route_openapi},
+    {"GET", V1 "/openapi.json", SCOPE_NONE, route_openapi},
     {"POST", V1 "/runs", SCOPE_SUBMIT, route_run_create},
     {"GET", V1 "/runs", SCOPE_READ, route_run_list},
     {"POST", V1 "/runs/bulk", SCOPE_SUBMIT, route_run_bulk},
@@ -29,6 +32,7 @@ static const struct route routes[] = {
     {"POST", V1 "/runs/{id}/hold", SCOPE_SUBMIT, route_run_act},
     {"POST", V1 "/runs/{id}/release", SCOPE_SUBMIT, route_run_act},
     {"POST", V1 "/runs/{id}/requeue", SCOPE_SUBMIT, route_run_act},
+    {"POST", V1 "/runs/{id}/fork", SCOPE_SUBMIT, route_run_fork},
     {"GET", V1 "/runs/{id}/epochs", SCOPE_READ, route_run_epochs},
     {"GET", V1 "/runs/{id}/validation-error", SCOPE_READ, route_run_validation_error},
     {"GET", V1 "/runs/{id}/events", SCOPE_READ, route_run_events},
@@ -41,6 +45,7 @@ static const struct route routes[] = {
     {"POST", V1 "/sweeps", SCOPE_SUBMIT, route_sweep_create},
     {"GET", V1 "/sweeps", SCOPE_READ, route_sweep_list},
     {"GET", V1 "/sweeps/{id}", SCOPE_READ, route_sweep_get},
+    {"DELETE", V1 "/sweeps/{id}", SCOPE_SUBMIT, route_sweep_delete},
     {"POST", V1 "/sweeps/{id}/cancel", SCOPE_SUBMIT, route_sweep_act},
     {"POST", V1 "/sweeps/{id}/kill", SCOPE_SUBMIT, route_sweep_act},
     {"POST", V1 "/sweeps/{id}/pause", SCOPE_SUBMIT, route_sweep_act},
@@ -54,6 +59,10 @@ static const struct route routes[] = {
     {"PATCH", V1 "/scheduler", SCOPE_ADMIN, route_scheduler_edit},
     {"POST", V1 "/scheduler/drain", SCOPE_ADMIN, route_scheduler_drain},
     {"POST", V1 "/scheduler/resume", SCOPE_ADMIN, route_scheduler_resume},
+    {"GET", V1 "/figures/validation-error.svg", SCOPE_READ, route_figure_curves},
+    {"GET", V1 "/figures/validation-error.png", SCOPE_READ, route_figure_curves},
+    {"GET", V1 "/figures/validation-error.pdf", SCOPE_READ, route_figure_curves},
+    {"GET", V1 "/figures/cutout.png", SCOPE_READ, route_figure_cutout},
     {"GET", V1 "/presets", SCOPE_READ, route_preset_list},
     {"GET", V1 "/presets/{name}", SCOPE_READ, route_preset_get},
     {"GET", V1 "/datasets", SCOPE_READ, route_dataset_list},
@@ -91,6 +100,14 @@ static bool method_fits(const struct route *route, const char *method) {
            (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
 }
 
+int router_count(void) {
+    return N_ROUTES;
+}
+
+const struct route *router_at(int index) {
+    return &routes[index];
+}
+
 void router_dispatch(struct api_context *context, struct request *request, struct reply *reply) {
     char allow[sizeof(reply->allow)] = "";
     for (size_t i = 0; i < N_ROUTES; i++) {
@@ -98,6 +115,7 @@ void router_dispatch(struct api_context *context, struct request *request, struc
             continue;
         }
         if (method_fits(&routes[i], request->method)) {
+            request->route = (int)i + 1;
             if (access_grant(context, request, routes[i].scope, reply)) {
                 idempotency_dispatch(context, request, routes[i].handler, reply);
             }

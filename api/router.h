@@ -20,6 +20,10 @@ struct route {
     handler *handler;
 };
 
+/* The table, for those who walk it: 0 .. router_count() - 1. */
+int router_count(void);
+const struct route *router_at(int index);
+
 /* Finds the route of request->url.path, sets request->parameters and calls the handler. No route:
  * 404; a route of other methods only: 405 with Allow; a token that does not allow it: 401 or 403
  * (api/access.h). */

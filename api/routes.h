@@ -13,6 +13,9 @@ handler route_run_create;
 /* routes_actions.c */
 handler route_run_act;
 
+/* routes_fork.c */
+handler route_run_fork;
+
 /* routes_edit.c */
 handler route_run_bulk, route_run_edit, route_run_delete;
 
@@ -38,6 +41,9 @@ handler route_run_summary;
 /* routes_events.c */
 handler route_run_events, route_sweep_events, route_events;
 
+/* routes_figures.c */
+handler route_figure_curves, route_figure_cutout;
+
 /* routes_compare.c */
 handler route_compare;
 
@@ -45,11 +51,14 @@ handler route_compare;
 handler route_sweep_create, route_sweep_list, route_sweep_get;
 
 /* routes_sweep_actions.c */
-handler route_sweep_act;
+handler route_sweep_act, route_sweep_delete;
+
+/* routes_metrics.c */
+handler route_metrics;
 
 /* routes_meta.c */
-handler route_welcome, route_health, route_ready, route_preset_list, route_preset_get,
-    route_dataset_list, route_system;
+handler route_welcome, route_health, route_ready, route_openapi, route_preset_list,
+    route_preset_get, route_dataset_list, route_system;
 
 /* The run that the path names: the caller owns *ret_row (run_row_clear) when it returns true;
  * otherwise *reply is the answer (404, or the store's failure; 403 for what is not a GET when the

@@ -96,6 +96,30 @@ static enum status go_round(struct api_context *context, const struct request *r
     return STATUS_OK;
 }
 
+/* DELETE /sweeps/{id} */
+
+void route_sweep_delete(struct api_context *context, const struct request *request,
+                        struct reply *reply) {
+    CLEANUP(sweep_row_clear) struct sweep_row sweep = {0};
+    CLEANUP(free_pointer) int64_t *ids = NULL;
+    size_t n_ids = 0;
+    struct error error;
+    if (!arguments_check(request, reply, NULL, NULL) ||
+        !route_find_sweep(context, request, reply, &sweep)) {
+        return;
+    }
+    if (sweep_table_delete(context->options.store, sweep.id, &ids, &n_ids, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    for (size_t i = 0; i < n_ids; i++) {
+        run_files_remove(context, ids[i]);
+    }
+    reply->http_status = 204;
+}
+
+/* POST /sweeps/{id}/ACTION */
+
 void route_sweep_act(struct api_context *context, const struct request *request,
                      struct reply *reply) {
     enum run_action action = RUN_ACTION_CANCEL;

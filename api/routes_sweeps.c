@@ -38,12 +38,21 @@ static enum status read_rest(struct api_context *context, struct sweep_parts *pa
     return sweep_table_runs(store, parts->row.id, &parts->ids, &parts->n_ids, error);
 }
 
+/* How many runs train at a time. */
+static int count_workers(const struct api_context *context) {
+    struct pool_status status = {.n_workers = context->options.config->workers};
+    if (context->options.pool) { /* tests of handlers have none */
+        pool_get_status(context->options.pool, &status);
+    }
+    return status.n_workers;
+}
+
 static void reply_sweep(struct api_context *context, const struct request *request,
                         struct reply *reply, int http_status, const struct sweep_parts *parts) {
     static const int64_t none[1];
     struct json_writer writer = {0};
     sweep_write(&writer, NULL, &parts->row, &parts->progress, parts->ids ? parts->ids : none,
-                parts->n_ids, context->options.config->workers);
+                parts->n_ids, count_workers(context));
     reply_json(reply, request, http_status, &writer);
 }
 
@@ -174,7 +183,9 @@ static bool make_drafts(const struct request *request, const struct sweep_spec *
                                              .config_json = drafts->configs[i],
                                              .config = &run->config,
                                              .owner = request->owner,
-                                             .held = spec->hold};
+                                             .held = spec->hold || run->hold,
+                                             .after_ids = run->after,
+                                             .n_after = run->n_after};
         if (!drafts->labels[i] || !drafts->configs[i]) {
             drafts->n++;
             return false;
@@ -197,7 +208,8 @@ static void accept(struct api_context *context, const struct request *request,
                                       .owner = request->owner,
                                       .spec_json = spec->spec_json,
                                       .runs = drafts.runs,
-                                      .n_runs = drafts.n};
+                                      .n_runs = drafts.n,
+                                      .idempotency = request->idempotency};
     int64_t id = 0;
     if (queue_submit_sweep(context->options.queue, &draft, &id, &error) != STATUS_OK ||
         sweep_table_get(context->options.store, id, &parts.row, &error) != STATUS_OK ||
@@ -210,16 +222,8 @@ static void accept(struct api_context *context, const struct request *request,
 }
 
 static bool read_dry_run(const struct request *request, struct reply *reply, bool *ret_dry_run) {
-    if (!arguments_check(request, reply, "dry_run", NULL)) {
-        return false;
-    }
-    const char *text = url_argument(&request->url, "dry_run");
-    *ret_dry_run = text && strcmp(text, "true") == 0;
-    if (text && !*ret_dry_run && strcmp(text, "false") != 0) {
-        reply_bad_argument(reply, request, "dry_run", "dry_run must be true or false.");
-        return false;
-    }
-    return true;
+    return arguments_check(request, reply, "dry_run", NULL) &&
+           arguments_read_flag(request, reply, "dry_run", ret_dry_run);
 }
 
 void route_sweep_create(struct api_context *context, const struct request *request,
@@ -289,8 +293,7 @@ void route_sweep_list(struct api_context *context, const struct request *request
     for (size_t i = 0; status == STATUS_OK && i < list.n; i++) {
         struct sweep_progress progress = {0};
         status = sweep_table_progress(store, list.rows[i].id, &progress, &error);
-        sweep_write(&writer, NULL, &list.rows[i], &progress, NULL, 0,
-                    context->options.config->workers);
+        sweep_write(&writer, NULL, &list.rows[i], &progress, NULL, 0, count_workers(context));
     }
     if (status != STATUS_OK) {
         json_write_free(&writer);
@@ -324,9 +327,11 @@ void route_sweep_get(struct api_context *context, const struct request *request,
         reply_error(reply, request, &error);
         return;
     }
+    /* The estimate goes with the number of workers. */
     char etag[sizeof(reply->etag)];
-    (void)snprintf(etag, sizeof(etag), "W/\"s%" PRId64 "-%" PRId64 "-%" PRId64 "\"", parts.row.id,
-                   parts.progress.n_runs, parts.progress.revision_sum);
+    (void)snprintf(etag, sizeof(etag), "W/\"s%" PRId64 "-%" PRId64 "-%" PRId64 "-%d\"",
+                   parts.row.id, parts.progress.n_runs, parts.progress.revision_sum,
+                   count_workers(context));
     if (request_has_tag(request, etag)) {
         reply->http_status = 304;
     } else {

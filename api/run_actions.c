@@ -28,15 +28,19 @@ enum status run_action_apply(struct api_context *context, const struct request *
     return pool_act(context->options.pool, action, id, error);
 }
 
-enum status run_delete_apply(struct api_context *context, const struct request *request, int64_t id,
-                             struct error *error) {
-    TRY(permit(context, request, id, error));
-    TRY(run_table_delete(context->options.store, id, error));
+void run_files_remove(const struct api_context *context, int64_t id) {
     struct error left;
     if (state_dir_remove_run(context->options.config->state_dir, id, &left) != STATUS_OK) {
         /* The run is gone all the same; the next start tries again. */
         log_warning("the files of run %" PRId64 " could not be removed: %s", id, left.message);
     }
+}
+
+enum status run_delete_apply(struct api_context *context, const struct request *request, int64_t id,
+                             struct error *error) {
+    TRY(permit(context, request, id, error));
+    TRY(run_table_delete(context->options.store, id, error));
+    run_files_remove(context, id);
     return STATUS_OK;
 }
 

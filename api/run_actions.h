@@ -19,6 +19,9 @@ enum status run_action_apply(struct api_context *context, const struct request *
 enum status run_delete_apply(struct api_context *context, const struct request *request, int64_t id,
                              struct error *error);
 
+/* Frees the disk of a run that the store has forgotten. What cannot be removed is logged. */
+void run_files_remove(const struct api_context *context, int64_t id);
+
 enum { BULK_MAX = 1000 };
 
 /* Does the same to many runs, each on its own, and answers what became of each: {"items":[{"id",

@@ -17,6 +17,7 @@
 
 #include "api/exchange.h"
 #include "api/listener.h"
+#include "api/metrics.h"
 #include "api/stream.h"
 #include "api/tail.h"
 #include "api/tls_files.h"
@@ -218,6 +219,8 @@ static void set_defaults(struct api_options *options) {
 static enum status start(struct api_server *server, struct error *error) {
     const struct api_options *options = &server->context.options;
     TRY(connections_create(options->connection_cap, &server->host.connections, error));
+    server->context.connections = server->host.connections;
+    TRY(metrics_create(&server->context.metrics, error));
     TRY(tail_create(options->store, &server->context.tail, error));
     TRY(stream_set_create(&server->context, options->stream_cap, &server->context.streams, error));
     if (options->tls_cert && options->tls_cert[0]) {
@@ -292,6 +295,7 @@ void api_server_stop(struct api_server *server) {
     stream_set_free(server->context.streams);
     tail_free(server->context.tail);
     connections_free(server->host.connections);
+    metrics_free(server->context.metrics);
     (void)pthread_cond_destroy(&server->stop_ticker);
     (void)pthread_mutex_destroy(&server->mutex);
     free(server);

@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/durable.h"
 #include "daemon/text_file.h"
 
 static enum status make_one(const char *path, struct error *error) {
@@ -89,4 +91,28 @@ int state_dir_remove_unknown_runs(const char *directory,
         }
     }
     return n_removed;
+}
+
+static int64_t size_of(const char *directory, const char *name) {
+    char path[PATH_MAX];
+    struct stat info;
+    (void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+    return stat(path, &info) == 0 ? (int64_t)info.st_size : -1;
+}
+
+void state_dir_measure(const char *directory, struct state_dir_usage *ret_usage) {
+    struct statvfs disk;
+    ret_usage->database_bytes = size_of(directory, "cutoutd.db");
+    ret_usage->wal_bytes = size_of(directory, "cutoutd.db-wal");
+    ret_usage->free_bytes =
+        statvfs(directory, &disk) == 0 ? (int64_t)(disk.f_bavail * disk.f_frsize) : -1;
+}
+
+enum status state_dir_link_run_file(const char *directory, int64_t source_id, int64_t id,
+                                    const char *name, struct error *error) {
+    char from[PATH_MAX];
+    char to[PATH_MAX];
+    (void)snprintf(from, sizeof(from), "%s/runs/%" PRId64 "/%s", directory, source_id, name);
+    (void)snprintf(to, sizeof(to), "%s/runs/%" PRId64, directory, id);
+    return durable_link(from, to, name, error);
 }

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <stdint.h>
+
 #include "core/base/error.h"
 
 /* Makes the directory with its parents (mode 0750) where it is missing. STATUS_IO, STATUS_NO_SPACE,
@@ -20,6 +22,15 @@ enum status state_dir_make(const char *directory, struct error *error);
 enum status state_dir_write_address(const char *directory, const char *address,
                                     struct error *error);
 
+/* Room on the disk; -1 where it cannot be known. */
+struct state_dir_usage {
+    int64_t database_bytes;
+    int64_t wal_bytes;
+    int64_t free_bytes;
+};
+
+void state_dir_measure(const char *directory, struct state_dir_usage *ret_usage);
+
 /* Nobody listens any more. A file that is not there is fine. */
 void state_dir_remove_address(const char *directory);
 
@@ -30,5 +41,10 @@ enum status state_dir_remove_run(const char *directory, int64_t run_id, struct e
  * of a run and that of its files. Returns how many runs that were. */
 int state_dir_remove_unknown_runs(const char *directory,
                                   bool (*is_known)(void *user, int64_t run_id), void *user);
+
+/* Gives run `id` the file `name` of run `source_id`; files of runs are never changed, so both may
+ * have it. STATUS_NOT_FOUND, STATUS_IO, STATUS_NO_SPACE. */
+enum status state_dir_link_run_file(const char *directory, int64_t source_id, int64_t id,
+                                    const char *name, struct error *error);
 
 #endif

@@ -46,8 +46,8 @@ static void check_members(const cJSON *document, struct field_errors *errors) {
         } else {
             const char *near = near_miss(item->string, known, n_known);
             field_errors_add(
-                errors, item->string, "A sweep has name, base, grid and hold, not \"%.40s\"%s%s%s.",
-                item->string, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+                errors, item->string, "A sweep has name, base, grid and hold, not \"%.40s\".%s%s%s",
+                item->string, near ? " Did you mean \"" : "", near ? near : "", near ? "\"?" : "");
         }
     }
 }
@@ -88,15 +88,18 @@ static void check_base(const cJSON *base, struct field_errors *errors) {
 /* One field of the grid and its values. */
 static void check_axis(const cJSON *axis, struct field_errors *errors) {
     const char *near = NULL;
-    if (strcmp(axis->string, "name") == 0 || strcmp(axis->string, "labels") == 0) {
-        field_errors_add_inner(errors, "grid", axis->string,
-                               "%s makes no difference to training: it cannot be in the grid.",
-                               axis->string);
-        return;
+    static const char *const no_axes[] = {"name", "labels", "hold", "after"};
+    for (size_t i = 0; i < sizeof(no_axes) / sizeof(no_axes[0]); i++) {
+        if (strcmp(axis->string, no_axes[i]) == 0) {
+            field_errors_add_inner(errors, "grid", axis->string,
+                                   "%s makes no difference to training: it cannot be in the grid.",
+                                   axis->string);
+            return;
+        }
     }
     if (!run_spec_has_field(axis->string, &near)) {
-        field_errors_add_inner(errors, "grid", axis->string, "There is no field \"%.40s\"%s%s%s.",
-                               axis->string, near ? "; did you mean \"" : "", near ? near : "",
+        field_errors_add_inner(errors, "grid", axis->string, "There is no field \"%.40s\".%s%s%s",
+                               axis->string, near ? " Did you mean \"" : "", near ? near : "",
                                near ? "\"?" : "");
         return;
     }
@@ -256,6 +259,50 @@ static enum status expand(const cJSON *base, const cJSON *grid,
     return errors->n > 0 ? STATUS_INVALID : STATUS_OK;
 }
 
+/* Whether the axis has values of a field, whatever else is wrong. */
+static bool is_usable(const cJSON *axis) {
+    return cJSON_IsArray(axis) && run_spec_has_field(axis->string, NULL);
+}
+
+/* A grid that cannot be expanded: what is wrong with the base and with each value by itself. The
+ * answer shall name everything. */
+static enum status check_apart(const cJSON *base, const cJSON *grid,
+                               const struct run_spec_context *context, struct sweep_spec *spec,
+                               struct field_errors *errors) {
+    CLEANUP(free_pointer) struct field_errors *of_run = calloc(1, sizeof(*of_run));
+    CLEANUP(free_pointer) struct sweep_child *child = calloc(1, sizeof(*child));
+    CLEANUP(delete_tree)
+    cJSON *rest = cJSON_IsObject(base) ? cJSON_Duplicate(base, true) : cJSON_CreateObject();
+    if (!of_run || !child || !rest) {
+        return no_memory(errors);
+    }
+    const cJSON *axis = NULL;
+    cJSON_ArrayForEach(axis, grid) {
+        cJSON_DeleteItemFromObjectCaseSensitive(rest, axis->string);
+    }
+    cJSON_DeleteItemFromObjectCaseSensitive(rest, "name"); /* named by check_base */
+    (void)run_spec_resolve(rest, context, &child->spec, of_run);
+    sweep_errors_add(spec, child, of_run, errors);
+    int index = 0;
+    cJSON_ArrayForEach(axis, grid) {
+        for (const cJSON *value = is_usable(axis) ? axis->child : NULL;
+             value && index < SWEEP_MAX_FIELDS && errors->n < RUN_SPEC_MAX_ERRORS;
+             value = value->next, child->picks[index]++) {
+            cJSON *copy = cJSON_Duplicate(value, true);
+            if (!copy || !cJSON_AddItemToObject(rest, axis->string, copy)) {
+                cJSON_Delete(copy);
+                return no_memory(errors);
+            }
+            of_run->n = 0;
+            (void)run_spec_resolve(rest, context, &child->spec, of_run);
+            sweep_errors_add(spec, child, of_run, errors);
+            cJSON_DeleteItemFromObjectCaseSensitive(rest, axis->string);
+        }
+        index++;
+    }
+    return STATUS_INVALID;
+}
+
 static char *write_spec(const cJSON *base, const cJSON *grid) {
     CLEANUP(free_pointer) char *base_text = base ? cJSON_PrintUnformatted(base) : strdup("{}");
     CLEANUP(free_pointer) char *grid_text = cJSON_PrintUnformatted(grid);
@@ -286,9 +333,8 @@ enum status sweep_spec_parse(const char *json, size_t n_bytes,
     int n_before = ret_errors->n;
     check_base(base, ret_errors);
     check_grid(grid, &spec, ret_errors);
-    if (ret_errors->n == n_before) {
-        TRY(expand(base, grid, context, &spec, ret_errors));
-    }
+    TRY(ret_errors->n == n_before ? expand(base, grid, context, &spec, ret_errors)
+                                  : check_apart(base, grid, context, &spec, ret_errors));
     if (ret_errors->n > 0) {
         return STATUS_INVALID;
     }

@@ -161,8 +161,7 @@ enum status run_table_edit(struct store *store, int64_t id, const struct run_edi
     return store_write(store, edit, &arguments, error);
 }
 
-static enum status delete_run(struct db *db, void *arguments, struct error *error) {
-    const int64_t id = *(const int64_t *)arguments;
+enum status run_delete(struct db *db, int64_t id, struct error *error) {
     struct run_row row = {0};
     TRY(run_read(db, id, &row, error));
     enum run_state state = row.state;
@@ -184,6 +183,10 @@ static enum status delete_run(struct db *db, void *arguments, struct error *erro
     sqlite3_bind_int64(statement, 1, id);
     db_touch(db, id);
     return db_execute(db, statement, NULL, error);
+}
+
+static enum status delete_run(struct db *db, void *arguments, struct error *error) {
+    return run_delete(db, *(const int64_t *)arguments, error);
 }
 
 enum status run_table_delete(struct store *store, int64_t id, struct error *error) {

@@ -81,6 +81,10 @@ int store_schema_version(const struct store *store) {
     return store->schema_version;
 }
 
+const struct histogram *store_commits(const struct store *store) {
+    return &store->writes.commits;
+}
+
 void store_inject_failure(struct store *store, int nth_write) {
     atomic_store(&store->writes.failure_countdown, nth_write);
 }

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "core/base/error.h"
+#include "core/base/histogram.h"
 
 struct store;
 
@@ -39,6 +40,9 @@ enum status store_ping(struct store *store, struct error *error);
 
 /* Version of the schema, for /system. */
 int store_schema_version(const struct store *store);
+
+/* How long commits took. Lives as long as the store. */
+const struct histogram *store_commits(const struct store *store);
 
 /* Makes the n-th write from now fail once with STATUS_NO_SPACE just before its commit
  * (1: the next one); 0 switches it off. Only tests call it. */

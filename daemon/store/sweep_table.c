@@ -1,13 +1,14 @@
 /* Table `sweep`. Layer: daemon/store. Thread rule: store/store.h. */
 #include "daemon/store/sweep_table.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/cleanup.h"
 #include "daemon/store/tables.h"
 
-enum { INSERT, GET, LIST, PROGRESS, RUNS, N_STATEMENTS };
+enum { INSERT, GET, LIST, PROGRESS, RUNS, DELETE, N_STATEMENTS };
 
 #define COLUMNS "id, name, owner, spec_json, created_ms"
 
@@ -25,6 +26,7 @@ const struct statement_set sweep_statements = {
                       "  THEN CAST(epochs - epochs_done AS REAL) * m * (depth - 2) END),"
                       " total(train_seconds) FROM run WHERE sweep_id = ?1 GROUP BY state"),
         [RUNS] = "SELECT id FROM run WHERE sweep_id = ?1 ORDER BY id",
+        [DELETE] = "DELETE FROM sweep WHERE id = ?1",
     },
 };
 
@@ -61,6 +63,11 @@ static enum status insert(struct db *db, void *arguments, struct error *error) {
         int64_t run_id = 0;
         run.sweep_id = a->id;
         TRY(run_insert(db, &run, a->now_ms, &run_id, error));
+    }
+    if (a->draft->idempotency) {
+        char location[IDEMPOTENCY_LOCATION_SIZE];
+        (void)snprintf(location, sizeof(location), "/api/v1/sweeps/%lld", (long long)a->id);
+        TRY(idempotency_add(db, a->draft->idempotency, 201, location, "", a->now_ms, error));
     }
     return STATUS_OK;
 }
@@ -220,4 +227,37 @@ enum status sweep_table_runs(struct store *store, int64_t id, int64_t **ret_ids,
     enum status status = sweep_read_runs(db, id, ret_ids, ret_n, error);
     store_reader_release(store, db);
     return status;
+}
+
+struct delete_arguments {
+    int64_t id;
+    int64_t *ids; /* [n_ids] of the runs that were deleted */
+    size_t n_ids;
+};
+
+/* The newest run goes first: what comes after another is newer than that. */
+static enum status delete_sweep(struct db *db, void *arguments, struct error *error) {
+    struct delete_arguments *a = arguments;
+    CLEANUP(sweep_row_clear) struct sweep_row row = {0};
+    TRY(read_one(db, a->id, &row, error));
+    TRY(sweep_read_runs(db, a->id, &a->ids, &a->n_ids, error));
+    for (size_t i = a->n_ids; i > 0; i--) {
+        TRY(run_delete(db, a->ids[i - 1], error));
+    }
+    sqlite3_stmt *statement = db_statement(db, DB_SWEEP, DELETE);
+    sqlite3_bind_int64(statement, 1, a->id);
+    return db_execute(db, statement, NULL, error);
+}
+
+enum status sweep_table_delete(struct store *store, int64_t id, int64_t **ret_ids, size_t *ret_n,
+                               struct error *error) {
+    struct delete_arguments arguments = {.id = id};
+    enum status status = store_write(store, delete_sweep, &arguments, error);
+    if (status != STATUS_OK) {
+        free(arguments.ids);
+        return status;
+    }
+    *ret_ids = arguments.ids;
+    *ret_n = arguments.n_ids;
+    return STATUS_OK;
 }

@@ -25,6 +25,7 @@ struct sweep_draft {
     const char *spec_json;
     const struct run_draft *runs; /* [n_runs]; their sweep_id is not looked at */
     size_t n_runs;
+    const struct idempotency_mark *idempotency; /* stored with it; NULL: none */
 };
 
 /* Stores the sweep and all of its runs with their first events, or nothing. */
@@ -71,5 +72,11 @@ enum status sweep_table_progress(struct store *store, int64_t id,
 /* The ids of its runs, oldest first. The caller owns *ret_ids (free). */
 enum status sweep_table_runs(struct store *store, int64_t id, int64_t **ret_ids, size_t *ret_n,
                              struct error *error);
+
+/* Forgets the sweep with all of its runs, or nothing. STATUS_CONFLICT: one is running, or another
+ * run waits for one; STATUS_NOT_FOUND. Their files are the caller's to remove, who owns *ret_ids
+ * (free). */
+enum status sweep_table_delete(struct store *store, int64_t id, int64_t **ret_ids, size_t *ret_n,
+                               struct error *error);
 
 #endif

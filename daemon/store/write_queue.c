@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "core/base/clock.h"
+
 /* One writer's wish; on its stack. */
 struct write_job {
     store_body *body;
@@ -14,10 +16,14 @@ struct write_job {
     struct write_job *next;
 };
 
+static const struct histogram_bounds commit_bounds = {
+    11, {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0}};
+
 void write_queue_init(struct write_queue *queue) {
     (void)pthread_mutex_init(&queue->mutex, NULL);
     (void)pthread_cond_init(&queue->group_done, NULL);
     queue->end = &queue->first;
+    histogram_init(&queue->commits, &commit_bounds);
 }
 
 void write_queue_destroy(struct write_queue *queue) {
@@ -103,7 +109,10 @@ static enum status run_bodies(struct write_queue *queue, struct write_job *group
             return job->status;
         }
     }
-    return control(db, "COMMIT", error);
+    double begun_s = clock_monotonic_s(&clock_system);
+    TRY(control(db, "COMMIT", error));
+    histogram_add(&queue->commits, clock_monotonic_s(&clock_system) - begun_s);
+    return STATUS_OK;
 }
 
 static void run_group(struct write_queue *queue, struct write_job *group) {

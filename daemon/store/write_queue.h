@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/base/histogram.h"
 #include "daemon/store/db.h"
 
 struct write_job;
@@ -26,6 +27,7 @@ struct write_queue {
     int n_waiting;                /* for the group after it */
     struct write_job *first;      /* waiting, in the order in which they came */
     struct write_job **end;       /* where the next one goes */
+    struct histogram commits;     /* how long COMMIT took */
     atomic_int failure_countdown; /* see store_inject_failure */
 };
 

@@ -80,6 +80,7 @@ static enum status on_epoch(void *user, const struct epoch_report *report, struc
         .at_ms = now_ms(s),
     };
     s->reported = true;
+    progress_board_add_epoch(s->options->progress, report->seconds);
     log_info("run %lld: epoch %d of %d, training loss %.4f, validation error %.4f, %.0f images/s",
              (long long)s->progress.run_id, report->epoch, s->attempt->run->epochs,
              report->train_loss,
@@ -203,6 +204,9 @@ static enum status execute(struct session *s, const struct checkpoint_row *from,
         (void)snprintf(path, sizeof(path), "%s/%s", s->run_dir, from->path);
         execution.resume_path = path;
         execution.resume_sha256 = from->sha256;
+        /* What a fork took over was written under the other run's settings. */
+        execution.resume_foreign = s->attempt->run->forked_from > 0 && from->step == 0 &&
+                                   from->epochs_done <= s->attempt->run->forked_epoch;
     }
     struct trainer_result result;
     s->reported = false;

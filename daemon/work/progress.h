@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "core/base/error.h"
+#include "core/base/histogram.h"
 
 struct progress {
     int64_t run_id;   /* 0: the slot is empty */
@@ -45,6 +46,10 @@ void progress_board_clear(struct progress_board *board, int slot);
 /* False: the run is not running; *ret_progress is not touched. */
 bool progress_board_find(struct progress_board *board, int64_t run_id,
                          struct progress *ret_progress);
+
+/* An epoch was completed; what all of them took since the start. */
+void progress_board_add_epoch(struct progress_board *board, double seconds);
+const struct histogram *progress_board_epochs(const struct progress_board *board);
 
 /* Copies the filled slots into ret_items[size]; returns how many there are. */
 size_t progress_board_all(struct progress_board *board, struct progress *ret_items, size_t size);

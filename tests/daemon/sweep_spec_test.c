@@ -100,6 +100,9 @@ static void every_mistake_is_named_once_with_its_place(void **state) {
     assert_refused("{\"grid\":{\"m\":[2]},\"m\":3,\"nmae\":\"x\"}", "/m /nmae");
     assert_refused("{\"name\":7,\"hold\":1,\"base\":[],\"grid\":{\"m\":2}}",
                    "/name /hold /base /grid/m");
+    assert_refused("{\"base\":{\"depth\":9,\"m\":0},\"grid\":{\"m\":[2,-1],\"nmae\":[1]}}",
+                   "/base/depth /grid/m/1 /grid/nmae");
+    assert_refused("{\"grid\":{\"m\":[2,0,2],\"seed\":[-1]}}", "/grid/m/1 /grid/m/2 /grid/seed/0");
     assert_refused("{\"base\":{}}", "/grid");
     assert_refused("{\"grid\":{}}", "/grid");
     assert_refused("{\"grid\":{\"m\":[]}}", "/grid/m");

@@ -162,8 +162,33 @@ static void a_set_of_runs_is_read_with_all_epochs(void **state) {
     run_set_clear(&set);
 }
 
+static void a_sweep_is_deleted_whole_or_not_at_all(void **state) {
+    struct store_fixture *f = *state;
+    int64_t kept = fixture_add_run(f->store, -1);
+    int64_t id = add_sweep(f->store, 3); /* runs 2 (held), 3, 4 */
+    struct run_row row = {0};
+    ASSERT_OK(run_table_claim(f->store, 7000, &row, &fixture_error));
+    assert_int_equal(row.id, 3);
+    run_row_clear(&row);
+    int64_t *ids = NULL;
+    size_t n = 0;
+    assert_int_equal(sweep_table_delete(f->store, id, &ids, &n, &fixture_error), STATUS_CONFLICT);
+    assert_int_equal(fixture_state(f->store, 4), RUN_QUEUED);
+    const struct run_move end = {
+        .id = 3, .from = RUN_RUNNING, .to = RUN_SUCCEEDED, .reason = "", .now_ms = 8000};
+    ASSERT_OK(run_table_move(f->store, &end, &fixture_error));
+    ASSERT_OK(sweep_table_delete(f->store, id, &ids, &n, &fixture_error));
+    assert_int_equal(n, 3);
+    assert_int_equal(ids[0], 2);
+    free(ids);
+    assert_int_equal(run_table_get(f->store, 4, &row, &fixture_error), STATUS_NOT_FOUND);
+    assert_int_equal(fixture_state(f->store, kept), RUN_QUEUED);
+    assert_int_equal(sweep_table_delete(f->store, id, &ids, &n, &fixture_error), STATUS_NOT_FOUND);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_sweep_is_deleted_whole_or_not_at_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_sweep_is_stored_with_its_runs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_disk_leaves_neither_the_sweep_nor_a_run, set_up,
                                         tear_down),

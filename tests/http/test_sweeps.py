@@ -1,5 +1,6 @@
 """Many runs at once: submitted, looked at, compared, as a researcher does it with curl."""
 
+import os
 import unittest
 
 from daemon_process import TINY, DaemonTestCase
@@ -45,6 +46,14 @@ class Submission(DaemonTestCase):
         listed = self.daemon.get(sweep["links"]["runs"])["items"]
         self.assertEqual(sorted(int(run["id"]) for run in listed), [int(i) for i in sweep["runs"]])
 
+    def test_an_unchanged_sweep_is_not_sent_again(self):
+        sweep = self.post(base=BASE, grid={"m": [1, 2]}, hold=True).json()
+        path = "/api/v1/sweeps/" + sweep["id"]
+        tag = self.daemon.curl(path).headers["etag"]
+        self.assertEqual(self.daemon.curl(path, "-H", f"If-None-Match: {tag}").status, 304)
+        self.daemon.curl(f"/api/v1/runs/{sweep['runs'][1]}/cancel", "-X", "POST")
+        self.assertEqual(self.daemon.curl(path, "-H", f"If-None-Match: {tag}").status, 200)
+
     def test_held_sweep_starts_held(self):
         sweep = self.post(base=BASE, grid={"m": [1, 2]}, hold=True).json()
         self.assertIsNone(sweep["name"])
@@ -68,8 +77,9 @@ class Submission(DaemonTestCase):
         before = self.daemon.get("/api/v1/sweeps")
         response = self.post(base=dict(BASE, depth=9), grid={"m": [2, 0], "seeds": [1]})
         problem = self.assert_problem(response, 422)
-        self.assertEqual([error["pointer"] for error in problem["errors"]], ["/grid/seeds"])
-        self.assertIn("seed", problem["errors"][0]["detail"])
+        self.assertEqual({error["pointer"] for error in problem["errors"]},
+                         {"/grid/seeds", "/base/depth", "/grid/m/1"})
+        self.assertIn('Did you mean "seed"?', problem["errors"][0]["detail"])
         response = self.post(base=dict(BASE, depth=9), grid={"m": [2, 0, 1025], "seed": [1, 2]})
         problem = self.assert_problem(response, 422)
         self.assertEqual(sorted(error["pointer"] for error in problem["errors"]),
@@ -231,7 +241,60 @@ class Actions(DaemonTestCase):
     def test_unknown_sweeps_and_actions_are_refused(self):
         self.assert_problem(self.daemon.curl("/api/v1/sweeps/999/cancel", "-X", "POST"), 404)
         path = f"/api/v1/sweeps/{self.sweep['id']}/stop"
-        self.assert_problem(self.daemon.curl(path, "-X", "POST"), 404)
+        self.assert_problem(self.daemon.curl(path, "-X", "POST", malformed=True), 404)
+
+
+class Deletion(DaemonTestCase):
+    def test_sweep_is_deleted_with_its_runs_and_files(self):
+        daemon = self.daemon
+        kept = daemon.submit(epochs=1)
+        sweep = daemon.curl("/api/v1/sweeps", data={
+            "base": dict(BASE, epochs=1), "grid": {"seed": [1, 2]}}).json()
+        for run in sweep["runs"]:
+            daemon.wait_for_end(run)
+        path = f"/api/v1/sweeps/{sweep['id']}"
+        self.assertEqual(daemon.curl(path, "-X", "DELETE").status, 204)
+        self.assert_problem(daemon.curl(path), 404)
+        self.assert_problem(daemon.curl(path, "-X", "DELETE"), 404)
+        for run in sweep["runs"]:
+            self.assert_problem(daemon.curl(f"/api/v1/runs/{run}"), 404)
+        self.assertEqual(os.listdir(os.path.join(daemon.state_dir, "runs")), [kept])
+
+    def test_sweep_with_a_running_run_stays_whole(self):
+        daemon = self.daemon
+        sweep = daemon.curl("/api/v1/sweeps", data={
+            "base": dict(BASE, epochs=100000), "grid": {"seed": [1, 2]}}).json()
+        daemon.events(sweep["runs"][0], until=lambda event: event["event"] == "epoch")
+        path = f"/api/v1/sweeps/{sweep['id']}"
+        problem = self.assert_problem(daemon.curl(path, "-X", "DELETE"), 409)
+        self.assertIn(f"Run {sweep['runs'][0]} is running", problem["detail"])
+        self.assertEqual(daemon.get(path)["runs"], sweep["runs"])
+        daemon.curl(path + "/kill", "-X", "POST")
+
+
+class Retries(DaemonTestCase):
+    def test_the_same_key_makes_one_sweep(self):
+        body = {"base": BASE, "grid": {"seed": [1, 2]}, "hold": True}
+        key = ("-H", "Idempotency-Key: k1")
+        before = len(self.daemon.get("/api/v1/sweeps")["items"])
+        first = self.daemon.curl("/api/v1/sweeps", *key, data=body)
+        again = self.daemon.curl("/api/v1/sweeps", *key, data=body)
+        self.assertEqual(first.status, 201)
+        self.assertEqual((again.status, again.body), (201, first.body))
+        self.assertEqual(again.headers["idempotency-replayed"], "true")
+        self.assertEqual(len(self.daemon.get("/api/v1/sweeps")["items"]), before + 1)
+        body["hold"] = False
+        self.assert_problem(self.daemon.curl("/api/v1/sweeps", *key, data=body), 422)
+
+    def test_runs_of_a_sweep_may_come_after_another_run(self):
+        first = self.daemon.submit(hold=True)
+        sweep = self.daemon.curl("/api/v1/sweeps", data={
+            "base": dict(BASE, after=[first]), "grid": {"seed": [1, 2]}}).json()
+        for run in sweep["runs"]:
+            self.assertEqual(self.daemon.get(f"/api/v1/runs/{run}")["after"], [first])
+        self.daemon.curl(f"/api/v1/runs/{first}/cancel", "-X", "POST")
+        progress = self.daemon.get(f"/api/v1/sweeps/{sweep['id']}")["progress"]
+        self.assertEqual(progress["by_state"]["failed"], 2)
 
 
 class Durability(DaemonTestCase):
