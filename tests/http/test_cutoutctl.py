@@ -1,0 +1,147 @@
+"""cutoutctl as people use it, against a real daemon. CUTOUTCTL names the binary."""
+
+import json
+import os
+import subprocess
+import tempfile
+import unittest
+
+from daemon_process import PATIENCE_S, TINY, DaemonTestCase
+
+CUTOUTCTL = os.environ["CUTOUTCTL"]
+COMPLETION = os.path.join(os.path.dirname(__file__), "../../tools/cutoutctl/completion.bash")
+BASE = [f"{name}={value}" for name, value in TINY.items() if name not in ("m", "epochs")]
+
+
+class Client(DaemonTestCase):
+    def environment_of(self, **more):
+        environment = {name: value for name, value in os.environ.items() if name != "CUTOUTCTL_TOKEN"}
+        return dict(environment, CUTOUTCTL_SERVER=self.daemon.url(""), **more)
+
+    def ctl(self, *arguments, status=0, **environment):
+        """Standard output, or standard error where another exit status than 0 is expected."""
+        result = subprocess.run([CUTOUTCTL, *arguments], capture_output=True, text=True, check=False,
+                                env=self.environment_of(**environment), timeout=PATIENCE_S)
+        self.assertEqual(result.returncode, status, result.stdout + result.stderr)
+        return result.stdout if status == 0 else result.stderr
+
+    def sh(self, line, **environment):
+        result = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False,
+                                env=self.environment_of(**environment), timeout=PATIENCE_S)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        return json.loads(result.stdout)
+
+    def submit(self, *arguments):
+        return self.ctl("submit", "-q", *BASE, *arguments).strip()
+
+    def test_values_arrive_as_what_they_look_like(self):
+        run = self.submit("m=2", "epochs=1", "lr=1e-3", "flip=true", "name=12", "hold=true",
+                          "label=team:vision", "label=of:a:b", "seed=9007199254740991",
+                          'lr_schedule=[{"epoch":80,"lr":0.0001}]')
+        stored = self.daemon.get("/api/v1/runs/" + run)
+        self.assertEqual(stored["name"], "12")
+        self.assertEqual(stored["labels"], {"team": "vision", "of": "a:b"})
+        self.assertEqual((stored["config"]["lr"], stored["config"]["flip"]), (0.001, True))
+        self.assertEqual(stored["config"]["seed"], 9007199254740991)
+        self.assertEqual(stored["config"]["lr_schedule"], [{"epoch": 80, "lr": 0.0001}])
+        later = self.submit("m=1", "epochs=1", "after=" + run)
+        self.assertEqual(self.daemon.get("/api/v1/runs/" + later)["after"], [run])
+        self.assertIn("It comes after run " + run, self.ctl("queue"))
+
+    def test_all_mistakes_are_said_as_sentences(self):
+        said = self.ctl("submit", "depth=9", "mm=1", status=1)
+        self.assertIn("depth: depth must be", said)
+        self.assertIn('mm: There is no field "mm". Did you mean "m"?', said)
+        self.assertIn("grid.m.1: ", self.ctl("sweep", "m=1,0", status=1))
+        for wrong in (["submit", "m"], ["submit", "m=1,2"], ["submit", "m=1", "m=2"], ["show"],
+                      ["show", "x"], ["dance"], ["list", "--dance"], ["sweep", "m=1,"]):
+            with self.subTest(wrong=wrong):
+                self.ctl(*wrong, status=64)
+
+    def test_sweep_is_waited_for_listed_and_drawn(self):
+        runs = self.ctl("sweep", "-q", *BASE, "m=1,2", "seed=1,2", "epochs=2", "name=a, b").split()
+        self.assertEqual(len(runs), 4)
+        self.assertEqual(self.ctl("wait", *runs), "")
+        self.assertEqual(self.daemon.get("/api/v1/runs/" + runs[0])["name"], "a, b m=1 seed=1")
+        listed = self.ctl("list", "-q", "m=2", "state=succeeded").split()
+        self.assertLessEqual(set(runs[2:]), set(listed))
+        self.assertTrue(set(runs[:2]).isdisjoint(listed))
+        watched = self.ctl("watch", *runs).splitlines()
+        self.assertEqual([line.split()[0] for line in watched], runs)
+        self.assertIn("100%", watched[0])
+        curve = self.ctl("curve", *runs[:2])
+        best = [self.daemon.get("/api/v1/runs/" + run)["best"]["val_error"] for run in runs[:2]]
+        self.assertIn(" best", curve)
+        for error in best:
+            self.assertIn(f"{error:.4f}", curve)
+        self.assertIn("x " + runs[1], curve)
+
+    def test_wait_tells_success_cancellation_failure_and_trouble_apart(self):
+        good = self.submit("m=1", "epochs=1")
+        self.ctl("wait", good)
+        first = self.submit("m=1", "epochs=1", "hold=true")
+        then = self.submit("m=1", "epochs=1", "after=" + first)
+        with subprocess.Popen([CUTOUTCTL, "wait", good, first], env=self.environment_of()) as wait:
+            self.ctl("cancel", first)
+            self.assertEqual(wait.wait(PATIENCE_S), 2)
+        self.assertEqual(self.daemon.get("/api/v1/runs/" + then)["state"], "failed")
+        self.ctl("wait", good, first, then, status=1)
+        self.assertIn("There is no run 9999", self.ctl("wait", good, "9999", status=3))
+        self.assertIn("does not answer",
+                      self.ctl("wait", good, "--server", "http://127.0.0.1:1", status=3))
+
+    def test_actions_on_one_and_many(self):
+        runs = [self.submit("m=1", "epochs=1", "hold=true") for _ in range(2)]
+        self.assertIn(f"Run {runs[0]} is queued", self.ctl("release", runs[0]))
+        said = self.ctl("cancel", runs[1], "9999", status=1)
+        self.assertIn("There is no run 9999", said)
+        self.assertIn("What can be done now: requeue", self.ctl("cancel", runs[1], status=1))
+        self.ctl("delete", runs[1])
+        self.assertIn("There is no run", self.ctl("show", runs[1], status=1))
+
+    def test_curl_lines_do_the_same(self):
+        line = self.ctl("submit", "--curl", *BASE, "m=1", "epochs=1", "hold=true",
+                        "name=it's \"$HOME\" `x`")
+        run = self.sh(line)
+        self.assertEqual(run["name"], "it's \"$HOME\" `x`")
+        line = self.ctl("list", "--curl", "state=held,queued", "label=a b:c&d=e", "m=1")
+        self.assertEqual(self.sh(line)["items"], [])
+        other = self.submit("m=1", "epochs=1", "hold=true")
+        line = self.ctl("cancel", "--curl", run["id"], other)
+        self.assertEqual(self.sh(line)["succeeded"], 2)
+        self.assertEqual(self.sh(self.ctl("requeue", "--curl", other))["id"], other)
+        self.assertEqual(self.sh(self.ctl("show", "--curl", other))["id"], other)
+        self.assertEqual(self.ctl("delete", "--curl", run["id"]).split()[-3:-1], ["-X", "DELETE"])
+
+    def test_token_is_sent_and_never_shown(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".token") as file:
+            file.write("secret\n")
+            file.flush()
+            for line in (self.ctl("list", "--curl", CUTOUTCTL_TOKEN="secret"),
+                         self.ctl("list", "--curl", "--token-file", file.name)):
+                self.assertNotIn("secret", line)
+                self.assertIn('"Authorization: Bearer $CUTOUTCTL_TOKEN"', line)
+
+    def complete(self, *words):
+        script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _cutoutctl; '
+                  'printf "%s\\n" "${COMPREPLY[@]}"')
+        result = subprocess.run(["bash", "-c", script, "bash", COMPLETION, CUTOUTCTL, *words],
+                                capture_output=True, text=True, check=True,
+                                env=self.environment_of(), timeout=PATIENCE_S)
+        self.assertEqual(result.stderr, "")
+        return result.stdout.split()
+
+    def test_completion_knows_commands_and_runs(self):
+        self.assertEqual(self.complete("sw"), ["sweep"])
+        self.assertEqual(self.complete("submit", "cutout_si"), ["cutout_size="])
+        self.assertEqual(self.complete("list", "--cu"), ["--curl"])
+        held = self.submit("m=1", "epochs=1", "hold=true")
+        self.assertIn(held, self.complete("release", ""))
+        self.ctl("cancel", held)
+        self.assertNotIn(held, self.complete("release", ""))
+        self.assertIn(held, self.complete("requeue", held[0]))
+        self.assertEqual(self.complete("--server", "http://127.0.0.1:1", "show", ""), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,251 @@
+/* Layer: tools. */
+#include "tools/cutoutctl/client.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/cleanup.h"
+#include "daemon/text_file.h"
+
+enum { CONNECT_TIMEOUT_S = 10, SILENCE_S = 60, TOKEN_FILE_MOST = 4096 };
+
+static void close_curl(CURL **curl) {
+    curl_easy_cleanup(*curl);
+}
+
+static void free_headers(struct curl_slist **headers) {
+    curl_slist_free_all(*headers);
+}
+
+static enum status read_token(struct client *client, const char *token_file, struct error *error) {
+    const char *token = getenv("CUTOUTCTL_TOKEN");
+    CLEANUP(free_pointer) char *text = NULL;
+    if (token_file) {
+        size_t n = 0;
+        TRY(text_file_read(token_file, TOKEN_FILE_MOST, &text, &n, error));
+        token = text + strspn(text, " \t\r\n");
+        text[(size_t)(token - text) + strcspn(token, " \t\r\n")] = '\0';
+        if (token[0] == '\0') {
+            return error_set(error, STATUS_INVALID, "there is no token in %s", token_file);
+        }
+    }
+    if (token && token[0]) {
+        client->token = strdup(token);
+        if (!client->token) {
+            return error_set(error, STATUS_NO_MEMORY, "no memory");
+        }
+    }
+    return STATUS_OK;
+}
+
+enum status client_open(struct client *client, const char *server, const char *token_file,
+                        struct error *error) {
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        return error_set(error, STATUS_INTERNAL, "libcurl does not start");
+    }
+    if (strncmp(server, "unix:", 5) == 0) {
+        client->unix_path = strdup(server + 5);
+        client->origin = strdup("http://localhost");
+        if (!client->unix_path) {
+            return error_set(error, STATUS_NO_MEMORY, "no memory");
+        }
+    } else if (asprintf(&client->origin, "%s%s", strstr(server, "://") ? "" : "http://", server) <
+               0) {
+        client->origin = NULL;
+    }
+    if (!client->origin) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory");
+    }
+    size_t n = strlen(client->origin);
+    while (n > 0 && client->origin[n - 1] == '/') {
+        client->origin[--n] = '\0';
+    }
+    return read_token(client, token_file, error);
+}
+
+void client_close(struct client *client) {
+    free(client->origin);
+    free(client->unix_path);
+    free(client->token);
+    curl_global_cleanup();
+}
+
+static bool add_header(struct curl_slist **headers, const char *name, const char *value) {
+    CLEANUP(free_pointer) char *line = NULL;
+    struct curl_slist *longer =
+        asprintf(&line, "%s: %s", name, value) < 0 ? NULL : curl_slist_append(*headers, line);
+    *headers = longer ? longer : *headers;
+    return longer;
+}
+
+/* All that calls have in common. *ret_headers must outlive the handle. */
+static enum status prepare(const struct client *client, const struct call *call, CURL **ret_curl,
+                           struct curl_slist **ret_headers, char *reason, struct error *error) {
+    CURL *curl = *ret_curl = curl_easy_init();
+    CLEANUP(free_pointer) char *url = NULL;
+    if (!curl || asprintf(&url, "%s/api/v1%s", client->origin, call->path) < 0) {
+        url = NULL;
+        return error_set(error, STATUS_NO_MEMORY, "no memory");
+    }
+    bool good = curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK;
+    good &= curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
+    good &= curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method) == CURLE_OK;
+    good &= curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason) == CURLE_OK;
+    good &= curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
+    good &= curl_easy_setopt(curl, CURLOPT_USERAGENT, "cutoutctl/" CUTOUTD_VERSION) == CURLE_OK;
+    long connect_s = client->timeout_s < CONNECT_TIMEOUT_S ? client->timeout_s : CONNECT_TIMEOUT_S;
+    good &= curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, connect_s) == CURLE_OK;
+    if (client->unix_path) {
+        good &= curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, client->unix_path) == CURLE_OK;
+    }
+    /* As the command curl does, so that --curl prints the same. */
+    const char *authorities = getenv("CURL_CA_BUNDLE");
+    if (authorities && authorities[0]) {
+        good &= curl_easy_setopt(curl, CURLOPT_CAINFO, authorities) == CURLE_OK;
+    }
+    if (client->token) {
+        CLEANUP(free_pointer) char *bearer = NULL;
+        if (asprintf(&bearer, "Bearer %s", client->token) < 0) {
+            bearer = NULL;
+        }
+        good &= bearer && add_header(ret_headers, "Authorization", bearer);
+    }
+    if (call->body) {
+        good &= curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body) == CURLE_OK;
+        good &= add_header(ret_headers, "Content-Type", "application/json");
+    }
+    good &= curl_easy_setopt(curl, CURLOPT_HTTPHEADER, *ret_headers) == CURLE_OK;
+    return good ? STATUS_OK
+                : error_set(error, STATUS_INVALID, "libcurl does not take %s", client->origin);
+}
+
+static enum status say_no_answer(const struct client *client, CURLcode code, const char *reason,
+                                 struct error *error) {
+    const char *where = client->unix_path ? client->unix_path : client->origin;
+    return error_set(error, STATUS_IO, "the daemon at %s does not answer: %s", where,
+                     reason[0] ? reason : curl_easy_strerror(code));
+}
+
+static size_t take_body(char *data, size_t size, size_t n, void *user) {
+    return fwrite(data, size, n, (FILE *)user) * size;
+}
+
+enum status client_send(const struct client *client, const struct call *call, struct answer *answer,
+                        struct error *error) {
+    *answer = (struct answer){.http_status = 0};
+    CLEANUP(free_headers) struct curl_slist *headers = NULL;
+    CLEANUP(close_curl) CURL *curl = NULL;
+    char reason[CURL_ERROR_SIZE] = "";
+    TRY(prepare(client, call, &curl, &headers, reason, error));
+    FILE *body = open_memstream(&answer->body, &answer->n_body);
+    if (!body) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory");
+    }
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, client->timeout_s);
+    (void)curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "");
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
+    CURLcode code = curl_easy_perform(curl);
+    bool whole = fclose(body) == 0;
+    if (code != CURLE_OK) {
+        return say_no_answer(client, code, reason, error);
+    }
+    if (!whole) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for the answer");
+    }
+    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->http_status);
+    answer->json = cJSON_ParseWithLength(answer->body, answer->n_body);
+    return STATUS_OK;
+}
+
+void answer_clear(struct answer *answer) {
+    free(answer->body);
+    cJSON_Delete(answer->json);
+    *answer = (struct answer){.http_status = 0};
+}
+
+/* Streams */
+
+struct lines {
+    CURL *curl;
+    line_handler *handler;
+    void *user;
+    char *text; /* the line that has begun */
+    size_t n;
+    bool enough;
+};
+
+static bool add_text(struct lines *lines, const char *data, size_t n) {
+    char *longer = realloc(lines->text, lines->n + n + 1);
+    if (!longer) {
+        return false;
+    }
+    memcpy(longer + lines->n, data, n);
+    lines->text = longer;
+    lines->n += n;
+    longer[lines->n] = '\0';
+    return true;
+}
+
+static size_t take_lines(char *data, size_t size, size_t n_items, void *user) {
+    struct lines *lines = user;
+    size_t n = size * n_items;
+    long http_status = 0;
+    (void)curl_easy_getinfo(lines->curl, CURLINFO_RESPONSE_CODE, &http_status);
+    for (size_t begin = 0; begin < n;) {
+        const char *newline = memchr(data + begin, '\n', n - begin);
+        size_t length = newline ? (size_t)(newline - data) - begin : n - begin;
+        if (!add_text(lines, data + begin, length)) {
+            return 0;
+        }
+        begin += length + (newline ? 1 : 0);
+        if (newline && http_status == 200) {
+            lines->enough = !lines->handler(lines->user, lines->text);
+            lines->n = 0;
+            if (lines->enough) {
+                return 0;
+            }
+        }
+    }
+    return n;
+}
+
+/* A refusal: its text is what has been collected. */
+static enum status say_refused(const struct lines *lines, long http_status, struct error *error) {
+    cJSON *problem = cJSON_Parse(lines->text ? lines->text : "");
+    const char *detail = cJSON_GetStringValue(cJSON_GetObjectItem(problem, "detail"));
+    enum status status =
+        error_set(error, http_status >= 500 ? STATUS_BUSY : STATUS_INVALID, "%s (HTTP %ld)",
+                  detail ? detail : "the events cannot be had", http_status);
+    cJSON_Delete(problem);
+    return status;
+}
+
+enum status client_stream(const struct client *client, const struct call *call,
+                          line_handler *handler, void *user, struct error *error) {
+    CLEANUP(free_headers) struct curl_slist *headers = NULL;
+    CLEANUP(close_curl) CURL *curl = NULL;
+    char reason[CURL_ERROR_SIZE] = "";
+    TRY(prepare(client, call, &curl, &headers, reason, error));
+    struct lines lines = {.curl = curl, .handler = handler, .user = user};
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_lines);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &lines);
+    /* Heartbeats come every 15 s: less than a byte a second in a minute is a dead connection. */
+    (void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)SILENCE_S);
+    CURLcode code = curl_easy_perform(curl);
+    long http_status = 0;
+    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &http_status);
+    enum status status = STATUS_OK;
+    if (lines.enough) {
+        status = STATUS_STOPPED;
+    } else if (code != CURLE_OK) {
+        status = say_no_answer(client, code, reason, error);
+    } else if (http_status != 200) {
+        status = say_refused(&lines, http_status, error);
+    }
+    free(lines.text);
+    return status;
+}

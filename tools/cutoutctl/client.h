@@ -1,0 +1,63 @@
+/* Talks to a daemon: one request and its answer, or a stream of lines; or says how curl would.
+ *
+ * Layer: tools. Thread rule: a client belongs to one thread.
+ */
+#ifndef CUTOUTD_TOOLS_CUTOUTCTL_CLIENT_H
+#define CUTOUTD_TOOLS_CUTOUTCTL_CLIENT_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/base/error.h"
+
+#define SERVER_DEFAULT "http://127.0.0.1:8080"
+
+struct client {
+    char *origin;    /* "http://127.0.0.1:8080", no slash at the end */
+    char *unix_path; /* NULL: over the network */
+    char *token;     /* NULL: none */
+    long timeout_s;  /* for a whole answer; streams have none */
+    bool print_curl; /* print the equal curl command instead */
+};
+
+struct call {
+    const char *method;
+    const char *path; /* behind /api/v1, with its query, percent codes where they must be */
+    const char *body; /* JSON, NULL: none */
+    bool stream;      /* NDJSON that comes as things happen */
+};
+
+struct answer {
+    long http_status;
+    char *body; /* as it came, NUL-terminated */
+    size_t n_body;
+    cJSON *json; /* NULL: the body is none */
+};
+
+/* server: a URL or unix:PATH. token_file NULL: the token is that of CUTOUTCTL_TOKEN, if any.
+ * STATUS_INVALID, STATUS_NOT_FOUND, STATUS_IO, STATUS_NO_MEMORY: close it all the same. */
+enum status client_open(struct client *client, const char *server, const char *token_file,
+                        struct error *error);
+void client_close(struct client *client);
+
+/* Sends the call and waits for the whole answer, whatever its HTTP status; answer_clear it.
+ * STATUS_IO: there was none, STATUS_NO_MEMORY. */
+enum status client_send(const struct client *client, const struct call *call, struct answer *answer,
+                        struct error *error);
+void answer_clear(struct answer *answer);
+
+/* One line of a stream, without its newline. false: that is enough. */
+typedef bool line_handler(void *user, const char *line);
+
+/* Hands over the lines of a stream as they come; the handler may use client_send. STATUS_STOPPED:
+ * the handler has had enough. STATUS_OK: the daemon ended the stream. STATUS_IO, STATUS_BUSY: it
+ * broke off or cannot be had now, try again. STATUS_INVALID: refused. */
+enum status client_stream(const struct client *client, const struct call *call,
+                          line_handler *handler, void *user, struct error *error);
+
+/* Prints the curl command that does the same, ready for a shell. A token is shown as
+ * $CUTOUTCTL_TOKEN. */
+void client_print_curl(const struct client *client, const struct call *call);
+
+#endif

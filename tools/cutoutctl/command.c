@@ -1,0 +1,92 @@
+/* Layer: tools. */
+#include "tools/cutoutctl/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void command_complain(const char *message) {
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "cutoutctl: %s\n", message);
+}
+
+const char *json_text(const cJSON *object, const char *name, const char *otherwise) {
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+    return text ? text : otherwise;
+}
+
+double json_number(const cJSON *object, const char *name, double otherwise) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsNumber(item) ? item->valuedouble : otherwise;
+}
+
+const char *run_label(const cJSON *run, char ret_text[LABEL_SIZE]) {
+    const char *id = json_text(run, "id", json_text(run, "run", "?"));
+    const char *name = json_text(run, "name", "");
+    if (name[0]) {
+        (void)snprintf(ret_text, LABEL_SIZE, "%s  %s", id, name);
+    } else {
+        const cJSON *config = cJSON_GetObjectItemCaseSensitive(run, "config");
+        (void)snprintf(ret_text, LABEL_SIZE, "%s  M=%.0f", id,
+                       json_number(config ? config : run, "m", 0));
+    }
+    return ret_text;
+}
+
+/* "/base/depth" is said as "base.depth". */
+static void print_pointer(const char *pointer) {
+    for (const char *c = pointer + (*pointer == '/'); *c; c++) {
+        (void)fputc(*c == '/' ? '.' : *c, stderr);
+    }
+}
+
+void command_print_problem(const cJSON *problem, long http_status) {
+    char message[64];
+    (void)snprintf(message, sizeof(message), "The daemon answers with status %ld.", http_status);
+    command_complain(json_text(problem, "detail", message));
+    const cJSON *error = NULL;
+    cJSON_ArrayForEach(error, cJSON_GetObjectItemCaseSensitive(problem, "errors")) {
+        (void)fputs("  ", stderr);
+        print_pointer(json_text(error, "pointer", json_text(error, "parameter", "")));
+        (void)fprintf(stderr, ": %s\n", json_text(error, "detail", ""));
+    }
+    const cJSON *actions = cJSON_GetObjectItemCaseSensitive(problem, "allowed_actions");
+    if (cJSON_GetArraySize(actions) > 0) {
+        (void)fputs("  What can be done now:", stderr);
+        const cJSON *action = NULL;
+        cJSON_ArrayForEach(action, actions) {
+            const char *name = cJSON_GetStringValue(action);
+            (void)fprintf(stderr, " %s", name ? name : "");
+        }
+        (void)fputs(".\n", stderr);
+    }
+    if (http_status == 401) {
+        (void)fputs("  The token is read from CUTOUTCTL_TOKEN or --token-file FILE.\n", stderr);
+    }
+}
+
+bool command_ask(const struct client *client, const struct call *call, struct answer *answer,
+                 int *ret_exit) {
+    *answer = (struct answer){.http_status = 0};
+    if (client->print_curl) {
+        client_print_curl(client, call);
+        *ret_exit = EXIT_DONE;
+        return false;
+    }
+    struct error error;
+    if (client_send(client, call, answer, &error) != STATUS_OK) {
+        command_complain(error.message);
+        *ret_exit = EXIT_TROUBLE;
+        return false;
+    }
+    if (answer->http_status < 200 || answer->http_status > 299) {
+        command_print_problem(answer->json, answer->http_status);
+        *ret_exit = answer->http_status >= 500 ? EXIT_TROUBLE : EXIT_REFUSED;
+        return false;
+    }
+    if (!answer->json && answer->http_status != 204) {
+        command_complain("this is no cutoutd: the answer is no JSON");
+        *ret_exit = EXIT_TROUBLE;
+        return false;
+    }
+    return true;
+}

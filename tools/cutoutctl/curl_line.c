@@ -1,0 +1,52 @@
+/* The curl command that is equal to a call. Layer: tools. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/cutoutctl/client.h"
+
+/* One word for a POSIX shell. */
+static void print_word(const char *text) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_-./:,@%+=";
+    (void)putchar(' ');
+    if (text[0] && text[strspn(text, plain)] == '\0') {
+        (void)fputs(text, stdout);
+        return;
+    }
+    (void)putchar('\'');
+    for (; *text; text++) {
+        if (*text == '\'') {
+            (void)fputs("'\\''", stdout);
+        } else {
+            (void)putchar(*text);
+        }
+    }
+    (void)putchar('\'');
+}
+
+void client_print_curl(const struct client *client, const struct call *call) {
+    (void)fputs(call->stream ? "curl -sSN" : "curl -sS --fail-with-body", stdout);
+    if (client->unix_path) {
+        (void)fputs(" --unix-socket", stdout);
+        print_word(client->unix_path);
+    }
+    if (client->token) {
+        (void)fputs(" -H \"Authorization: Bearer $CUTOUTCTL_TOKEN\"", stdout);
+    }
+    bool implied = strcmp(call->method, call->body ? "POST" : "GET") == 0;
+    if (!implied) {
+        (void)printf(" -X %s", call->method);
+    }
+    char url[2048];
+    int n = snprintf(url, sizeof(url), "%s/api/v1%s", client->origin, call->path);
+    if (n >= (int)sizeof(url)) {
+        (void)fputs(" # the address is too long for a command\n", stdout);
+        return;
+    }
+    print_word(url);
+    if (call->body) {
+        (void)fputs(" -H Content-Type:application/json --data-raw", stdout);
+        print_word(call->body);
+    }
+    (void)putchar('\n');
+}

@@ -1,0 +1,178 @@
+/* watch and wait: follow runs through the stream of events until all have ended. Layer: tools.
+ *
+ * The stream of everything is asked for once. Whenever it gives a snapshot (at its start, and after
+ * it could not keep up) or a heartbeat (now and then), each run is asked for, so that a run that
+ * was deleted is noticed too; in between the events say what happens.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/cleanup.h"
+#include "tools/cutoutctl/board.h"
+
+#define EVENTS_PATH "/events?format=ndjson"
+
+enum { TRIES = 6 }; /* with pauses of 1, 2, 4, 8, 16 seconds: a restart of the daemon is survived */
+
+struct follower {
+    const struct client *client;
+    struct board board;
+    int exit_status; /* not EXIT_DONE: the following is over for this reason */
+    bool heard;      /* since the last connection */
+};
+
+static bool ask_run(struct follower *follower, struct board_run *run, const char *id) {
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/runs/%s", id);
+    const struct call call = {.method = "GET", .path = path};
+    CLEANUP(answer_clear) struct answer answer;
+    int exit_status = EXIT_DONE;
+    if (!command_ask(follower->client, &call, &answer, &exit_status)) {
+        follower->exit_status = EXIT_TROUBLE; /* also when there is no such run */
+        return false;
+    }
+    board_set(run, answer.json);
+    return true;
+}
+
+/* false: it is over. */
+static bool ask_all(struct follower *follower) {
+    for (size_t i = 0; i < follower->board.n; i++) {
+        struct board_run *run = &follower->board.runs[i];
+        char id[sizeof(run->id)];
+        memcpy(id, run->id, sizeof(id));
+        if (!board_is_final(run) && !ask_run(follower, run, id)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool hear_line(void *user, const char *line) {
+    struct follower *follower = user;
+    cJSON *json = cJSON_Parse(line);
+    const char *event = json_text(json, "event", "");
+    bool going = true;
+    if (strcmp(event, "snapshot") == 0 || strcmp(event, "resync") == 0 ||
+        strcmp(event, "heartbeat") == 0) {
+        going = ask_all(follower);
+        follower->heard = going;
+    } else {
+        board_hear(&follower->board, event, cJSON_GetObjectItemCaseSensitive(json, "data"));
+    }
+    cJSON_Delete(json);
+    bool done = going && board_is_done(&follower->board);
+    if (going) {
+        board_draw(&follower->board, done);
+    }
+    return going && !done;
+}
+
+static int follow(struct follower *follower) {
+    const struct call call = {.method = "GET", .path = EVENTS_PATH, .stream = true};
+    for (int n_failed = 0; n_failed < TRIES;) {
+        struct error error;
+        follower->heard = false;
+        enum status status = client_stream(follower->client, &call, hear_line, follower, &error);
+        if (status == STATUS_STOPPED) {
+            return follower->exit_status ? follower->exit_status
+                                         : (int)board_exit_status(&follower->board);
+        }
+        n_failed = follower->heard ? 1 : n_failed + 1;
+        if (status != STATUS_OK && status != STATUS_IO && status != STATUS_BUSY) {
+            command_complain(error.message);
+            return EXIT_TROUBLE;
+        }
+        if (n_failed == TRIES) {
+            command_complain(status == STATUS_OK ? "the daemon ends every stream at once"
+                                                 : error.message);
+            break;
+        }
+        const struct timespec pause = {.tv_sec = 1 << (n_failed - 1)};
+        (void)nanosleep(&pause, NULL);
+    }
+    return EXIT_TROUBLE;
+}
+
+/* Every run that trains or waits. */
+static bool find_active(struct follower *follower) {
+    const struct call call = {.method = "GET",
+                              .path = "/runs?state=running,queued&sort=id&limit=500"};
+    CLEANUP(answer_clear) struct answer answer;
+    if (!command_ask(follower->client, &call, &answer, &follower->exit_status)) {
+        return false;
+    }
+    const cJSON *items = cJSON_GetObjectItemCaseSensitive(answer.json, "items");
+    follower->board.runs = calloc((size_t)cJSON_GetArraySize(items) + 1, sizeof(struct board_run));
+    if (!follower->board.runs) {
+        command_complain("no memory");
+        follower->exit_status = EXIT_TROUBLE;
+        return false;
+    }
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, items) {
+        board_set(&follower->board.runs[follower->board.n++], item);
+    }
+    return true;
+}
+
+static bool find_given(struct follower *follower, const struct invocation *invocation) {
+    follower->board.runs = calloc((size_t)invocation->n, sizeof(struct board_run));
+    if (!follower->board.runs) {
+        command_complain("no memory");
+        follower->exit_status = EXIT_TROUBLE;
+        return false;
+    }
+    follower->board.n = (size_t)invocation->n;
+    for (int i = 0; i < invocation->n; i++) {
+        if (!ask_run(follower, &follower->board.runs[i], invocation->arguments[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int print_curl(const struct invocation *invocation) {
+    struct call call = {.method = "GET", .path = EVENTS_PATH, .stream = true};
+    if (invocation->n == 0) {
+        client_print_curl(invocation->client, &call);
+    }
+    for (int i = 0; i < invocation->n; i++) {
+        char path[64];
+        (void)snprintf(path, sizeof(path), "/runs/%s%s", invocation->arguments[i], EVENTS_PATH);
+        call.path = path;
+        client_print_curl(invocation->client, &call);
+    }
+    return EXIT_DONE;
+}
+
+static int follow_runs(const struct invocation *invocation, FILE *out) {
+    if (invocation->client->print_curl) {
+        return print_curl(invocation);
+    }
+    struct follower follower = {.client = invocation->client,
+                                .board = {.out = out, .live = out && isatty(fileno(out))}};
+    bool found = invocation->n > 0 ? find_given(&follower, invocation) : find_active(&follower);
+    int exit_status = follower.exit_status;
+    if (found) {
+        bool done = board_is_done(&follower.board);
+        board_draw(&follower.board, true);
+        exit_status = done ? (int)board_exit_status(&follower.board) : follow(&follower);
+    }
+    if (found && follower.board.n == 0) {
+        (void)puts("No run trains or waits.");
+    }
+    free(follower.board.runs);
+    return exit_status;
+}
+
+int command_watch(const struct invocation *invocation) {
+    return follow_runs(invocation, stdout);
+}
+
+int command_wait(const struct invocation *invocation) {
+    return follow_runs(invocation, NULL);
+}
