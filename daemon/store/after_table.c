@@ -66,6 +66,10 @@ enum status after_add(struct db *db, int64_t run_id, const int64_t *after_ids, i
                       struct error *error) {
     for (int i = 0; i < n_after; i++) {
         struct run_row row = {0};
+        if (after_ids[i] == run_id) {
+            /* The number it is only now getting: such a run would wait for itself. */
+            return error_set(error, STATUS_NOT_FOUND, "there is no run %lld", (long long)run_id);
+        }
         TRY(run_read(db, after_ids[i], &row, error));
         run_row_clear(&row);
         sqlite3_stmt *statement = db_statement(db, DB_AFTER, ADD);
