@@ -33,7 +33,7 @@ struct pool {
     struct pool_options options;
     pthread_mutex_t moves;
     pthread_mutex_t growing; /* the number of threads, and the settings that are stored */
-    atomic_int n_workers;    /* wanted: slots from here on rest once they are idle */
+    atomic_int n_workers;    /* wanted: no run starts while so many are running */
     atomic_bool draining;
     atomic_bool stop;
     pthread_mutex_t mutex;
@@ -56,10 +56,24 @@ static void wait_a_while(struct pool *pool, double seconds) {
     (void)pthread_mutex_unlock(&pool->mutex);
 }
 
+/* With moves held. */
+static int count_running(const struct pool *pool) {
+    int n_running = 0;
+    for (int i = 0; i < POOL_MAX_WORKERS; i++) {
+        n_running += pool->slots[i].run_id != 0;
+    }
+    return n_running;
+}
+
 static enum status take_run(struct slot *slot, struct run_row *ret_run, struct error *error) {
     struct pool *pool = slot->pool;
     (void)pthread_mutex_lock(&pool->moves);
-    enum status status = queue_claim(pool->options.queue, ret_run, error);
+    /* What changes either answer wakes the queue as well. */
+    bool may_start =
+        !atomic_load(&pool->draining) && count_running(pool) < atomic_load(&pool->n_workers);
+    enum status status = may_start
+                             ? queue_claim(pool->options.queue, ret_run, error)
+                             : error_set(error, STATUS_NOT_FOUND, "no run may start at present");
     if (status == STATUS_OK) {
         slot->run_id = ret_run->id;
         atomic_store(&slot->request, RUN_REQUEST_NONE);
@@ -97,6 +111,7 @@ static enum status leave_run(struct slot *slot, int64_t run_id, const struct ver
          * them to look again. */
         progress_board_clear(slot->pool->options.progress, slot->index);
         hub_publish(slot->pool->options.hub, run_id);
+        queue_wake(slot->pool->options.queue); /* there is room for one more */
     }
     return left ? STATUS_OK : status;
 }
@@ -156,12 +171,6 @@ static void *work(void *user) {
     struct queue *queue = pool->options.queue;
     while (!atomic_load(&pool->stop)) {
         uint64_t seen = queue_generation(queue);
-        if (atomic_load(&pool->draining) || slot->index >= atomic_load(&pool->n_workers)) {
-            /* A change of either wakes the queue as well. */
-            atomic_store(&slot->idle, true);
-            queue_wait(queue, seen, -1.0);
-            continue;
-        }
         struct run_row run = {0};
         struct error error;
         enum status status = take_run(slot, &run, &error);
@@ -268,11 +277,8 @@ enum status pool_set_draining(struct pool *pool, bool draining, struct error *er
 }
 
 void pool_get_status(struct pool *pool, struct pool_status *ret_status) {
-    int n_running = 0;
     (void)pthread_mutex_lock(&pool->moves);
-    for (int i = 0; i < POOL_MAX_WORKERS; i++) {
-        n_running += pool->slots[i].run_id != 0;
-    }
+    int n_running = count_running(pool);
     (void)pthread_mutex_unlock(&pool->moves);
     *ret_status = (struct pool_status){.n_workers = atomic_load(&pool->n_workers),
                                        .n_running = n_running,
