@@ -47,6 +47,9 @@ handler route_sweep_create, route_sweep_list, route_sweep_get;
 /* routes_sweep_actions.c */
 handler route_sweep_act, route_sweep_delete;
 
+/* routes_admin.c */
+handler route_admin_backup, route_admin_purge;
+
 /* routes_metrics.c */
 handler route_metrics;
 
