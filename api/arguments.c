@@ -44,3 +44,14 @@ bool arguments_read_count(const struct request *request, struct reply *reply, co
     }
     return true;
 }
+
+bool arguments_read_flag(const struct request *request, struct reply *reply, const char *name,
+                         bool *value) {
+    const char *text = url_argument(&request->url, name);
+    if (text && strcmp(text, "true") != 0 && strcmp(text, "false") != 0) {
+        reply_bad_argument(reply, request, name, "%s must be true or false.", name);
+        return false;
+    }
+    *value = text ? strcmp(text, "true") == 0 : *value;
+    return true;
+}

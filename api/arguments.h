@@ -18,4 +18,8 @@ bool arguments_check(const struct request *request, struct reply *reply, const c
 bool arguments_read_count(const struct request *request, struct reply *reply, const char *name,
                           int64_t most, int64_t *value);
 
+/* true or false; *value stays as it is when the argument is not there. */
+bool arguments_read_flag(const struct request *request, struct reply *reply, const char *name,
+                         bool *value);
+
 #endif

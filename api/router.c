@@ -32,6 +32,7 @@ static const struct route routes[] = {
     {"POST", V1 "/runs/{id}/hold", SCOPE_SUBMIT, route_run_act},
     {"POST", V1 "/runs/{id}/release", SCOPE_SUBMIT, route_run_act},
     {"POST", V1 "/runs/{id}/requeue", SCOPE_SUBMIT, route_run_act},
+    {"POST", V1 "/runs/{id}/fork", SCOPE_SUBMIT, route_run_fork},
     {"GET", V1 "/runs/{id}/epochs", SCOPE_READ, route_run_epochs},
     {"GET", V1 "/runs/{id}/validation-error", SCOPE_READ, route_run_validation_error},
     {"GET", V1 "/runs/{id}/events", SCOPE_READ, route_run_events},

@@ -13,6 +13,9 @@ handler route_run_create;
 /* routes_actions.c */
 handler route_run_act;
 
+/* routes_fork.c */
+handler route_run_fork;
+
 /* routes_edit.c */
 handler route_run_bulk, route_run_edit, route_run_delete;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/access.h"
+#include "api/arguments.h"
 #include "api/routes.h"
 #include "api/run_means.h"
 #include "api/run_view.h"
@@ -75,12 +76,12 @@ static void reply_field_errors(struct reply *reply, const struct request *reques
 
 /* Whether this daemon can train the run; otherwise *reply says all that is in the way. */
 static bool check_means(const struct api_context *context, const struct request *request,
-                        const struct run_config *config, struct reply *reply) {
+                        const struct run_config *config, struct run_means *means,
+                        struct reply *reply) {
     struct field_errors errors = {.n = 0};
-    struct run_means means;
-    run_means_check(context, config, &means, &errors);
+    run_means_check(context, config, means, &errors);
     if (errors.n > 0) {
-        reply_run_means(reply, request, &means, &errors);
+        reply_run_means(reply, request, means, &errors);
     }
     return errors.n == 0;
 }
@@ -108,15 +109,50 @@ static bool submit(struct api_context *context, const struct request *request,
             return true;
         }
     }
+    if (spec->n_after > 0 && (error.code == STATUS_NOT_FOUND || error.code == STATUS_CONFLICT)) {
+        /* Only the store knows what there is to come after. */
+        struct field_errors errors = {.n = 0};
+        field_errors_add(&errors, "after", "%.200s.", error.message);
+        reply_field_errors(reply, request, STATUS_INVALID, &errors);
+        return false;
+    }
     reply_error(reply, request, &error);
     return false;
+}
+
+/* What POST would have taken, and what it would cost. */
+static void reply_dry_run(const struct api_context *context, const struct request *request,
+                          const struct run_config *config, const struct run_means *means,
+                          struct reply *reply) {
+    struct error error;
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    json_write_object(&writer, "config");
+    run_config_write(&writer, config);
+    json_write_end(&writer, '}');
+    json_write_int(&writer, "steps_per_epoch", means->steps_per_epoch);
+    json_write_int(&writer, "images_per_epoch", means->images_per_epoch);
+    run_means_write_memory(&writer, means);
+    if (run_means_write_estimate(context, &writer, config, means, &error) != STATUS_OK) {
+        json_write_free(&writer);
+        reply_error(reply, request, &error);
+        return;
+    }
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
 }
 
 void route_run_create(struct api_context *context, const struct request *request,
                       struct reply *reply) {
     const struct run_spec_context spec_context = run_surroundings(context);
     struct run_spec spec;
+    struct run_means means;
     struct field_errors errors;
+    bool dry_run = false;
+    if (!arguments_check(request, reply, "dry_run", NULL) ||
+        !arguments_read_flag(request, reply, "dry_run", &dry_run)) {
+        return;
+    }
     enum status status =
         run_spec_parse(request->body, request->n_body, &spec_context, &spec, &errors);
     if (status != STATUS_OK) {
@@ -124,8 +160,14 @@ void route_run_create(struct api_context *context, const struct request *request
         return;
     }
     int64_t id = 0;
-    if (!check_means(context, request, &spec.config, reply) ||
-        !submit(context, request, &spec, reply, &id)) {
+    if (!check_means(context, request, &spec.config, &means, reply)) {
+        return;
+    }
+    if (dry_run) {
+        reply_dry_run(context, request, &spec.config, &means, reply);
+        return;
+    }
+    if (!submit(context, request, &spec, reply, &id)) {
         return;
     }
     CLEANUP(run_row_clear) struct run_row row = {0};

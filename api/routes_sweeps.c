@@ -222,16 +222,8 @@ static void accept(struct api_context *context, const struct request *request,
 }
 
 static bool read_dry_run(const struct request *request, struct reply *reply, bool *ret_dry_run) {
-    if (!arguments_check(request, reply, "dry_run", NULL)) {
-        return false;
-    }
-    const char *text = url_argument(&request->url, "dry_run");
-    *ret_dry_run = text && strcmp(text, "true") == 0;
-    if (text && !*ret_dry_run && strcmp(text, "false") != 0) {
-        reply_bad_argument(reply, request, "dry_run", "dry_run must be true or false.");
-        return false;
-    }
-    return true;
+    return arguments_check(request, reply, "dry_run", NULL) &&
+           arguments_read_flag(request, reply, "dry_run", ret_dry_run);
 }
 
 void route_sweep_create(struct api_context *context, const struct request *request,

@@ -2,11 +2,13 @@
 #include "api/run_means.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/train/trainer.h"
 #include "daemon/field_errors.h"
+#include "daemon/store/run_table.h"
 
 struct run_spec_context run_surroundings(const struct api_context *context) {
     const struct dataset_registry *datasets = context->options.datasets;
@@ -117,4 +119,24 @@ void reply_run_means(struct reply *reply, const struct request *request,
     }
     json_write_end(&writer, '}');
     reply_problem_end(reply, request, STATUS_INVALID, &writer);
+}
+
+enum status run_means_write_estimate(const struct api_context *context, struct json_writer *writer,
+                                     const struct run_config *config, const struct run_means *means,
+                                     struct error *error) {
+    struct run_speed speed;
+    TRY(run_table_speed(context->options.store, config, &speed, error));
+    bool known = speed.n_runs > 0 && speed.images_per_second > 0 && means->images_per_epoch > 0;
+    double per_epoch =
+        known ? (double)means->images_per_epoch / speed.images_per_second : (double)NAN;
+    char source[96];
+    (void)snprintf(source, sizeof(source), "the last %d runs of this depth, m and batch_size",
+                   speed.n_runs);
+    json_write_object(writer, "estimate");
+    json_write_number(writer, "images_per_second", known ? speed.images_per_second : (double)NAN);
+    json_write_number(writer, "seconds_per_epoch", per_epoch);
+    json_write_number(writer, "seconds", per_epoch * config->epochs);
+    json_write_string(writer, "source", known ? source : NULL);
+    json_write_end(writer, '}');
+    return STATUS_OK;
 }

@@ -29,4 +29,10 @@ void run_means_write_memory(struct json_writer *writer, const struct run_means *
 void reply_run_means(struct reply *reply, const struct request *request,
                      const struct run_means *means, const struct field_errors *errors);
 
+/* The member "estimate": how long `epochs` epochs take by what runs of the same depth, m and batch
+ * took here; null where none was measured. Statuses of the store. */
+enum status run_means_write_estimate(const struct api_context *context, struct json_writer *writer,
+                                     const struct run_config *config, const struct run_means *means,
+                                     struct error *error);
+
 #endif

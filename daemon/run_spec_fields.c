@@ -61,6 +61,7 @@ static const struct field fields[] = {
     {"train_images", read_int, IN_SPEC(config.train_images), 0, MAX_IMAGES},
     {"test_images", read_int, IN_SPEC(config.test_images), 0, MAX_IMAGES},
     {"conv_algorithm", read_conv_algorithm, 0, 0, 0},
+    {"stop_on_nan", read_bool, IN_SPEC(config.stop_on_nan), 0, 0},
     {"priority", read_int, IN_SPEC(priority), -1000, 1000},
     {"labels", read_labels, 0, 0, 0},
     {"hold", read_bool, IN_SPEC(hold), 0, 0},

@@ -50,6 +50,7 @@ void run_config_write(struct json_writer *writer, const struct run_config *confi
     json_write_int(writer, "train_images", config->train_images);
     json_write_int(writer, "test_images", config->test_images);
     json_write_string(writer, "conv_algorithm", conv_algorithm_name(config->conv_algorithm));
+    json_write_bool(writer, "stop_on_nan", config->stop_on_nan);
 }
 
 void run_labels_write(struct json_writer *writer, const char *key, const struct run_spec *spec) {

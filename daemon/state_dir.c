@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/durable.h"
 #include "daemon/text_file.h"
 
 static enum status make_one(const char *path, struct error *error) {
@@ -105,4 +106,13 @@ void state_dir_measure(const char *directory, struct state_dir_usage *ret_usage)
     ret_usage->wal_bytes = size_of(directory, "cutoutd.db-wal");
     ret_usage->free_bytes =
         statvfs(directory, &disk) == 0 ? (int64_t)(disk.f_bavail * disk.f_frsize) : -1;
+}
+
+enum status state_dir_link_run_file(const char *directory, int64_t source_id, int64_t id,
+                                    const char *name, struct error *error) {
+    char from[PATH_MAX];
+    char to[PATH_MAX];
+    (void)snprintf(from, sizeof(from), "%s/runs/%" PRId64 "/%s", directory, source_id, name);
+    (void)snprintf(to, sizeof(to), "%s/runs/%" PRId64, directory, id);
+    return durable_link(from, to, name, error);
 }

@@ -42,4 +42,9 @@ enum status state_dir_remove_run(const char *directory, int64_t run_id, struct e
 int state_dir_remove_unknown_runs(const char *directory,
                                   bool (*is_known)(void *user, int64_t run_id), void *user);
 
+/* Gives run `id` the file `name` of run `source_id`; files of runs are never changed, so both may
+ * have it. STATUS_NOT_FOUND, STATUS_IO, STATUS_NO_SPACE. */
+enum status state_dir_link_run_file(const char *directory, int64_t source_id, int64_t id,
+                                    const char *name, struct error *error);
+
 #endif

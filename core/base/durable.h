@@ -12,4 +12,10 @@
  * the last sync of the directory failed. */
 enum status durable_rename(const char *temporary, const char *path, struct error *error);
 
+/* A second name for a file that nobody changes any more, durable as well; `directory` (made when it
+ * is not there) becomes the one of the new name. STATUS_NOT_FOUND: there is no such file;
+ * STATUS_IO, STATUS_NO_SPACE, STATUS_NO_MEMORY. */
+enum status durable_link(const char *path, const char *directory, const char *name,
+                         struct error *error);
+
 #endif

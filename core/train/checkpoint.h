@@ -24,6 +24,7 @@ struct checkpoint_contents {
     float *moving; /* [n_moving] */
     struct optimizer *optimizer;
     struct train_state *state;
+    bool foreign; /* read what a run of other settings wrote; network and optimizer must agree */
 };
 
 enum { CHECKPOINT_PATH_SIZE = 4096 };

@@ -55,9 +55,10 @@ struct run_config {
     enum lr_schedule_kind lr_schedule;
     int n_lr_steps; /* 0: constant */
     struct lr_step lr_steps[RUN_MAX_LR_STEPS];
-    bool lr_plateau; /* ReduceLROnPlateau on val_loss: factor sqrt(0.1), patience 5, floor 5e-7 */
-    double l2;       /* penalty l2 * sum(w^2) over the conv kernels (no 1/2) */
-    bool l2_dense;   /* the dense kernel as well */
+    bool lr_plateau;  /* ReduceLROnPlateau on val_loss: factor sqrt(0.1), patience 5, floor 5e-7 */
+    bool stop_on_nan; /* a loss that is not finite ends the run as failed after that epoch */
+    double l2;        /* penalty l2 * sum(w^2) over the conv kernels (no 1/2) */
+    bool l2_dense;    /* the dense kernel as well */
     uint64_t seed;
     int train_images;                   /* the first so many of the data set; 0: all */
     int test_images;                    /* likewise */

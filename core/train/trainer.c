@@ -153,6 +153,7 @@ static enum status open_state(struct trainer *t, struct error *error) {
     checkpoint_files_begin(&t->files, o->checkpoint_dir, o->resume_path);
     if (o->resume_path) {
         struct checkpoint_contents contents = contents_of(t);
+        contents.foreign = o->resume_foreign;
         TRY(checkpoint_read(o->resume_path, o->resume_sha256, &contents, error));
     } else {
         resnet_init(&t->net, t->config->seed, t->params, t->moving);
@@ -399,7 +400,17 @@ static void advance_epoch(struct train_state *s, const struct epoch_report *repo
     s->train_seconds = 0.0;
 }
 
+/* After the checkpoint, and again when the run is asked to go on from it. */
+static enum status check_finite(const struct trainer *t, struct error *error) {
+    return t->config->stop_on_nan && t->state.diverged
+               ? error_set(error, STATUS_DIVERGED,
+                           "a loss was no finite number by epoch %d, and stop_on_nan is set",
+                           t->state.epochs_done)
+               : STATUS_OK;
+}
+
 static enum status run_epochs(struct trainer *t, struct error *error) {
+    TRY(check_finite(t, error));
     while (t->state.epochs_done < t->config->epochs) {
         struct epoch_report report;
         TRY(train_epoch(t, error));
@@ -409,6 +420,7 @@ static enum status run_epochs(struct trainer *t, struct error *error) {
         }
         advance_epoch(&t->state, &report);
         TRY(write_checkpoint(t, report.best, error));
+        TRY(check_finite(t, error));
     }
     return STATUS_OK;
 }

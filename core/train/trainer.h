@@ -84,6 +84,7 @@ struct trainer_options {
     /* A checkpoint file to go on from, or NULL to start anew. Its config must agree with `config`
      * in every field that the result depends on. */
     const char *resume_path;
+    bool resume_foreign;       /* it may be of a run with other settings of the same network */
     const char *resume_sha256; /* what its digest must be; NULL: not checked */
 };
 
@@ -98,8 +99,8 @@ struct trainer_result {
 /* STATUS_OK: all epochs are done. STATUS_STOPPED: should_stop said so; the last checkpoint holds
  * the exact state, unless stops_at_once said true. STATUS_CORRUPT: resume_path is damaged or
  * belongs to another config (nothing was trained; the caller may try the checkpoint before it).
- * STATUS_NO_MEMORY, STATUS_IO, STATUS_NO_SPACE: *error says what to do; the checkpoints on disk are
- * intact. */
+ * STATUS_DIVERGED: a loss was not finite and stop_on_nan is set. STATUS_NO_MEMORY, STATUS_IO,
+ * STATUS_NO_SPACE: *error says what to do; the checkpoints on disk are intact. */
 enum status trainer_run(const struct trainer_options *options,
                         const struct trainer_callbacks *callbacks,
                         struct trainer_result *ret_result, struct error *error);

@@ -107,8 +107,8 @@ static void read_row(sqlite3_stmt *statement, struct checkpoint_row *row) {
     row->at_ms = sqlite3_column_int64(statement, 7);
 }
 
-static enum status read_list(struct db *db, int64_t run_id, struct checkpoint_list *list,
-                             struct error *error) {
+enum status checkpoint_read_list(struct db *db, int64_t run_id, struct checkpoint_list *list,
+                                 struct error *error) {
     list->rows = calloc(MAX_ROWS, sizeof(*list->rows));
     if (!list->rows) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for a list of checkpoints");
@@ -129,7 +129,7 @@ enum status checkpoint_table_list(struct store *store, int64_t run_id,
                                   struct checkpoint_list *ret_list, struct error *error) {
     struct checkpoint_list list = {0};
     struct db *db = store_reader_acquire(store);
-    enum status status = read_list(db, run_id, &list, error);
+    enum status status = checkpoint_read_list(db, run_id, &list, error);
     store_reader_release(store, db);
     if (status != STATUS_OK) {
         checkpoint_list_clear(&list);

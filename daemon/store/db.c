@@ -31,6 +31,7 @@ static const struct statement_set *const statement_sets[DB_TABLE_COUNT] = {
     [DB_SETTING] = &setting_statements,
     [DB_WATCH] = &watch_statements,
     [DB_SWEEP] = &sweep_statements,
+    [DB_FORK] = &fork_statements,
     [DB_UPKEEP] = &upkeep_statements,
     [DB_AFTER] = &after_statements,
     [DB_IDEMPOTENCY] = &idempotency_statements,

@@ -23,6 +23,7 @@ enum db_table {
     DB_SETTING,
     DB_SWEEP,
     DB_WATCH,
+    DB_FORK,
     DB_AFTER,
     DB_IDEMPOTENCY,
     DB_UPKEEP,
@@ -43,6 +44,7 @@ extern const struct statement_set event_statements;
 extern const struct statement_set setting_statements;
 extern const struct statement_set watch_statements;
 extern const struct statement_set sweep_statements;
+extern const struct statement_set fork_statements;
 extern const struct statement_set upkeep_statements;
 extern const struct statement_set after_statements;
 extern const struct statement_set idempotency_statements;

@@ -70,5 +70,12 @@ const struct statement_set run_statements = {
                              " OR (priority = ?1 AND id <= ?2)) FROM run WHERE state = 'queued'"),
         [RUN_COUNT_INTERRUPTION] =
             ("UPDATE run SET interruptions = interruptions + 1," CHANGED "WHERE id = ?1"),
+        /* The newest few: what was measured long ago may have been another machine. */
+        [RUN_SPEED] =
+            ("SELECT count(*), total(train_seconds), total(epochs_done * images_per_epoch)"
+             " FROM (SELECT train_seconds, epochs_done, images_per_epoch FROM run"
+             "  WHERE depth = ?1 AND m = ?2 AND epochs_done > 0 AND train_seconds > 0"
+             "  AND images_per_epoch > 0 AND json_extract(config_json, '$.batch_size') = ?3"
+             "  ORDER BY id DESC LIMIT 5)"),
     },
 };

@@ -34,6 +34,7 @@ enum run_statement {
     RUN_QUEUE,
     RUN_QUEUE_PLACE,
     RUN_COUNT_INTERRUPTION,
+    RUN_SPEED,
     RUN_N_STATEMENTS,
 };
 

@@ -289,3 +289,26 @@ enum status run_table_count(struct store *store, int64_t ret_counts[RUN_STATE_CO
     }
     return status;
 }
+
+static enum status read_speed(struct db *db, const struct run_config *config,
+                              struct run_speed *speed, struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_SPEED);
+    sqlite3_bind_int(statement, 1, config->depth);
+    sqlite3_bind_int(statement, 2, config->m);
+    sqlite3_bind_int(statement, 3, config->batch_size);
+    bool row = false;
+    TRY(db_step(db, statement, &row, error));
+    double seconds = sqlite3_column_double(statement, 1);
+    speed->n_runs = sqlite3_column_int(statement, 0);
+    speed->images_per_second = seconds > 0 ? sqlite3_column_double(statement, 2) / seconds : 0;
+    (void)sqlite3_reset(statement);
+    return STATUS_OK;
+}
+
+enum status run_table_speed(struct store *store, const struct run_config *config,
+                            struct run_speed *ret_speed, struct error *error) {
+    struct db *db = store_reader_acquire(store);
+    enum status status = read_speed(db, config, ret_speed, error);
+    store_reader_release(store, db);
+    return status;
+}

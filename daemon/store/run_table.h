@@ -126,6 +126,15 @@ enum status run_table_insert(struct store *store, const struct run_draft *draft,
 enum status run_table_get(struct store *store, int64_t id, struct run_row *ret_row,
                           struct error *error);
 
+/* What runs of the same network and the same steps took here. */
+struct run_speed {
+    int n_runs;               /* the newest ones that were measured; 0: none */
+    double images_per_second; /* all copies counted, validation included; valid with n_runs > 0 */
+};
+
+enum status run_table_speed(struct store *store, const struct run_config *config,
+                            struct run_speed *ret_speed, struct error *error);
+
 /* How many runs are in each state. */
 enum status run_table_count(struct store *store, int64_t ret_counts[RUN_STATE_COUNT],
                             struct error *error);

@@ -26,6 +26,10 @@ enum status event_add_checkpoint(struct db *db, int64_t run_id, const struct che
 enum status event_forget_history(struct db *db, int64_t run_id, struct error *error);
 
 enum status epoch_forget_all(struct db *db, int64_t run_id, struct error *error);
+/* As checkpoint_table_list, on any connection. The caller owns what is in *list, also on failure.
+ */
+enum status checkpoint_read_list(struct db *db, int64_t run_id, struct checkpoint_list *list,
+                                 struct error *error);
 enum status checkpoint_forget_all(struct db *db, int64_t run_id, struct error *error);
 
 /* The row at which a statement that selects RUN_COLUMNS stands. On success the caller owns *row. */

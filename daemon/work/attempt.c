@@ -204,6 +204,9 @@ static enum status execute(struct session *s, const struct checkpoint_row *from,
         (void)snprintf(path, sizeof(path), "%s/%s", s->run_dir, from->path);
         execution.resume_path = path;
         execution.resume_sha256 = from->sha256;
+        /* What a fork took over was written under the other run's settings. */
+        execution.resume_foreign = s->attempt->run->forked_from > 0 && from->step == 0 &&
+                                   from->epochs_done <= s->attempt->run->forked_epoch;
     }
     struct trainer_result result;
     s->reported = false;

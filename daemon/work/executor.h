@@ -19,6 +19,7 @@ struct execution {
     const char *run_dir;       /* exists; checkpoints go here */
     const char *resume_path;   /* absolute, or NULL: start anew */
     const char *resume_sha256; /* valid with resume_path */
+    bool resume_foreign;       /* of the run that this one was forked from */
     const struct trainer_callbacks *callbacks;
 };
 

@@ -34,6 +34,7 @@ static enum status execute(void *user, const struct execution *execution,
         .checkpoint_interval_s = local->checkpoint_interval_s,
         .resume_path = execution->resume_path,
         .resume_sha256 = execution->resume_sha256,
+        .resume_foreign = execution->resume_foreign,
     };
     return trainer_run(&options, execution->callbacks, ret_result, error);
 }

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "core/base/log.h"
@@ -138,8 +139,19 @@ static void see_through(struct slot *slot, const struct run_row *run) {
     }
 }
 
+/* Training takes every core for days; an answer takes a millisecond. So the threads of the API come
+ * first: on Linux this is the calling thread's alone, and the threads that it makes have it from
+ * it. */
+static void yield_to_others(void) {
+    enum { TRAINING_NICENESS = 10 };
+    if (setpriority(PRIO_PROCESS, 0, TRAINING_NICENESS) != 0) {
+        log_warning("training threads keep their priority: answers may be slow while they run");
+    }
+}
+
 static void *work(void *user) {
     struct slot *slot = user;
+    yield_to_others();
     struct pool *pool = slot->pool;
     struct queue *queue = pool->options.queue;
     while (!atomic_load(&pool->stop)) {

@@ -1,0 +1,89 @@
+"""Forks: new runs that begin where another one was."""
+
+import unittest
+
+from daemon_process import DaemonTestCase
+
+
+class Forks(DaemonTestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.source = cls.daemon.submit(epochs=3, m=2, cutout_size=12, labels={"a": "b"})
+        cls.daemon.wait_for_end(cls.source)
+
+    def fork(self, body, status=201, run=None):
+        response = self.daemon.curl(f"/api/v1/runs/{run or self.source}/fork", data=body)
+        self.assertEqual(response.status, status, response.body)
+        return response.json()
+
+    def test_fork_with_more_epochs_ends_as_if_it_had_been_asked_for_at_once(self):
+        fork = self.fork({"overrides": {"epochs": 5}})
+        self.assertEqual(fork["forked_from"], {"run": self.source, "epoch": 3})
+        self.assertEqual(fork["labels"], {"a": "b"})
+        self.assertEqual(self.daemon.wait_for_end(fork["id"])["state"], "succeeded")
+        whole = self.daemon.submit(epochs=5, m=2, cutout_size=12)
+        self.daemon.wait_for_end(whole)
+        self.assertEqual(self.daemon.history(fork["id"]), self.daemon.history(whole))
+        epochs = [e["data"]["epoch"] for e in self.daemon.events(fork["id"], query="?since=0")
+                  if e["event"] == "epoch"]
+        self.assertEqual(epochs, [1, 2, 3, 4, 5])
+
+    def test_fork_keeps_the_history_and_takes_other_settings(self):
+        best = self.daemon.get(f"/api/v1/runs/{self.source}")["best_epoch"]
+        fork = self.fork({"from_epoch": "best",
+                          "overrides": {"epochs": 6, "lr": 0.0001, "m": 1, "name": "slow"}})
+        self.assertEqual((fork["forked_from"]["epoch"], fork["epochs_done"]), (best, best))
+        self.assertEqual((fork["name"], fork["config"]["m"]), ("slow", 1))
+        end = self.daemon.wait_for_end(fork["id"])
+        self.assertEqual((end["state"], end["epochs_done"]), ("succeeded", 6), end["reason"])
+        mine = self.daemon.history(fork["id"])
+        self.assertEqual(mine[:best], self.daemon.history(self.source)[:best])
+        self.assertEqual([row["lr"] for row in mine[best:]], [0.0001] * (6 - best))
+
+    def test_fork_outlives_its_source(self):
+        source = self.daemon.submit(epochs=2)
+        self.daemon.wait_for_end(source)
+        fork = self.fork({"overrides": {"epochs": 3, "hold": True}}, run=source)
+        self.assertEqual(fork["state"], "held")
+        self.assertEqual(self.daemon.curl(f"/api/v1/runs/{source}", "-X", "DELETE").status, 204)
+        self.daemon.curl(f"/api/v1/runs/{fork['id']}/release", "-X", "POST")
+        end = self.daemon.wait_for_end(fork["id"])
+        self.assertEqual((end["state"], end["epochs_done"], end["reason"]),
+                         ("succeeded", 3, None))
+        self.assertEqual(end["forked_from"]["run"], source)
+
+    def test_fork_survives_a_kill_of_the_daemon(self):
+        daemon = self.fresh()
+        source = daemon.submit(epochs=2)
+        daemon.wait_for_end(source)
+        whole = daemon.submit(epochs=8)
+        daemon.wait_for_end(whole)
+        response = daemon.curl(f"/api/v1/runs/{source}/fork", data={"overrides": {"epochs": 8}})
+        self.assertEqual(response.status, 201, response.body)
+        daemon.kill()
+        daemon.start()
+        fork = response.json()["id"]
+        self.assertEqual(daemon.wait_for_end(fork)["state"], "succeeded")
+        self.assertEqual(daemon.history(fork), daemon.history(whole))
+
+    def test_fork_from_nothing_starts_anew(self):
+        fork = self.fork({"from_epoch": 0, "overrides": {"epochs": 1, "depth": 14}})
+        self.assertEqual((fork["epochs_done"], fork["config"]["depth"]), (0, 14))
+        self.assertEqual(self.daemon.wait_for_end(fork["id"])["state"], "succeeded")
+
+    def test_impossible_forks_name_what_is_wrong(self):
+        problem = self.fork({"from_epoch": 77}, 422)
+        self.assertEqual(problem["errors"][0]["pointer"], "/from_epoch")
+        self.assertIn("(3", problem["errors"][0]["detail"])
+        problem = self.fork({"overrides": {"depth": 14, "optimizer": "adam", "epochs": 3}}, 422)
+        self.assertEqual([e["pointer"] for e in problem["errors"]],
+                         ["/overrides/depth", "/overrides/optimizer", "/overrides/epochs"])
+        problem = self.fork({"overrides": {"mm": 1}}, 422)
+        self.assertEqual(problem["errors"][0]["pointer"], "/overrides/mm")
+        self.fork({"x": 1}, 422)
+        self.fork({}, 404, run="999")
+
+
+if __name__ == "__main__":
+    unittest.main()
