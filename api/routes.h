@@ -41,6 +41,9 @@ handler route_run_summary;
 /* routes_events.c */
 handler route_run_events, route_sweep_events, route_events;
 
+/* routes_figures.c */
+handler route_figure_curves, route_figure_cutout;
+
 /* routes_compare.c */
 handler route_compare;
 
@@ -65,6 +68,10 @@ handler route_welcome, route_health, route_ready, route_preset_list, route_prese
  * run belongs to another token). */
 struct run_row;
 bool route_find_run(struct api_context *context, const struct request *request, struct reply *reply,
+                    struct run_row *ret_row);
+
+/* The same for what does not change the run, whatever the method: no 403. */
+bool route_read_run(struct api_context *context, const struct request *request, struct reply *reply,
                     struct run_row *ret_row);
 
 /* The same for a sweep (sweep_row_clear). */

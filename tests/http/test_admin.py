@@ -52,7 +52,7 @@ class Backup(DaemonTestCase):
         daemon = self.fresh()
         done = daemon.submit(epochs=2, seed=7)
         daemon.wait_for_end(done)
-        long = daemon.submit(epochs=10)
+        long = daemon.submit(epochs=4)
         waiting = daemon.submit(epochs=1)
         daemon.events(long, until=lambda e: e["event"] == "epoch")
         backup = self.backup(daemon)
@@ -66,8 +66,8 @@ class Backup(DaemonTestCase):
 
     def test_with_checkpoints_a_run_goes_on_from_them(self):
         daemon = self.fresh()
-        long = daemon.submit(epochs=15)
-        daemon.events(long, until=lambda e: e["event"] == "epoch" and e["data"]["epoch"] >= 3)
+        long = daemon.submit(epochs=8)
+        daemon.events(long, until=lambda e: e["event"] == "epoch" and e["data"]["epoch"] >= 2)
         backup = self.backup(daemon, checkpoints=True)
         self.assertGreater(backup["checkpoints"]["files"], 0)
         self.assertGreater(backup["checkpoints"]["bytes"], 0)
@@ -85,7 +85,7 @@ class Backup(DaemonTestCase):
                    for _ in range(4)]
         for thread in threads:
             thread.start()
-        runs = [self.daemon.submit(epochs=1) for _ in range(10)]
+        runs = [self.daemon.submit(epochs=1, hold=True) for _ in range(10)]
         for thread in threads:
             thread.join(PATIENCE_S)
         self.assertEqual(len(set(results)), 4)
