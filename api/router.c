@@ -19,6 +19,8 @@ static const struct route routes[] = {
     {"GET", "/readyz", SCOPE_NONE, route_ready},
     {"GET", V1 "/healthz", SCOPE_NONE, route_health},
     {"GET", V1 "/readyz", SCOPE_NONE, route_ready},
+    {"GET", "/openapi.json", SCOPE_NONE, route_openapi},
+    {"GET", V1 "/openapi.json", SCOPE_NONE, route_openapi},
     {"POST", V1 "/runs", SCOPE_SUBMIT, route_run_create},
     {"GET", V1 "/runs", SCOPE_READ, route_run_list},
     {"POST", V1 "/runs/bulk", SCOPE_SUBMIT, route_run_bulk},

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/openapi.h"
 #include "api/routes.h"
 #include "api/run_view.h"
 #include "core/kernels/kernels.h"
@@ -38,8 +39,12 @@ void route_welcome(struct api_context *context, const struct request *request,
                  "  curl '%s/api/v1/runs?state=queued,running'\n"
                  "  curl %s/api/v1/presets\n"
                  "  curl %s/api/v1/datasets\n"
-                 "  curl %s/api/v1/system\n",
-                 CUTOUTD_VERSION, at, at, at, at, at, at, at, at, at, at, at, at, at);
+                 "  curl %s/api/v1/system\n"
+                 "\n"
+                 "All of it for programs, as OpenAPI 3.1:\n"
+                 "\n"
+                 "  curl %s/openapi.json\n",
+                 CUTOUTD_VERSION, at, at, at, at, at, at, at, at, at, at, at, at, at, at);
     reply_text(reply, request, 200, CONTENT_TEXT, n < 0 ? NULL : text);
 }
 
@@ -61,6 +66,13 @@ void route_ready(struct api_context *context, const struct request *request, str
         return;
     }
     reply_plain(reply, request, 200, "ready\n");
+}
+
+void route_openapi(struct api_context *context, const struct request *request,
+                   struct reply *reply) {
+    (void)context;
+    reply_text(reply, request, 200, CONTENT_JSON, strdup(openapi_json));
+    reply_tag(reply, request);
 }
 
 static void write_preset(struct json_writer *writer, struct api_context *context,

@@ -14,6 +14,8 @@ import tempfile
 import time
 import unittest
 
+from contract import CONTRACT
+
 PATIENCE_S = 120  # for anything that should come at once; sanitizers are slow
 
 # Trains in a fraction of a second an epoch.
@@ -126,8 +128,10 @@ class Daemon:
             return "http://localhost" + path
         return ("" if "://" in self.address else "http://") + self.address + path
 
-    def curl(self, path, *options, data=None):
-        """One request; `data` is sent as the body (a dictionary as JSON)."""
+    def curl(self, path, *options, data=None, malformed=False):
+        """One request; `data` is sent as the body (a dictionary as JSON). The answer must be as
+        api/openapi.json describes it, unless the request is `malformed`: none of the API's, on
+        purpose."""
         arguments = ["curl", "-sS", "--globoff", "--max-time", str(PATIENCE_S),
                      *self.curl_options, *options]
         if "--head" not in options:
@@ -139,7 +143,10 @@ class Daemon:
                                 timeout=PATIENCE_S + 10, check=False)
         if result.returncode != 0:
             raise AssertionError(f"curl {path}: {result.stderr.decode()}\n{self.log()}")
-        return split_answer(result.stdout)
+        response = split_answer(result.stdout)
+        if not malformed:
+            CONTRACT.check(method_of(options, data), path, response, data)
+        return response
 
     def get(self, path):
         """The JSON of a GET that must succeed."""
@@ -169,6 +176,7 @@ class Daemon:
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
                 for event in read_events(process.stdout):
+                    CONTRACT.check_event(path, event)
                     events.append(event)
                     if until and until(event):
                         return events
@@ -198,6 +206,15 @@ class Daemon:
             while answer and (piece := connection.recv(65536)):
                 received += piece
         return received
+
+
+def method_of(options, data):
+    """What curl makes of its options."""
+    if "-X" in options:
+        return options[options.index("-X") + 1]
+    if "--head" in options:
+        return "HEAD"
+    return "GET" if data is None and "-d" not in options else "POST"
 
 
 def split_answer(output):

@@ -185,7 +185,8 @@ class Credential(DaemonTestCase):
 
 class RequestId(DaemonTestCase):
     def test_a_sane_one_comes_back_and_is_in_problems_and_in_the_log(self):
-        response = self.daemon.curl("/api/v1/nothing", "-H", "X-Request-Id: a.b_C-9", "-X", "POST")
+        response = self.daemon.curl("/api/v1/nothing", "-H", "X-Request-Id: a.b_C-9", "-X", "POST",
+                                    malformed=True)
         self.assertEqual(response.headers["x-request-id"], "a.b_C-9")
         self.assertEqual(response.json()["request_id"], "a.b_C-9")
         self.assertIn("request a.b_C-9", self.daemon.log())

@@ -53,13 +53,13 @@ class Paths(DaemonTestCase):
                      "/api/v1/runs/99999999999999999999/epochs", "/api/v1/presets/none",
                      "/api/v1/runs/1/events", "/../etc/passwd"):
             with self.subTest(path):
-                self.assert_problem(self.daemon.curl(path, "--path-as-is"), 404)
+                self.assert_problem(self.daemon.curl(path, "--path-as-is", malformed=True), 404)
 
     def test_wrong_methods_are_told_the_right_ones(self):
-        response = self.daemon.curl("/api/v1/runs", "-X", "DELETE")
+        response = self.daemon.curl("/api/v1/runs", "-X", "DELETE", malformed=True)
         self.assert_problem(response, 405)
         self.assertEqual(response.headers["allow"], "POST, GET, HEAD")
-        response = self.daemon.curl("/api/v1/presets", "-X", "POST")
+        response = self.daemon.curl("/api/v1/presets", "-X", "POST", malformed=True)
         self.assert_problem(response, 405)
         self.assertEqual(response.headers["allow"], "GET, HEAD")
 
@@ -73,10 +73,10 @@ class Paths(DaemonTestCase):
         for path in ("/healthz%00", "/api/v1/runs?state=%00", "/%zz", "/%2", "/%ff",
                      "/api/v1/runs%2F1", "/api/v1/runs?m=%0a"):
             with self.subTest(path):
-                response = self.daemon.curl(path, "--path-as-is")
+                response = self.daemon.curl(path, "--path-as-is", malformed=True)
                 self.assertEqual(response.status, 400)
                 self.assertEqual(response.type, "application/problem+json")
-        self.assertEqual(self.daemon.curl("/" + "a" * 3000).status, 414)
+        self.assertEqual(self.daemon.curl("/" + "a" * 3000, malformed=True).status, 414)
         self.assertEqual(self.daemon.curl("/api/v1/%72uns").status, 200)
 
 

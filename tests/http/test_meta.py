@@ -56,7 +56,7 @@ class Meta(DaemonTestCase):
 
     def test_every_answer_says_its_type_and_is_not_guessed(self):
         for path in ("/", "/healthz", "/api/v1/runs", "/api/v1/presets", "/api/v1/nothing"):
-            headers = self.daemon.curl(path).headers
+            headers = self.daemon.curl(path, malformed=path.endswith("nothing")).headers
             self.assertIn("content-type", headers)
             self.assertEqual(headers["x-content-type-options"], "nosniff")
 

@@ -66,7 +66,7 @@ class Metrics(DaemonTestCase):
         before = self.scrape()
         for _ in range(3):
             self.assertEqual(self.daemon.curl("/api/v1/runs/999999").status, 404)
-        self.assertEqual(self.daemon.curl("/secret-of-a-client").status, 404)
+        self.assertEqual(self.daemon.curl("/secret-of-a-client", malformed=True).status, 404)
         after = self.scrape()
         for labels, n in ((route, 3), (nowhere, 1)):
             key = (name, frozenset(labels.items()))

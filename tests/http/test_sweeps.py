@@ -241,7 +241,7 @@ class Actions(DaemonTestCase):
     def test_unknown_sweeps_and_actions_are_refused(self):
         self.assert_problem(self.daemon.curl("/api/v1/sweeps/999/cancel", "-X", "POST"), 404)
         path = f"/api/v1/sweeps/{self.sweep['id']}/stop"
-        self.assert_problem(self.daemon.curl(path, "-X", "POST"), 404)
+        self.assert_problem(self.daemon.curl(path, "-X", "POST", malformed=True), 404)
 
 
 class Deletion(DaemonTestCase):
