@@ -266,6 +266,16 @@ static void copy_header(struct MHD_Connection *connection, const char *name,
     }
 }
 
+/* One that is too long must not be taken for none: it becomes one that is refused. */
+static void copy_idempotency_key(struct MHD_Connection *connection,
+                                 char target[REQUEST_HEADER_SIZE]) {
+    const char *key = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Idempotency-Key");
+    if (key) {
+        bool fits = key[0] && strlen(key) < REQUEST_HEADER_SIZE;
+        (void)snprintf(target, REQUEST_HEADER_SIZE, "%s", fits ? key : " ");
+    }
+}
+
 /* The whole request is there. NULL: *reply is the answer. */
 static handler *find_handler(const struct exchange_host *host, struct MHD_Connection *connection,
                              struct exchange *exchange, struct reply *reply) {
@@ -292,7 +302,7 @@ static handler *find_handler(const struct exchange_host *host, struct MHD_Connec
     copy_header(connection, MHD_HTTP_HEADER_ACCEPT, request->accept);
     copy_header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING, request->accept_encoding);
     copy_header(connection, MHD_HTTP_HEADER_IF_NONE_MATCH, request->if_none_match);
-    copy_header(connection, "Idempotency-Key", request->idempotency_key);
+    copy_idempotency_key(connection, request->idempotency_key);
     copy_header(connection, MHD_HTTP_HEADER_RANGE, request->range);
     copy_header(connection, MHD_HTTP_HEADER_IF_RANGE, request->if_range);
     copy_header(connection, "Last-Event-ID", request->last_event_id);

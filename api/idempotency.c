@@ -18,9 +18,9 @@ static struct {
     char keys[IN_FLIGHT_MAX][KEY_SIZE + TOKEN_NAME_SIZE]; /* guarded by mutex; "": free */
 } in_flight = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-/* Its place, or -1: there already, or too many at once. */
+/* Its place; -1: it is there already; -2: too many at once. */
 static int enter(const char *name) {
-    int place = -1;
+    int place = -2;
     (void)pthread_mutex_lock(&in_flight.mutex);
     for (int i = 0; i < IN_FLIGHT_MAX; i++) {
         if (strcmp(in_flight.keys[i], name) == 0) {
@@ -132,15 +132,20 @@ void idempotency_dispatch(struct api_context *context, struct request *request, 
     sha256_begin(&sha);
     sha256_update(&sha, request->body, request->n_body);
     sha256_end(&sha, sha256);
-    (void)snprintf(route, sizeof(route), "POST %.100s%s", request->url.path,
-                   url_argument(&request->url, "dry_run") ? "?dry_run" : "");
+    const char *flag = url_argument(&request->url, "dry_run");
+    bool dry = flag && strcmp(flag, "true") == 0;
+    (void)snprintf(route, sizeof(route), "POST %.100s%s", request->url.path, dry ? "?dry_run" : "");
     (void)snprintf(name, sizeof(name), "%s %s", request->owner, request->idempotency_key);
     const struct idempotency_mark mark = {.owner = request->owner,
                                           .key = request->idempotency_key,
                                           .route = route,
                                           .body_sha256 = sha256};
     int place = enter(name);
-    if (place < 0) {
+    if (place == -2) {
+        reply_problem(reply, request, STATUS_BUSY, "Too many requests with a key at once.");
+        return;
+    }
+    if (place == -1) {
         reply_problem(reply, request, STATUS_CONFLICT,
                       "A request with this Idempotency-Key is being answered at the moment.");
         return;

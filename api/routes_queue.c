@@ -1,10 +1,12 @@
 /* The queue as it stands, and the scheduler that works through it. Layer: api. */
 #include <cjson/cJSON.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/queue_forecast.h"
 #include "api/routes.h"
 #include "api/run_view.h"
 #include "core/base/cleanup.h"
@@ -52,22 +54,35 @@ static bool blocked_by(struct api_context *context, int64_t id, char *text, size
     return false;
 }
 
-static void explain_wait(struct api_context *context, const struct pool_status *scheduler,
+/* true: it waits for another run, not for a worker. */
+static bool explain_wait(struct api_context *context, const struct pool_status *scheduler,
                          const struct run_row *row, int64_t position, char *text, size_t size) {
     if (blocked_by(context, row->id, text, size)) {
-        return;
+        return true;
     }
     if (scheduler->draining) {
         (void)snprintf(text, size, "The scheduler is draining: no run is started.");
     } else if (scheduler->n_running < scheduler->n_workers && position == 1) {
         (void)snprintf(text, size, "It starts now.");
     } else if (position == 1) {
-        (void)snprintf(text, size, "All %d worker%s are training; it is next.",
-                       scheduler->n_workers, scheduler->n_workers == 1 ? "" : "s");
+        (void)snprintf(text, size, "%s training; it is next.",
+                       scheduler->n_workers == 1 ? "The worker is" : "All workers are");
     } else {
         (void)snprintf(text, size, "%" PRId64 " run%s before it.", position - 1,
                        position == 2 ? " is" : "s are");
     }
+    return false;
+}
+
+/* forecast NULL: unknown. */
+static void write_start(struct api_context *context, struct json_writer *writer,
+                        struct queue_forecast *forecast, const struct run_row *row) {
+    char text[TIME_TEXT_SIZE];
+    double seconds = forecast ? queue_forecast_next(forecast, context, row) : (double)NAN;
+    int64_t at_ms = clock_unix_ms(context->options.clock);
+    at_ms += isnan(seconds) ? 0 : (int64_t)(seconds * 1000);
+    json_write_string(writer, "expected_start_at",
+                      isnan(seconds) ? NULL : time_format(at_ms, text));
 }
 
 /* "5.12": behind priority 5, run 12. */
@@ -146,15 +161,18 @@ void route_queue(struct api_context *context, const struct request *request, str
         json_write_free(&writer);
         return;
     }
+    struct queue_forecast forecast;
+    queue_forecast_begin(&forecast, context, &scheduler);
     json_write_array(&writer, "items");
     for (size_t i = 0; i < page.n; i++) {
         char why[160];
         int64_t position = page.first_position + (int64_t)i;
-        explain_wait(context, &scheduler, &page.rows[i], position, why, sizeof(why));
+        bool blocked = explain_wait(context, &scheduler, &page.rows[i], position, why, sizeof(why));
         json_write_object(&writer, NULL);
         json_write_int(&writer, "position", position);
         write_short_run(&writer, &page.rows[i]);
         json_write_string(&writer, "why_waiting", why);
+        write_start(context, &writer, blocked || cursor ? NULL : &forecast, &page.rows[i]);
         json_write_end(&writer, '}');
     }
     json_write_end(&writer, ']');

@@ -249,11 +249,11 @@ static void catch_signals(const sigset_t *signals) {
     }
 }
 
-/* From here on each of them ends the process. */
+/* From here on each of them ends the process; there are no tokens left to read. */
 static void release_signals(const sigset_t *signals) {
     for (int i = 1; i < SIGRTMIN; i++) {
         if (sigismember(signals, i) == 1) {
-            (void)signal(i, SIG_DFL);
+            (void)signal(i, i == SIGHUP ? SIG_IGN : SIG_DFL);
         }
     }
     (void)pthread_sigmask(SIG_UNBLOCK, signals, NULL);

@@ -31,7 +31,7 @@ static void a_body_comes_back_as_it_was(void **state) {
     char *body = malloc(SIZE);
     char *back = malloc(SIZE);
     for (int i = 0; i < SIZE; i++) {
-        body[i] = (char)('a' + i * i % 7);
+        body[i] = (char)('a' + i % 100 * (i % 100) % 7);
     }
     size_t n = 0;
     char *packed = gzip_make(body, SIZE, &n);

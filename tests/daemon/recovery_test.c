@@ -66,6 +66,40 @@ static void an_accepted_cancel_is_not_forgotten(void **state) {
     run_row_clear(&row);
 }
 
+static void a_run_that_ends_the_daemon_every_time_fails_at_last(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    struct recovery_result result = {0};
+    for (int i = 0; i < 5; i++) {
+        claim(f->store);
+        ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+        assert_int_equal(result.n_requeued, 1);
+        assert_int_equal(fixture_state(f->store, id), RUN_QUEUED);
+    }
+    claim(f->store);
+    ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+    assert_int_equal(result.n_requeued, 0);
+    assert_int_equal(result.n_failed, 1);
+    struct run_row row = fixture_get_run(f->store, id);
+    assert_int_equal(row.state, RUN_FAILED);
+    assert_non_null(strstr(row.reason, "6 times in a row"));
+    run_row_clear(&row);
+}
+
+static void an_epoch_in_between_counts_as_progress(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    struct recovery_result result = {0};
+    for (int i = 0; i < 8; i++) {
+        claim(f->store);
+        const struct epoch_row row = {.epoch = i + 1, .val_total = 10, .lr = 1, .at_ms = 1};
+        ASSERT_OK(epoch_table_put(f->store, id, &row, &fixture_error));
+        ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+        assert_int_equal(result.n_failed, 0);
+        assert_int_equal(fixture_state(f->store, id), RUN_QUEUED);
+    }
+}
+
 static void an_accepted_pause_is_not_forgotten(void **state) {
     struct store_fixture *f = *state;
     int64_t id = fixture_add_run(f->store, 0);
@@ -179,8 +213,12 @@ static void what_was_told_survives_kill_9(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(running_runs_are_queued_again),      TEST(an_accepted_cancel_is_not_forgotten),
-        TEST(an_accepted_pause_is_not_forgotten), TEST(more_runs_than_one_round_are_all_found),
+        TEST(running_runs_are_queued_again),
+        TEST(an_accepted_cancel_is_not_forgotten),
+        TEST(a_run_that_ends_the_daemon_every_time_fails_at_last),
+        TEST(an_epoch_in_between_counts_as_progress),
+        TEST(an_accepted_pause_is_not_forgotten),
+        TEST(more_runs_than_one_round_are_all_found),
         TEST(what_was_told_survives_kill_9),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

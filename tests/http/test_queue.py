@@ -42,7 +42,7 @@ class Queue(DaemonTestCase):
                          ("running", 1))
         self.assertEqual([(item["run"]["id"], item["position"], item["why_waiting"])
                           for item in queue["items"]],
-                         [(urgent, 1, "All 1 worker are training; it is next."),
+                         [(urgent, 1, "The worker is training; it is next."),
                           (late, 2, "1 run is before it."),
                           (dependent, 3,
                            f"It comes after run {self.blocker}, which is running.")])
@@ -50,6 +50,11 @@ class Queue(DaemonTestCase):
         # The pages are the list.
         first = self.queue("?limit=1")
         rest = self.queue("?cursor=" + first["next_cursor"])
+        start = queue["items"][0].pop("expected_start_at")
+        if (queue["running"][0]["progress"] or {}).get("eta_seconds"):
+            self.assertIsNotNone(start)
+        for item in first["items"] + rest["items"] + queue["items"][1:]:
+            item.pop("expected_start_at")  # moves on with the clock
         self.assertEqual(first["items"] + rest["items"], queue["items"])
         self.assertIsNone(rest["next_cursor"])
         self.assertEqual(self.daemon.curl("/api/v1/queue?cursor=x").status, 400)
