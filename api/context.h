@@ -10,6 +10,7 @@
 
 #include "api/server.h"
 
+struct background;
 struct connections;
 struct metrics;
 struct stream_set;
@@ -26,6 +27,7 @@ struct api_context {
     struct stream_set *streams;
     struct connections *connections;
     struct metrics *metrics;
+    struct background *background;
 };
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/background.h"
 #include "api/metrics.h"
 #include "api/router.h"
 #include "api/stream.h"
@@ -25,6 +26,14 @@ struct exchange {
     uint64_t n_received;
     bool too_large;
     bool no_memory;
+
+    /* Of an answer that takes long. */
+    struct background_job job;
+    const struct exchange_host *host;
+    struct MHD_Connection *connection;
+    handler *found;
+    bool answered;
+    struct reply reply;
 };
 
 static struct connection *connection_of(struct MHD_Connection *connection) {
@@ -59,6 +68,7 @@ void exchange_end(void *host, struct MHD_Connection *connection, void **exchange
     const struct exchange_host *exchange_host = host;
     set_deadline(exchange_host, connection, exchange_host->context->options.head_deadline_s);
     if (exchange) {
+        reply_clear(&exchange->reply);
         free(exchange->target);
         free(exchange->body);
         free(exchange);
@@ -266,9 +276,9 @@ static void copy_idempotency_key(struct MHD_Connection *connection,
     }
 }
 
-/* The whole request is there. */
-static void answer(const struct exchange_host *host, struct MHD_Connection *connection,
-                   struct exchange *exchange, struct reply *reply) {
+/* The whole request is there. NULL: *reply is the answer. */
+static handler *find_handler(const struct exchange_host *host, struct MHD_Connection *connection,
+                             struct exchange *exchange, struct reply *reply) {
     struct request *request = &exchange->request;
     struct error error;
     enum status status = url_parse(exchange->target, &request->url, &error);
@@ -279,15 +289,15 @@ static void answer(const struct exchange_host *host, struct MHD_Connection *conn
         } else {
             reply_error(reply, request, &error);
         }
-        return;
+        return NULL;
     }
     if (exchange->too_large) {
         reply_too_large(reply, request);
-        return;
+        return NULL;
     }
     if (exchange->no_memory) {
         reply_problem(reply, request, STATUS_NO_MEMORY, "Try again later.");
-        return;
+        return NULL;
     }
     copy_header(connection, MHD_HTTP_HEADER_ACCEPT, request->accept);
     copy_header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING, request->accept_encoding);
@@ -300,7 +310,64 @@ static void answer(const struct exchange_host *host, struct MHD_Connection *conn
     if (!request->body) {
         request->body = "";
     }
-    router_dispatch(host->context, request, reply);
+    return router_find(host->context, request, reply);
+}
+
+/* Answers that take long: the connection is suspended, and asked again when they are there. */
+
+static void suspend(void *user) {
+    struct exchange *exchange = user;
+    MHD_suspend_connection(exchange->connection);
+}
+
+static void answer_and_resume(void *user) {
+    struct exchange *exchange = user;
+    struct api_context *context = exchange->host->context;
+    if (atomic_load(&context->stopping)) {
+        reply_problem(&exchange->reply, &exchange->request, STATUS_BUSY, "The daemon is stopping.");
+    } else {
+        router_answer(context, &exchange->request, exchange->found, &exchange->reply);
+    }
+    exchange->answered = true;
+    /* From here on the exchange is the serving thread's again. */
+    MHD_resume_connection(exchange->connection);
+}
+
+static bool answer_later(const struct exchange_host *host, struct MHD_Connection *connection,
+                         struct exchange *exchange, handler *found) {
+    if (!router_is_slow(found)) {
+        return false;
+    }
+    exchange->host = host;
+    exchange->connection = connection;
+    exchange->found = found;
+    exchange->job =
+        (struct background_job){.accept = suspend, .run = answer_and_resume, .user = exchange};
+    return background_do(host->context->background, &exchange->job);
+}
+
+/* The reply to the whole request. False: it comes later. */
+static bool answer(const struct exchange_host *host, struct MHD_Connection *connection,
+                   struct exchange *exchange, struct reply *reply) {
+    if (exchange->answered) {
+        *reply = exchange->reply;
+        exchange->reply = (struct reply){0};
+        return true;
+    }
+    set_deadline(host, connection, 0);
+    handler *found = find_handler(host, connection, exchange, reply);
+    if (!found) {
+        return true;
+    }
+    if (answer_later(host, connection, exchange, found)) {
+        return false;
+    }
+    if (router_is_slow(found)) {
+        reply_problem(reply, &exchange->request, STATUS_BUSY, "The daemon is stopping.");
+    } else {
+        router_answer(host->context, &exchange->request, found, reply);
+    }
+    return true;
 }
 
 enum MHD_Result exchange_continue(void *host_pointer, struct MHD_Connection *connection,
@@ -331,8 +398,9 @@ enum MHD_Result exchange_continue(void *host_pointer, struct MHD_Connection *con
         *n_upload = 0;
         return exchange->n_received > most_drained_bytes ? MHD_NO : MHD_YES;
     }
-    set_deadline(host, connection, 0);
-    answer(host, connection, exchange, &reply);
+    if (!answer(host, connection, exchange, &reply)) {
+        return MHD_YES;
+    }
     enum MHD_Result result = send_reply(host, connection, exchange, &reply);
     reply.body = NULL;
     return result;

@@ -12,6 +12,8 @@
 
 static const struct route routes[] = {
     {"GET", "/", SCOPE_READ, route_welcome},
+    {"POST", V1 "/admin/backup", SCOPE_ADMIN, route_admin_backup},
+    {"POST", V1 "/admin/purge", SCOPE_ADMIN, route_admin_purge},
     {"GET", "/metrics", SCOPE_READ, route_metrics},
     {"GET", "/healthz", SCOPE_NONE, route_health},
     {"GET", "/readyz", SCOPE_NONE, route_ready},
@@ -108,7 +110,16 @@ const struct route *router_at(int index) {
     return &routes[index];
 }
 
-void router_dispatch(struct api_context *context, struct request *request, struct reply *reply) {
+bool router_is_slow(handler *found) {
+    return found == route_admin_backup || found == route_admin_purge;
+}
+
+void router_answer(struct api_context *context, struct request *request, handler *found,
+                   struct reply *reply) {
+    idempotency_dispatch(context, request, found, reply);
+}
+
+handler *router_find(struct api_context *context, struct request *request, struct reply *reply) {
     char allow[sizeof(reply->allow)] = "";
     for (size_t i = 0; i < N_ROUTES; i++) {
         if (!matches(routes[i].pattern, request->url.path, request)) {
@@ -116,10 +127,8 @@ void router_dispatch(struct api_context *context, struct request *request, struc
         }
         if (method_fits(&routes[i], request->method)) {
             request->route = (int)i + 1;
-            if (access_grant(context, request, routes[i].scope, reply)) {
-                idempotency_dispatch(context, request, routes[i].handler, reply);
-            }
-            return;
+            return access_grant(context, request, routes[i].scope, reply) ? routes[i].handler
+                                                                          : NULL;
         }
         size_t used = strlen(allow);
         (void)snprintf(allow + used, sizeof(allow) - used, "%s%s%s", used ? ", " : "",
@@ -128,11 +137,19 @@ void router_dispatch(struct api_context *context, struct request *request, struc
     if (allow[0] == '\0') {
         reply_problem(reply, request, STATUS_NOT_FOUND,
                       "There is nothing at %s; GET / shows where to begin.", request->url.path);
-        return;
+        return NULL;
     }
     char detail[160];
     (void)snprintf(detail, sizeof(detail), "%s is not possible here, but %s.", request->method,
                    allow);
     reply_http_problem(reply, request, 405, "method-not-allowed", "Method not allowed", detail);
     memcpy(reply->allow, allow, sizeof(allow));
+    return NULL;
+}
+
+void router_dispatch(struct api_context *context, struct request *request, struct reply *reply) {
+    handler *found = router_find(context, request, reply);
+    if (found) {
+        router_answer(context, request, found, reply);
+    }
 }

@@ -24,9 +24,19 @@ struct route {
 int router_count(void);
 const struct route *router_at(int index);
 
-/* Finds the route of request->url.path, sets request->parameters and calls the handler. No route:
- * 404; a route of other methods only: 405 with Allow; a token that does not allow it: 401 or 403
- * (api/access.h). */
+/* Finds the route of request->url.path, sets request->parameters and what the token allows. NULL:
+ * *reply is the answer. No route: 404; a route of other methods only: 405 with Allow; a token that
+ * does not allow it: 401 or 403 (api/access.h). */
+handler *router_find(struct api_context *context, struct request *request, struct reply *reply);
+
+/* Whether it takes long, and should not hold up a thread that serves connections. */
+bool router_is_slow(handler *found);
+
+/* Runs what router_find found, or gives the stored answer to an Idempotency-Key. */
+void router_answer(struct api_context *context, struct request *request, handler *found,
+                   struct reply *reply);
+
+/* Both, at once. */
 void router_dispatch(struct api_context *context, struct request *request, struct reply *reply);
 
 #endif

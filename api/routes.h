@@ -53,6 +53,9 @@ handler route_sweep_create, route_sweep_list, route_sweep_get;
 /* routes_sweep_actions.c */
 handler route_sweep_act, route_sweep_delete;
 
+/* routes_admin.c */
+handler route_admin_backup, route_admin_purge;
+
 /* routes_metrics.c */
 handler route_metrics;
 
@@ -65,6 +68,10 @@ handler route_welcome, route_health, route_ready, route_openapi, route_preset_li
  * run belongs to another token). */
 struct run_row;
 bool route_find_run(struct api_context *context, const struct request *request, struct reply *reply,
+                    struct run_row *ret_row);
+
+/* The same for what does not change the run, whatever the method: no 403. */
+bool route_read_run(struct api_context *context, const struct request *request, struct reply *reply,
                     struct run_row *ret_row);
 
 /* The same for a sweep (sweep_row_clear). */

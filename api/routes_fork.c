@@ -230,7 +230,8 @@ void route_run_fork(struct api_context *context, const struct request *request,
                     struct reply *reply) {
     CLEANUP(run_row_clear) struct run_row source = {0};
     CLEANUP(run_row_clear) struct run_row row = {0};
-    if (!route_find_run(context, request, reply, &source)) {
+    /* Who may read a run may go on from it; the fork is their own. */
+    if (!route_read_run(context, request, reply, &source)) {
         return;
     }
     CLEANUP(delete_tree) cJSON *document = read_body(request, reply);

@@ -29,6 +29,23 @@ void route_reply_run(struct api_context *context, const struct request *request,
     reply_json(reply, request, http_status, &writer);
 }
 
+bool route_read_run(struct api_context *context, const struct request *request, struct reply *reply,
+                    struct run_row *ret_row) {
+    int64_t id = 0;
+    struct error error = {.code = STATUS_NOT_FOUND};
+    if (text_to_id(request->parameters[0], INT64_MAX, &id) &&
+        run_table_get(context->options.store, id, ret_row, &error) == STATUS_OK) {
+        return true;
+    }
+    if (error.code == STATUS_NOT_FOUND) {
+        reply_problem(reply, request, STATUS_NOT_FOUND, "There is no run %s.",
+                      request->parameters[0]);
+    } else {
+        reply_error(reply, request, &error);
+    }
+    return false;
+}
+
 /* Everybody reads all runs; what changes one asks whose it is. */
 static bool may_act(const struct request *request, const struct run_row *row, struct error *error) {
     char what[32];
@@ -39,21 +56,16 @@ static bool may_act(const struct request *request, const struct run_row *row, st
 
 bool route_find_run(struct api_context *context, const struct request *request, struct reply *reply,
                     struct run_row *ret_row) {
-    int64_t id = 0;
-    struct error error = {.code = STATUS_NOT_FOUND};
-    if (text_to_id(request->parameters[0], INT64_MAX, &id) &&
-        run_table_get(context->options.store, id, ret_row, &error) == STATUS_OK &&
-        may_act(request, ret_row, &error)) {
-        return true;
+    struct error error;
+    if (!route_read_run(context, request, reply, ret_row)) {
+        return false;
     }
-    run_row_clear(ret_row);
-    if (error.code == STATUS_NOT_FOUND) {
-        reply_problem(reply, request, STATUS_NOT_FOUND, "There is no run %s.",
-                      request->parameters[0]);
-    } else {
+    if (!may_act(request, ret_row, &error)) {
+        run_row_clear(ret_row);
         reply_error(reply, request, &error);
+        return false;
     }
-    return false;
+    return true;
 }
 
 /* POST /runs */

@@ -2,8 +2,9 @@
  *
  * Layer: api.
  *
- * Threads: N_THREADS of the library, which serve the connections, and one of our own that wakes
- * twice a second for deadlines and heartbeats. No handler waits for anything but the store.
+ * Threads: N_THREADS of the library, which serve the connections, one of our own that wakes twice a
+ * second for deadlines and heartbeats, and one for slow handlers. The others wait for nothing but
+ * the store.
  */
 #include "api/server.h"
 
@@ -15,6 +16,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "api/background.h"
 #include "api/exchange.h"
 #include "api/listener.h"
 #include "api/metrics.h"
@@ -226,6 +228,7 @@ static enum status start(struct api_server *server, struct error *error) {
     if (options->tls_cert && options->tls_cert[0]) {
         TRY(tls_files_read(options->tls_cert, options->tls_key, &server->tls, error));
     }
+    TRY(background_start(&server->context.background, error));
     TRY(start_ticker(server, error));
     if (options->listen_address[0]) {
         TRY(start_on_network(server, error));
@@ -287,8 +290,9 @@ void api_server_stop(struct api_server *server) {
         (void)pthread_mutex_unlock(&server->mutex);
         (void)pthread_join(server->ticker, NULL);
     }
+    /* The library must not be stopped while a connection is suspended. */
+    background_stop(server->context.background);
     if (server->context.streams) {
-        /* The library must not be stopped while a connection is suspended. */
         stream_set_end(server->context.streams);
     }
     stop_libraries(server);
@@ -296,6 +300,7 @@ void api_server_stop(struct api_server *server) {
     tail_free(server->context.tail);
     connections_free(server->host.connections);
     metrics_free(server->context.metrics);
+    background_free(server->context.background);
     (void)pthread_cond_destroy(&server->stop_ticker);
     (void)pthread_mutex_destroy(&server->mutex);
     free(server);

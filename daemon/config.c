@@ -24,6 +24,9 @@ const struct config_setting config_settings[CONFIG_KEY_COUNT] = {
     [CONFIG_THREADS_PER_RUN] = {"threads_per_run", "auto", "auto: all cores / workers"},
     [CONFIG_CHECKPOINT_INTERVAL_S] = {"checkpoint_interval_s", "300",
                                       "seconds between checkpoints inside an epoch"},
+    [CONFIG_KEEP_CHECKPOINTS_DAYS] =
+        {"keep_checkpoints_days", "0",
+         "days after which finished runs lose all but their best checkpoint; 0: never"},
     [CONFIG_MEMORY_LIMIT] = {"memory_limit", "80%",
                              "most that one run may need: a percentage, or bytes with K, M or G"},
     [CONFIG_LOG_LEVEL] = {"log_level", "info", "error, warning, info or debug"},
@@ -183,6 +186,9 @@ static enum status load_environment(struct config *config, char *const *environm
         char origin[CONFIG_ORIGIN_SIZE];
         (void)snprintf(origin, sizeof(origin), "%.*s", (int)(equals - *e), *e);
         int key = find_key(name, (size_t)(equals - name));
+        if (key < 0 && !strcmp(origin, "CUTOUTD_TOKEN")) {
+            continue; /* a client's, no setting */
+        }
         if (key < 0) {
             return error_set(error, STATUS_INVALID, "the variable %s names no setting", origin);
         }

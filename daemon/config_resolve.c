@@ -194,6 +194,8 @@ enum status config_resolve(struct config *config, struct error *error) {
     TRY(resolve_threads(config, error));
     TRY(resolve_integer(config, CONFIG_CHECKPOINT_INTERVAL_S, 0, 86400,
                         &config->checkpoint_interval_s, error));
+    TRY(resolve_integer(config, CONFIG_KEEP_CHECKPOINTS_DAYS, 0, 36500,
+                        &config->keep_checkpoints_days, error));
     TRY(resolve_memory(config, error));
     TRY(resolve_log_level(config, error));
     TRY(resolve_isa(config, error));

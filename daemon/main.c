@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/command_backup.h"
 #include "api/server.h"
 #include "daemon/command_bench.h"
 #include "daemon/command_token.h"
@@ -26,6 +28,7 @@
 #include "daemon/work/executor.h"
 #include "daemon/work/pool.h"
 #include "daemon/work/recovery.h"
+#include "daemon/work/retention.h"
 
 enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -48,6 +51,7 @@ struct parts {
     struct dataset_registry *datasets;
     struct executor_local executor;
     struct pool *pool;
+    struct retention *retention; /* NULL: checkpoints are kept for ever */
     struct api_server *server;
 };
 
@@ -135,6 +139,16 @@ static enum status start_pool(struct parts *parts, struct error *error) {
     return pool_start(&options, &parts->pool, error);
 }
 
+static enum status start_retention(struct parts *parts, struct error *error) {
+    const struct retention_options options = {
+        .store = parts->store,
+        .state_dir = parts->config->state_dir,
+        .clock = &clock_system,
+        .keep_days = parts->config->keep_checkpoints_days,
+    };
+    return retention_start(&options, &parts->retention, error);
+}
+
 static enum status start_server(struct parts *parts, struct error *error) {
     const struct api_options options = {
         .listen_address = parts->config->listen_address,
@@ -172,6 +186,7 @@ static enum status start(struct parts *parts, struct error *error) {
     TRY(progress_board_create(POOL_MAX_WORKERS, &parts->progress, error));
     TRY(dataset_registry_create(config, &parts->datasets, error));
     TRY(start_pool(parts, error));
+    TRY(start_retention(parts, error));
     return start_server(parts, error);
 }
 
@@ -181,6 +196,7 @@ static void stop(struct parts *parts) {
         state_dir_remove_address(parts->config->state_dir);
     }
     api_server_stop(parts->server);
+    retention_stop(parts->retention);
     pool_stop(parts->pool);
     dataset_registry_free(parts->datasets);
     progress_board_free(parts->progress);
@@ -213,6 +229,34 @@ static void say_status(const struct parts *parts) {
                        (long long)counts[RUN_QUEUED]);
     }
     notify_status(text);
+}
+
+static pthread_t main_thread;
+
+static void pass_on(int signal_number) {
+    (void)pthread_kill(main_thread, signal_number);
+}
+
+/* OpenBLAS starts threads before main() that block nothing: a signal that comes while the main
+ * thread is busy may reach one of them. It then hands it to the main thread, where it waits. */
+static void catch_signals(const sigset_t *signals) {
+    const struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
+    main_thread = pthread_self();
+    for (int i = 1; i < SIGRTMIN; i++) {
+        if (sigismember(signals, i) == 1) {
+            (void)sigaction(i, &action, NULL);
+        }
+    }
+}
+
+/* From here on each of them ends the process; there are no tokens left to read. */
+static void release_signals(const sigset_t *signals) {
+    for (int i = 1; i < SIGRTMIN; i++) {
+        if (sigismember(signals, i) == 1) {
+            (void)signal(i, i == SIGHUP ? SIG_IGN : SIG_DFL);
+        }
+    }
+    (void)pthread_sigmask(SIG_UNBLOCK, signals, NULL);
 }
 
 static sigset_t signals_to_wait_for(void) {
@@ -271,6 +315,7 @@ static int serve(const struct config *config) {
     struct error error;
     sigset_t signals = signals_to_wait_for();
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    catch_signals(&signals);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)umask(027);
     raise_file_limit();
@@ -289,7 +334,7 @@ static int serve(const struct config *config) {
     serve_until_signal(&parts, &signals);
     notify_stopping();
     /* The state survives whatever ends the process, so a second signal may. */
-    (void)pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+    release_signals(&signals);
     stop(&parts);
     log_info("stopped");
     return EXIT_DONE;
@@ -298,24 +343,28 @@ static int serve(const struct config *config) {
 /* ---- the command line ---- */
 
 static void print_help(FILE *out) {
-    (void)fputs("cutoutd " CUTOUTD_VERSION ": queues and trains ResNet runs with cutout and batch "
-                "augmentation\n\n"
-                "  cutoutd serve [FLAGS]          the daemon: queue, workers and HTTP API\n"
-                "  cutoutd train FILE.json [--output DIR] [--threads N] [FLAGS]\n"
-                "                                 one run in the foreground; FILE.json is what "
-                "POST /api/v1/runs takes\n"
-                "  cutoutd bench [--depth 44] [--batch 64] [--m 1] [--threads N] [--seconds 10]\n"
-                "                [--isa X] [--conv-algorithm A] [--format text|json]\n"
-                "                                 how fast this machine trains\n"
-                "  cutoutd check-config [FLAGS]   the settings in force and where each comes "
-                "from\n"
-                "  cutoutd token NAME [--scope read|submit|admin]\n"
-                "                                 an access token, and its line for the "
-                "tokens_file\n"
-                "  cutoutd --help | --version\n\n"
-                "Flags, each also a key of the config file and a variable CUTOUTD_NAME (flag over "
-                "variable over file):\n",
-                out);
+    (void)fputs(
+        "cutoutd " CUTOUTD_VERSION ": queues and trains ResNet runs with cutout and batch "
+        "augmentation\n\n"
+        "  cutoutd serve [FLAGS]          the daemon: queue, workers and HTTP API\n"
+        "  cutoutd train FILE.json [--output DIR] [--threads N] [FLAGS]\n"
+        "                                 one run in the foreground; FILE.json is what "
+        "POST /api/v1/runs takes\n"
+        "  cutoutd bench [--depth 44] [--batch 64] [--m 1] [--threads N] [--seconds 10]\n"
+        "                [--isa X] [--conv-algorithm A] [--format text|json]\n"
+        "                                 how fast this machine trains\n"
+        "  cutoutd check-config [FLAGS]   the settings in force and where each comes "
+        "from\n"
+        "  cutoutd backup FILE [FLAGS]    a copy of the database, also of a running daemon's "
+        "(with tokens:\n"
+        "                                 an admin's in the variable CUTOUTD_TOKEN)\n"
+        "  cutoutd token NAME [--scope read|submit|admin]\n"
+        "                                 an access token, and its line for the "
+        "tokens_file\n"
+        "  cutoutd --help | --version\n\n"
+        "Flags, each also a key of the config file and a variable CUTOUTD_NAME (flag over "
+        "variable over file):\n",
+        out);
     config_print_help(out);
 }
 
@@ -405,6 +454,25 @@ static int train(int argc, char **argv, char **environment) {
     return code;
 }
 
+/* cutoutd backup FILE [FLAGS] */
+static int backup(int argc, char **argv, char **environment) {
+    struct config *config = calloc(1, sizeof(*config));
+    struct error error = {0};
+    int code = EXIT_FAILED;
+    if (!config) {
+        (void)fputs("cutoutd: out of memory\n", stderr);
+    } else if (argc < 1 || argv[0][0] == '-') {
+        code = usage_error("backup needs a FILE first");
+    } else if (config_load(argc - 1, argv + 1, environment, CONFIG_DEFAULT_FILE, config, &error) !=
+               STATUS_OK) {
+        code = usage_error(error.message);
+    } else {
+        code = command_backup(config, argv[0]);
+    }
+    free(config);
+    return code;
+}
+
 static int with_config(int (*command)(const struct config *), int argc, char **argv,
                        char **environment) {
     struct config *config = calloc(1, sizeof(*config));
@@ -445,6 +513,9 @@ int main(int argc, char **argv) {
     }
     if (!strcmp(command, "bench")) {
         return command_bench(argc - 2, argv + 2);
+    }
+    if (!strcmp(command, "backup")) {
+        return backup(argc - 2, argv + 2, environ);
     }
     if (!strcmp(command, "token")) {
         return command_token(argc - 2, argv + 2);

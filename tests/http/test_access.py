@@ -92,12 +92,24 @@ class Tokens(DaemonTestCase):
 
     def test_runs_know_their_owner_and_obey_only_it_and_admins(self):
         run = f"/api/v1/runs/{self.submit_as('anna')}"
-        self.assertEqual(self.ask("rita", run).json().get("owner", "anna"), "anna")
+        self.assertEqual(self.ask("rita", run).json()["owner"], "anna")
         refused = self.assert_problem(self.ask("bert", run + "/cancel", "-X", "POST"), 403)
         self.assertIn("belongs to anna", refused["detail"])
         self.assertIn(self.ask("anna", run + "/cancel", "-X", "POST").status, (200, 202, 409))
         run = f"/api/v1/runs/{self.submit_as('anna')}"
         self.assertIn(self.ask("root", run + "/cancel", "-X", "POST").status, (200, 202, 409))
+
+    def test_another_ones_run_may_be_forked_and_the_fork_is_ones_own(self):
+        source = self.submit_as("anna")
+        self.daemon.curl_options = list(bearer(self.token["anna"]))
+        try:
+            self.daemon.wait_for_end(source)
+        finally:
+            self.daemon.curl_options = []
+        response = self.ask("bert", f"/api/v1/runs/{source}/fork",
+                            data={"from_epoch": "best", "overrides": {"epochs": 2}})
+        self.assertEqual(response.status, 201, response.body)
+        self.assertEqual(response.json()["owner"], "bert")
 
     def test_hangup_reads_the_file_again_and_a_bad_one_changes_nothing(self):
         with open(self.tokens_file, encoding="ascii") as file:

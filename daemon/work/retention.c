@@ -1,0 +1,195 @@
+/* Layer: daemon/work. Thread rule: the mutex guards `must_stop`. */
+#include "daemon/work/retention.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "core/base/cleanup.h"
+#include "core/base/log.h"
+#include "daemon/config.h"
+#include "daemon/store/upkeep.h"
+
+enum { INTERVAL_S = 24 * 60 * 60 };
+
+static const int64_t DAY_MS = (int64_t)INTERVAL_S * 1000;
+
+struct retention {
+    struct retention_options options;
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    bool must_stop; /* guarded by mutex */
+};
+
+/* ---- one run ---- */
+
+static bool is_kept(const struct checkpoint_list *kept, const char *name) {
+    for (size_t i = 0; i < kept->n; i++) {
+        if (kept->rows[i].kind == CHECKPOINT_BEST && !strcmp(kept->rows[i].path, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_checkpoint(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return dot && !strcmp(dot, ".safetensors");
+}
+
+/* Every checkpoint in the run's directory but the best, also those that nobody knows any more. */
+static void remove_files(const char *directory, const struct checkpoint_list *kept, bool dry_run,
+                         struct purge_result *result) {
+    DIR *entries = opendir(directory);
+    if (!entries) {
+        return;
+    }
+    for (struct dirent *entry = readdir(entries); entry; entry = readdir(entries)) {
+        struct stat info;
+        if (!is_checkpoint(entry->d_name) || is_kept(kept, entry->d_name) ||
+            fstatat(dirfd(entries), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
+            continue;
+        }
+        if (!dry_run && unlinkat(dirfd(entries), entry->d_name, 0) != 0) {
+            log_warning("cannot remove %s/%s: %s", directory, entry->d_name, strerror(errno));
+            continue;
+        }
+        result->n_files++;
+        result->n_bytes += info.st_size;
+    }
+    (void)closedir(entries);
+}
+
+static enum status purge_run(const struct retention_options *options, int64_t run_id,
+                             int64_t before_ms, bool dry_run, struct purge_result *result,
+                             struct error *error) {
+    CLEANUP(checkpoint_list_clear) struct checkpoint_list list = {0};
+    char directory[CONFIG_TEXT_SIZE + 64];
+    bool done = true;
+    TRY(checkpoint_table_list(options->store, run_id, &list, error));
+    if (!dry_run) {
+        /* The rows first: who looks for a checkpoint never finds one whose file is gone. */
+        TRY(upkeep_forget_last(options->store, run_id, before_ms, clock_unix_ms(options->clock),
+                               &done, error));
+    }
+    if (done) {
+        (void)snprintf(directory, sizeof(directory), "%s/runs/%lld", options->state_dir,
+                       (long long)run_id);
+        remove_files(directory, &list, dry_run, result);
+        result->n_runs++;
+    }
+    return STATUS_OK;
+}
+
+static bool must_stop(struct retention *retention) {
+    if (!retention) {
+        return false;
+    }
+    (void)pthread_mutex_lock(&retention->mutex);
+    bool stop = retention->must_stop;
+    (void)pthread_mutex_unlock(&retention->mutex);
+    return stop;
+}
+
+static enum status purge(const struct retention_options *options, int older_than_days, bool dry_run,
+                         struct retention *retention, struct purge_result *ret_result,
+                         struct error *error) {
+    CLEANUP(free_pointer) int64_t *ids = NULL;
+    size_t n = 0;
+    int64_t before_ms = clock_unix_ms(options->clock) - older_than_days * DAY_MS;
+    *ret_result = (struct purge_result){0};
+    TRY(upkeep_list_finished(options->store, before_ms, &ids, &n, error));
+    for (size_t i = 0; i < n && !must_stop(retention); i++) {
+        TRY(purge_run(options, ids[i], before_ms, dry_run, ret_result, error));
+    }
+    return STATUS_OK;
+}
+
+enum status retention_purge(const struct retention_options *options, int older_than_days,
+                            bool dry_run, struct purge_result *ret_result, struct error *error) {
+    return purge(options, older_than_days, dry_run, NULL, ret_result, error);
+}
+
+/* ---- once a day ---- */
+
+static void purge_and_tell(struct retention *retention) {
+    struct purge_result result;
+    struct error error;
+    int days = retention->options.keep_days;
+    if (purge(&retention->options, days, false, retention, &result, &error) != STATUS_OK) {
+        log_warning("keep_checkpoints_days: %s", error.message);
+    }
+    if (result.n_runs > 0) {
+        log_info("removed the last checkpoints of %lld run(s) that ended more than %d day(s) ago: "
+                 "%lld bytes",
+                 (long long)result.n_runs, days, (long long)result.n_bytes);
+    }
+}
+
+static void *work(void *user) {
+    struct retention *retention = user;
+    while (!must_stop(retention)) {
+        purge_and_tell(retention);
+        struct timespec until;
+        (void)clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += INTERVAL_S;
+        (void)pthread_mutex_lock(&retention->mutex);
+        int reason = 0;
+        while (!retention->must_stop && reason == 0) {
+            reason = pthread_cond_timedwait(&retention->wake, &retention->mutex, &until);
+        }
+        (void)pthread_mutex_unlock(&retention->mutex);
+    }
+    return NULL;
+}
+
+enum status retention_start(const struct retention_options *options,
+                            struct retention **ret_retention, struct error *error) {
+    *ret_retention = NULL;
+    if (options->keep_days == 0) {
+        return STATUS_OK;
+    }
+    struct retention *retention = calloc(1, sizeof(*retention));
+    if (!retention) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for the retention of checkpoints");
+    }
+    pthread_condattr_t monotonic;
+    retention->options = *options;
+    (void)pthread_mutex_init(&retention->mutex, NULL);
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&retention->wake, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    int reason = pthread_create(&retention->thread, NULL, work, retention);
+    retention->started = reason == 0;
+    if (!retention->started) {
+        retention_stop(retention);
+        return error_set_errno(error, reason, "cannot start a thread");
+    }
+    *ret_retention = retention;
+    return STATUS_OK;
+}
+
+void retention_stop(struct retention *retention) {
+    if (!retention) {
+        return;
+    }
+    if (retention->started) {
+        (void)pthread_mutex_lock(&retention->mutex);
+        retention->must_stop = true;
+        (void)pthread_cond_signal(&retention->wake);
+        (void)pthread_mutex_unlock(&retention->mutex);
+        (void)pthread_join(retention->thread, NULL);
+    }
+    (void)pthread_cond_destroy(&retention->wake);
+    (void)pthread_mutex_destroy(&retention->mutex);
+    free(retention);
+}

@@ -1,0 +1,171 @@
+/* What goes when a run has been final for long, and what stays. */
+#include "tests/daemon/store_fixture.h"
+
+#include <sched.h>
+#include <sys/stat.h>
+
+#include "daemon/store/checkpoint_table.h"
+#include "daemon/work/retention.h"
+
+static const int64_t DAY_MS = 24LL * 60 * 60 * 1000;
+static int64_t now_ms;
+
+static int64_t unix_ms(void *user) {
+    (void)user;
+    return now_ms;
+}
+
+static const struct clock test_clock = {.unix_ms = unix_ms};
+
+static int begin(void **state) {
+    static struct store_fixture fixture;
+    fixture_begin(&fixture);
+    now_ms = 1000 * DAY_MS;
+    *state = &fixture;
+    return 0;
+}
+
+static int end(void **state) {
+    fixture_end(*state);
+    return 0;
+}
+
+static struct retention_options options_of(const struct store_fixture *f, int keep_days) {
+    return (struct retention_options){
+        .store = f->store, .state_dir = f->dir, .clock = &test_clock, .keep_days = keep_days};
+}
+
+static void path_of(const struct store_fixture *f, int64_t id, const char *name, char path[256]) {
+    (void)snprintf(path, 256, "%s/runs/%lld/%s", f->dir, (long long)id, name);
+}
+
+static bool has(const struct store_fixture *f, int64_t id, const char *name) {
+    char path[256];
+    path_of(f, id, name, path);
+    return access(path, F_OK) == 0;
+}
+
+static void put_file(const struct store_fixture *f, int64_t id, const char *name) {
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%s/runs", f->dir);
+    (void)mkdir(path, 0700);
+    path_of(f, id, "", path);
+    (void)mkdir(path, 0700);
+    path_of(f, id, name, path);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs("0123456789", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void put_checkpoint(const struct store_fixture *f, int64_t id, enum checkpoint_kind kind,
+                           int epochs_done) {
+    struct checkpoint_row row = {.kind = kind, .n_bytes = 10, .epochs_done = epochs_done};
+    (void)snprintf(row.path, sizeof(row.path), "%06d-000000.safetensors", epochs_done);
+    memset(row.sha256, 'a', SHA256_HEX_SIZE - 1);
+    put_file(f, id, row.path);
+    ASSERT_OK(checkpoint_table_put(f->store, id, &row, &fixture_error));
+}
+
+/* A run with checkpoints of epochs 2 (best), 3 and 4 that ended in this state. */
+static int64_t add_run(const struct store_fixture *f, enum run_state state, int64_t finished_ms) {
+    struct run_config config = run_presets(&(size_t){0})[0].config;
+    const struct run_draft draft = {
+        .name = "", .labels_json = "{}", .config_json = "{}", .config = &config};
+    struct run_row row = {0};
+    int64_t id = 0;
+    ASSERT_OK(run_table_insert(f->store, &draft, finished_ms, &id, &fixture_error));
+    ASSERT_OK(run_table_claim(f->store, finished_ms, &row, &fixture_error));
+    assert_int_equal(row.id, id);
+    run_row_clear(&row);
+    put_checkpoint(f, id, CHECKPOINT_BEST, 2);
+    put_checkpoint(f, id, CHECKPOINT_LAST, 3);
+    put_checkpoint(f, id, CHECKPOINT_LAST, 4);
+    const struct run_move move = {
+        .id = id, .from = RUN_RUNNING, .to = state, .reason = "", .now_ms = finished_ms};
+    ASSERT_OK(run_table_move(f->store, &move, &fixture_error));
+    return id;
+}
+
+static size_t count_rows(const struct store_fixture *f, int64_t id) {
+    struct checkpoint_list list = {0};
+    ASSERT_OK(checkpoint_table_list(f->store, id, &list, &fixture_error));
+    size_t n = list.n;
+    checkpoint_list_clear(&list);
+    return n;
+}
+
+static void the_best_of_an_old_final_run_stays_and_the_rest_goes(void **state) {
+    struct store_fixture *f = *state;
+    int64_t old = add_run(f, RUN_FAILED, now_ms - 8 * DAY_MS);
+    int64_t young = add_run(f, RUN_SUCCEEDED, now_ms - 6 * DAY_MS);
+    put_file(f, old, "000001-000007.safetensors"); /* left over by a crash */
+    put_file(f, old, "notes.txt");
+    struct retention_options options = options_of(f, 7);
+    struct purge_result planned;
+    struct purge_result done;
+    ASSERT_OK(retention_purge(&options, 7, true, &planned, &fixture_error));
+    assert_true(has(f, old, "000004-000000.safetensors"));
+    assert_int_equal(count_rows(f, old), 3);
+    ASSERT_OK(retention_purge(&options, 7, false, &done, &fixture_error));
+    assert_int_equal(done.n_runs, 1);
+    assert_int_equal(done.n_files, 3);
+    assert_int_equal(done.n_bytes, 30);
+    assert_memory_equal(&planned, &done, sizeof(done));
+    assert_true(has(f, old, "000002-000000.safetensors"));
+    assert_true(has(f, old, "notes.txt"));
+    assert_false(has(f, old, "000003-000000.safetensors"));
+    assert_false(has(f, old, "000004-000000.safetensors"));
+    assert_int_equal(count_rows(f, old), 1);
+    assert_true(has(f, young, "000004-000000.safetensors"));
+    assert_int_equal(count_rows(f, young), 3);
+}
+
+static void a_run_that_waits_again_keeps_its_checkpoints(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = add_run(f, RUN_QUEUED, now_ms - 100 * DAY_MS);
+    struct retention_options options = options_of(f, 1);
+    struct purge_result result;
+    ASSERT_OK(retention_purge(&options, 0, false, &result, &fixture_error));
+    assert_int_equal(result.n_runs, 0);
+    assert_true(has(f, id, "000004-000000.safetensors"));
+}
+
+static void a_best_that_is_also_the_last_stays(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = add_run(f, RUN_SUCCEEDED, now_ms - 8 * DAY_MS);
+    put_checkpoint(f, id, CHECKPOINT_BEST, 4);
+    struct retention_options options = options_of(f, 7);
+    struct purge_result result;
+    ASSERT_OK(retention_purge(&options, 7, false, &result, &fixture_error));
+    assert_true(has(f, id, "000004-000000.safetensors"));
+    assert_false(has(f, id, "000003-000000.safetensors"));
+}
+
+static void the_first_purge_comes_at_the_start(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = add_run(f, RUN_CANCELED, now_ms - 8 * DAY_MS);
+    struct retention_options options = options_of(f, 7);
+    struct retention *retention = NULL;
+    ASSERT_OK(retention_start(&options, &retention, &fixture_error));
+    assert_non_null(retention);
+    /* The thread may be asked to stop before it began: then it leaves everything alone. */
+    while (count_rows(f, id) > 1) {
+        (void)sched_yield();
+    }
+    retention_stop(retention);
+    options.keep_days = 0;
+    ASSERT_OK(retention_start(&options, &retention, &fixture_error));
+    assert_null(retention);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_best_of_an_old_final_run_stays_and_the_rest_goes, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(a_run_that_waits_again_keeps_its_checkpoints, begin, end),
+        cmocka_unit_test_setup_teardown(a_best_that_is_also_the_last_stays, begin, end),
+        cmocka_unit_test_setup_teardown(the_first_purge_comes_at_the_start, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
