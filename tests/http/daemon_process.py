@@ -245,6 +245,32 @@ def read_events(stream):
             event[name] = value.lstrip(" ")
 
 
+def unix_daemon():
+    """A daemon on a unix socket alone, in a directory of its own."""
+    directory = tempfile.mkdtemp(prefix="cutoutd-http-")
+    path = os.path.join(directory, "socket")
+    return Daemon(directory, {"CUTOUTD_UNIX_SOCKET": path}, "none", ("--unix-socket", path))
+
+
+def tls_daemon():
+    """A daemon with a certificate that nobody knows, in a directory of its own."""
+    directory = tempfile.mkdtemp(prefix="cutoutd-http-")
+    cert, key = (os.path.join(directory, name) for name in ("cert.pem", "key.pem"))
+    make_certificate(cert, key)
+    return Daemon(directory, {"CUTOUTD_TLS_CERT": cert, "CUTOUTD_TLS_KEY": key},
+                  curl_options=("--cacert", cert))
+
+
+def make_certificate(cert, key):
+    """One that vouches for itself, for 127.0.0.1."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", cert,
+                    "-days", "2", "-subj", "/CN=cutoutd", "-addext",
+                    "subjectAltName=IP:127.0.0.1"],
+                   check=True, capture_output=True, timeout=PATIENCE_S)
+    os.chmod(key, 0o600)
+
+
 class DaemonTestCase(unittest.TestCase):
     """Each test class has a daemon; `fresh` in a test gives another one."""
 
