@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "api/epoch_view.h"
 #include "api/run_view.h"
+#include "daemon/epoch_view.h"
 #include "daemon/store/checkpoint_table.h"
 
 static void write_id(struct json_writer *writer, const char *key, int64_t id) {

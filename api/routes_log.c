@@ -6,6 +6,7 @@
 #include "api/routes.h"
 #include "api/run_view.h"
 #include "core/base/cleanup.h"
+#include "daemon/epoch_view.h"
 #include "daemon/store/checkpoint_table.h"
 #include "daemon/store/event_table.h"
 

@@ -66,7 +66,8 @@ class Submission(DaemonTestCase):
         answer = response.json()
         self.assertEqual(answer["runs"], 2)
         self.assertEqual(answer["epochs_total"], 4)
-        self.assertEqual([item["images_per_epoch"] for item in answer["items"]], [64, 128])
+        self.assertEqual([item["images_per_epoch"] for item in answer["items"]],
+                         [m * TINY["train_images"] for m in (1, 2)])
         self.assertEqual(answer["items"][1]["config"]["m"], 2)
         self.assertEqual(answer["items"][1]["steps_per_epoch"], 4)
         self.assertGreater(answer["items"][1]["memory"]["needed_bytes"],
