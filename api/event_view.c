@@ -38,6 +38,11 @@ char *event_json(const struct event_row *event) {
         json_write_int(&writer, "epochs_done", event->epoch);
         json_write_int(&writer, "step", event->step);
         break;
+    case EVENT_EDIT:
+        json_write_string(&writer, "name", event->name[0] ? event->name : NULL);
+        json_write_int(&writer, "priority", event->priority);
+        json_write_raw(&writer, "labels", event->labels_json);
+        break;
     }
     json_write_end(&writer, '}');
     return json_write_take(&writer);

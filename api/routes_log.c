@@ -36,6 +36,10 @@ static void put_event(FILE *out, const struct event_row *event) {
         (void)fprintf(out, "checkpoint %s: %d epochs and %d steps",
                       checkpoint_kind_name(event->kind), event->epoch, event->step);
         break;
+    case EVENT_EDIT:
+        (void)fprintf(out, "changed: priority %d, name \"%s\", labels %s", event->priority,
+                      event->name, event->labels_json);
+        break;
     }
     (void)fputc('\n', out);
 }

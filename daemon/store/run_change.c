@@ -137,7 +137,10 @@ static enum status edit(struct db *db, void *arguments, struct error *error) {
         run_row_clear(&row);
         return error_set(error, STATUS_BUSY, "run %lld has changed meanwhile", (long long)a->id);
     }
-    return a->edit->labels_json ? set_labels(db, a->id, a->edit->labels_json, error) : STATUS_OK;
+    if (a->edit->labels_json) {
+        TRY(set_labels(db, a->id, a->edit->labels_json, error));
+    }
+    return event_add_edit(db, a->id, a->now_ms, error);
 }
 
 enum status run_table_edit(struct store *store, int64_t id, const struct run_edit *run_edit,

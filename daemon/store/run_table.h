@@ -171,7 +171,8 @@ struct run_edit {
     int64_t revision;        /* of the row that the edit was made from */
 };
 
-/* STATUS_BUSY: the row has changed since that revision; read it again. STATUS_NOT_FOUND. */
+/* The edit and its event. STATUS_BUSY: the row has changed since that revision; read it again.
+ * STATUS_NOT_FOUND. */
 enum status run_table_edit(struct store *store, int64_t id, const struct run_edit *edit,
                            int64_t now_ms, struct error *error);
 

@@ -15,6 +15,9 @@
 /* Adds the run's state, attempt and reason as they are now as an event. */
 enum status event_add_state(struct db *db, int64_t run_id, int64_t at_ms, struct error *error);
 
+/* The same for its name, priority and labels. */
+enum status event_add_edit(struct db *db, int64_t run_id, int64_t at_ms, struct error *error);
+
 /* Adds the event of an epoch unless the run has it already. */
 enum status event_add_epoch(struct db *db, int64_t run_id, int epoch, int64_t at_ms,
                             struct error *error);
