@@ -23,8 +23,8 @@ enum lr_schedule_kind { LR_SCHEDULE_STEPS, LR_SCHEDULE_COSINE };
 enum conv_algorithm {
     CONV_AUTO,
     CONV_DIRECT,
-    CONV_WINOGRAD,           /* where the kernels have it */
-    CONV_BEST = CONV_DIRECT, /* what CONV_AUTO means */
+    CONV_WINOGRAD,             /* where the kernels have it */
+    CONV_BEST = CONV_WINOGRAD, /* what CONV_AUTO means */
 };
 
 /* From epoch `epoch` (counted from 0) on, the learning rate is `lr`. */

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-VARIANTS = [("ref", "direct"), ("blas", "direct"), ("avx2", "direct"), ("avx512", "direct"),
-            ("avx512", "winograd")]
+VARIANTS = [("ref", "direct"), ("blas", "direct"), ("avx2", "direct"), ("avx2", "winograd"),
+            ("avx512", "direct"), ("avx512", "winograd")]
 
 
 def read_safetensors(path):
