@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/arguments.h"
 #include "api/routes.h"
 #include "api/run_list_query.h"
 #include "api/run_view.h"
@@ -89,8 +88,7 @@ void route_run_get(struct api_context *context, const struct request *request,
                    struct reply *reply) {
     const char *fields = url_argument(&request->url, "fields");
     CLEANUP(run_row_clear) struct run_row row = {0};
-    if (!arguments_check(request, reply, "fields", NULL) ||
-        !check_fields(context, request, reply, fields) ||
+    if (!check_fields(context, request, reply, fields) ||
         !route_find_run(context, request, reply, &row)) {
         return;
     }

@@ -161,8 +161,7 @@ void route_run_create(struct api_context *context, const struct request *request
     struct run_means means;
     struct field_errors errors;
     bool dry_run = false;
-    if (!arguments_check(request, reply, "dry_run", NULL) ||
-        !arguments_read_flag(request, reply, "dry_run", &dry_run)) {
+    if (!arguments_read_flag(request, reply, "dry_run", &dry_run)) {
         return;
     }
     enum status status =
