@@ -57,7 +57,7 @@ static void act_on(struct api_context *context, const struct request *request,
         struct progress progress;
         bool live = row.state == RUN_RUNNING &&
                     progress_board_find(context->options.progress, id, &progress);
-        run_write(&outcome->writer, "run", &row, live ? &progress : NULL);
+        run_write(&outcome->writer, "run", &row, live ? &progress : NULL, RUN_MEMBERS_ALL);
         outcome->n_done++;
     } else {
         run_action_write_problem(&outcome->writer, "problem", request, action, known ? &row : NULL,

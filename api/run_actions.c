@@ -106,7 +106,7 @@ static void write_run(struct api_context *context, struct json_writer *writer, i
     }
     bool running =
         row.state == RUN_RUNNING && progress_board_find(context->options.progress, id, &progress);
-    run_write(writer, "run", &row, running ? &progress : NULL);
+    run_write(writer, "run", &row, running ? &progress : NULL, RUN_MEMBERS_ALL);
 }
 
 /* One item of the answer; true: it was done. */
