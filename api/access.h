@@ -2,9 +2,9 @@
  *
  * Layer: api. Thread rule: any thread.
  *
- * Without tokens everybody who reaches the daemon may do everything; main.c sees to it that only
- * this machine does. With tokens `read` may look, `submit` may also submit runs and act on those
- * that came with a token of the same name, `admin` may do everything.
+ * Without tokens everybody who reaches the daemon may do everything; daemon/parts.c sees to it that
+ * only this machine does. With tokens `read` may look, `submit` may also submit runs and act on
+ * those that came with a token of the same name, `admin` may do everything.
  */
 #ifndef CUTOUTD_API_ACCESS_H
 #define CUTOUTD_API_ACCESS_H

@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "api/epoch_view.h"
 #include "api/run_view.h"
+#include "daemon/epoch_view.h"
 #include "daemon/store/checkpoint_table.h"
 
 static void write_id(struct json_writer *writer, const char *key, int64_t id) {
@@ -37,6 +37,11 @@ char *event_json(const struct event_row *event) {
         json_write_string(&writer, "kind", checkpoint_kind_name(event->kind));
         json_write_int(&writer, "epochs_done", event->epoch);
         json_write_int(&writer, "step", event->step);
+        break;
+    case EVENT_EDIT:
+        json_write_string(&writer, "name", event->name[0] ? event->name : NULL);
+        json_write_int(&writer, "priority", event->priority);
+        json_write_raw(&writer, "labels", event->labels_json);
         break;
     }
     json_write_end(&writer, '}');

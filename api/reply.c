@@ -188,6 +188,22 @@ void reply_problem_end(struct reply *reply, const struct request *request, enum 
     }
 }
 
+void reply_field_errors(struct reply *reply, const struct request *request, enum status status,
+                        const char *what, const struct field_errors *errors) {
+    char detail[128];
+    if (status == STATUS_INVALID) {
+        (void)snprintf(detail, sizeof(detail), "%d field%s of the %s cannot be used as given.",
+                       errors->n, errors->n == 1 ? "" : "s", what);
+    } else {
+        (void)snprintf(detail, sizeof(detail), "The body is not a JSON object of a %s.", what);
+    }
+    struct json_writer writer = {0};
+    reply_problem_begin(&writer, request, status, detail);
+    field_errors_write(&writer, errors);
+    json_write_end(&writer, '}');
+    reply_problem_end(reply, request, status, &writer);
+}
+
 static void problem(struct reply *reply, const struct request *request, enum status status,
                     const char *detail) {
     struct json_writer writer = {0};

@@ -55,6 +55,7 @@ struct reply {
     bool gzip;                /* the body is */
     int retry_after_s;
     bool replayed;              /* the stored answer to an Idempotency-Key */
+    bool stored;                /* already, in the transaction of what it tells about */
     bool close;                 /* the connection cannot be used any further */
     struct reply_file file;     /* with file.open instead of a body */
     struct reply_stream stream; /* likewise */
@@ -116,6 +117,11 @@ void reply_problem_begin(struct json_writer *writer, const struct request *reque
                          enum status status, const char *detail);
 void reply_problem_end(struct reply *reply, const struct request *request, enum status status,
                        struct json_writer *writer);
+
+/* A problem of a document with all that is wrong with it. what: "run"; status: STATUS_INVALID, or
+ * STATUS_MALFORMED when it is no such document at all. */
+void reply_field_errors(struct reply *reply, const struct request *request, enum status status,
+                        const char *what, const struct field_errors *errors);
 
 /* The member "errors" of a problem. */
 void field_errors_write(struct json_writer *writer, const struct field_errors *errors);

@@ -11,13 +11,13 @@
 handler route_run_create;
 
 /* routes_actions.c */
-handler route_run_act;
+handler route_run_act, route_run_bulk, route_run_delete, route_sweep_act, route_sweep_delete;
 
 /* routes_fork.c */
 handler route_run_fork;
 
 /* routes_edit.c */
-handler route_run_bulk, route_run_edit, route_run_delete;
+handler route_run_edit;
 
 /* routes_queue.c */
 handler route_queue, route_scheduler, route_scheduler_drain, route_scheduler_resume,
@@ -49,9 +49,6 @@ handler route_compare;
 
 /* routes_sweeps.c */
 handler route_sweep_create, route_sweep_list, route_sweep_get;
-
-/* routes_sweep_actions.c */
-handler route_sweep_act, route_sweep_delete;
 
 /* routes_admin.c */
 handler route_admin_backup, route_admin_purge;

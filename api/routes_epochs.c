@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "api/arguments.h"
-#include "api/epoch_view.h"
 #include "api/routes.h"
 #include "api/run_view.h"
 #include "core/base/cleanup.h"
+#include "daemon/epoch_view.h"
 
 enum { EPOCH_MOST = 1000000, POINTS_LEAST = 3 };
 

@@ -1,17 +1,16 @@
 /* POST /runs/{id}/fork: a new run that goes on from a checkpoint of another, with other settings.
  * Layer: api. */
-#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/body.h"
 #include "api/routes.h"
 #include "api/run_means.h"
 #include "core/base/cleanup.h"
 #include "daemon/field_errors.h"
-#include "daemon/json_check.h"
 #include "daemon/queue/queue.h"
 #include "daemon/run_spec_json.h"
 #include "daemon/state_dir.h"
@@ -25,48 +24,25 @@ struct fork {
     struct run_means means;
 };
 
-static void delete_tree(cJSON **tree) {
-    cJSON_Delete(*tree);
-}
-
-static void reply_fork_errors(struct reply *reply, const struct request *request,
-                              enum status status, const struct field_errors *errors) {
-    struct json_writer writer = {0};
-    reply_problem_begin(&writer, request, status, "The run cannot be forked so.");
-    field_errors_write(&writer, errors);
-    json_write_end(&writer, '}');
-    reply_problem_end(reply, request, status, &writer);
-}
-
 /* The body as an object; an empty one is {}. NULL: *reply says what is wrong. */
 static cJSON *read_body(const struct request *request, struct reply *reply) {
-    struct error error;
+    CLEANUP(body_delete) cJSON *document = body_read(request, true, reply);
     struct field_errors errors = {.n = 0};
-    if (request->n_body == 0) {
-        return cJSON_CreateObject();
-    }
-    if (json_check(request->body, request->n_body, &error) != STATUS_OK) {
-        reply_error(reply, request, &error);
+    if (!document) {
         return NULL;
     }
-    cJSON *document = cJSON_ParseWithLength(request->body, request->n_body);
-    const cJSON *item = NULL;
-    cJSON_ArrayForEach(item, document) {
-        bool known =
-            item->string && (strcmp(item->string, "from_epoch") == 0 ||
-                             (strcmp(item->string, "overrides") == 0 && cJSON_IsObject(item)));
-        if (!known) {
-            field_errors_add(&errors, item->string ? item->string : "",
-                             "The body has from_epoch (a number or \"best\") and overrides (an "
-                             "object of run fields).");
-        }
+    const cJSON *overrides = cJSON_GetObjectItemCaseSensitive(document, "overrides");
+    body_check_names(document, "from_epoch, overrides", &errors);
+    if (overrides && !cJSON_IsObject(overrides)) {
+        field_errors_add(&errors, "overrides", "overrides must be an object of run fields.");
     }
-    if (errors.n > 0 || !cJSON_IsObject(document)) {
-        reply_fork_errors(reply, request, STATUS_INVALID, &errors);
-        cJSON_Delete(document);
+    if (errors.n > 0) {
+        reply_field_errors(reply, request, STATUS_INVALID, "fork", &errors);
         return NULL;
     }
-    return document;
+    cJSON *taken = document;
+    document = NULL;
+    return taken;
 }
 
 /* The epochs that there is a checkpoint of, newest first: "5, 4, 3". */
@@ -123,7 +99,7 @@ static bool choose_epoch(struct api_context *context, const struct request *requ
             "from_epoch must be an epoch that there is a checkpoint of (%s), \"best\", "
             "or 0 to start anew.",
             epochs[0] ? epochs : "none yet");
-        reply_fork_errors(reply, request, STATUS_INVALID, &errors);
+        reply_field_errors(reply, request, STATUS_INVALID, "fork", &errors);
     }
     return fork->epoch >= 0;
 }
@@ -132,7 +108,7 @@ static bool choose_epoch(struct api_context *context, const struct request *requ
 static enum status parse_spec(const struct api_context *context, const cJSON *overrides,
                               struct fork *fork, struct field_errors *errors) {
     const struct run_spec_context surroundings = run_surroundings(context);
-    CLEANUP(delete_tree) cJSON *document = cJSON_Parse(fork->source->config_json);
+    CLEANUP(body_delete) cJSON *document = cJSON_Parse(fork->source->config_json);
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, overrides) {
         cJSON_DeleteItemFromObjectCaseSensitive(document, item->string);
@@ -180,9 +156,10 @@ static bool settle_spec(struct api_context *context, const struct request *reque
         (void)snprintf(pointer, sizeof(pointer), "/overrides%.80s", errors.items[i].pointer);
         memcpy(errors.items[i].pointer, pointer, sizeof(pointer));
     }
-    if (status != STATUS_OK || errors.n > 0) {
-        reply_fork_errors(reply, request, status == STATUS_NO_MEMORY ? status : STATUS_INVALID,
-                          &errors);
+    if (status == STATUS_NO_MEMORY) {
+        reply_problem(reply, request, status, "Try again later.");
+    } else if (status != STATUS_OK || errors.n > 0) {
+        reply_field_errors(reply, request, STATUS_INVALID, "fork", &errors);
     }
     return status == STATUS_OK && errors.n == 0;
 }
@@ -234,7 +211,7 @@ void route_run_fork(struct api_context *context, const struct request *request,
     if (!route_read_run(context, request, reply, &source)) {
         return;
     }
-    CLEANUP(delete_tree) cJSON *document = read_body(request, reply);
+    CLEANUP(body_delete) cJSON *document = read_body(request, reply);
     struct fork fork = {.source = &source};
     if (!document ||
         !choose_epoch(context, request, cJSON_GetObjectItemCaseSensitive(document, "from_epoch"),

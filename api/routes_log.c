@@ -5,6 +5,7 @@
 #include "api/routes.h"
 #include "api/run_view.h"
 #include "core/base/cleanup.h"
+#include "daemon/epoch_view.h"
 #include "daemon/store/checkpoint_table.h"
 #include "daemon/store/event_table.h"
 
@@ -33,6 +34,10 @@ static void put_event(FILE *out, const struct event_row *event) {
     case EVENT_CHECKPOINT:
         (void)fprintf(out, "checkpoint %s: %d epochs and %d steps",
                       checkpoint_kind_name(event->kind), event->epoch, event->step);
+        break;
+    case EVENT_EDIT:
+        (void)fprintf(out, "changed: priority %d, name \"%s\", labels %s", event->priority,
+                      event->name, event->labels_json);
         break;
     }
     (void)fputc('\n', out);

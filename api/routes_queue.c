@@ -1,5 +1,4 @@
 /* The queue as it stands, and the scheduler that works through it. Layer: api. */
-#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -7,11 +6,14 @@
 #include <string.h>
 
 #include "api/arguments.h"
+#include "api/body.h"
 #include "api/queue_forecast.h"
 #include "api/routes.h"
 #include "api/run_view.h"
 #include "core/base/cleanup.h"
+#include "daemon/field_errors.h"
 #include "daemon/store/after_table.h"
+#include "daemon/store/idempotency_table.h"
 #include "daemon/store/run_query.h"
 #include "daemon/work/pool.h"
 
@@ -177,25 +179,41 @@ void route_queue(struct api_context *context, const struct request *request, str
 
 /* The scheduler */
 
-void route_scheduler(struct api_context *context, const struct request *request,
-                     struct reply *reply) {
-    struct pool_status status;
-    pool_get_status(context->options.pool, &status);
+static void reply_scheduler(const struct request *request, struct reply *reply,
+                            const struct pool_status *status) {
     struct json_writer writer = {0};
     json_write_object(&writer, NULL);
-    write_scheduler_members(&writer, &status);
+    write_scheduler_members(&writer, status);
     json_write_end(&writer, '}');
     reply_json(reply, request, 200, &writer);
 }
 
+void route_scheduler(struct api_context *context, const struct request *request,
+                     struct reply *reply) {
+    struct pool_status status;
+    pool_get_status(context->options.pool, &status);
+    reply_scheduler(request, reply, &status);
+}
+
+/* The answer is written first, so that it can be stored with what it tells about. */
 static void set_draining(struct api_context *context, const struct request *request,
                          struct reply *reply, bool draining) {
     struct error error;
-    if (pool_set_draining(context->options.pool, draining, &error) != STATUS_OK) {
+    struct pool_status status;
+    pool_get_status(context->options.pool, &status);
+    status.draining = draining;
+    reply_scheduler(request, reply, &status);
+    const struct idempotency_answer answer = {.mark = request->idempotency,
+                                              .http_status = reply->http_status,
+                                              .location = "",
+                                              .body = reply->body ? reply->body : "",
+                                              .now_ms = clock_unix_ms(context->options.clock)};
+    reply->stored = request->idempotency && reply->http_status == 200;
+    if (pool_set_draining(context->options.pool, draining, reply->stored ? &answer : NULL,
+                          &error) != STATUS_OK) {
+        reply->stored = false;
         reply_error(reply, request, &error);
-        return;
     }
-    route_scheduler(context, request, reply);
 }
 
 void route_scheduler_drain(struct api_context *context, const struct request *request,
@@ -208,25 +226,26 @@ void route_scheduler_resume(struct api_context *context, const struct request *r
     set_draining(context, request, reply, false);
 }
 
-static void delete_tree(cJSON **tree) {
-    cJSON_Delete(*tree);
-}
-
 void route_scheduler_edit(struct api_context *context, const struct request *request,
                           struct reply *reply) {
-    CLEANUP(delete_tree) cJSON *document = cJSON_ParseWithLength(request->body, request->n_body);
+    CLEANUP(body_delete) cJSON *document = body_read(request, false, reply);
+    if (!document) {
+        return;
+    }
+    struct field_errors errors = {.n = 0};
     const cJSON *workers = cJSON_GetObjectItemCaseSensitive(document, "workers");
     double value = cJSON_IsNumber(workers) ? workers->valuedouble : 0;
-    bool alone = cJSON_IsObject(document) && cJSON_GetArraySize(document) == 1;
-    if (!alone || !(value >= 1 && value <= POOL_MAX_WORKERS) || value != (double)(int)value) {
-        reply_problem(reply, request, STATUS_INVALID,
-                      "The body must be {\"workers\":N} with N from 1 to %d.", POOL_MAX_WORKERS);
-        return;
+    body_check_names(document, "workers", &errors);
+    if (!(value >= 1 && value <= POOL_MAX_WORKERS) || value != (double)(int)value) {
+        field_errors_add(&errors, "workers", "workers must be a whole number from 1 to %d.",
+                         POOL_MAX_WORKERS);
     }
     struct error error;
-    if (pool_set_workers(context->options.pool, (int)value, &error) != STATUS_OK) {
+    if (errors.n > 0) {
+        reply_field_errors(reply, request, STATUS_INVALID, "scheduler", &errors);
+    } else if (pool_set_workers(context->options.pool, (int)value, &error) != STATUS_OK) {
         reply_error(reply, request, &error);
-        return;
+    } else {
+        route_scheduler(context, request, reply);
     }
-    route_scheduler(context, request, reply);
 }

@@ -70,22 +70,6 @@ bool route_find_run(struct api_context *context, const struct request *request, 
 
 /* POST /runs */
 
-static void reply_field_errors(struct reply *reply, const struct request *request,
-                               enum status status, const struct field_errors *errors) {
-    char detail[128];
-    if (status == STATUS_MALFORMED) {
-        (void)snprintf(detail, sizeof(detail), "The body is not a JSON object of a run.");
-    } else {
-        (void)snprintf(detail, sizeof(detail), "%d field%s of the run cannot be used as given.",
-                       errors->n, errors->n == 1 ? "" : "s");
-    }
-    struct json_writer writer = {0};
-    reply_problem_begin(&writer, request, status, detail);
-    field_errors_write(&writer, errors);
-    json_write_end(&writer, '}');
-    reply_problem_end(reply, request, status, &writer);
-}
-
 /* Whether this daemon can train the run; otherwise *reply says all that is in the way. */
 static bool check_means(const struct api_context *context, const struct request *request,
                         const struct run_config *config, struct run_means *means,
@@ -125,7 +109,7 @@ static bool submit(struct api_context *context, const struct request *request,
         /* Only the store knows what there is to come after. */
         struct field_errors errors = {.n = 0};
         field_errors_add(&errors, "after", "%.200s.", error.message);
-        reply_field_errors(reply, request, STATUS_INVALID, &errors);
+        reply_field_errors(reply, request, STATUS_INVALID, "run", &errors);
         return false;
     }
     reply_error(reply, request, &error);
@@ -167,7 +151,7 @@ void route_run_create(struct api_context *context, const struct request *request
     enum status status =
         run_spec_parse(request->body, request->n_body, &spec_context, &spec, &errors);
     if (status != STATUS_OK) {
-        reply_field_errors(reply, request, status, &errors);
+        reply_field_errors(reply, request, status, "run", &errors);
         return;
     }
     int64_t id = 0;

@@ -39,10 +39,8 @@ static enum status read_rest(struct api_context *context, struct sweep_parts *pa
 
 /* How many runs train at a time. */
 static int count_workers(const struct api_context *context) {
-    struct pool_status status = {.n_workers = context->options.config->workers};
-    if (context->options.pool) { /* tests of handlers have none */
-        pool_get_status(context->options.pool, &status);
-    }
+    struct pool_status status;
+    pool_get_status(context->options.pool, &status);
     return status.n_workers;
 }
 
@@ -85,20 +83,6 @@ bool route_find_sweep(struct api_context *context, const struct request *request
 
 /* POST /sweeps */
 
-static void reply_sweep_errors(struct reply *reply, const struct request *request,
-                               enum status status, const struct field_errors *errors) {
-    char detail[128] = "The body is not a JSON object of a sweep.";
-    if (status == STATUS_INVALID) {
-        (void)snprintf(detail, sizeof(detail), "%d field%s of the sweep cannot be used as given.",
-                       errors->n, errors->n == 1 ? "" : "s");
-    }
-    struct json_writer writer = {0};
-    reply_problem_begin(&writer, request, status, detail);
-    field_errors_write(&writer, errors);
-    json_write_end(&writer, '}');
-    reply_problem_end(reply, request, status, &writer);
-}
-
 /* What each child takes: means[n_children]. */
 static bool check_means(const struct api_context *context, const struct request *request,
                         const struct sweep_spec *spec, struct run_means *means,
@@ -110,7 +94,7 @@ static bool check_means(const struct api_context *context, const struct request 
         sweep_errors_add(spec, &spec->children[i], &of_run, &errors);
     }
     if (errors.n > 0) {
-        reply_sweep_errors(reply, request, STATUS_INVALID, &errors);
+        reply_field_errors(reply, request, STATUS_INVALID, "sweep", &errors);
     }
     return errors.n == 0;
 }
@@ -232,7 +216,7 @@ void route_sweep_create(struct api_context *context, const struct request *reque
     enum status status =
         sweep_spec_parse(request->body, request->n_body, &spec_context, &spec, &errors);
     if (status != STATUS_OK) {
-        reply_sweep_errors(reply, request, status, &errors);
+        reply_field_errors(reply, request, status, "sweep", &errors);
         return;
     }
     CLEANUP(free_pointer) struct run_means *means = calloc(spec.n_children, sizeof(*means));

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/epoch_view.h"
 #include "daemon/run_spec_json.h"
 
 const char *time_format(int64_t unix_ms, char ret_text[TIME_TEXT_SIZE]) {
@@ -23,10 +24,6 @@ const char *time_format(int64_t unix_ms, char ret_text[TIME_TEXT_SIZE]) {
 static void write_time(struct json_writer *writer, const char *key, int64_t unix_ms) {
     char text[TIME_TEXT_SIZE];
     json_write_string(writer, key, unix_ms > 0 ? time_format(unix_ms, text) : NULL);
-}
-
-double error_ratio(int wrong, int total) {
-    return total > 0 ? (double)wrong / total : 0;
 }
 
 /* A point of the validation curve, or null before there is one. */

@@ -36,7 +36,4 @@ void run_write_short(struct json_writer *writer, const char *key, const struct r
 /* {"epoch":..,"epochs":..,...}; without the object's brackets. */
 void progress_write_members(struct json_writer *writer, const struct progress *progress);
 
-/* wrong / total; 0 when nothing was counted. */
-double error_ratio(int wrong, int total);
-
 #endif

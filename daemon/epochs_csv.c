@@ -1,16 +1,15 @@
 /* Layer: daemon. */
 #include "daemon/epochs_csv.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/json_write.h"
+#include "daemon/epoch_view.h"
 #include "daemon/text_file.h"
 
-enum { MAX_FILE_BYTES = 64 << 20, N_NUMBERS = 8 };
+enum { MAX_FILE_BYTES = 64 << 20 };
 
 /* Takes over `row`, also on failure. */
 static enum status append(struct epochs_csv *csv, char *row, struct error *error) {
@@ -34,8 +33,8 @@ static enum status append(struct epochs_csv *csv, char *row, struct error *error
 /* Each line must be that of the next epoch and end. */
 static enum status parse(struct epochs_csv *csv, const char *text, size_t n_bytes,
                          struct error *error) {
-    size_t header_length = strlen(EPOCHS_CSV_HEADER);
-    if (strlen(text) != n_bytes || strncmp(text, EPOCHS_CSV_HEADER, header_length) != 0) {
+    size_t header_length = strlen(csv->header);
+    if (strlen(text) != n_bytes || strncmp(text, csv->header, header_length) != 0) {
         return error_set(error, STATUS_CORRUPT, "%s is no epochs.csv, or damaged", csv->path);
     }
     const char *line = text + header_length;
@@ -54,9 +53,10 @@ static enum status parse(struct epochs_csv *csv, const char *text, size_t n_byte
 }
 
 enum status epochs_csv_open(const char *path, struct epochs_csv *ret_csv, struct error *error) {
-    CLEANUP(epochs_csv_close) struct epochs_csv csv = {.path = strdup(path)};
-    if (!csv.path) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory for a path");
+    CLEANUP(epochs_csv_close)
+    struct epochs_csv csv = {.path = strdup(path), .header = epoch_csv_line(NULL)};
+    if (!csv.path || !csv.header) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for %s", path);
     }
     CLEANUP(free_pointer) char *text = NULL;
     size_t n_bytes = 0;
@@ -77,37 +77,8 @@ void epochs_csv_cut(struct epochs_csv *csv, int n_rows) {
     }
 }
 
-static char *row_make(const struct epoch_report *r) {
-    const double numbers[N_NUMBERS] = {
-        r->train_loss,
-        r->train_accuracy,
-        r->val_loss,
-        r->val_accuracy,
-        r->val_total > 0 ? (double)r->val_wrong / r->val_total : 0,
-        r->lr,
-        r->seconds,
-        r->images_per_second,
-    };
-    char text[N_NUMBERS][JSON_NUMBER_SIZE];
-    for (int i = 0; i < N_NUMBERS; i++) {
-        if (isfinite(numbers[i])) {
-            (void)number_format(numbers[i], text[i]);
-        } else {
-            (void)snprintf(text[i], sizeof(text[i]), "%s",
-                           isnan(numbers[i]) ? "nan"
-                           : numbers[i] > 0  ? "inf"
-                                             : "-inf");
-        }
-    }
-    char *row = NULL;
-    int length =
-        asprintf(&row, "%d,%s,%s,%s,%s,%s,%d,%d,%s,%s,%s\n", r->epoch, text[0], text[1], text[2],
-                 text[3], text[4], r->val_wrong, r->val_total, text[5], text[6], text[7]);
-    return length < 0 ? NULL : row;
-}
-
 static enum status save(const struct epochs_csv *csv, struct error *error) {
-    size_t size = strlen(EPOCHS_CSV_HEADER) + 1;
+    size_t size = strlen(csv->header) + 1;
     for (int i = 0; i < csv->n_rows; i++) {
         size += strlen(csv->rows[i]);
     }
@@ -115,7 +86,7 @@ static enum status save(const struct epochs_csv *csv, struct error *error) {
     if (!text) {
         return error_set(error, STATUS_NO_MEMORY, "no memory to write %s", csv->path);
     }
-    char *end = stpcpy(text, EPOCHS_CSV_HEADER);
+    char *end = stpcpy(text, csv->header);
     for (int i = 0; i < csv->n_rows; i++) {
         end = stpcpy(end, csv->rows[i]);
     }
@@ -129,13 +100,15 @@ enum status epochs_csv_put(struct epochs_csv *csv, const struct epoch_report *re
                          report->epoch);
     }
     epochs_csv_cut(csv, report->epoch - 1);
-    TRY(append(csv, row_make(report), error));
+    const struct epoch_row row = epoch_row_of(report);
+    TRY(append(csv, epoch_csv_line(&row), error));
     return save(csv, error);
 }
 
 void epochs_csv_close(struct epochs_csv *csv) {
     epochs_csv_cut(csv, 0);
     free(csv->rows);
+    free(csv->header);
     free(csv->path);
     *csv = (struct epochs_csv){0};
 }

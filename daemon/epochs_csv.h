@@ -1,4 +1,5 @@
-/* epochs.csv: the history of one run as a spreadsheet reads it, one row an epoch.
+/* epochs.csv: the history of one run as a spreadsheet reads it, one row an epoch, as the API
+ * gives it (epoch_view.h).
  *
  * Layer: daemon. Thread rule: a struct epochs_csv belongs to one thread.
  *
@@ -10,13 +11,10 @@
 
 #include "core/train/trainer.h"
 
-#define EPOCHS_CSV_HEADER                                                                          \
-    "epoch,train_loss,train_accuracy,val_loss,val_accuracy,val_error,val_wrong,val_total,lr,"      \
-    "seconds,images_per_second\n"
-
 struct epochs_csv {
     char *path;
-    char **rows; /* [n_rows], row i is of epoch i + 1, with its newline */
+    char *header; /* the names of the columns, with its newline */
+    char **rows;  /* [n_rows], row i is of epoch i + 1, with its newline */
     int n_rows;
     int n_allocated;
 };

@@ -62,11 +62,7 @@ enum status run_insert(struct db *db, const struct run_draft *draft, int64_t now
     sqlite3_bind_int64(statement, 1, id);
     db_bind_text(statement, 2, draft->labels_json);
     TRY(db_execute(db, statement, NULL, error));
-    if (draft->idempotency) {
-        char location[IDEMPOTENCY_LOCATION_SIZE];
-        (void)snprintf(location, sizeof(location), "/api/v1/runs/%lld", (long long)id);
-        TRY(idempotency_add(db, draft->idempotency, 201, location, "", now_ms, error));
-    }
+    TRY(idempotency_add_created(db, draft->idempotency, "/api/v1/runs", id, now_ms, error));
     TRY(after_add(db, id, draft->after_ids, draft->n_after, error));
     TRY(event_add_state(db, id, now_ms, error));
     *ret_id = id;

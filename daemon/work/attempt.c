@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 
 #include "core/base/log.h"
+#include "daemon/epoch_view.h"
 #include "daemon/run_spec.h"
 #include "daemon/store/checkpoint_table.h"
-#include "daemon/store/epoch_table.h"
 
 enum { RUN_DIR_SIZE = CONFIG_TEXT_SIZE + 64 };
 
@@ -66,25 +66,13 @@ static enum status note_store(struct session *s, enum status status) {
 
 static enum status on_epoch(void *user, const struct epoch_report *report, struct error *error) {
     struct session *s = user;
-    const struct epoch_row row = {
-        .epoch = report->epoch,
-        .train_loss = report->train_loss,
-        .train_accuracy = report->train_accuracy,
-        .val_loss = report->val_loss,
-        .val_accuracy = report->val_accuracy,
-        .val_wrong = report->val_wrong,
-        .val_total = report->val_total,
-        .lr = report->lr,
-        .seconds = report->seconds,
-        .images_per_second = report->images_per_second,
-        .at_ms = now_ms(s),
-    };
+    struct epoch_row row = epoch_row_of(report);
+    row.at_ms = now_ms(s);
     s->reported = true;
     progress_board_add_epoch(s->options->progress, report->seconds);
     log_info("run %lld: epoch %d of %d, training loss %.4f, validation error %.4f, %.0f images/s",
              (long long)s->progress.run_id, report->epoch, s->attempt->run->epochs,
-             report->train_loss,
-             report->val_total > 0 ? (double)report->val_wrong / report->val_total : 0.0,
+             report->train_loss, error_ratio(report->val_wrong, report->val_total),
              report->images_per_second);
     return note_store(s, epoch_table_put(s->options->store, s->progress.run_id, &row, error));
 }

@@ -11,7 +11,7 @@ import unittest
 from daemon_process import PATIENCE_S, DaemonTestCase
 
 READER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "read_checkpoint.py")
-N_TRAIN = 128  # of the 512 that the daemon of these tests has
+N_TRAIN = 64  # of the 512 that the daemon of these tests has
 N_TEST = 100
 
 
@@ -19,7 +19,7 @@ class Checkpoints(DaemonTestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.run_id = cls.daemon.submit(epochs=4, train_images=128, l2=0)
+        cls.run_id = cls.daemon.submit(epochs=4, train_images=N_TRAIN, test_images=N_TEST, batch_size=16, l2=0)
         cls.run_row = cls.daemon.wait_for_end(cls.run_id)
         cls.path = f"/api/v1/runs/{cls.run_id}/checkpoints"
         cls.items = cls.daemon.get(cls.path)["items"]

@@ -6,7 +6,10 @@ import math
 import statistics
 import unittest
 
-from daemon_process import DaemonTestCase
+from daemon_process import TINY, DaemonTestCase
+
+
+N_TRAIN = TINY["train_images"]
 
 
 class Comparison(DaemonTestCase):
@@ -59,11 +62,11 @@ class Comparison(DaemonTestCase):
         self.assertAlmostEqual(two["total_seconds"]["mean"], statistics.mean(totals))
         self.assertAlmostEqual(two["seconds_per_epoch"]["mean"], statistics.mean(totals) / 2)
         self.assertAlmostEqual(two["images_per_second"]["mean"],
-                               statistics.mean(2 * 128 / total for total in totals), places=4)
+                               statistics.mean(2 * 2 * N_TRAIN / total for total in totals), places=4)
 
     def test_curves_run_along_images_and_seconds(self):
         points = self.compare("&x=images&metric=train_loss")["groups"][1]["points"]
-        self.assertEqual([point["x"] for point in points], [128, 256])
+        self.assertEqual([point["x"] for point in points], [2 * N_TRAIN, 4 * N_TRAIN])
         self.assertAlmostEqual(points[0]["mean"], statistics.mean(
             self.column(run, "train_loss")[0] for run in (0, 1)))
         points = self.compare("&x=step")["groups"][0]["points"]

@@ -2,21 +2,23 @@
 
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import unittest
 
-from daemon_process import PATIENCE_S, TINY, DaemonTestCase
+from daemon_process import PATIENCE_S, TINY, DaemonTestCase, tls_daemon, unix_daemon
 
 CUTOUTCTL = os.environ["CUTOUTCTL"]
 COMPLETION = os.path.join(os.path.dirname(__file__), "../../tools/cutoutctl/completion.bash")
 BASE = [f"{name}={value}" for name, value in TINY.items() if name not in ("m", "epochs")]
 
 
-class Client(DaemonTestCase):
+class ClientTestCase(DaemonTestCase):
     def environment_of(self, **more):
-        environment = {name: value for name, value in os.environ.items() if name != "CUTOUTCTL_TOKEN"}
-        return dict(environment, CUTOUTCTL_SERVER=self.daemon.url(""), **more)
+        environment = {name: value for name, value in os.environ.items()
+                       if name not in ("CUTOUTCTL_TOKEN", "CUTOUTCTL_CACERT", "CURL_CA_BUNDLE")}
+        return dict(environment, CUTOUTCTL_SERVER=self.daemon.address, **more)
 
     def ctl(self, *arguments, status=0, **environment):
         """Standard output, or standard error where another exit status than 0 is expected."""
@@ -34,6 +36,8 @@ class Client(DaemonTestCase):
     def submit(self, *arguments):
         return self.ctl("submit", "-q", *BASE, *arguments).strip()
 
+
+class Client(ClientTestCase):
     def test_values_arrive_as_what_they_look_like(self):
         run = self.submit("m=2", "epochs=1", "lr=1e-3", "flip=true", "name=12", "hold=true",
                           "label=team:vision", "label=of:a:b", "seed=9007199254740991",
@@ -141,6 +145,50 @@ class Client(DaemonTestCase):
         self.assertNotIn(held, self.complete("release", ""))
         self.assertIn(held, self.complete("requeue", held[0]))
         self.assertEqual(self.complete("--server", "http://127.0.0.1:1", "show", ""), [])
+
+
+class UnixSocket(ClientTestCase):
+    """A daemon that is not on the network."""
+
+    @classmethod
+    def make_daemon(cls):
+        return unix_daemon()
+
+    def test_answers_and_streams_come_through_it(self):
+        runs = self.ctl("sweep", "-q", *BASE, "m=1,2", "epochs=1").split()
+        self.assertEqual(self.ctl("watch", *runs).count("succeeded"), 2)
+        self.assertEqual(self.sh(self.ctl("show", "--curl", runs[0]))["state"], "succeeded")
+
+    def test_one_that_is_not_there_is_named(self):
+        self.assertIn("/nowhere/socket does not answer",
+                      self.ctl("list", "--server", "unix:/nowhere/socket", status=3))
+
+
+@unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
+class Tls(ClientTestCase):
+    """A daemon with a certificate that nobody but the test trusts."""
+
+    @classmethod
+    def make_daemon(cls):
+        return tls_daemon()
+
+    @property
+    def certificate(self):
+        return self.daemon.environment["CUTOUTD_TLS_CERT"]
+
+    def test_answers_and_streams_come_by_https(self):
+        self.assertTrue(self.daemon.address.startswith("https://"))
+        run = self.ctl("submit", "-q", "--cacert", self.certificate, *BASE, "epochs=1").strip()
+        self.assertIn("succeeded", self.ctl("watch", run, CUTOUTCTL_CACERT=self.certificate))
+        line = self.ctl("show", "--curl", run, CUTOUTCTL_CACERT=self.certificate)
+        self.assertEqual(self.sh(line)["state"], "succeeded")
+
+    def test_unknown_certificate_is_not_trusted(self):
+        for arguments in (["list"], ["list", "--cacert", "/dev/null"]):
+            said = self.ctl(*arguments, status=3)
+            self.assertIn(self.daemon.address, said)
+            self.assertIn("certificate", said)
+        self.assertIn("--cacert FILE", self.ctl("list", status=3))
 
 
 if __name__ == "__main__":

@@ -8,19 +8,14 @@ import subprocess
 import tempfile
 import unittest
 
-from daemon_process import PATIENCE_S, Daemon, DaemonTestCase
-
-
-def new_directory():
-    return tempfile.mkdtemp(prefix="cutoutd-http-")
+from daemon_process import (PATIENCE_S, Daemon, DaemonTestCase, make_certificate, tls_daemon,
+                            unix_daemon)
 
 
 class UnixSocket(DaemonTestCase):
     @classmethod
     def make_daemon(cls):
-        directory = new_directory()
-        path = os.path.join(directory, "socket")
-        return Daemon(directory, {"CUTOUTD_UNIX_SOCKET": path}, "none", ("--unix-socket", path))
+        return unix_daemon()
 
     def socket_path(self, daemon):
         return daemon.environment["CUTOUTD_UNIX_SOCKET"]
@@ -77,7 +72,7 @@ class UnixSocket(DaemonTestCase):
 class Both(DaemonTestCase):
     @classmethod
     def make_daemon(cls):
-        directory = new_directory()
+        directory = tempfile.mkdtemp(prefix="cutoutd-http-")
         return Daemon(directory, {"CUTOUTD_UNIX_SOCKET": os.path.join(directory, "socket")})
 
     def test_both_doors_lead_to_the_same_daemon(self):
@@ -105,20 +100,7 @@ class Both(DaemonTestCase):
 class Tls(DaemonTestCase):
     @classmethod
     def make_daemon(cls):
-        directory = new_directory()
-        cert, key = (os.path.join(directory, name) for name in ("cert.pem", "key.pem"))
-        cls.make_certificate(cert, key)
-        return Daemon(directory, {"CUTOUTD_TLS_CERT": cert, "CUTOUTD_TLS_KEY": key},
-                      curl_options=("--cacert", cert))
-
-    @staticmethod
-    def make_certificate(cert, key):
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                        "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", cert,
-                        "-days", "2", "-subj", "/CN=cutoutd", "-addext",
-                        "subjectAltName=IP:127.0.0.1"],
-                       check=True, capture_output=True, timeout=PATIENCE_S)
-        os.chmod(key, 0o600)
+        return tls_daemon()
 
     def test_answers_and_streams_come_by_https(self):
         self.assertTrue(self.daemon.address.startswith("https://127.0.0.1:"))
@@ -139,11 +121,11 @@ class Tls(DaemonTestCase):
     def test_a_key_that_others_may_read_and_one_of_another_certificate_are_refused(self):
         with tempfile.TemporaryDirectory() as directory:
             cert, key, other = (os.path.join(directory, n) for n in ("cert", "key", "other"))
-            self.make_certificate(cert, key)
+            make_certificate(cert, key)
             os.chmod(key, 0o644)
             self.assertIn("chmod o=", self.refusal(directory, cert, key))
             os.chmod(key, 0o600)
-            self.make_certificate(os.path.join(directory, "other-cert"), other)
+            make_certificate(os.path.join(directory, "other-cert"), other)
             self.assertIn("tls_key", self.refusal(directory, cert, other))
 
     def refusal(self, directory, cert, key):

@@ -149,7 +149,12 @@ class Queue(DaemonTestCase):
         result = self.send("POST", "/runs/bulk", {"action": "delete", "ids": runs})
         self.assertEqual([item["status"] for item in result["items"]], [204, 204])
         problem = self.send("POST", "/runs/bulk", {"action": "x", "ids": [1], "y": 0}, 422)
-        self.assertEqual([e["pointer"] for e in problem["errors"]], [""])
+        self.assertEqual([e["pointer"] for e in problem["errors"]], ["/y", "/action", "/ids"])
+        result = self.send("POST", "/runs/bulk", {"action": "pause", "ids": [self.blocker]})
+        self.assertEqual([item["status"] for item in result["items"]], [202])
+        self.assertEqual(result["items"][0]["run"]["request"], "pause")
+        self.daemon.events(self.blocker, query="?since=0", until=lambda event: event["event"]
+                           == "state" and event["data"]["state"] == "paused")
 
     def test_draining_scheduler_starts_nothing_also_after_a_restart(self):
         self.assertEqual(self.send("POST", "/scheduler/drain")["state"], "draining")
@@ -239,7 +244,7 @@ class DryRun(DaemonTestCase):
         before = daemon.curl(path, data=dict(TINY, m=2))
         self.assertEqual(before.status, 200, before.body)
         plan = before.json()
-        self.assertEqual((plan["steps_per_epoch"], plan["images_per_epoch"]), (4, 128))
+        self.assertEqual((plan["steps_per_epoch"], plan["images_per_epoch"]), (4, 2 * TINY["train_images"]))
         self.assertEqual(plan["config"]["m"], 2)
         self.assertGreater(plan["memory"]["needed_bytes"], 0)
         self.assertEqual(set(plan["estimate"].values()), {None})
@@ -250,7 +255,7 @@ class DryRun(DaemonTestCase):
         self.assertAlmostEqual(estimate["seconds"], 3 * end["train_seconds"], 6)
         self.assertAlmostEqual(estimate["seconds_per_epoch"], end["train_seconds"] / 3, 6)
         # Twice the images take twice the time.
-        twice = daemon.curl(path, data=dict(TINY, m=2, train_images=128)).json()["estimate"]
+        twice = daemon.curl(path, data=dict(TINY, m=2, train_images=2 * TINY["train_images"])).json()["estimate"]
         self.assertAlmostEqual(twice["seconds_per_epoch"], 2 * estimate["seconds_per_epoch"], 6)
         self.assertIsNone(daemon.curl(path, data=TINY).json()["estimate"]["seconds"])
         self.assertEqual(daemon.curl(path, data=dict(TINY, m=0)).status, 422)

@@ -5,7 +5,7 @@ import unittest
 from daemon_process import DaemonTestCase
 
 # Long enough to be met in the middle.
-LONG = {"epochs": 6, "train_images": 64, "m": 2, "cutout_size": 12, "flip": True, "shift": 0.1}
+LONG = {"epochs": 6, "m": 2, "cutout_size": 12, "flip": True, "shift": 0.1}
 
 
 def after_epoch(number):

@@ -61,7 +61,7 @@ class History(DaemonTestCase):
         self.assertEqual(run["epochs_done"], 3)
         self.assertIsNone(run["progress"])
         self.assertEqual(run["last"]["epoch"], 3)
-        self.assertEqual(run["last"]["val_total"], 100)
+        self.assertEqual(run["last"]["val_total"], TINY["test_images"])
         self.assertEqual(run["best"]["val_wrong"],
                          min(row["val_wrong"] for row in self.daemon.history(self.run_id)))
         self.assertLessEqual(run["created_at"], run["started_at"])
@@ -99,7 +99,7 @@ class History(DaemonTestCase):
         self.assertEqual(curve["epochs"], [1, 2, 3])
         self.assertEqual(curve["val_wrong"], [row["val_wrong"] for row in history])
         self.assertEqual(curve["val_error"], [row["val_error"] for row in history])
-        self.assertEqual(curve["val_total"], 100)
+        self.assertEqual(curve["val_total"], TINY["test_images"])
         text = self.daemon.curl(self.path("/validation-error?format=csv")).body
         self.assertEqual(text.splitlines()[0], "epoch,val_error,val_wrong,val_total")
         self.assertEqual(len(text.splitlines()), 4)

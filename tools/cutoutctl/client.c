@@ -40,8 +40,20 @@ static enum status read_token(struct client *client, const char *token_file, str
     return STATUS_OK;
 }
 
-enum status client_open(struct client *client, const char *server, const char *token_file,
+static enum status find_cacert(struct client *client, const char *given, struct error *error) {
+    const char *path = given ? given : getenv("CUTOUTCTL_CACERT");
+    if (path && path[0]) {
+        client->cacert = strdup(path);
+        if (!client->cacert) {
+            return error_set(error, STATUS_NO_MEMORY, "no memory");
+        }
+    }
+    return STATUS_OK;
+}
+
+enum status client_open(struct client *client, const struct client_place *place,
                         struct error *error) {
+    const char *server = place->server;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         return error_set(error, STATUS_INTERNAL, "libcurl does not start");
     }
@@ -62,13 +74,15 @@ enum status client_open(struct client *client, const char *server, const char *t
     while (n > 0 && client->origin[n - 1] == '/') {
         client->origin[--n] = '\0';
     }
-    return read_token(client, token_file, error);
+    TRY(find_cacert(client, place->cacert, error));
+    return read_token(client, place->token_file, error);
 }
 
 void client_close(struct client *client) {
     free(client->origin);
     free(client->unix_path);
     free(client->token);
+    free(client->cacert);
     curl_global_cleanup();
 }
 
@@ -100,8 +114,8 @@ static enum status prepare(const struct client *client, const struct call *call,
     if (client->unix_path) {
         good &= curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, client->unix_path) == CURLE_OK;
     }
-    /* As the command curl does, so that --curl prints the same. */
-    const char *authorities = getenv("CURL_CA_BUNDLE");
+    /* The variable as the command curl does it, so that --curl prints the same. */
+    const char *authorities = client->cacert ? client->cacert : getenv("CURL_CA_BUNDLE");
     if (authorities && authorities[0]) {
         good &= curl_easy_setopt(curl, CURLOPT_CAINFO, authorities) == CURLE_OK;
     }
@@ -124,8 +138,13 @@ static enum status prepare(const struct client *client, const struct call *call,
 static enum status say_no_answer(const struct client *client, CURLcode code, const char *reason,
                                  struct error *error) {
     const char *where = client->unix_path ? client->unix_path : client->origin;
-    return error_set(error, STATUS_IO, "the daemon at %s does not answer: %s", where,
-                     reason[0] ? reason : curl_easy_strerror(code));
+    reason = reason[0] ? reason : curl_easy_strerror(code);
+    if (code == CURLE_PEER_FAILED_VERIFICATION) {
+        return error_set(error, STATUS_IO,
+                         "%s cannot be trusted: %s; --cacert FILE names a certificate to trust",
+                         where, reason);
+    }
+    return error_set(error, STATUS_IO, "the daemon at %s does not answer: %s", where, reason);
 }
 
 static size_t take_body(char *data, size_t size, size_t n, void *user) {

@@ -17,6 +17,7 @@ struct client {
     char *origin;    /* "http://127.0.0.1:8080", no slash at the end */
     char *unix_path; /* NULL: over the network */
     char *token;     /* NULL: none */
+    char *cacert;    /* a file of certificates to trust in https; NULL: those of the system */
     long timeout_s;  /* for a whole answer; streams have none */
     bool print_curl; /* print the equal curl command instead */
 };
@@ -35,9 +36,15 @@ struct answer {
     cJSON *json; /* NULL: the body is none */
 };
 
-/* server: a URL or unix:PATH. token_file NULL: the token is that of CUTOUTCTL_TOKEN, if any.
- * STATUS_INVALID, STATUS_NOT_FOUND, STATUS_IO, STATUS_NO_MEMORY: close it all the same. */
-enum status client_open(struct client *client, const char *server, const char *token_file,
+struct client_place {
+    const char *server;     /* a URL or unix:PATH */
+    const char *token_file; /* NULL: the token is that of CUTOUTCTL_TOKEN, if any */
+    const char *cacert;     /* NULL: that of CUTOUTCTL_CACERT, if any */
+};
+
+/* Copies what it needs of `place`. STATUS_INVALID, STATUS_NOT_FOUND, STATUS_IO, STATUS_NO_MEMORY:
+ * close it all the same. */
+enum status client_open(struct client *client, const struct client_place *place,
                         struct error *error);
 void client_close(struct client *client);
 

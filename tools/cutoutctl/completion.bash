@@ -27,7 +27,7 @@ _cutoutctl() {
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-            --server | --token-file) # what the ids are asked with
+            --server | --token-file | --cacert) # what the ids are asked with
                 options+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}")
                 ((i += 1)) ;;
             --timeout) ((i += 1)) ;;
@@ -36,11 +36,11 @@ _cutoutctl() {
         esac
     done
     case $previous in
-        --token-file) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+        --token-file | --cacert) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
         --server | --timeout) return ;;
     esac
     case $current in
-        -*) words="--curl --json --quiet --server --token-file --timeout --help" ;;
+        -*) words="--curl --json --quiet --server --token-file --cacert --timeout --help" ;;
         *)
             case $command in
                 "") words=$commands ;;

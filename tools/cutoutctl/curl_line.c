@@ -30,6 +30,10 @@ void client_print_curl(const struct client *client, const struct call *call) {
         (void)fputs(" --unix-socket", stdout);
         print_word(client->unix_path);
     }
+    if (client->cacert) {
+        (void)fputs(" --cacert", stdout);
+        print_word(client->cacert);
+    }
     if (client->token) {
         (void)fputs(" -H \"Authorization: Bearer $CUTOUTCTL_TOKEN\"", stdout);
     }

@@ -26,6 +26,7 @@ static const char usage[] =
     "  --json             print what the daemon answers\n"
     "  --server URL       else CUTOUTCTL_SERVER, else " SERVER_DEFAULT "; unix:PATH for a socket\n"
     "  --token-file FILE  else the token is in CUTOUTCTL_TOKEN, if the daemon wants one\n"
+    "  --cacert FILE      else CUTOUTCTL_CACERT: a certificate to trust in https\n"
     "  --timeout S        for one answer (default 60)\n"
     "\n"
     "Exit status: 0 done; 1 refused; 3 the daemon cannot be talked to; 64 wrong usage. wait and\n"
@@ -52,8 +53,7 @@ static const struct command commands[] = {
 };
 
 struct options {
-    const char *server;
-    const char *token_file;
+    struct client_place place;
     struct client client;
     struct invocation invocation;
     char **words; /* command and arguments, in argv's memory */
@@ -81,9 +81,11 @@ static int read_options(int argc, char **argv, struct options *options) {
         } else if (strcmp(word, "-q") == 0 || strcmp(word, "--quiet") == 0) {
             options->invocation.quiet = true;
         } else if (strcmp(word, "--server") == 0 && i + 1 < argc) {
-            options->server = argv[++i];
+            options->place.server = argv[++i];
         } else if (strcmp(word, "--token-file") == 0 && i + 1 < argc) {
-            options->token_file = argv[++i];
+            options->place.token_file = argv[++i];
+        } else if (strcmp(word, "--cacert") == 0 && i + 1 < argc) {
+            options->place.cacert = argv[++i];
         } else if (strcmp(word, "--timeout") == 0 && i + 1 < argc) {
             char *end = NULL;
             options->client.timeout_s = strtol(argv[++i], &end, 10);
@@ -139,7 +141,7 @@ static int run_command(struct options *options) {
         return status;
     }
     struct error error;
-    if (client_open(&options->client, options->server, options->token_file, &error) != STATUS_OK) {
+    if (client_open(&options->client, &options->place, &error) != STATUS_OK) {
         command_complain(error.message);
         return EXIT_USAGE;
     }
@@ -156,7 +158,7 @@ int main(int argc, char **argv) {
         return EXIT_DONE;
     }
     const char *server = getenv("CUTOUTCTL_SERVER");
-    struct options options = {.server = server && server[0] ? server : SERVER_DEFAULT,
+    struct options options = {.place = {.server = server && server[0] ? server : SERVER_DEFAULT},
                               .client = {.timeout_s = 60}};
     int status = read_options(argc, argv, &options);
     if (status == EXIT_DONE && options.n_words == 0) {

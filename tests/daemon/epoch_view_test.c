@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "api/epoch_view.h"
+#include "daemon/epoch_view.h"
 
 enum { MOST = 120 };
 

@@ -1,11 +1,28 @@
-/* Layer: api. */
-#include "api/epoch_view.h"
+/* Layer: daemon. */
+#include "daemon/epoch_view.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "api/run_view.h"
+double error_ratio(int wrong, int total) {
+    return total > 0 ? (double)wrong / total : 0;
+}
+
+struct epoch_row epoch_row_of(const struct epoch_report *report) {
+    return (struct epoch_row){
+        .epoch = report->epoch,
+        .train_loss = report->train_loss,
+        .train_accuracy = report->train_accuracy,
+        .val_loss = report->val_loss,
+        .val_accuracy = report->val_accuracy,
+        .val_wrong = report->val_wrong,
+        .val_total = report->val_total,
+        .lr = report->lr,
+        .seconds = report->seconds,
+        .images_per_second = report->images_per_second,
+    };
+}
 
 static double get_epoch(const struct epoch_row *row) {
     return row->epoch;
@@ -115,6 +132,32 @@ static void put_row(FILE *out, const struct epoch_row *row, enum epoch_columns w
     }
 }
 
+/* Closes a memory stream; NULL when memory ran out. */
+static char *take_text(FILE *out, char **text) {
+    bool failed = ferror(out) != 0;
+    if (fclose(out) != 0 || failed) {
+        free(*text);
+        return NULL;
+    }
+    return *text;
+}
+
+char *epoch_csv_line(const struct epoch_row *row) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) {
+        return NULL;
+    }
+    if (row) {
+        put_row(out, row, EPOCH_ALL, EPOCH_CSV);
+        (void)fputc('\n', out);
+    } else {
+        put_header(out, EPOCH_ALL);
+    }
+    return take_text(out, &text);
+}
+
 char *epochs_format(const struct epoch_list *list, enum epoch_columns which,
                     enum epoch_format format) {
     char *text = NULL;
@@ -133,12 +176,7 @@ char *epochs_format(const struct epoch_list *list, enum epoch_columns which,
         (void)fputs(format == EPOCH_JSON ? "" : "\n", out);
     }
     (void)fputs(format == EPOCH_JSON ? "]" : "", out);
-    bool failed = ferror(out) != 0;
-    if (fclose(out) != 0 || failed) {
-        free(text);
-        return NULL;
-    }
-    return text;
+    return take_text(out, &text);
 }
 
 void epochs_thin(struct epoch_list *list, size_t n) {
