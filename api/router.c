@@ -120,8 +120,11 @@ const struct route *router_at(int index) {
     return &routes[index];
 }
 
-bool router_is_slow(handler *found) {
-    return found == route_admin_backup || found == route_admin_purge;
+struct background *router_background(const struct api_context *context, handler *found) {
+    if (found == route_admin_backup || found == route_admin_purge) {
+        return context->admin;
+    }
+    return found == route_figure_cutout ? context->pictures : NULL;
 }
 
 void router_answer(struct api_context *context, struct request *request, handler *found,

@@ -30,8 +30,9 @@ const struct route *router_at(int index);
  * does not allow it: 401 or 403 (api/access.h); an unknown query argument: 400. */
 handler *router_find(struct api_context *context, struct request *request, struct reply *reply);
 
-/* Whether it takes long, and should not hold up a thread that serves connections. */
-bool router_is_slow(handler *found);
+/* The thread for what takes long and shall not hold up one that serves connections; NULL: it is
+ * answered at once. */
+struct background *router_background(const struct api_context *context, handler *found);
 
 /* Runs what router_find found, or gives the stored answer to an Idempotency-Key. */
 void router_answer(struct api_context *context, struct request *request, handler *found,

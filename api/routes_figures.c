@@ -257,7 +257,8 @@ static bool read_run(struct api_context *context, const struct request *request,
     return true;
 }
 
-/* The data set is read at its first use, which may take a second; then it stays in memory. */
+/* The data set is read at its first use, which may take a second, and then stays in memory: on the
+ * thread of its own that the router gives to pictures. */
 static void draw_instances(struct api_context *context, const struct request *request,
                            struct reply *reply, const struct run_config *config, int64_t image,
                            int64_t epoch, bool dark) {
