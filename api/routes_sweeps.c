@@ -14,7 +14,6 @@
 #include "daemon/run_spec_json.h"
 #include "daemon/sweep_spec.h"
 
-
 /* Everything about one sweep. */
 struct sweep_parts {
     struct sweep_row row;

@@ -16,8 +16,7 @@
     " created_ms, started_ms, finished_ms, updated_ms, revision, owner, sweep_id, forked_from,"    \
     " forked_epoch, copies, optimizer, steps_per_epoch, images_per_epoch, best_error, last_error," \
     " mean_last_5, train_seconds, interruptions, " after
-#define RUN_COLUMNS                                                                                \
-    RUN_COLUMNS_WITH(RUN_PART_SQL_LABELS, RUN_PART_SQL_CONFIG, RUN_PART_SQL_AFTER)
+#define RUN_COLUMNS RUN_COLUMNS_WITH(RUN_PART_SQL_LABELS, RUN_PART_SQL_CONFIG, RUN_PART_SQL_AFTER)
 
 enum run_statement {
     RUN_INSERT,
