@@ -62,12 +62,12 @@ static void epochs_text(const struct checkpoint_list *list, char *text, size_t s
 static int find_epoch(const cJSON *asked, const struct run_row *source,
                       const struct checkpoint_list *list) {
     bool best = cJSON_IsString(asked) && strcmp(asked->valuestring, "best") == 0;
-    bool number = cJSON_IsNumber(asked) && asked->valuedouble == floor(asked->valuedouble) &&
-                  asked->valuedouble >= 0 && asked->valuedouble <= 1e6;
+    const double value = cJSON_GetNumberValue(asked); /* NaN: it is none */
+    bool number = value >= 0 && value <= 1e6 && value == floor(value);
     if (asked && !best && !number) {
         return -1;
     }
-    int epoch = best ? source->best_epoch : number ? (int)asked->valuedouble : -1;
+    int epoch = best ? source->best_epoch : number ? (int)value : -1;
     if (number && epoch == 0) {
         return 0;
     }

@@ -15,17 +15,17 @@
 #include "daemon/queue/queue.h"
 
 void route_write_run(struct api_context *context, struct json_writer *writer,
-                     const struct run_row *row) {
+                     const struct run_row *row, uint64_t members) {
     struct progress progress;
     bool running = row->state == RUN_RUNNING &&
                    progress_board_find(context->options.progress, row->id, &progress);
-    run_write(writer, NULL, row, running ? &progress : NULL);
+    run_write(writer, NULL, row, running ? &progress : NULL, members);
 }
 
 void route_reply_run(struct api_context *context, const struct request *request,
                      struct reply *reply, int http_status, const struct run_row *row) {
     struct json_writer writer = {0};
-    route_write_run(context, &writer, row);
+    route_write_run(context, &writer, row, RUN_MEMBERS_ALL);
     reply_json(reply, request, http_status, &writer);
 }
 
@@ -122,8 +122,7 @@ void route_run_create(struct api_context *context, const struct request *request
     struct run_means means;
     struct field_errors errors;
     bool dry_run = false;
-    if (!arguments_check(request, reply, "dry_run", NULL) ||
-        !arguments_read_flag(request, reply, "dry_run", &dry_run)) {
+    if (!arguments_read_flag(request, reply, "dry_run", &dry_run)) {
         return;
     }
     enum status status =

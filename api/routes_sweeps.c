@@ -14,8 +14,6 @@
 #include "daemon/queue/queue.h"
 #include "daemon/sweep_spec.h"
 
-enum { LIST_LIMIT_DEFAULT = 50, LIST_LIMIT_MOST = 500 };
-
 /* Everything about one sweep. */
 struct sweep_parts {
     struct sweep_row row;
@@ -178,16 +176,11 @@ static void accept(struct api_context *context, const struct request *request,
     (void)snprintf(reply->location, sizeof(reply->location), "/api/v1/sweeps/%" PRId64, id);
 }
 
-static bool read_dry_run(const struct request *request, struct reply *reply, bool *ret_dry_run) {
-    return arguments_check(request, reply, "dry_run", NULL) &&
-           arguments_read_flag(request, reply, "dry_run", ret_dry_run);
-}
-
 void route_sweep_create(struct api_context *context, const struct request *request,
                         struct reply *reply) {
     const struct run_spec_context spec_context = run_surroundings(context);
     bool dry_run = false;
-    if (!read_dry_run(request, reply, &dry_run)) {
+    if (!arguments_read_flag(request, reply, "dry_run", &dry_run)) {
         return;
     }
     CLEANUP(sweep_spec_clear) struct sweep_spec spec = {.n_fields = 0};
@@ -214,16 +207,10 @@ void route_sweep_create(struct api_context *context, const struct request *reque
 
 static bool read_page(const struct request *request, struct reply *reply, int64_t *ret_limit,
                       int64_t *ret_before_id) {
-    if (!arguments_check(request, reply, "limit, cursor", NULL)) {
-        return false;
-    }
-    const char *limit = url_argument(&request->url, "limit");
     const char *cursor = url_argument(&request->url, "cursor");
     *ret_limit = LIST_LIMIT_DEFAULT;
     *ret_before_id = 0;
-    if (limit && !text_to_id(limit, LIST_LIMIT_MOST, ret_limit)) {
-        reply_bad_argument(reply, request, "limit", "limit must be a whole number from 1 to %d.",
-                           LIST_LIMIT_MOST);
+    if (!arguments_read_limit(request, reply, LIST_LIMIT_MOST, ret_limit)) {
         return false;
     }
     if (cursor && !text_to_id(cursor, INT64_MAX, ret_before_id)) {
