@@ -71,7 +71,7 @@ bool route_find_run(struct api_context *context, const struct request *request, 
 bool route_read_run(struct api_context *context, const struct request *request, struct reply *reply,
                     struct run_row *ret_row);
 
-/* The same for a sweep (sweep_row_clear), of which no path has query arguments. */
+/* The same for a sweep (sweep_row_clear). */
 struct sweep_row;
 bool route_find_sweep(struct api_context *context, const struct request *request,
                       struct reply *reply, struct sweep_row *ret_row);

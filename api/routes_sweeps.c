@@ -66,9 +66,6 @@ static enum status find_sweep(const struct api_context *context, const struct re
 bool route_find_sweep(struct api_context *context, const struct request *request,
                       struct reply *reply, struct sweep_row *ret_row) {
     struct error error;
-    if (!arguments_check(request, reply, NULL, NULL)) {
-        return false;
-    }
     if (find_sweep(context, request, ret_row, &error) == STATUS_OK) {
         return true;
     }
