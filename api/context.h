@@ -27,7 +27,9 @@ struct api_context {
     struct stream_set *streams;
     struct connections *connections;
     struct metrics *metrics;
-    struct background *background;
+    /* Threads for what takes long. A picture shall not wait for a backup. */
+    struct background *admin;
+    struct background *pictures;
 };
 
 #endif

@@ -38,6 +38,11 @@ char *event_json(const struct event_row *event) {
         json_write_int(&writer, "epochs_done", event->epoch);
         json_write_int(&writer, "step", event->step);
         break;
+    case EVENT_EDIT:
+        json_write_string(&writer, "name", event->name[0] ? event->name : NULL);
+        json_write_int(&writer, "priority", event->priority);
+        json_write_raw(&writer, "labels", event->labels_json);
+        break;
     }
     json_write_end(&writer, '}');
     return json_write_take(&writer);
@@ -66,7 +71,7 @@ char *event_snapshot_json(const struct api_context *context, const struct watch 
     struct progress progress;
     if (watch->kind == WATCH_RUN) {
         const struct run_row *row = &snapshot->runs.rows[0];
-        run_write(&writer, NULL, row, find_progress(context, row, &progress));
+        run_write(&writer, NULL, row, find_progress(context, row, &progress), RUN_MEMBERS_ALL);
         return json_write_take(&writer);
     }
     int64_t n_runs = 0;

@@ -333,17 +333,15 @@ static void answer_and_resume(void *user) {
     MHD_resume_connection(exchange->connection);
 }
 
+/* False: the daemon is stopping. */
 static bool answer_later(const struct exchange_host *host, struct MHD_Connection *connection,
-                         struct exchange *exchange, handler *found) {
-    if (!router_is_slow(found)) {
-        return false;
-    }
+                         struct exchange *exchange, handler *found, struct background *background) {
     exchange->host = host;
     exchange->connection = connection;
     exchange->found = found;
     exchange->job =
         (struct background_job){.accept = suspend, .run = answer_and_resume, .user = exchange};
-    return background_do(host->context->background, &exchange->job);
+    return background_do(background, &exchange->job);
 }
 
 /* The reply to the whole request. False: it comes later. */
@@ -359,14 +357,15 @@ static bool answer(const struct exchange_host *host, struct MHD_Connection *conn
     if (!found) {
         return true;
     }
-    if (answer_later(host, connection, exchange, found)) {
+    struct background *background = router_background(host->context, found);
+    if (!background) {
+        router_answer(host->context, &exchange->request, found, reply);
+        return true;
+    }
+    if (answer_later(host, connection, exchange, found, background)) {
         return false;
     }
-    if (router_is_slow(found)) {
-        reply_problem(reply, &exchange->request, STATUS_BUSY, "The daemon is stopping.");
-    } else {
-        router_answer(host->context, &exchange->request, found, reply);
-    }
+    reply_problem(reply, &exchange->request, STATUS_BUSY, "The daemon is stopping.");
     return true;
 }
 

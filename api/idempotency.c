@@ -93,12 +93,15 @@ static void handle(struct api_context *context, struct request *request, handler
     answer(context, request, reply);
     request->idempotency = NULL;
     /* What was refused may be tried again under the same key. */
-    if (reply->http_status / 100 != 2) {
+    if (reply->stored || reply->http_status / 100 != 2) {
         return;
     }
-    if (idempotency_table_put(store, mark, reply->http_status, reply->location,
-                              reply->body ? reply->body : "", clock_unix_ms(context->options.clock),
-                              &error) != STATUS_OK) {
+    const struct idempotency_answer stored = {.mark = mark,
+                                              .http_status = reply->http_status,
+                                              .location = reply->location,
+                                              .body = reply->body ? reply->body : "",
+                                              .now_ms = clock_unix_ms(context->options.clock)};
+    if (idempotency_table_put(store, &stored, &error) != STATUS_OK) {
         log_warning("the answer to the key %s could not be stored: %s", mark->key, error.message);
     }
 }

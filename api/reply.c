@@ -146,6 +146,18 @@ void reply_link_next(struct reply *reply, const struct request *request, const c
     }
 }
 
+void reply_page(struct reply *reply, const struct request *request, struct json_writer *writer,
+                const char *cursor) {
+    json_write_end(writer, ']');
+    json_write_string(writer, "next_cursor", cursor);
+    json_write_end(writer, '}');
+    reply_json(reply, request, 200, writer);
+    if (cursor) {
+        reply_link_next(reply, request, cursor);
+    }
+    reply_tag(reply, request);
+}
+
 /* Everything up to "detail". */
 static void problem_head(struct json_writer *writer, const char *key, const struct request *request,
                          int http_status, const char *kind, const char *title, const char *detail) {
@@ -186,6 +198,22 @@ void reply_problem_end(struct reply *reply, const struct request *request, enum 
     if (http_status == 503) {
         reply->retry_after_s = RETRY_AFTER_S;
     }
+}
+
+void reply_field_errors(struct reply *reply, const struct request *request, enum status status,
+                        const char *what, const struct field_errors *errors) {
+    char detail[128];
+    if (status == STATUS_INVALID) {
+        (void)snprintf(detail, sizeof(detail), "%d field%s of the %s cannot be used as given.",
+                       errors->n, errors->n == 1 ? "" : "s", what);
+    } else {
+        (void)snprintf(detail, sizeof(detail), "The body is not a JSON object of a %s.", what);
+    }
+    struct json_writer writer = {0};
+    reply_problem_begin(&writer, request, status, detail);
+    field_errors_write(&writer, errors);
+    json_write_end(&writer, '}');
+    reply_problem_end(reply, request, status, &writer);
 }
 
 static void problem(struct reply *reply, const struct request *request, enum status status,

@@ -55,6 +55,7 @@ struct reply {
     bool gzip;                /* the body is */
     int retry_after_s;
     bool replayed;              /* the stored answer to an Idempotency-Key */
+    bool stored;                /* already, in the transaction of what it tells about */
     bool close;                 /* the connection cannot be used any further */
     struct reply_file file;     /* with file.open instead of a body */
     struct reply_stream stream; /* likewise */
@@ -86,6 +87,11 @@ void reply_compress(struct reply *reply, const struct request *request);
 /* Link: the request's own target with this cursor, rel="next". */
 void reply_link_next(struct reply *reply, const struct request *request, const char *cursor);
 
+/* Ends a list: `writer` stands in the array "items" of its object. Answers 200 with next_cursor
+ * (cursor NULL: this is the last page), the link to the next page and a tag. */
+void reply_page(struct reply *reply, const struct request *request, struct json_writer *writer,
+                const char *cursor);
+
 /* A problem with the status and message of *error (reply_detail). */
 void reply_error(struct reply *reply, const struct request *request, const struct error *error);
 
@@ -116,6 +122,11 @@ void reply_problem_begin(struct json_writer *writer, const struct request *reque
                          enum status status, const char *detail);
 void reply_problem_end(struct reply *reply, const struct request *request, enum status status,
                        struct json_writer *writer);
+
+/* A problem of a document with all that is wrong with it. what: "run"; status: STATUS_INVALID, or
+ * STATUS_MALFORMED when it is no such document at all. */
+void reply_field_errors(struct reply *reply, const struct request *request, enum status status,
+                        const char *what, const struct field_errors *errors);
 
 /* The member "errors" of a problem. */
 void field_errors_write(struct json_writer *writer, const struct field_errors *errors);

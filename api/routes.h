@@ -11,13 +11,13 @@
 handler route_run_create;
 
 /* routes_actions.c */
-handler route_run_act;
+handler route_run_act, route_run_bulk, route_run_delete, route_sweep_act, route_sweep_delete;
 
 /* routes_fork.c */
 handler route_run_fork;
 
 /* routes_edit.c */
-handler route_run_bulk, route_run_edit, route_run_delete;
+handler route_run_edit;
 
 /* routes_queue.c */
 handler route_queue, route_scheduler, route_scheduler_drain, route_scheduler_resume,
@@ -50,9 +50,6 @@ handler route_compare;
 /* routes_sweeps.c */
 handler route_sweep_create, route_sweep_list, route_sweep_get;
 
-/* routes_sweep_actions.c */
-handler route_sweep_act, route_sweep_delete;
-
 /* routes_admin.c */
 handler route_admin_backup, route_admin_purge;
 
@@ -79,9 +76,10 @@ struct sweep_row;
 bool route_find_sweep(struct api_context *context, const struct request *request,
                       struct reply *reply, struct sweep_row *ret_row);
 
-/* The run as it stands now, with its live progress, as a value of an array or as all there is. */
+/* The run as it stands now, with its live progress, as a value of an array or as all there is;
+ * those of its members that are wanted (run_members_read). */
 void route_write_run(struct api_context *context, struct json_writer *writer,
-                     const struct run_row *row);
+                     const struct run_row *row, uint64_t members);
 /* Answers with the run as it stands in *row, and its progress when it is running. */
 void route_reply_run(struct api_context *context, const struct request *request,
                      struct reply *reply, int http_status, const struct run_row *row);

@@ -1,54 +1,17 @@
 /* /admin: backups, and room on the disk. These take long, so they run in the background. Layer:
  * api.
  */
-#include <cJSON.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "api/body.h"
 #include "api/routes.h"
 #include "core/base/cleanup.h"
 #include "daemon/field_errors.h"
-#include "daemon/json_check.h"
 #include "daemon/work/backup.h"
 #include "daemon/work/retention.h"
 
 enum { MOST_DAYS = 36500 };
-
-static void delete_json(cJSON **json) {
-    cJSON_Delete(*json);
-}
-
-/* The body as an object; no body is an empty one. NULL: *reply says what is wrong. */
-static cJSON *read_object(const struct request *request, struct reply *reply) {
-    const char *text = request->n_body > 0 ? request->body : "{}";
-    size_t n_bytes = request->n_body > 0 ? request->n_body : 2;
-    struct error error;
-    if (json_check(text, n_bytes, &error) != STATUS_OK) {
-        reply_error(reply, request, &error);
-        return NULL;
-    }
-    cJSON *object = cJSON_ParseWithLength(text, n_bytes);
-    if (!object || !cJSON_IsObject(object)) {
-        cJSON_Delete(object);
-        reply_problem(reply, request, STATUS_MALFORMED, "The body must be a JSON object.");
-        return NULL;
-    }
-    return object;
-}
-
-/* Fields that are not in known[n]. */
-static void check_names(const cJSON *object, const char *const *known, size_t n,
-                        struct field_errors *errors) {
-    for (const cJSON *item = object->child; item; item = item->next) {
-        bool found = false;
-        for (size_t i = 0; i < n; i++) {
-            found |= strcmp(item->string, known[i]) == 0;
-        }
-        if (!found) {
-            field_errors_add(errors, item->string, "There is no such field here.");
-        }
-    }
-}
 
 static bool read_bool(const cJSON *object, const char *name, struct field_errors *errors) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
@@ -56,16 +19,6 @@ static bool read_bool(const cJSON *object, const char *name, struct field_errors
         field_errors_add(errors, name, "%s must be true or false.", name);
     }
     return cJSON_IsTrue(item);
-}
-
-static void reply_fields(struct reply *reply, const struct request *request,
-                         const struct field_errors *errors) {
-    struct json_writer writer = {0};
-    reply_problem_begin(&writer, request, STATUS_INVALID,
-                        "Fields of the body cannot be used as given.");
-    field_errors_write(&writer, errors);
-    json_write_end(&writer, '}');
-    reply_problem_end(reply, request, STATUS_INVALID, &writer);
 }
 
 /* POST /admin/backup */
@@ -94,14 +47,13 @@ static void reply_backup(struct reply *reply, const struct request *request,
 
 void route_admin_backup(struct api_context *context, const struct request *request,
                         struct reply *reply) {
-    static const char *const known[] = {"name", "checkpoints"};
     struct field_errors errors = {.n = 0};
-    CLEANUP(delete_json) cJSON *object = read_object(request, reply);
+    CLEANUP(body_delete) cJSON *object = body_read(request, true, reply);
     if (!object) {
         return;
     }
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(object, "name");
-    check_names(object, known, sizeof(known) / sizeof(known[0]), &errors);
+    body_check_names(object, "name, checkpoints", &errors);
     bool checkpoints = read_bool(object, "checkpoints", &errors);
     if (name && (!cJSON_IsString(name) || !backup_name_is_good(name->valuestring))) {
         field_errors_add(&errors, "name",
@@ -109,7 +61,7 @@ void route_admin_backup(struct api_context *context, const struct request *reque
                          "begin with '.'.");
     }
     if (errors.n > 0) {
-        reply_fields(reply, request, &errors);
+        reply_field_errors(reply, request, STATUS_INVALID, "request", &errors);
         return;
     }
     const struct backup_wish wish = {.state_dir = context->options.config->state_dir,
@@ -141,17 +93,16 @@ static int read_days(const cJSON *object, struct field_errors *errors) {
 
 void route_admin_purge(struct api_context *context, const struct request *request,
                        struct reply *reply) {
-    static const char *const known[] = {"older_than_days", "dry_run"};
     struct field_errors errors = {.n = 0};
-    CLEANUP(delete_json) cJSON *object = read_object(request, reply);
+    CLEANUP(body_delete) cJSON *object = body_read(request, true, reply);
     if (!object) {
         return;
     }
-    check_names(object, known, sizeof(known) / sizeof(known[0]), &errors);
+    body_check_names(object, "older_than_days, dry_run", &errors);
     int days = read_days(object, &errors);
     bool dry_run = read_bool(object, "dry_run", &errors);
     if (errors.n > 0) {
-        reply_fields(reply, request, &errors);
+        reply_field_errors(reply, request, STATUS_INVALID, "request", &errors);
         return;
     }
     const struct retention_options options = {.store = context->options.store,

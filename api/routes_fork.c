@@ -1,19 +1,18 @@
 /* POST /runs/{id}/fork: a new run that goes on from a checkpoint of another, with other settings.
  * Layer: api. */
-#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/body.h"
 #include "api/routes.h"
 #include "api/run_means.h"
+#include "api/submission.h"
 #include "core/base/cleanup.h"
 #include "daemon/field_errors.h"
-#include "daemon/json_check.h"
 #include "daemon/queue/queue.h"
-#include "daemon/run_spec_json.h"
 #include "daemon/state_dir.h"
 #include "daemon/store/checkpoint_table.h"
 #include "daemon/store/run_fork.h"
@@ -25,48 +24,25 @@ struct fork {
     struct run_means means;
 };
 
-static void delete_tree(cJSON **tree) {
-    cJSON_Delete(*tree);
-}
-
-static void reply_fork_errors(struct reply *reply, const struct request *request,
-                              enum status status, const struct field_errors *errors) {
-    struct json_writer writer = {0};
-    reply_problem_begin(&writer, request, status, "The run cannot be forked so.");
-    field_errors_write(&writer, errors);
-    json_write_end(&writer, '}');
-    reply_problem_end(reply, request, status, &writer);
-}
-
 /* The body as an object; an empty one is {}. NULL: *reply says what is wrong. */
 static cJSON *read_body(const struct request *request, struct reply *reply) {
-    struct error error;
+    CLEANUP(body_delete) cJSON *document = body_read(request, true, reply);
     struct field_errors errors = {.n = 0};
-    if (request->n_body == 0) {
-        return cJSON_CreateObject();
-    }
-    if (json_check(request->body, request->n_body, &error) != STATUS_OK) {
-        reply_error(reply, request, &error);
+    if (!document) {
         return NULL;
     }
-    cJSON *document = cJSON_ParseWithLength(request->body, request->n_body);
-    const cJSON *item = NULL;
-    cJSON_ArrayForEach(item, document) {
-        bool known =
-            item->string && (strcmp(item->string, "from_epoch") == 0 ||
-                             (strcmp(item->string, "overrides") == 0 && cJSON_IsObject(item)));
-        if (!known) {
-            field_errors_add(&errors, item->string ? item->string : "",
-                             "The body has from_epoch (a number or \"best\") and overrides (an "
-                             "object of run fields).");
-        }
+    const cJSON *overrides = cJSON_GetObjectItemCaseSensitive(document, "overrides");
+    body_check_names(document, "from_epoch, overrides", &errors);
+    if (overrides && !cJSON_IsObject(overrides)) {
+        field_errors_add(&errors, "overrides", "overrides must be an object of run fields.");
     }
-    if (errors.n > 0 || !cJSON_IsObject(document)) {
-        reply_fork_errors(reply, request, STATUS_INVALID, &errors);
-        cJSON_Delete(document);
+    if (errors.n > 0) {
+        reply_field_errors(reply, request, STATUS_INVALID, "fork", &errors);
         return NULL;
     }
-    return document;
+    cJSON *taken = document;
+    document = NULL;
+    return taken;
 }
 
 /* The epochs that there is a checkpoint of, newest first: "5, 4, 3". */
@@ -86,12 +62,12 @@ static void epochs_text(const struct checkpoint_list *list, char *text, size_t s
 static int find_epoch(const cJSON *asked, const struct run_row *source,
                       const struct checkpoint_list *list) {
     bool best = cJSON_IsString(asked) && strcmp(asked->valuestring, "best") == 0;
-    bool number = cJSON_IsNumber(asked) && asked->valuedouble == floor(asked->valuedouble) &&
-                  asked->valuedouble >= 0 && asked->valuedouble <= 1e6;
+    const double value = cJSON_GetNumberValue(asked); /* NaN: it is none */
+    bool number = value >= 0 && value <= 1e6 && value == floor(value);
     if (asked && !best && !number) {
         return -1;
     }
-    int epoch = best ? source->best_epoch : number ? (int)asked->valuedouble : -1;
+    int epoch = best ? source->best_epoch : number ? (int)value : -1;
     if (number && epoch == 0) {
         return 0;
     }
@@ -123,7 +99,7 @@ static bool choose_epoch(struct api_context *context, const struct request *requ
             "from_epoch must be an epoch that there is a checkpoint of (%s), \"best\", "
             "or 0 to start anew.",
             epochs[0] ? epochs : "none yet");
-        reply_fork_errors(reply, request, STATUS_INVALID, &errors);
+        reply_field_errors(reply, request, STATUS_INVALID, "fork", &errors);
     }
     return fork->epoch >= 0;
 }
@@ -132,7 +108,7 @@ static bool choose_epoch(struct api_context *context, const struct request *requ
 static enum status parse_spec(const struct api_context *context, const cJSON *overrides,
                               struct fork *fork, struct field_errors *errors) {
     const struct run_spec_context surroundings = run_surroundings(context);
-    CLEANUP(delete_tree) cJSON *document = cJSON_Parse(fork->source->config_json);
+    CLEANUP(body_delete) cJSON *document = cJSON_Parse(fork->source->config_json);
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, overrides) {
         cJSON_DeleteItemFromObjectCaseSensitive(document, item->string);
@@ -180,9 +156,10 @@ static bool settle_spec(struct api_context *context, const struct request *reque
         (void)snprintf(pointer, sizeof(pointer), "/overrides%.80s", errors.items[i].pointer);
         memcpy(errors.items[i].pointer, pointer, sizeof(pointer));
     }
-    if (status != STATUS_OK || errors.n > 0) {
-        reply_fork_errors(reply, request, status == STATUS_NO_MEMORY ? status : STATUS_INVALID,
-                          &errors);
+    if (status == STATUS_NO_MEMORY) {
+        reply_problem(reply, request, status, "Try again later.");
+    } else if (status != STATUS_OK || errors.n > 0) {
+        reply_field_errors(reply, request, STATUS_INVALID, "fork", &errors);
     }
     return status == STATUS_OK && errors.n == 0;
 }
@@ -194,28 +171,14 @@ static enum status link_file(void *user, int64_t source_id, int64_t id, const ch
 
 static enum status store_fork(struct api_context *context, const struct request *request,
                               const struct fork *fork, int64_t *ret_id, struct error *error) {
-    struct json_writer writer = {0};
+    CLEANUP(submission_clear) struct submission submission = {.labels_json = NULL};
     char state_dir[CONFIG_TEXT_SIZE];
-    run_labels_write(&writer, NULL, &fork->spec);
-    CLEANUP(free_pointer) char *labels_json = json_write_take(&writer);
-    CLEANUP(free_pointer) char *config_json = run_spec_to_json(&fork->spec);
-    if (!labels_json || !config_json) {
-        return error_set(error, STATUS_NO_MEMORY, "cannot write the run as JSON");
-    }
+    TRY(submission_make(request, &fork->spec, &submission, error));
+    submission.draft.forked_from = fork->source->id;
+    submission.draft.forked_epoch = fork->epoch;
+    submission.draft.idempotency = request->idempotency;
     (void)snprintf(state_dir, sizeof(state_dir), "%s", context->options.config->state_dir);
-    const struct run_draft draft = {.name = fork->spec.name,
-                                    .priority = fork->spec.priority,
-                                    .labels_json = labels_json,
-                                    .config_json = config_json,
-                                    .config = &fork->spec.config,
-                                    .owner = request->owner,
-                                    .held = fork->spec.hold,
-                                    .after_ids = fork->spec.after,
-                                    .n_after = fork->spec.n_after,
-                                    .forked_from = fork->source->id,
-                                    .forked_epoch = fork->epoch,
-                                    .idempotency = request->idempotency};
-    const struct run_fork run_fork = {.draft = &draft,
+    const struct run_fork run_fork = {.draft = &submission.draft,
                                       .steps_per_epoch = fork->means.steps_per_epoch,
                                       .images_per_epoch = fork->means.images_per_epoch,
                                       .link_file = link_file,
@@ -234,7 +197,7 @@ void route_run_fork(struct api_context *context, const struct request *request,
     if (!route_read_run(context, request, reply, &source)) {
         return;
     }
-    CLEANUP(delete_tree) cJSON *document = read_body(request, reply);
+    CLEANUP(body_delete) cJSON *document = read_body(request, reply);
     struct fork fork = {.source = &source};
     if (!document ||
         !choose_epoch(context, request, cJSON_GetObjectItemCaseSensitive(document, "from_epoch"),

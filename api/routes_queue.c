@@ -1,20 +1,21 @@
 /* The queue as it stands, and the scheduler that works through it. Layer: api. */
-#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/arguments.h"
+#include "api/body.h"
 #include "api/queue_forecast.h"
 #include "api/routes.h"
 #include "api/run_view.h"
 #include "core/base/cleanup.h"
+#include "daemon/field_errors.h"
 #include "daemon/store/after_table.h"
+#include "daemon/store/idempotency_table.h"
 #include "daemon/store/run_query.h"
 #include "daemon/work/pool.h"
-
-enum { PAGE_DEFAULT = 50, PAGE_MOST = 500 };
 
 static void write_scheduler_members(struct json_writer *writer, const struct pool_status *status) {
     json_write_string(writer, "state", status->draining ? "draining" : "running");
@@ -95,7 +96,7 @@ static bool read_cursor(const char *text, struct queue_place *ret_place) {
 static bool write_running(struct api_context *context, const struct request *request,
                           struct reply *reply, struct json_writer *writer) {
     CLEANUP(run_list_clear) struct run_list list = {0};
-    struct run_query query = {.limit = PAGE_MOST};
+    struct run_query query = {.limit = LIST_LIMIT_MOST};
     run_query_add_states(&query, 1u << RUN_RUNNING);
     struct error error;
     if (run_table_list(context->options.store, &query, &list, &error) != STATUS_OK) {
@@ -122,20 +123,10 @@ static bool write_running(struct api_context *context, const struct request *req
 }
 
 void route_queue(struct api_context *context, const struct request *request, struct reply *reply) {
-    int64_t limit = PAGE_DEFAULT;
+    int64_t limit = LIST_LIMIT_DEFAULT;
     struct queue_place after;
-    const char *limit_text = url_argument(&request->url, "limit");
     const char *cursor = url_argument(&request->url, "cursor");
-    for (int i = 0; i < request->url.n_arguments; i++) {
-        const char *name = request->url.arguments[i].name;
-        if (strcmp(name, "limit") != 0 && strcmp(name, "cursor") != 0) {
-            reply_bad_argument(reply, request, name, "The queue takes limit and cursor.");
-            return;
-        }
-    }
-    if (limit_text && !text_to_id(limit_text, PAGE_MOST, &limit)) {
-        reply_bad_argument(reply, request, "limit", "limit must be a whole number from 1 to %d.",
-                           PAGE_MOST);
+    if (!arguments_read_limit(request, reply, LIST_LIMIT_MOST, &limit)) {
         return;
     }
     if (cursor && !read_cursor(cursor, &after)) {
@@ -188,25 +179,41 @@ void route_queue(struct api_context *context, const struct request *request, str
 
 /* The scheduler */
 
-void route_scheduler(struct api_context *context, const struct request *request,
-                     struct reply *reply) {
-    struct pool_status status;
-    pool_get_status(context->options.pool, &status);
+static void reply_scheduler(const struct request *request, struct reply *reply,
+                            const struct pool_status *status) {
     struct json_writer writer = {0};
     json_write_object(&writer, NULL);
-    write_scheduler_members(&writer, &status);
+    write_scheduler_members(&writer, status);
     json_write_end(&writer, '}');
     reply_json(reply, request, 200, &writer);
 }
 
+void route_scheduler(struct api_context *context, const struct request *request,
+                     struct reply *reply) {
+    struct pool_status status;
+    pool_get_status(context->options.pool, &status);
+    reply_scheduler(request, reply, &status);
+}
+
+/* The answer is written first, so that it can be stored with what it tells about. */
 static void set_draining(struct api_context *context, const struct request *request,
                          struct reply *reply, bool draining) {
     struct error error;
-    if (pool_set_draining(context->options.pool, draining, &error) != STATUS_OK) {
+    struct pool_status status;
+    pool_get_status(context->options.pool, &status);
+    status.draining = draining;
+    reply_scheduler(request, reply, &status);
+    const struct idempotency_answer answer = {.mark = request->idempotency,
+                                              .http_status = reply->http_status,
+                                              .location = "",
+                                              .body = reply->body ? reply->body : "",
+                                              .now_ms = clock_unix_ms(context->options.clock)};
+    reply->stored = request->idempotency && reply->http_status == 200;
+    if (pool_set_draining(context->options.pool, draining, reply->stored ? &answer : NULL,
+                          &error) != STATUS_OK) {
+        reply->stored = false;
         reply_error(reply, request, &error);
-        return;
     }
-    route_scheduler(context, request, reply);
 }
 
 void route_scheduler_drain(struct api_context *context, const struct request *request,
@@ -219,25 +226,26 @@ void route_scheduler_resume(struct api_context *context, const struct request *r
     set_draining(context, request, reply, false);
 }
 
-static void delete_tree(cJSON **tree) {
-    cJSON_Delete(*tree);
-}
-
 void route_scheduler_edit(struct api_context *context, const struct request *request,
                           struct reply *reply) {
-    CLEANUP(delete_tree) cJSON *document = cJSON_ParseWithLength(request->body, request->n_body);
+    CLEANUP(body_delete) cJSON *document = body_read(request, false, reply);
+    if (!document) {
+        return;
+    }
+    struct field_errors errors = {.n = 0};
     const cJSON *workers = cJSON_GetObjectItemCaseSensitive(document, "workers");
     double value = cJSON_IsNumber(workers) ? workers->valuedouble : 0;
-    bool alone = cJSON_IsObject(document) && cJSON_GetArraySize(document) == 1;
-    if (!alone || !(value >= 1 && value <= POOL_MAX_WORKERS) || value != (double)(int)value) {
-        reply_problem(reply, request, STATUS_INVALID,
-                      "The body must be {\"workers\":N} with N from 1 to %d.", POOL_MAX_WORKERS);
-        return;
+    body_check_names(document, "workers", &errors);
+    if (!(value >= 1 && value <= POOL_MAX_WORKERS) || value != (double)(int)value) {
+        field_errors_add(&errors, "workers", "workers must be a whole number from 1 to %d.",
+                         POOL_MAX_WORKERS);
     }
     struct error error;
-    if (pool_set_workers(context->options.pool, (int)value, &error) != STATUS_OK) {
+    if (errors.n > 0) {
+        reply_field_errors(reply, request, STATUS_INVALID, "scheduler", &errors);
+    } else if (pool_set_workers(context->options.pool, (int)value, &error) != STATUS_OK) {
         reply_error(reply, request, &error);
-        return;
+    } else {
+        route_scheduler(context, request, reply);
     }
-    route_scheduler(context, request, reply);
 }

@@ -13,19 +13,21 @@
 #include "daemon/state_dir.h"
 #include "daemon/work/pool.h"
 
-static enum status permit(struct api_context *context, const struct request *request, int64_t id,
-                          struct error *error) {
-    CLEANUP(run_row_clear) struct run_row row = {0};
-    TRY(run_table_get(context->options.store, id, &row, error));
-    char what[32];
-    (void)snprintf(what, sizeof(what), "run %" PRId64, id);
-    return access_check_owner(request, row.owner, what, error);
-}
+/* What is asked, and where the answer goes. */
+struct act {
+    const struct request *request;
+    struct reply *reply;
+    enum act_form form;
+    enum run_action action;
+    /* Copied before: the answer may be written inside of the transaction, where no lock is taken.
+     */
+    struct progress running[POOL_MAX_WORKERS];
+    size_t n_running;
+};
 
-enum status run_action_apply(struct api_context *context, const struct request *request,
-                             enum run_action action, int64_t id, struct error *error) {
-    TRY(permit(context, request, id, error));
-    return pool_act(context->options.pool, action, id, error);
+static enum status permit(void *user, const struct run_row *row, struct error *error) {
+    const struct act *act = user;
+    return access_check_owner(act->request, row->owner, "run", row->id, error);
 }
 
 void run_files_remove(const struct api_context *context, int64_t id) {
@@ -34,14 +36,6 @@ void run_files_remove(const struct api_context *context, int64_t id) {
         /* The run is gone all the same; the next start tries again. */
         log_warning("the files of run %" PRId64 " could not be removed: %s", id, left.message);
     }
-}
-
-enum status run_delete_apply(struct api_context *context, const struct request *request, int64_t id,
-                             struct error *error) {
-    TRY(permit(context, request, id, error));
-    TRY(run_table_delete(context->options.store, id, error));
-    run_files_remove(context, id);
-    return STATUS_OK;
 }
 
 /* Succeeded runs are the one case in which another way leads where the user wants to go. */
@@ -82,73 +76,140 @@ static void write_conflict(struct json_writer *writer, const char *key,
     json_write_end(writer, '}');
 }
 
-void run_action_write_problem(struct json_writer *writer, const char *key,
-                              const struct request *request, enum run_action action,
-                              const struct run_row *row, const struct error *error) {
+/* A whole problem as the member `key` (NULL: as the document). */
+static void write_problem(struct json_writer *writer, const char *key, const struct act *act,
+                          const struct run_outcome *outcome) {
+    const struct run_row *row = &outcome->row;
+    const struct error *error = &outcome->error;
+    enum run_action action =
+        act->form == ACT_ON_SWEEP ? run_action_within_sweep(act->action, row->state) : act->action;
     /* A state that would allow it has another reason, which the error tells. */
-    bool by_state = row && !run_action_allowed(action, row->state, row->request);
-    if (error->code == STATUS_CONFLICT && by_state) {
-        write_conflict(writer, key, request, action, row);
+    if (error->code == STATUS_CONFLICT && action != RUN_ACTION_DELETE &&
+        !run_action_allowed(action, row->state, row->request)) {
+        write_conflict(writer, key, act->request, action, row);
         return;
     }
     char detail[sizeof(error->message) + 1];
-    reply_detail(request, error, detail, sizeof(detail));
-    problem_write_begin(writer, key, request, error->code, detail);
+    reply_detail(act->request, error, detail, sizeof(detail));
+    problem_write_begin(writer, key, act->request, error->code, detail);
     json_write_end(writer, '}');
 }
 
-static void write_run(struct api_context *context, struct json_writer *writer, int64_t id) {
-    CLEANUP(run_row_clear) struct run_row row = {0};
-    struct progress progress;
-    if (run_table_get(context->options.store, id, &row, NULL) != STATUS_OK) {
-        json_write_null(writer, "run");
-        return;
+static void write_run(struct json_writer *writer, const char *key, const struct act *act,
+                      const struct run_row *row) {
+    const struct progress *progress = NULL;
+    for (size_t i = 0; i < act->n_running && row->state == RUN_RUNNING; i++) {
+        progress = act->running[i].run_id == row->id ? &act->running[i] : progress;
     }
-    bool running =
-        row.state == RUN_RUNNING && progress_board_find(context->options.progress, id, &progress);
-    run_write(writer, "run", &row, running ? &progress : NULL);
+    run_write(writer, key, row, progress, RUN_MEMBERS_ALL);
 }
 
-/* One item of the answer; true: it was done. */
-static bool write_item(struct api_context *context, const struct request *request,
-                       struct json_writer *writer, enum run_action action, int64_t id) {
-    struct error error = {.code = STATUS_OK};
+static int http_status_of(const struct run_outcome *outcome) {
+    return outcome->error.code != STATUS_OK    ? status_http(outcome->error.code)
+           : outcome->deed == RUN_DEED_DELETE  ? 204
+           : outcome->row.state == RUN_RUNNING ? 202
+                                               : 200;
+}
+
+/* What is left of a sweep's run that the action makes no sense for, or that was deleted meanwhile.
+ */
+static bool is_passed_over(const struct act *act, const struct run_outcome *outcome) {
+    return act->form == ACT_ON_SWEEP && outcome->deed == RUN_DEED_NONE &&
+           (outcome->error.code == STATUS_OK || outcome->error.code == STATUS_NOT_FOUND);
+}
+
+static void write_item(struct json_writer *writer, const struct act *act,
+                       const struct run_outcome *outcome) {
     char text[24];
-    enum status status = action == RUN_ACTION_COUNT
-                             ? run_delete_apply(context, request, id, &error)
-                             : run_action_apply(context, request, action, id, &error);
-    (void)snprintf(text, sizeof(text), "%" PRId64, id);
+    (void)snprintf(text, sizeof(text), "%" PRId64, outcome->id);
     json_write_object(writer, NULL);
     json_write_string(writer, "id", text);
-    if (status == STATUS_OK) {
-        json_write_int(writer, "status", action == RUN_ACTION_COUNT ? 204 : 200);
-        if (action != RUN_ACTION_COUNT) {
-            write_run(context, writer, id);
-        }
-    } else {
-        CLEANUP(run_row_clear) struct run_row row = {0};
-        bool found = action != RUN_ACTION_COUNT &&
-                     run_table_get(context->options.store, id, &row, NULL) == STATUS_OK;
-        json_write_int(writer, "status", status_http(status));
-        run_action_write_problem(writer, "problem", request, action, found ? &row : NULL, &error);
+    json_write_int(writer, "status", http_status_of(outcome));
+    if (outcome->error.code != STATUS_OK) {
+        write_problem(writer, "problem", act, outcome);
+    } else if (outcome->deed != RUN_DEED_DELETE) {
+        write_run(writer, "run", act, &outcome->row);
     }
     json_write_end(writer, '}');
-    return status == STATUS_OK;
 }
 
-void run_actions_reply_bulk(struct api_context *context, const struct request *request,
-                            struct reply *reply, enum run_action action, const int64_t *ids,
-                            size_t n_ids) {
+static void reply_items(const struct act *act, const struct run_outcomes *outcomes) {
     struct json_writer writer = {0};
-    int n_done = 0;
+    int64_t n_done = 0;
+    int64_t n_skipped = 0;
     json_write_object(&writer, NULL);
     json_write_array(&writer, "items");
-    for (size_t i = 0; i < n_ids; i++) {
-        n_done += write_item(context, request, &writer, action, ids[i]);
+    for (size_t i = 0; i < outcomes->n; i++) {
+        const struct run_outcome *outcome = &outcomes->items[i];
+        if (is_passed_over(act, outcome)) {
+            n_skipped++;
+            continue;
+        }
+        n_done += outcome->error.code == STATUS_OK;
+        write_item(&writer, act, outcome);
     }
     json_write_end(&writer, ']');
     json_write_int(&writer, "succeeded", n_done);
-    json_write_int(&writer, "failed", (int64_t)n_ids - n_done);
+    json_write_int(&writer, "failed", (int64_t)outcomes->n - n_skipped - n_done);
+    if (act->form == ACT_ON_SWEEP) {
+        json_write_int(&writer, "skipped", n_skipped);
+    }
     json_write_end(&writer, '}');
-    reply_json(reply, request, 200, &writer);
+    reply_json(act->reply, act->request, 200, &writer);
+}
+
+static void reply_one(const struct act *act, const struct run_outcome *outcome) {
+    struct json_writer writer = {0};
+    if (outcome->error.code != STATUS_OK) {
+        write_problem(&writer, NULL, act, outcome);
+        reply_problem_end(act->reply, act->request, outcome->error.code, &writer);
+    } else if (outcome->deed == RUN_DEED_DELETE) {
+        act->reply->http_status = http_status_of(outcome);
+    } else {
+        write_run(&writer, NULL, act, &outcome->row);
+        reply_json(act->reply, act->request, http_status_of(outcome), &writer);
+    }
+}
+
+/* Called in the transaction when the answer is stored with it, otherwise behind it. */
+static const char *answer(void *user, const struct run_outcomes *outcomes, int *ret_http_status) {
+    const struct act *act = user;
+    if (act->form == ACT_ON_RUN) {
+        reply_one(act, &outcomes->items[0]);
+    } else {
+        reply_items(act, outcomes);
+    }
+    *ret_http_status = act->reply->http_status;
+    return act->reply->http_status < 500 ? act->reply->body : NULL;
+}
+
+void run_actions_reply(struct api_context *context, const struct request *request,
+                       struct reply *reply, enum act_form form, enum run_action action,
+                       const int64_t *ids, size_t n_ids) {
+    struct act act = {.request = request, .reply = reply, .form = form, .action = action};
+    act.n_running = progress_board_all(context->options.progress, act.running, POOL_MAX_WORKERS);
+    const struct run_wish wish = {.action = action,
+                                  .within_sweep = form == ACT_ON_SWEEP,
+                                  .ids = ids,
+                                  .n_ids = n_ids,
+                                  .permit = permit,
+                                  .idempotency = request->idempotency,
+                                  .answer = answer,
+                                  .user = &act};
+    CLEANUP(run_outcomes_clear) struct run_outcomes outcomes = {.n = 0};
+    struct error error;
+    if (pool_act(context->options.pool, &wish, &outcomes, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    int http_status = 0;
+    reply->stored = request->idempotency != NULL;
+    if (!reply->stored) {
+        (void)answer(&act, &outcomes, &http_status);
+    }
+    for (size_t i = 0; i < outcomes.n; i++) {
+        if (outcomes.items[i].deed == RUN_DEED_DELETE) {
+            run_files_remove(context, outcomes.items[i].id);
+        }
+    }
 }

@@ -3,8 +3,8 @@
  * Layer: api.
  *
  * Threads: N_THREADS of the library, which serve the connections, one of our own that wakes twice a
- * second for deadlines and heartbeats, and one for slow handlers. The others wait for nothing but
- * the store.
+ * second for deadlines and heartbeats, and two for handlers that take long (backups; pictures,
+ * which may have to read a data set first). The others wait for nothing but the store.
  */
 #include "api/server.h"
 
@@ -22,7 +22,7 @@
 #include "api/metrics.h"
 #include "api/stream.h"
 #include "api/tail.h"
-#include "api/tls_files.h"
+#include "api/tls.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 
@@ -39,7 +39,7 @@ struct api_server {
     struct exchange_host host;
     struct MHD_Daemon *daemon;      /* on the network; NULL: not there */
     struct MHD_Daemon *unix_daemon; /* on a path; NULL: not there */
-    struct tls_files tls;           /* the library's while it works */
+    struct tls *tls;                /* NULL: none */
 
     pthread_t ticker;
     bool ticker_started;
@@ -93,8 +93,7 @@ static enum status start_library(struct api_server *server, int fd, bool tls,
     unsigned limit = ((unsigned)server->context.options.connection_cap + 64) * N_THREADS;
     static char tls_priorities[] = "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"; /* 1.2 and 1.3 are left */
     struct MHD_OptionItem tls_options[] = {
-        {MHD_OPTION_HTTPS_MEM_CERT, 0, server->tls.cert},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, server->tls.key},
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_retrieve},
         {MHD_OPTION_HTTPS_PRIORITIES, 0, tls_priorities},
         {MHD_OPTION_END, 0, NULL},
     };
@@ -119,16 +118,13 @@ static enum status start_library(struct api_server *server, int fd, bool tls,
         return STATUS_OK;
     }
     (void)close(fd);
-    return tls ? error_set(error, STATUS_INVALID,
-                           "cannot start HTTPS: tls_cert must be a certificate with its chain and "
-                           "tls_key its key, both as PEM (log_level debug says more)")
-               : error_set(error, STATUS_IO, "cannot start the HTTP server's threads");
+    return error_set(error, STATUS_IO, "cannot start the HTTP%s server", tls ? "S" : "");
 }
 
 static enum status start_on_network(struct api_server *server, struct error *error) {
     const struct api_options *options = &server->context.options;
     struct api_context *context = &server->context;
-    bool tls = server->tls.cert != NULL;
+    bool tls = server->tls != NULL;
     int fd = -1;
     TRY(listener_open(options->listen_address, options->port, &fd, context->address,
                       sizeof(context->address), error));
@@ -226,9 +222,10 @@ static enum status start(struct api_server *server, struct error *error) {
     TRY(tail_create(options->store, &server->context.tail, error));
     TRY(stream_set_create(&server->context, options->stream_cap, &server->context.streams, error));
     if (options->tls_cert && options->tls_cert[0]) {
-        TRY(tls_files_read(options->tls_cert, options->tls_key, &server->tls, error));
+        TRY(tls_open(options->tls_cert, options->tls_key, &server->tls, error));
     }
-    TRY(background_start(&server->context.background, error));
+    TRY(background_start(&server->context.admin, error));
+    TRY(background_start(&server->context.pictures, error));
     TRY(start_ticker(server, error));
     if (options->listen_address[0]) {
         TRY(start_on_network(server, error));
@@ -266,6 +263,13 @@ const char *api_server_url(const struct api_server *server) {
     return server->daemon ? server->context.url : server->context.address;
 }
 
+enum status api_server_reload_tls(struct api_server *server, bool *ret_changed,
+                                  int64_t *ret_expires_ms, struct error *error) {
+    TRY(tls_reload(server->tls, ret_changed, error));
+    *ret_expires_ms = tls_expires_s(server->tls) * 1000;
+    return STATUS_OK;
+}
+
 static void stop_libraries(struct api_server *server) {
     if (server->unix_daemon) {
         /* First the path: who comes from now on shall not be kept waiting. */
@@ -275,7 +279,7 @@ static void stop_libraries(struct api_server *server) {
     if (server->daemon) {
         MHD_stop_daemon(server->daemon);
     }
-    tls_files_clear(&server->tls);
+    tls_close(server->tls);
 }
 
 void api_server_stop(struct api_server *server) {
@@ -291,7 +295,8 @@ void api_server_stop(struct api_server *server) {
         (void)pthread_join(server->ticker, NULL);
     }
     /* The library must not be stopped while a connection is suspended. */
-    background_stop(server->context.background);
+    background_stop(server->context.admin);
+    background_stop(server->context.pictures);
     if (server->context.streams) {
         stream_set_end(server->context.streams);
     }
@@ -300,7 +305,8 @@ void api_server_stop(struct api_server *server) {
     tail_free(server->context.tail);
     connections_free(server->host.connections);
     metrics_free(server->context.metrics);
-    background_free(server->context.background);
+    background_free(server->context.admin);
+    background_free(server->context.pictures);
     (void)pthread_cond_destroy(&server->stop_ticker);
     (void)pthread_mutex_destroy(&server->mutex);
     free(server);

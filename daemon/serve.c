@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "api/run_view.h"
 #include "daemon/log_sink.h"
 #include "daemon/notify.h"
 #include "daemon/parts.h"
@@ -89,6 +90,24 @@ static void reread_tokens(const struct parts *parts) {
     }
 }
 
+static void reread_certificate(const struct parts *parts) {
+    struct error error;
+    bool changed = false;
+    int64_t expires_ms = 0;
+    char expires[TIME_TEXT_SIZE];
+    if (!parts->config->tls_cert[0]) {
+        return;
+    }
+    if (api_server_reload_tls(parts->server, &changed, &expires_ms, &error) != STATUS_OK) {
+        log_error("SIGHUP: the certificate stays as it was: %s", error.message);
+        return;
+    }
+    log_info("SIGHUP: %s, good until %s",
+             changed ? "another certificate is in force for new connections"
+                     : "the certificate is the same",
+             time_format(expires_ms, expires));
+}
+
 /* Until a signal asks for the end. */
 static void serve_until_signal(struct parts *parts, const sigset_t *signals) {
     double interval_s = notify_interval_s(STATUS_INTERVAL_S);
@@ -100,6 +119,7 @@ static void serve_until_signal(struct parts *parts, const sigset_t *signals) {
     while (signal_number < 0 || signal_number == SIGHUP) {
         if (signal_number == SIGHUP) {
             reread_tokens(parts);
+            reread_certificate(parts);
         }
         say_status(parts);
         if (pool_is_alive(parts->pool)) {

@@ -125,16 +125,53 @@ enum status queue_requeue(struct queue *queue, int64_t id, const char *reason,
     return STATUS_OK;
 }
 
-enum status queue_act(struct queue *queue, enum run_action action, int64_t id,
-                      struct error *error) {
+static enum status judge(void *user, const struct run_row *row, struct run_step *ret_step,
+                         struct error *error) {
+    const struct run_wish *wish = user;
+    if (wish->permit) {
+        TRY(wish->permit(wish->user, row, error));
+    }
+    if (wish->action == RUN_ACTION_DELETE) {
+        ret_step->deed = RUN_DEED_DELETE;
+        return STATUS_OK;
+    }
+    enum run_action action =
+        wish->within_sweep ? run_action_within_sweep(wish->action, row->state) : wish->action;
     const struct run_action_rule *rule = run_action_rule(action);
-    const struct run_move move = {.id = id,
-                                  .from_any = rule->from,
-                                  .to = rule->to,
-                                  .reason = rule->reason,
-                                  .next_attempt = rule->next_attempt,
-                                  .now_ms = clock_unix_ms(queue->clock)};
-    TRY(run_table_move(queue->store, &move, error));
+    if (!run_action_allowed(action, row->state, row->request)) {
+        return wish->within_sweep
+                   ? STATUS_OK
+                   : error_set(error, STATUS_CONFLICT,
+                               "run %lld is %s%s%s and cannot be asked to %s", (long long)row->id,
+                               run_state_name(row->state), row->request ? ", was asked to " : "",
+                               run_request_name(row->request), rule->name);
+    }
+    *ret_step =
+        (struct run_step){.deed = row->state == RUN_RUNNING ? RUN_DEED_REQUEST : RUN_DEED_MOVE,
+                          .to = rule->to,
+                          .reason = rule->reason,
+                          .next_attempt = rule->next_attempt,
+                          .request = rule->request};
+    return STATUS_OK;
+}
+
+enum status queue_act(struct queue *queue, const struct run_wish *wish,
+                      struct run_outcomes *ret_outcomes, struct error *error) {
+    struct run_wish of_judge = *wish;
+    /* Of a run and one that comes after it, this one goes first: otherwise it would fail with the
+     * other, or stand in the way of its deletion. */
+    bool ends = wish->action == RUN_ACTION_CANCEL || wish->action == RUN_ACTION_KILL ||
+                wish->action == RUN_ACTION_DELETE;
+    const struct run_batch batch = {.ids = wish->ids,
+                                    .n_ids = wish->n_ids,
+                                    .newest_first = ends,
+                                    .judge = judge,
+                                    .judge_user = &of_judge,
+                                    .idempotency = wish->idempotency,
+                                    .answer = wish->answer,
+                                    .answer_user = wish->user,
+                                    .now_ms = clock_unix_ms(queue->clock)};
+    TRY(run_table_batch(queue->store, &batch, ret_outcomes, error));
     queue_wake(queue);
     return STATUS_OK;
 }

@@ -10,6 +10,7 @@
 
 #include "core/base/clock.h"
 #include "daemon/queue/run_action.h"
+#include "daemon/store/run_batch.h"
 #include "daemon/store/run_table.h"
 #include "daemon/store/sweep_table.h"
 
@@ -50,8 +51,23 @@ enum status queue_finish(struct queue *queue, int64_t id, enum run_state state, 
 /* running -> queued with one more attempt; wakes a worker. STATUS_CONFLICT, STATUS_NOT_FOUND. */
 enum status queue_requeue(struct queue *queue, int64_t id, const char *reason, struct error *error);
 
-/* Moves a run that is not running as the action says; wakes a worker. STATUS_CONFLICT (also for
- * running: that is pool_act's) with the state in the message; STATUS_NOT_FOUND. */
-enum status queue_act(struct queue *queue, enum run_action action, int64_t id, struct error *error);
+/* What a user asks of some runs. Borrowed for the call. */
+struct run_wish {
+    enum run_action action;
+    bool within_sweep;  /* runs that it makes no sense for are passed over: RUN_DEED_NONE */
+    const int64_t *ids; /* [n_ids] */
+    size_t n_ids;
+    /* Whether this run may be changed; STATUS_FORBIDDEN refuses it. NULL: every run may. */
+    enum status (*permit)(void *user, const struct run_row *row, struct error *error);
+    const struct idempotency_mark *idempotency; /* NULL: no answer is stored */
+    run_answer *answer;
+    void *user; /* of permit and answer */
+};
+
+/* Does it in one commit, each run on its own (store/run_batch.h), and wakes the workers. A running
+ * run gets the request into its row only: the pool tells its worker. On success the caller owns
+ * *ret_outcomes (run_outcomes_clear). */
+enum status queue_act(struct queue *queue, const struct run_wish *wish,
+                      struct run_outcomes *ret_outcomes, struct error *error);
 
 #endif

@@ -70,6 +70,16 @@ bool run_action_allowed(enum run_action action, enum run_state state, enum run_r
     return (rule->from & BIT(state)) != 0;
 }
 
+enum run_action run_action_within_sweep(enum run_action asked, enum run_state state) {
+    if (asked == RUN_ACTION_PAUSE && state == RUN_QUEUED) {
+        return RUN_ACTION_HOLD;
+    }
+    if (asked == RUN_ACTION_RESUME && state == RUN_HELD) {
+        return RUN_ACTION_RELEASE;
+    }
+    return asked;
+}
+
 static const struct run_action_rule *rule_of(enum run_request request) {
     const struct run_action_rule *rule = &rules[0];
     while (rule->request != request) {

@@ -16,6 +16,8 @@ enum run_action {
     RUN_ACTION_RELEASE, /* held -> queued */
     RUN_ACTION_REQUEUE, /* failed, canceled -> queued; goes on from its last checkpoint */
     RUN_ACTION_COUNT,
+    /* Deletes what is not running. No action of a single run's path: it has no rule and no name. */
+    RUN_ACTION_DELETE = RUN_ACTION_COUNT,
 };
 
 struct run_action_rule {
@@ -34,6 +36,10 @@ bool run_action_from_name(const char *name, enum run_action *ret);
 
 /* Whether a run in this state, with what was asked of it already, can be asked for this. */
 bool run_action_allowed(enum run_action action, enum run_state state, enum run_request request);
+
+/* What an action on a whole sweep asks of one of its runs. Pausing holds the queued ones, which
+ * would start in place of the paused ones otherwise; resuming releases them. */
+enum run_action run_action_within_sweep(enum run_action asked, enum run_state state);
 
 /* Where a running run goes that was asked for this (not RUN_REQUEST_NONE), and why. */
 enum run_state run_request_state(enum run_request request);

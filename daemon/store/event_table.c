@@ -10,6 +10,7 @@ enum {
     ADD_STATE,
     ADD_EPOCH,
     ADD_CHECKPOINT,
+    ADD_EDIT,
     FORGET,
     LIST_RUN,
     LIST_SWEEP,
@@ -31,7 +32,8 @@ enum { SWEEP_STRETCH = 5000 };
     "SELECT event.id, event.run_id, event.type, event.at_ms, event.state, event.attempt,"          \
     " event.reason, event.epoch, event.step, event.checkpoint_kind, run.sweep_id, epoch.epoch,"    \
     " train_loss, train_accuracy, val_loss, val_accuracy, epoch.val_wrong, epoch.val_total, lr,"   \
-    " seconds, epoch.images_per_second, epoch.at_ms"                                               \
+    " seconds, epoch.images_per_second, epoch.at_ms, event.name, event.priority,"                  \
+    " event.labels_json"                                                                           \
     " FROM event CROSS JOIN run ON run.id = event.run_id"                                          \
     " LEFT JOIN epoch ON event.type = 'epoch' AND epoch.run_id = event.run_id"                     \
     " AND epoch.epoch = event.epoch "
@@ -45,6 +47,8 @@ const struct statement_set event_statements = {
                        " ON CONFLICT DO NOTHING"),
         [ADD_CHECKPOINT] = ("INSERT INTO event (run_id, type, at_ms, epoch, step, checkpoint_kind)"
                             " VALUES (?1, 'checkpoint', ?2, ?3, ?4, ?5)"),
+        [ADD_EDIT] = ("INSERT INTO event (run_id, type, at_ms, name, priority, labels_json)"
+                      " SELECT id, 'edit', ?2, name, priority, labels_json FROM run WHERE id = ?1"),
         [FORGET] = "DELETE FROM event WHERE run_id = ?1 AND type IN ('epoch', 'checkpoint')",
         [LIST_RUN] =
             (SELECT "WHERE event.run_id = ?1 AND event.id > ?2 ORDER BY event.id LIMIT ?3"),
@@ -72,22 +76,35 @@ const char *event_type_name(enum event_type type) {
         return "epoch";
     case EVENT_CHECKPOINT:
         return "checkpoint";
+    case EVENT_EDIT:
+        return "edit";
     }
     return "unknown";
 }
 
 static enum event_type type_from_name(const char *name) {
-    if (strcmp(name, "epoch") == 0) {
-        return EVENT_EPOCH;
+    enum event_type type = EVENT_EDIT;
+    while (type > 0 && strcmp(name, event_type_name(type)) != 0) {
+        type--;
     }
-    return strcmp(name, "checkpoint") == 0 ? EVENT_CHECKPOINT : EVENT_STATE;
+    return type;
 }
 
-enum status event_add_state(struct db *db, int64_t run_id, int64_t at_ms, struct error *error) {
-    sqlite3_stmt *statement = db_statement(db, DB_EVENT, ADD_STATE);
+/* ?1 is the run, ?2 the time; the row of the run says the rest. */
+static enum status add_of_run(struct db *db, int index, int64_t run_id, int64_t at_ms,
+                              struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_EVENT, index);
     sqlite3_bind_int64(statement, 1, run_id);
     sqlite3_bind_int64(statement, 2, at_ms);
     return db_execute(db, statement, NULL, error);
+}
+
+enum status event_add_state(struct db *db, int64_t run_id, int64_t at_ms, struct error *error) {
+    return add_of_run(db, ADD_STATE, run_id, at_ms, error);
+}
+
+enum status event_add_edit(struct db *db, int64_t run_id, int64_t at_ms, struct error *error) {
+    return add_of_run(db, ADD_EDIT, run_id, at_ms, error);
 }
 
 enum status event_add_epoch(struct db *db, int64_t run_id, int epoch, int64_t at_ms,
@@ -116,7 +133,7 @@ enum status event_forget_history(struct db *db, int64_t run_id, struct error *er
     return db_execute(db, statement, NULL, error);
 }
 
-static void read_row(sqlite3_stmt *statement, struct event_row *row) {
+static enum status read_row(sqlite3_stmt *statement, struct event_row *row, struct error *error) {
     char text[RUN_TITLE_SIZE];
     memset(row, 0, sizeof(*row));
     row->id = sqlite3_column_int64(statement, 0);
@@ -146,6 +163,13 @@ static void read_row(sqlite3_stmt *statement, struct event_row *row) {
         .images_per_second = db_column_number(statement, 20),
         .at_ms = sqlite3_column_int64(statement, 21),
     };
+    db_column_text(statement, 22, row->name, sizeof(row->name));
+    row->priority = sqlite3_column_int(statement, 23);
+    const char *labels = (const char *)sqlite3_column_text(statement, 24);
+    row->labels_json = labels ? strdup(labels) : NULL;
+    return !labels || row->labels_json
+               ? STATUS_OK
+               : error_set(error, STATUS_NO_MEMORY, "no memory to read an event");
 }
 
 /* A statement that returns one number; NULL and no row are 0. */
@@ -220,11 +244,15 @@ static enum status read_list(struct db *db, struct stretch *stretch, struct even
     if (stretch->watch->kind == WATCH_SWEEP) {
         sqlite3_bind_int64(statement, 4, stretch->last_id);
     }
-    TRY(db_step(db, statement, &row, error));
-    while (row && list->n < (size_t)stretch->limit) {
-        read_row(statement, &list->rows[list->n++]);
-        TRY(db_step(db, statement, &row, error));
+    enum status status = db_step(db, statement, &row, error);
+    while (status == STATUS_OK && row && list->n < (size_t)stretch->limit) {
+        status = read_row(statement, &list->rows[list->n++], error);
+        if (status == STATUS_OK) {
+            status = db_step(db, statement, &row, error);
+        }
     }
+    (void)sqlite3_reset(statement);
+    TRY(status);
     int64_t last_row = list->n > 0 ? list->rows[list->n - 1].id : 0;
     bool full = list->n == (size_t)stretch->limit;
     list->more = full || stretch->last_id < list->upto_id;
@@ -270,6 +298,9 @@ enum status event_table_newest(struct store *store, int64_t *ret_id, struct erro
 }
 
 void event_list_clear(struct event_list *list) {
+    for (size_t i = 0; i < list->n; i++) {
+        free(list->rows[i].labels_json);
+    }
     free(list->rows);
     memset(list, 0, sizeof(*list));
 }

@@ -16,7 +16,7 @@
 #include "daemon/store/run_table.h"
 #include "daemon/store/watch_table.h"
 
-enum event_type { EVENT_STATE, EVENT_EPOCH, EVENT_CHECKPOINT };
+enum event_type { EVENT_STATE, EVENT_EPOCH, EVENT_CHECKPOINT, EVENT_EDIT };
 
 struct event_row {
     int64_t id;
@@ -39,6 +39,11 @@ struct event_row {
     /* EVENT_CHECKPOINT */
     int step;
     enum checkpoint_kind kind;
+
+    /* EVENT_EDIT: what they are from then on */
+    char name[RUN_TITLE_SIZE];
+    int priority;
+    char *labels_json; /* owned; NULL in other events */
 };
 
 struct event_list {
@@ -69,7 +74,7 @@ enum status event_table_newest(struct store *store, int64_t *ret_id, struct erro
 /* Frees and zeroes. A zeroed list is fine. */
 void event_list_clear(struct event_list *list);
 
-/* "state", "epoch", "checkpoint". */
+/* "state", "epoch", "checkpoint", "edit". */
 const char *event_type_name(enum event_type type);
 
 #endif

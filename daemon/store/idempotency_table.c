@@ -1,6 +1,7 @@
 /* Table `idempotency`. Layer: daemon/store. Thread rule: store/store.h. */
 #include "daemon/store/idempotency_table.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,40 +61,42 @@ enum status idempotency_table_get(struct store *store, const struct idempotency_
     return status;
 }
 
-enum status idempotency_add(struct db *db, const struct idempotency_mark *mark, int http_status,
-                            const char *location, const char *body, int64_t now_ms,
+enum status idempotency_add(struct db *db, const struct idempotency_answer *answer,
                             struct error *error) {
     sqlite3_stmt *statement = db_statement(db, DB_IDEMPOTENCY, FORGET_OLD);
-    sqlite3_bind_int64(statement, 1, now_ms - KEPT_MS);
+    sqlite3_bind_int64(statement, 1, answer->now_ms - KEPT_MS);
     TRY(db_execute(db, statement, NULL, error));
     statement = db_statement(db, DB_IDEMPOTENCY, PUT);
-    db_bind_text(statement, 1, mark->owner);
-    db_bind_text(statement, 2, mark->key);
-    db_bind_text(statement, 3, mark->route);
-    db_bind_text(statement, 4, mark->body_sha256);
-    sqlite3_bind_int(statement, 5, http_status);
-    db_bind_text(statement, 6, location);
-    db_bind_text(statement, 7, body);
-    sqlite3_bind_int64(statement, 8, now_ms);
+    db_bind_text(statement, 1, answer->mark->owner);
+    db_bind_text(statement, 2, answer->mark->key);
+    db_bind_text(statement, 3, answer->mark->route);
+    db_bind_text(statement, 4, answer->mark->body_sha256);
+    sqlite3_bind_int(statement, 5, answer->http_status);
+    db_bind_text(statement, 6, answer->location);
+    db_bind_text(statement, 7, answer->body);
+    sqlite3_bind_int64(statement, 8, answer->now_ms);
     return db_execute(db, statement, NULL, error);
 }
 
-struct put_arguments {
-    const struct idempotency_mark *mark;
-    int http_status;
-    const char *location;
-    const char *body;
-    int64_t now_ms;
-};
-
-static enum status put(struct db *db, void *arguments, struct error *error) {
-    const struct put_arguments *a = arguments;
-    return idempotency_add(db, a->mark, a->http_status, a->location, a->body, a->now_ms, error);
+enum status idempotency_add_created(struct db *db, const struct idempotency_mark *mark,
+                                    const char *collection, int64_t id, int64_t now_ms,
+                                    struct error *error) {
+    char location[IDEMPOTENCY_LOCATION_SIZE];
+    if (!mark) {
+        return STATUS_OK;
+    }
+    (void)snprintf(location, sizeof(location), "%s/%lld", collection, (long long)id);
+    const struct idempotency_answer answer = {
+        .mark = mark, .http_status = 201, .location = location, .body = "", .now_ms = now_ms};
+    return idempotency_add(db, &answer, error);
 }
 
-enum status idempotency_table_put(struct store *store, const struct idempotency_mark *mark,
-                                  int http_status, const char *location, const char *body,
-                                  int64_t now_ms, struct error *error) {
-    struct put_arguments arguments = {mark, http_status, location, body, now_ms};
+static enum status put(struct db *db, void *arguments, struct error *error) {
+    return idempotency_add(db, arguments, error);
+}
+
+enum status idempotency_table_put(struct store *store, const struct idempotency_answer *answer,
+                                  struct error *error) {
+    struct idempotency_answer arguments = *answer;
     return store_write(store, put, &arguments, error);
 }

@@ -12,7 +12,6 @@ struct change {
     int64_t id;
     int64_t now_ms;
     const char *reason;
-    enum run_request request;
     const struct run_origin *origin;
 };
 
@@ -49,23 +48,9 @@ static enum status explain_conflict(struct db *db, int64_t id, struct error *err
     return status;
 }
 
-/* The state to move from: the run's own where the move takes several. */
-static enum status find_source(struct db *db, struct run_move *move, struct error *error) {
-    if (move->from_any == 0) {
-        return STATUS_OK;
-    }
-    struct run_row row = {0};
-    TRY(run_read(db, move->id, &row, error));
-    move->from = row.state;
-    run_row_clear(&row);
-    return (move->from_any & (1u << move->from)) ? STATUS_OK
-                                                 : explain_conflict(db, move->id, error);
-}
-
 /* One move and its event. */
-static enum status move_one(struct db *db, struct run_move *a, struct error *error) {
+static enum status move_one(struct db *db, const struct run_move *a, struct error *error) {
     bool changed = false;
-    TRY(find_source(db, a, error));
     if (run_state_may_move(a->from, a->to)) {
         char reason[RUN_REASON_SIZE];
         (void)snprintf(reason, sizeof(reason), "%s", a->reason);
@@ -103,12 +88,12 @@ static enum status fail_waiting(struct db *db, const struct run_move *cause, str
     return STATUS_OK;
 }
 
-static enum status move_run(struct db *db, void *arguments, struct error *error) {
-    struct run_move *move = arguments;
-    TRY(move_one(db, move, error));
-    if (move->to == RUN_QUEUED) {
-        return after_check(db, move->id, error);
+/* What may refuse it comes before the first change: run_batch.c goes on after a refusal. */
+enum status run_move(struct db *db, const struct run_move *move, struct error *error) {
+    if (move->to == RUN_QUEUED && run_state_may_move(move->from, move->to)) {
+        TRY(after_check(db, move->id, error));
     }
+    TRY(move_one(db, move, error));
     bool lost = run_state_is_final(move->to) && move->to != RUN_SUCCEEDED;
     return lost ? fail_waiting(db, move, error) : STATUS_OK;
 }
@@ -152,7 +137,10 @@ static enum status edit(struct db *db, void *arguments, struct error *error) {
         run_row_clear(&row);
         return error_set(error, STATUS_BUSY, "run %lld has changed meanwhile", (long long)a->id);
     }
-    return a->edit->labels_json ? set_labels(db, a->id, a->edit->labels_json, error) : STATUS_OK;
+    if (a->edit->labels_json) {
+        TRY(set_labels(db, a->id, a->edit->labels_json, error));
+    }
+    return event_add_edit(db, a->id, a->now_ms, error);
 }
 
 enum status run_table_edit(struct store *store, int64_t id, const struct run_edit *run_edit,
@@ -185,15 +173,6 @@ enum status run_delete(struct db *db, int64_t id, struct error *error) {
     return db_execute(db, statement, NULL, error);
 }
 
-static enum status delete_run(struct db *db, void *arguments, struct error *error) {
-    return run_delete(db, *(const int64_t *)arguments, error);
-}
-
-enum status run_table_delete(struct store *store, int64_t id, struct error *error) {
-    int64_t arguments = id;
-    return store_write(store, delete_run, &arguments, error);
-}
-
 static enum status count_interruption(struct db *db, void *arguments, struct error *error) {
     const struct change *a = arguments;
     return change_existing(db, db_statement(db, DB_RUN, RUN_COUNT_INTERRUPTION), a->id, a->now_ms,
@@ -204,6 +183,10 @@ enum status run_table_count_interruption(struct store *store, int64_t id, int64_
                                          struct error *error) {
     struct change arguments = {.id = id, .now_ms = now_ms};
     return store_write(store, count_interruption, &arguments, error);
+}
+
+static enum status move_run(struct db *db, void *arguments, struct error *error) {
+    return run_move(db, arguments, error);
 }
 
 enum status run_table_move(struct store *store, const struct run_move *move, struct error *error) {
@@ -244,19 +227,13 @@ enum status run_table_claim(struct store *store, int64_t now_ms, struct run_row 
     return STATUS_OK;
 }
 
-static enum status request_change(struct db *db, void *arguments, struct error *error) {
-    const struct change *a = arguments;
+enum status run_request(struct db *db, int64_t id, enum run_request request, int64_t now_ms,
+                        struct error *error) {
     bool changed = false;
     sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_REQUEST);
-    db_bind_text(statement, 3, run_request_name(a->request));
-    TRY(change_one(db, statement, a->id, a->now_ms, &changed, error));
-    return changed ? STATUS_OK : explain_conflict(db, a->id, error);
-}
-
-enum status run_table_request(struct store *store, int64_t id, enum run_request request,
-                              int64_t now_ms, struct error *error) {
-    struct change arguments = {.id = id, .now_ms = now_ms, .request = request};
-    return store_write(store, request_change, &arguments, error);
+    db_bind_text(statement, 3, run_request_name(request));
+    TRY(change_one(db, statement, id, now_ms, &changed, error));
+    return changed ? STATUS_OK : explain_conflict(db, id, error);
 }
 
 static enum status set_origin(struct db *db, void *arguments, struct error *error) {

@@ -52,6 +52,9 @@ struct run_draft {
     const struct idempotency_mark *idempotency; /* NULL: the submission carries no key */
 };
 
+/* What is long, or a look-up of its own, in a row: lists may leave it out. */
+enum run_part { RUN_PART_LABELS = 1, RUN_PART_CONFIG = 2, RUN_PART_AFTER = 4, RUN_PARTS_ALL = 7 };
+
 struct run_row {
     int64_t id; /* from 1; outside of the process a decimal string */
     char name[RUN_TITLE_SIZE];
@@ -143,7 +146,6 @@ enum status run_table_count(struct store *store, int64_t ret_counts[RUN_STATE_CO
 struct run_move {
     int64_t id;
     enum run_state from;
-    unsigned from_any; /* bits 1u << RUN_QUEUED ...: from whichever it is in; 0: `from` says */
     enum run_state to;
     const char *reason; /* cut to RUN_REASON_SIZE - 1 bytes */
     bool next_attempt;  /* attempt + 1 */
@@ -172,13 +174,10 @@ struct run_edit {
     int64_t revision;        /* of the row that the edit was made from */
 };
 
-/* STATUS_BUSY: the row has changed since that revision; read it again. STATUS_NOT_FOUND. */
+/* The edit and its event. STATUS_BUSY: the row has changed since that revision; read it again.
+ * STATUS_NOT_FOUND. */
 enum status run_table_edit(struct store *store, int64_t id, const struct run_edit *edit,
                            int64_t now_ms, struct error *error);
-
-/* Deletes the run with its epochs, events and checkpoint rows. STATUS_CONFLICT: it is running, or a
- * run that has not started waits for it; STATUS_NOT_FOUND. Its files are the caller's to remove. */
-enum status run_table_delete(struct store *store, int64_t id, struct error *error);
 
 /* The queue in the order in which runs are claimed. */
 struct queue_page {
@@ -200,11 +199,6 @@ enum status run_table_queue(struct store *store, const struct queue_place *after
 
 /* Frees and zeroes. */
 void queue_page_clear(struct queue_page *page);
-
-/* Notes on a running run what it shall do, so that a crash does not forget it. STATUS_CONFLICT: it
- * is not running; STATUS_NOT_FOUND. */
-enum status run_table_request(struct store *store, int64_t id, enum run_request request,
-                              int64_t now_ms, struct error *error);
 
 /* What the first attempt trains with. Both strings are borrowed. */
 struct run_origin {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "daemon/store/db.h"
+#include "daemon/store/tables.h"
 
 enum { GET, PUT, N_STATEMENTS };
 
@@ -44,6 +44,7 @@ enum status setting_table_get(struct store *store, const char *name, char *ret_v
 struct put_arguments {
     const char *name;
     const char *value;
+    const struct idempotency_answer *answer;
 };
 
 static enum status put(struct db *db, void *arguments, struct error *error) {
@@ -51,11 +52,12 @@ static enum status put(struct db *db, void *arguments, struct error *error) {
     sqlite3_stmt *statement = db_statement(db, DB_SETTING, PUT);
     db_bind_text(statement, 1, a->name);
     db_bind_text(statement, 2, a->value);
-    return db_execute(db, statement, NULL, error);
+    TRY(db_execute(db, statement, NULL, error));
+    return a->answer ? idempotency_add(db, a->answer, error) : STATUS_OK;
 }
 
 enum status setting_table_put(struct store *store, const char *name, const char *value,
-                              struct error *error) {
-    struct put_arguments arguments = {name, value};
+                              const struct idempotency_answer *answer, struct error *error) {
+    struct put_arguments arguments = {name, value, answer};
     return store_write(store, put, &arguments, error);
 }

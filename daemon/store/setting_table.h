@@ -16,8 +16,10 @@
 enum status setting_table_get(struct store *store, const char *name, char *ret_value, size_t size,
                               struct error *error);
 
-/* Adds or replaces. */
+struct idempotency_answer;
+
+/* Adds or replaces; `answer` (NULL: none) is stored with it. */
 enum status setting_table_put(struct store *store, const char *name, const char *value,
-                              struct error *error);
+                              const struct idempotency_answer *answer, struct error *error);
 
 #endif

@@ -64,12 +64,8 @@ static enum status insert(struct db *db, void *arguments, struct error *error) {
         run.sweep_id = a->id;
         TRY(run_insert(db, &run, a->now_ms, &run_id, error));
     }
-    if (a->draft->idempotency) {
-        char location[IDEMPOTENCY_LOCATION_SIZE];
-        (void)snprintf(location, sizeof(location), "/api/v1/sweeps/%lld", (long long)a->id);
-        TRY(idempotency_add(db, a->draft->idempotency, 201, location, "", a->now_ms, error));
-    }
-    return STATUS_OK;
+    return idempotency_add_created(db, a->draft->idempotency, "/api/v1/sweeps", a->id, a->now_ms,
+                                   error);
 }
 
 enum status sweep_table_insert(struct store *store, const struct sweep_draft *draft, int64_t now_ms,

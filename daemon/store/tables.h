@@ -15,6 +15,9 @@
 /* Adds the run's state, attempt and reason as they are now as an event. */
 enum status event_add_state(struct db *db, int64_t run_id, int64_t at_ms, struct error *error);
 
+/* The same for its name, priority and labels. */
+enum status event_add_edit(struct db *db, int64_t run_id, int64_t at_ms, struct error *error);
+
 /* Adds the event of an epoch unless the run has it already. */
 enum status event_add_epoch(struct db *db, int64_t run_id, int epoch, int64_t at_ms,
                             struct error *error);
@@ -35,6 +38,11 @@ enum status checkpoint_forget_all(struct db *db, int64_t run_id, struct error *e
 /* The row at which a statement that selects RUN_COLUMNS stands. On success the caller owns *row. */
 enum status run_read_row(sqlite3_stmt *s, struct run_row *row, struct error *error);
 
+/* What a statement of rows (state, number) returns; states that it does not name stay as they are.
+ */
+enum status run_read_counts(struct db *db, sqlite3_stmt *statement, int64_t counts[RUN_STATE_COUNT],
+                            struct error *error);
+
 /* The newest id that any event was ever given; 0: none. On any connection. */
 enum status event_read_newest(struct db *db, int64_t *ret_id, struct error *error);
 
@@ -46,9 +54,13 @@ enum status run_insert(struct db *db, const struct run_draft *draft, int64_t now
                        int64_t *ret_id, struct error *error);
 
 /* Stores what is answered to a key, in the transaction of what it does. */
-enum status idempotency_add(struct db *db, const struct idempotency_mark *mark, int http_status,
-                            const char *location, const char *body, int64_t now_ms,
+enum status idempotency_add(struct db *db, const struct idempotency_answer *answer,
                             struct error *error);
+
+/* The same for what was created: a 201 from its place. mark NULL: nothing is stored. */
+enum status idempotency_add_created(struct db *db, const struct idempotency_mark *mark,
+                                    const char *collection, int64_t id, int64_t now_ms,
+                                    struct error *error);
 
 /* Notes what a run waits for. STATUS_NOT_FOUND: there is no such run; STATUS_CONFLICT: one of them
  * has failed or was canceled. */
@@ -63,6 +75,14 @@ enum status after_next_waiting(struct db *db, int64_t run_id, int64_t *ret_id, s
 
 /* Nobody waits for this run any more. */
 enum status after_forget(struct db *db, int64_t run_id, struct error *error);
+
+/* One move with its event; whoever waits for a run that will not succeed fails with it. A refusal
+ * leaves everything as it was, here and in the next two. STATUS_CONFLICT, STATUS_NOT_FOUND. */
+enum status run_move(struct db *db, const struct run_move *move, struct error *error);
+
+/* Notes on a running run what it shall do. STATUS_CONFLICT: it is not running; STATUS_NOT_FOUND. */
+enum status run_request(struct db *db, int64_t id, enum run_request request, int64_t now_ms,
+                        struct error *error);
 
 /* Forgets the run with all that belongs to it. STATUS_CONFLICT: it is running, or another run waits
  * for it; STATUS_NOT_FOUND. */

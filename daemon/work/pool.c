@@ -239,10 +239,10 @@ static int stored_number(const struct pool *pool, const char *name, int fallback
 }
 
 static enum status store_number(struct pool *pool, const char *name, int value,
-                                struct error *error) {
+                                const struct idempotency_answer *answer, struct error *error) {
     char text[16];
     (void)snprintf(text, sizeof(text), "%d", value);
-    return setting_table_put(pool->options.store, name, text, error);
+    return setting_table_put(pool->options.store, name, text, answer, error);
 }
 
 static void share(const struct pool *pool, int n_workers) {
@@ -254,7 +254,7 @@ static void share(const struct pool *pool, int n_workers) {
 
 enum status pool_set_workers(struct pool *pool, int n_workers, struct error *error) {
     (void)pthread_mutex_lock(&pool->growing);
-    enum status status = store_number(pool, SETTING_WORKERS, n_workers, error);
+    enum status status = store_number(pool, SETTING_WORKERS, n_workers, NULL, error);
     if (status == STATUS_OK) {
         share(pool, n_workers);
         atomic_store(&pool->n_workers, n_workers);
@@ -265,9 +265,10 @@ enum status pool_set_workers(struct pool *pool, int n_workers, struct error *err
     return status;
 }
 
-enum status pool_set_draining(struct pool *pool, bool draining, struct error *error) {
+enum status pool_set_draining(struct pool *pool, bool draining,
+                              const struct idempotency_answer *answer, struct error *error) {
     (void)pthread_mutex_lock(&pool->growing);
-    enum status status = store_number(pool, SETTING_DRAINING, draining, error);
+    enum status status = store_number(pool, SETTING_DRAINING, draining, answer, error);
     if (status == STATUS_OK) {
         atomic_store(&pool->draining, draining);
     }
@@ -342,29 +343,19 @@ static struct slot *find_slot(struct pool *pool, int64_t run_id) {
     return NULL;
 }
 
-/* Stored first: what the worker obeys must survive a crash. */
-static enum status ask_running(struct slot *slot, enum run_action action, struct error *error) {
-    const struct pool_options *options = &slot->pool->options;
-    const struct run_action_rule *rule = run_action_rule(action);
-    enum run_request before = (enum run_request)atomic_load(&slot->request);
-    if (!run_action_allowed(action, RUN_RUNNING, before)) {
-        return error_set(error, STATUS_CONFLICT,
-                         "run %lld is running%s%s and cannot be asked to %s",
-                         (long long)slot->run_id, before ? ", was asked to " : "",
-                         run_request_name(before), rule->name);
-    }
-    TRY(run_table_request(options->store, slot->run_id, rule->request,
-                          clock_unix_ms(options->clock), error));
-    atomic_store(&slot->request, (int)rule->request);
-    return STATUS_OK;
-}
-
-enum status pool_act(struct pool *pool, enum run_action action, int64_t run_id,
-                     struct error *error) {
+/* The lock keeps every run where its row says it is, from the first row that is read to the last
+ * worker that is told. What a worker obeys is stored first. */
+enum status pool_act(struct pool *pool, const struct run_wish *wish,
+                     struct run_outcomes *ret_outcomes, struct error *error) {
     (void)pthread_mutex_lock(&pool->moves);
-    struct slot *slot = run_id > 0 ? find_slot(pool, run_id) : NULL;
-    enum status status = slot ? ask_running(slot, action, error)
-                              : queue_act(pool->options.queue, action, run_id, error);
+    enum status status = queue_act(pool->options.queue, wish, ret_outcomes, error);
+    for (size_t i = 0; status == STATUS_OK && i < ret_outcomes->n; i++) {
+        const struct run_outcome *outcome = &ret_outcomes->items[i];
+        struct slot *slot = outcome->deed == RUN_DEED_REQUEST ? find_slot(pool, outcome->id) : NULL;
+        if (slot) {
+            atomic_store(&slot->request, (int)outcome->row.request);
+        }
+    }
     (void)pthread_mutex_unlock(&pool->moves);
     return status;
 }

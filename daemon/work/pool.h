@@ -50,18 +50,22 @@ enum status pool_start(const struct pool_options *options, struct pool **ret_poo
  * threads. Frees the pool. NULL is fine. */
 void pool_stop(struct pool *pool);
 
-/* Does what the user asks of a run. STATUS_OK: it is done, or the run is running and will obey as
- * soon as it can (the row has the request, so that not even a crash forgets it). STATUS_CONFLICT
- * with the state in the message; STATUS_NOT_FOUND; statuses of the store. */
-enum status pool_act(struct pool *pool, enum run_action action, int64_t run_id,
-                     struct error *error);
+/* Does what the user asks of some runs (queue_act), and tells the workers of those that are
+ * running: they obey as soon as they can, and their rows have the request, so that not even a crash
+ * forgets it. On success the caller owns *ret_outcomes (run_outcomes_clear). Statuses of the store.
+ */
+enum status pool_act(struct pool *pool, const struct run_wish *wish,
+                     struct run_outcomes *ret_outcomes, struct error *error);
 
 /* How many runs are trained at once: workers grow at once; one too many ends after its run. Kept in
  * the store over restarts. n_workers: 1 .. POOL_MAX_WORKERS. Statuses of the store. */
 enum status pool_set_workers(struct pool *pool, int n_workers, struct error *error);
 
-/* A draining pool trains what is running and starts nothing. Kept in the store over restarts. */
-enum status pool_set_draining(struct pool *pool, bool draining, struct error *error);
+/* A draining pool trains what is running and starts nothing. Kept in the store over restarts, and
+ * with it the answer to an Idempotency-Key (NULL: none). */
+struct idempotency_answer;
+enum status pool_set_draining(struct pool *pool, bool draining,
+                              const struct idempotency_answer *answer, struct error *error);
 
 struct pool_status {
     int n_workers; /* wanted */

@@ -67,6 +67,17 @@ static int fixture_open(void **state) {
     assert_int_equal(progress_board_create(1, &options->progress, &error), STATUS_OK);
     assert_int_equal(dataset_registry_create(&fixture->config, &options->datasets, &error),
                      STATUS_OK);
+    const struct pool_options pool = {.n_workers = 0,
+                                      .store = options->store,
+                                      .queue = options->queue,
+                                      .hub = options->hub,
+                                      .progress = options->progress,
+                                      .datasets = options->datasets,
+                                      .clock = options->clock,
+                                      .state_dir = fixture->dir};
+    assert_int_equal(pool_start(&pool, &options->pool, &error), STATUS_OK);
+    (void)snprintf(fixture->config.state_dir, sizeof(fixture->config.state_dir), "%s",
+                   fixture->dir);
     (void)snprintf(fixture->context.url, sizeof(fixture->context.url), "http://127.0.0.1:1");
     *state = fixture;
     return 0;
@@ -75,6 +86,7 @@ static int fixture_open(void **state) {
 static int fixture_close(void **state) {
     struct fixture *fixture = *state;
     struct api_options *options = &fixture->context.options;
+    pool_stop(options->pool);
     dataset_registry_free(options->datasets);
     progress_board_free(options->progress);
     queue_free(options->queue);

@@ -165,6 +165,58 @@ static void lists_get_their_indexes_and_runs_stay(void **state) {
     assert_int_equal(read_number(handle, "SELECT count(*) FROM run INDEXED BY run_facts_unfinished"
                                          " WHERE state IN ('queued', 'held', 'running', 'paused')"),
                      1);
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 6, &fixture_error));
+    assert_int_equal(read_number(handle, "SELECT seed FROM run INDEXED BY run_by_name"
+                                         " WHERE name = 'a' AND m = 4"),
+                     7);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run INDEXED BY run_by_best"
+                                         " WHERE best_error IS NOT NULL AND state = 'held'"),
+                     0);
+}
+
+static void events_keep_their_ids_and_new_ones_go_on_behind_them(void **state) {
+    sqlite3 *handle = *state;
+    static const char rows[] =
+        "INSERT INTO run (name, priority, labels_json, config_json, preset, dataset, depth, epochs,"
+        " m, cutout_size, seed, state, created_ms, updated_ms)"
+        " VALUES ('a', 1, '{}', '{}', 'p', 'd', 8, 2, 4, 12, 7, 'held', 5, 6);"
+        "INSERT INTO event (run_id, type, at_ms, state, attempt, reason, epoch, step,"
+        " checkpoint_kind) VALUES (1, 'state', 5, 'held', 1, 'why', NULL, NULL, NULL),"
+        " (1, 'epoch', 6, NULL, NULL, NULL, 3, NULL, NULL),"
+        " (1, 'checkpoint', 7, NULL, NULL, NULL, 3, 4, 'best'),"
+        " (1, 'state', 8, 'held', 1, '', NULL, NULL, NULL);"
+        "DELETE FROM event WHERE id = 4;";
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 4, &fixture_error));
+    assert_int_equal(sqlite3_exec(handle, rows, 0, 0, 0), SQLITE_OK);
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 5, &fixture_error));
+    assert_int_equal(read_number(handle,
+                                 "SELECT count(*) FROM event WHERE (id, run_id, type, at_ms,"
+                                 " state, attempt, reason) = (1, 1, 'state', 5, 'held', 1,"
+                                 " 'why') OR (id, type, epoch) = (2, 'epoch', 3)"
+                                 " OR (id, type, epoch, step, checkpoint_kind)"
+                                 " = (3, 'checkpoint', 3, 4, 'best')"),
+                     3);
+    assert_int_equal(sqlite3_exec(handle,
+                                  "INSERT INTO event (run_id, type, at_ms, name, priority,"
+                                  " labels_json) VALUES (1, 'edit', 9, 'b', 2, '{}')",
+                                  0, 0, 0),
+                     SQLITE_OK);
+    assert_int_equal(read_number(handle, "SELECT id FROM event WHERE type = 'edit'"), 5);
+    assert_int_not_equal(sqlite3_exec(handle,
+                                      "INSERT INTO event (run_id, type, at_ms)"
+                                      " VALUES (1, 'nonsense', 9)",
+                                      0, 0, 0),
+                         SQLITE_OK);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM pragma_integrity_check"
+                                         " WHERE integrity_check = 'ok'"),
+                     1);
+    /* What the table promised before. */
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM sqlite_schema WHERE type = 'index'"
+                                         " AND name IN ('event_of_run', 'event_once_an_epoch')"),
+                     2);
+    assert_int_equal(sqlite3_exec(handle, "PRAGMA foreign_keys = ON; DELETE FROM run", 0, 0, 0),
+                     SQLITE_OK);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM event"), 0);
 }
 
 static void a_file_that_is_no_database_is_refused(void **state) {
@@ -194,6 +246,7 @@ int main(void) {
         TEST(a_history_with_a_hole_is_refused),
         TEST(runs_of_the_first_version_are_carried_over),
         TEST(lists_get_their_indexes_and_runs_stay),
+        TEST(events_keep_their_ids_and_new_ones_go_on_behind_them),
         cmocka_unit_test(the_store_refuses_a_newer_database_and_keeps_it),
         cmocka_unit_test(a_file_that_is_no_database_is_refused),
     };

@@ -129,6 +129,16 @@ static int64_t submit(struct pool_fixture *p, const char *dataset) {
     return id;
 }
 
+/* One run; what it answers to the wish. */
+static enum status act(struct pool_fixture *p, enum run_action action, int64_t id) {
+    const struct run_wish wish = {.action = action, .ids = &id, .n_ids = 1};
+    struct run_outcomes outcomes;
+    ASSERT_OK(pool_act(p->w.pool, &wish, &outcomes, &fixture_error));
+    enum status status = outcomes.items[0].error.code;
+    run_outcomes_clear(&outcomes);
+    return status;
+}
+
 static void assert_run(struct pool_fixture *p, int64_t id, enum run_state state, int attempt,
                        const char *reason) {
     struct run_row row = fixture_get_run(p->w.f.store, id);
@@ -184,11 +194,11 @@ static void a_running_run_is_canceled(void **state) {
     struct progress progress;
     assert_true(progress_board_find(p->w.progress, id, &progress));
     assert_int_equal(progress.epoch, 1);
-    ASSERT_OK(pool_act(p->w.pool, RUN_ACTION_CANCEL, id, &fixture_error));
+    assert_int_equal(act(p, RUN_ACTION_CANCEL, id), STATUS_OK);
     work_wait_until(&p->w, id, work_is_final, "final");
     assert_run(p, id, RUN_CANCELED, 1, "canceled by the user");
-    assert_int_equal(pool_act(p->w.pool, RUN_ACTION_CANCEL, id, &fixture_error), STATUS_CONFLICT);
-    assert_int_equal(pool_act(p->w.pool, RUN_ACTION_CANCEL, 99, &fixture_error), STATUS_NOT_FOUND);
+    assert_int_equal(act(p, RUN_ACTION_CANCEL, id), STATUS_CONFLICT);
+    assert_int_equal(act(p, RUN_ACTION_CANCEL, 99), STATUS_NOT_FOUND);
     /* The slot is emptied right after the move was stored. */
     work_stop(&p->w);
     assert_false(progress_board_find(p->w.progress, id, &progress));
@@ -203,7 +213,7 @@ static void a_queued_run_is_canceled_at_once(void **state) {
     work_wait_until(&p->w, 1, work_has_trained, "running");
     work_wait_until(&p->w, 2, work_has_trained, "running");
     int64_t third = submit(p, "shapes");
-    ASSERT_OK(pool_act(p->w.pool, RUN_ACTION_CANCEL, third, &fixture_error));
+    assert_int_equal(act(p, RUN_ACTION_CANCEL, third), STATUS_OK);
     assert_run(p, third, RUN_CANCELED, 1, "canceled by the user");
 }
 
@@ -217,17 +227,17 @@ static void a_paused_run_goes_on_where_it_was(void **state) {
     work_start(&p->w);
     int64_t id = submit(p, "shapes");
     work_wait_until(&p->w, id, work_has_trained, "running");
-    assert_int_equal(pool_act(p->w.pool, RUN_ACTION_HOLD, id, &fixture_error), STATUS_CONFLICT);
-    ASSERT_OK(pool_act(p->w.pool, RUN_ACTION_PAUSE, id, &fixture_error));
+    assert_int_equal(act(p, RUN_ACTION_HOLD, id), STATUS_CONFLICT);
+    assert_int_equal(act(p, RUN_ACTION_PAUSE, id), STATUS_OK);
     work_wait_until(&p->w, id, is_paused, "paused");
     assert_run(p, id, RUN_PAUSED, 1, "paused by the user");
-    assert_int_equal(pool_act(p->w.pool, RUN_ACTION_PAUSE, id, &fixture_error), STATUS_CONFLICT);
+    assert_int_equal(act(p, RUN_ACTION_PAUSE, id), STATUS_CONFLICT);
     p->script = TRAIN;
-    ASSERT_OK(pool_act(p->w.pool, RUN_ACTION_RESUME, id, &fixture_error));
+    assert_int_equal(act(p, RUN_ACTION_RESUME, id), STATUS_OK);
     work_wait_until(&p->w, id, work_is_final, "final");
     assert_run(p, id, RUN_SUCCEEDED, 2, "");
     assert_string_equal(p->resumed[1], "000001-000000.safetensors");
-    assert_int_equal(pool_act(p->w.pool, RUN_ACTION_REQUEUE, id, &fixture_error), STATUS_CONFLICT);
+    assert_int_equal(act(p, RUN_ACTION_REQUEUE, id), STATUS_CONFLICT);
 }
 
 static void a_killed_run_is_told_to_drop_what_it_has(void **state) {
@@ -236,28 +246,52 @@ static void a_killed_run_is_told_to_drop_what_it_has(void **state) {
     work_start(&p->w);
     int64_t id = submit(p, "shapes");
     work_wait_until(&p->w, id, work_has_trained, "running");
-    ASSERT_OK(pool_act(p->w.pool, RUN_ACTION_KILL, id, &fixture_error));
+    assert_int_equal(act(p, RUN_ACTION_KILL, id), STATUS_OK);
     work_wait_until(&p->w, id, work_is_final, "final");
     assert_run(p, id, RUN_CANCELED, 1, "killed by the user");
     assert_int_equal(atomic_load(&p->n_dropped), 1);
     p->script = TRAIN;
-    ASSERT_OK(pool_act(p->w.pool, RUN_ACTION_REQUEUE, id, &fixture_error));
+    assert_int_equal(act(p, RUN_ACTION_REQUEUE, id), STATUS_OK);
     work_wait_until(&p->w, id, work_is_final, "final");
     assert_run(p, id, RUN_SUCCEEDED, 2, "");
     assert_string_equal(p->resumed[1], "000001-000000.safetensors");
+}
+
+static void workers_hear_what_a_whole_sweep_is_asked(void **state) {
+    struct pool_fixture *p = *state;
+    static const int64_t ids[] = {1, 2, 3};
+    p->script = WAIT_FOR_STOP;
+    work_start(&p->w);
+    for (int i = 0; i < 3; i++) {
+        (void)submit(p, "shapes");
+    }
+    work_wait_until(&p->w, 1, work_has_trained, "running");
+    work_wait_until(&p->w, 2, work_has_trained, "running");
+    const struct run_wish wish = {
+        .action = RUN_ACTION_PAUSE, .within_sweep = true, .ids = ids, .n_ids = 3};
+    struct run_outcomes outcomes;
+    ASSERT_OK(pool_act(p->w.pool, &wish, &outcomes, &fixture_error));
+    assert_int_equal(outcomes.items[0].deed, RUN_DEED_REQUEST);
+    assert_int_equal(outcomes.items[1].row.request, RUN_REQUEST_PAUSE);
+    assert_int_equal(outcomes.items[2].row.state, RUN_HELD);
+    run_outcomes_clear(&outcomes);
+    work_wait_until(&p->w, 1, is_paused, "paused");
+    work_wait_until(&p->w, 2, is_paused, "paused");
+    assert_run(p, 3, RUN_HELD, 1, "held by the user");
 }
 
 static void a_held_run_is_not_taken(void **state) {
     struct pool_fixture *p = *state;
     int64_t id = submit(p, "shapes");
     int64_t next = submit(p, "shapes");
-    ASSERT_OK(queue_act(p->w.queue, RUN_ACTION_HOLD, id, &fixture_error));
-    p->w.options.n_workers = 1;
+    p->w.options.n_workers = 0;
     work_start(&p->w);
+    assert_int_equal(act(p, RUN_ACTION_HOLD, id), STATUS_OK);
+    ASSERT_OK(pool_set_workers(p->w.pool, 1, &fixture_error));
     work_wait_until(&p->w, next, work_is_final, "final");
     assert_run(p, id, RUN_HELD, 1, "held by the user");
-    assert_int_equal(pool_act(p->w.pool, RUN_ACTION_RESUME, id, &fixture_error), STATUS_CONFLICT);
-    ASSERT_OK(pool_act(p->w.pool, RUN_ACTION_RELEASE, id, &fixture_error));
+    assert_int_equal(act(p, RUN_ACTION_RESUME, id), STATUS_CONFLICT);
+    assert_int_equal(act(p, RUN_ACTION_RELEASE, id), STATUS_OK);
     work_wait_until(&p->w, id, work_is_final, "final");
     assert_run(p, id, RUN_SUCCEEDED, 1, "");
 }
@@ -415,6 +449,7 @@ int main(void) {
         TEST(a_queued_run_is_canceled_at_once),
         TEST(a_paused_run_goes_on_where_it_was),
         TEST(a_killed_run_is_told_to_drop_what_it_has),
+        TEST(workers_hear_what_a_whole_sweep_is_asked),
         TEST(a_held_run_is_not_taken),
         TEST(stopping_puts_runs_back_and_the_next_start_goes_on),
         TEST(a_full_disk_puts_the_run_back_until_it_is_not),

@@ -52,10 +52,9 @@ static void running_runs_are_queued_again(void **state) {
 static void an_accepted_cancel_is_not_forgotten(void **state) {
     struct store_fixture *f = *state;
     int64_t id = fixture_add_run(f->store, 0);
-    assert_int_equal(run_table_request(f->store, id, RUN_REQUEST_CANCEL, 1, &fixture_error),
-                     STATUS_CONFLICT);
+    assert_int_equal(fixture_request(f->store, id, RUN_REQUEST_CANCEL), STATUS_CONFLICT);
     claim(f->store);
-    ASSERT_OK(run_table_request(f->store, id, RUN_REQUEST_CANCEL, 2100, &fixture_error));
+    assert_int_equal(fixture_request(f->store, id, RUN_REQUEST_CANCEL), STATUS_OK);
     struct recovery_result result = {0};
     ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
     assert_int_equal(result.n_asked, 1);
@@ -104,7 +103,7 @@ static void an_accepted_pause_is_not_forgotten(void **state) {
     struct store_fixture *f = *state;
     int64_t id = fixture_add_run(f->store, 0);
     claim(f->store);
-    ASSERT_OK(run_table_request(f->store, id, RUN_REQUEST_PAUSE, 2100, &fixture_error));
+    assert_int_equal(fixture_request(f->store, id, RUN_REQUEST_PAUSE), STATUS_OK);
     struct recovery_result result = {0};
     ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
     assert_int_equal(result.n_asked, 1);

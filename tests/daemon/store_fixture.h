@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/store/run_table.h"
+#include "daemon/store/run_batch.h"
 
 struct store_fixture {
     char dir[64];
@@ -99,6 +99,30 @@ static inline enum run_state fixture_state(struct store *store, int64_t id) {
     enum run_state state = row.state;
     run_row_clear(&row);
     return state;
+}
+
+static inline enum status fixture_judge_request(void *user, const struct run_row *row,
+                                                struct run_step *ret_step, struct error *error) {
+    (void)row;
+    (void)error;
+    *ret_step = *(const struct run_step *)user;
+    return STATUS_OK;
+}
+
+/* What the API does for a user, on the row alone. */
+static inline enum status fixture_request(struct store *store, int64_t id,
+                                          enum run_request request) {
+    struct run_step step = {.deed = RUN_DEED_REQUEST, .request = request};
+    const struct run_batch batch = {.ids = &id,
+                                    .n_ids = 1,
+                                    .judge = fixture_judge_request,
+                                    .judge_user = &step,
+                                    .now_ms = 2100};
+    struct run_outcomes outcomes;
+    ASSERT_OK(run_table_batch(store, &batch, &outcomes, &fixture_error));
+    enum status status = outcomes.items[0].error.code;
+    run_outcomes_clear(&outcomes);
+    return status;
 }
 
 #endif

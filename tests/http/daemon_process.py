@@ -58,6 +58,7 @@ class Daemon:
         self.environment = environment or {}
         self.listen = listen
         self.curl_options = list(curl_options)
+        self.flags = []
         self.process = None
         self.address = None
 
@@ -80,7 +81,7 @@ class Daemon:
             with open(self.log_path, "ab") as log:
                 self.process = subprocess.Popen(
                     [os.environ["CUTOUTD"], "serve", "--listen", self.listen,
-                     "--state-dir", self.state_dir, "--workers", "1", "--threads-per-run", "1"],
+                     "--state-dir", self.state_dir, "--workers", "1", "--threads-per-run", "1", *self.flags],
                     env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             self._wait_until_ready(notify)
         with open(os.path.join(self.state_dir, "address"), encoding="ascii") as file:
@@ -120,6 +121,16 @@ class Daemon:
         """kill -9."""
         self.process.kill()
         self.process.wait(PATIENCE_S)
+
+    def hang_up(self, expected):
+        """SIGHUP; returns when the log says once more what is expected."""
+        n_before = self.log().count(expected)
+        self.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + PATIENCE_S
+        while self.log().count(expected) == n_before:
+            if time.monotonic() > deadline or not self.running:
+                raise AssertionError(f"not in the log: {expected}\n{self.log()}")
+            self.curl("/healthz", "--insecure")
 
     @property
     def running(self):

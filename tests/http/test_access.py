@@ -2,10 +2,8 @@
 
 import os
 import re
-import signal
 import subprocess
 import tempfile
-import time
 import unittest
 
 from daemon_process import PATIENCE_S, TINY, Daemon, DaemonTestCase
@@ -99,6 +97,15 @@ class Tokens(DaemonTestCase):
         run = f"/api/v1/runs/{self.submit_as('anna')}"
         self.assertIn(self.ask("root", run + "/cancel", "-X", "POST").status, (200, 202, 409))
 
+    def test_a_list_is_acted_on_as_far_as_it_is_ones_own(self):
+        runs = [self.ask(name, "/api/v1/runs", data=dict(RUN, epochs=1, hold=True)).json()["id"]
+                for name in ("anna", "bert")]
+        answer = self.ask("bert", "/api/v1/runs/bulk", data={"action": "delete", "ids": runs})
+        self.assertEqual([item["status"] for item in answer.json()["items"]], [403, 204])
+        self.assertIn(f"Run {runs[0]} belongs to anna", answer.json()["items"][0]["problem"]["detail"])
+        answer = self.ask("root", "/api/v1/runs/bulk", data={"action": "cancel", "ids": runs})
+        self.assertEqual([item["status"] for item in answer.json()["items"]], [200, 404])
+
     def test_another_ones_run_may_be_forked_and_the_fork_is_ones_own(self):
         source = self.submit_as("anna")
         self.daemon.curl_options = list(bearer(self.token["anna"]))
@@ -123,17 +130,8 @@ class Tokens(DaemonTestCase):
         self.assertEqual(self.daemon.curl("/api/v1/runs", *bearer(token)).status, 200)
 
     def hang_up(self, expected, text):
-        """SIGHUP with this file; returns when the log says what came of it."""
         self.write_tokens(text)
-        n_before = self.daemon.log().count("SIGHUP: ")
-        self.daemon.process.send_signal(signal.SIGHUP)
-        deadline = time.monotonic() + PATIENCE_S
-        while self.daemon.log().count("SIGHUP: ") == n_before:
-            self.assertLess(time.monotonic(), deadline)
-            self.assertTrue(self.daemon.running)
-            self.daemon.curl("/healthz")
-        lines = [line for line in self.daemon.log().splitlines() if "SIGHUP: " in line]
-        self.assertIn(expected, lines[-1])
+        self.daemon.hang_up(expected)
 
     def test_the_log_never_shows_a_token(self):
         self.submit_as("anna")

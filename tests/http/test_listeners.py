@@ -128,6 +128,38 @@ class Tls(DaemonTestCase):
             make_certificate(os.path.join(directory, "other-cert"), other)
             self.assertIn("tls_key", self.refusal(directory, cert, other))
 
+    def test_hangup_takes_a_new_certificate_and_a_bad_one_changes_nothing(self):
+        daemon = self.make_daemon()
+        self.addCleanup(self.dispose, daemon)
+        daemon.start()
+        cert, key = (daemon.environment[f"CUTOUTD_TLS_{name}"] for name in ("CERT", "KEY"))
+        first = os.path.join(daemon.directory, "first.pem")
+        shutil.copy(cert, first)
+        run = daemon.submit(epochs=1, hold=True)
+        with subprocess.Popen(["curl", "-sSN", "--max-time", str(PATIENCE_S), "--cacert", first,
+                               daemon.url(f"/api/v1/runs/{run}/events")],
+                              stdout=subprocess.PIPE) as open_before:
+            self.assertTrue(open_before.stdout.readline())
+            make_certificate(cert, key)
+            daemon.hang_up("SIGHUP: another certificate is in force for new connections")
+            self.assertEqual(daemon.curl("/healthz").status, 200)
+            with self.assertRaisesRegex(AssertionError, "certificate"):
+                daemon.curl("/healthz", "--cacert", first)
+            daemon.hang_up("SIGHUP: the certificate is the same")
+            good = os.path.join(daemon.directory, "good.pem")
+            shutil.copy(cert, good)
+            # The key belongs to another one; then there is none at all.
+            make_certificate(cert, os.path.join(daemon.directory, "other-key.pem"))
+            daemon.hang_up("SIGHUP: the certificate stays as it was: tls_key")
+            with open(cert, "w", encoding="ascii") as file:
+                file.write("-----BEGIN CERTIFICATE-----\nnonsense\n")
+            daemon.hang_up("SIGHUP: the certificate stays as it was: the certificate")
+            daemon.curl_options = ["--cacert", good]
+            self.assertEqual(daemon.curl(f"/api/v1/runs/{run}/cancel", "-X", "POST").status, 200)
+            # What was open all the time still works.
+            self.assertIn(b"canceled by the user", open_before.stdout.read())
+            self.assertEqual(open_before.wait(PATIENCE_S), 0)
+
     def refusal(self, directory, cert, key):
         result = subprocess.run(
             [os.environ["CUTOUTD"], "serve", "--state-dir", os.path.join(directory, "state"),

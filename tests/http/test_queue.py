@@ -149,7 +149,12 @@ class Queue(DaemonTestCase):
         result = self.send("POST", "/runs/bulk", {"action": "delete", "ids": runs})
         self.assertEqual([item["status"] for item in result["items"]], [204, 204])
         problem = self.send("POST", "/runs/bulk", {"action": "x", "ids": [1], "y": 0}, 422)
-        self.assertEqual([e["pointer"] for e in problem["errors"]], [""])
+        self.assertEqual([e["pointer"] for e in problem["errors"]], ["/y", "/action", "/ids"])
+        result = self.send("POST", "/runs/bulk", {"action": "pause", "ids": [self.blocker]})
+        self.assertEqual([item["status"] for item in result["items"]], [202])
+        self.assertEqual(result["items"][0]["run"]["request"], "pause")
+        self.daemon.events(self.blocker, query="?since=0", until=lambda event: event["event"]
+                           == "state" and event["data"]["state"] == "paused")
 
     def test_draining_scheduler_starts_nothing_also_after_a_restart(self):
         self.assertEqual(self.send("POST", "/scheduler/drain")["state"], "draining")

@@ -5,7 +5,7 @@ import unittest
 
 from daemon_process import TIMES, TINY, DaemonTestCase
 
-PERSISTENT = ("state", "epoch", "checkpoint")
+PERSISTENT = ("state", "epoch", "checkpoint", "edit")
 
 
 def lasting(events):
@@ -40,6 +40,30 @@ class Streams(DaemonTestCase):
         self.assertEqual(snapshot["data"]["by_state"]["succeeded"], 2)
         self.assertEqual(snapshot["data"]["items"], [])
         self.assertGreaterEqual(int(snapshot["id"]), int(events[-1]["id"]))
+
+    def test_a_change_of_name_priority_and_labels_is_heard(self):
+        daemon = self.daemon
+        run = daemon.submit(epochs=1, hold=True, labels={"a": "1"})
+        path = f"/api/v1/runs/{run}"
+        edits = []
+        for edit in ({"priority": 7}, {"name": "now", "labels": {"b": "2"}}, {"m": 2}):
+            response = daemon.curl(path, "-X", "PATCH", data=edit)
+            self.assertEqual(response.status, 200 if "m" not in edit else 422)
+        heard = daemon.events(run, query="?since=0", until=lambda event: event["event"] == "edit"
+                              and (edits.append(event) or len(edits) == 2))
+        self.assertEqual([{k: edit["data"][k] for k in ("run", "name", "priority", "labels")}
+                          for edit in edits],
+                         [{"run": run, "name": None, "priority": 7, "labels": {"a": "1"}},
+                          {"run": run, "name": "now", "priority": 7, "labels": {"b": "2"}}])
+        self.assertEqual([event["event"] for event in heard], ["state", "edit", "edit"])
+        # They can be heard again, by whoever follows everything as well.
+        since = heard[0]["id"]
+        again = daemon.follow(f"/api/v1/events?since={since}",
+                              until=lambda event: event["event"] == "edit")
+        self.assertEqual(again[-1], edits[0])
+        self.assertIn('changed: priority 7, name "now", labels {"b":"2"}',
+                      daemon.curl(path + "/log").body)
+        daemon.curl(path + "/cancel", "-X", "POST")
 
     def test_daemon_that_was_away_leaves_no_gap(self):
         """One client follows by reconnecting over a stop and a kill -9, and hears exactly what one

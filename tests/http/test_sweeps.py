@@ -214,8 +214,8 @@ class Actions(DaemonTestCase):
     def test_sweep_is_paused_and_resumed_as_one(self):
         answer = self.act("pause")
         self.assertEqual((answer["succeeded"], answer["failed"], answer["skipped"]), (3, 0, 0))
-        self.assertEqual(sorted((item["id"], item["status"]) for item in answer["items"])[1:],
-                         [(self.runs[1], 200), (self.runs[2], 200)])
+        self.assertEqual([(item["id"], item["status"]) for item in answer["items"]],
+                         list(zip(self.runs, (202, 200, 200))))
         self.wait_until(self.runs[0], "paused")
         self.assertEqual(self.by_state(), {"held": 2, "paused": 1})
         answer = self.act("pause")
@@ -238,6 +238,20 @@ class Actions(DaemonTestCase):
         self.assertEqual((answer["succeeded"], answer["skipped"]), (2, 1))
         self.assertEqual(self.by_state(), {"running": 1, "held": 2})
         self.assertEqual(self.act("release")["succeeded"], 2)
+
+    def test_followers_hear_of_each_run_of_a_canceled_sweep(self):
+        dependent = self.daemon.submit(epochs=1, after=[self.runs[2]])
+        before = self.daemon.events(dependent, query="?since=0", until=lambda event: True)[0]["id"]
+        self.act("cancel")
+        heard = {}
+
+        def all_heard(event):
+            if event["event"] == "state":
+                heard[event["data"]["run"]] = event["data"]["state"]
+            return len(heard) == 4
+
+        self.daemon.follow(f"/api/v1/events?since={before}", until=all_heard)
+        self.assertEqual(heard, {**{run: "canceled" for run in self.runs}, dependent: "failed"})
 
     def test_unknown_sweeps_and_actions_are_refused(self):
         self.assert_problem(self.daemon.curl("/api/v1/sweeps/999/cancel", "-X", "POST"), 404)

@@ -50,6 +50,8 @@ void board_hear(struct board *board, const char *event, const cJSON *data) {
         copy_text(run->state, sizeof(run->state), json_text(data, "state", "?"));
         copy_text(run->reason, sizeof(run->reason), json_text(data, "reason", ""));
         set_progress(run, NULL);
+    } else if (strcmp(event, "edit") == 0) {
+        copy_text(run->label, sizeof(run->label), json_text(data, "name", run->label));
     } else if (strcmp(event, "step") == 0) {
         set_progress(run, data);
     } else if (strcmp(event, "epoch") == 0) {

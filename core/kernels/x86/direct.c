@@ -29,8 +29,45 @@ static CONV_WEIGHTS_FINISH(weights_finish) {
     unpack_gradient(&plan->shape, accumulator, diff_weights);
 }
 
+static int blocks_of(int channels_out, bool wide) {
+    return wide && channels_out > 16 ? WIDE_BLOCKS : 1;
+}
+
+static void forward_pack(const struct conv_plan *plan, bool wide, const float *weights,
+                         float *packed, int part, int n_parts) {
+    const struct conv_shape *s = &plan->shape;
+    pack_weights(s, PACK_FORWARD, blocks_of(s->oc, wide), weights, packed, part, n_parts);
+}
+
+static void backward_pack(const struct conv_plan *plan, bool wide, const float *weights,
+                          float *packed, int part, int n_parts) {
+    const struct conv_shape *s = &plan->shape;
+    if (s->stride == 1) {
+        pack_weights(s, PACK_TRANSPOSED_FLIPPED, blocks_of(s->ic, wide), weights, packed, part,
+                     n_parts);
+    } else {
+        pack_weights(s, PACK_TRANSPOSED, 1, weights, packed, part, n_parts);
+    }
+}
+
+static CONV_PACK(pack_forward) {
+    forward_pack(plan, false, weights, packed, part, n_parts);
+}
+
+static CONV_PACK(pack_forward_wide) {
+    forward_pack(plan, true, weights, packed, part, n_parts);
+}
+
+static CONV_PACK(pack_backward) {
+    backward_pack(plan, false, weights, packed, part, n_parts);
+}
+
+static CONV_PACK(pack_backward_wide) {
+    backward_pack(plan, true, weights, packed, part, n_parts);
+}
+
 struct conv_plan direct_plan(enum direct_shape shape, const struct direct_functions *functions,
-                             CONV_PACK((*pack_forward)), CONV_PACK((*pack_backward))) {
+                             bool wide) {
     const size_t n_weights = conv_weight_count(&shapes[shape]);
     const bool has_gradient = functions->backward_data != NULL;
     return (struct conv_plan){
@@ -39,8 +76,10 @@ struct conv_plan direct_plan(enum direct_shape shape, const struct direct_functi
         .backward_floats = has_gradient ? n_weights : 0,
         /* At least what a 3x3 convolution of these channels takes: the contract. */
         .accumulator_floats = 9 * (size_t)(shapes[shape].ic * shapes[shape].oc),
-        .pack_forward = pack_forward,
-        .pack_backward = has_gradient ? pack_backward : NULL,
+        .pack_forward = wide ? pack_forward_wide : pack_forward,
+        .pack_backward = !has_gradient ? NULL
+                         : wide        ? pack_backward_wide
+                                       : pack_backward,
         .forward = functions->forward,
         .backward_data = functions->backward_data,
         .weights_add = functions->weights_add,

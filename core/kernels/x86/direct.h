@@ -35,6 +35,12 @@
 #define CONV_WEIGHTS_FINISH(name)                                                                  \
     void name(const struct conv_plan *plan, const float *accumulator, float *diff_weights)
 
+/* In a function that needs none of these. */
+#define CONV_UNUSED                                                                                \
+    (void)plan;                                                                                    \
+    (void)scratch;                                                                                 \
+    (void)prefetch
+
 /* The convolutions of ResNet. */
 enum direct_shape {
     SHAPE_STEM,
@@ -91,9 +97,14 @@ struct direct_functions {
 #define DIRECT_TABLE_SHAPE(name)                                                                   \
     { name##_forward, name##_backward_data, name##_weights_add }
 
-/* The plan of one shape. Weights are packed by `pack_forward` and `pack_backward` (pack.h), the
- * accumulator has the order of unpack_gradient. No scratch. */
+/* Blocks of 16 channels that a register tile makes at once where it is wide: there are more than 16
+ * channels, and it is not the data gradient of stride 2. */
+enum { WIDE_BLOCKS = 2 };
+
+/* The plan of one shape. Weights are packed in slices of WIDE_BLOCKS where a tile is wide if
+ * `wide`, else of one block (pack.h); the accumulator has the order of unpack_gradient. No scratch.
+ */
 struct conv_plan direct_plan(enum direct_shape shape, const struct direct_functions *functions,
-                             CONV_PACK((*pack_forward)), CONV_PACK((*pack_backward)));
+                             bool wide);
 
 #endif

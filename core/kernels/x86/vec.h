@@ -1,6 +1,7 @@
 /* A register of floats as wide as the instruction set of the file that includes this: 16 with
- * AVX-512, 8 with AVX2. For code that is the same for both; a line of 16 channels is one such
- * register or two.
+ * AVX-512, 8 with AVX2. All arithmetic of both variants is written in it, once.
+ *
+ * In memory a line is 16 channels of one pixel (core/kernels/README.md): one register or two.
  *
  * Layer: core/kernels; only files compiled for one of the two include this. Loads and stores take
  * any address; aligned ones are faster.
@@ -16,6 +17,7 @@
 #if defined(__AVX512F__)
 
 typedef __m512 vec;
+typedef __m512d vec_double; /* half as many doubles */
 enum { VEC_FLOATS = 16 };
 
 INLINE vec vec_load(const float *from) {
@@ -52,15 +54,52 @@ INLINE vec vec_fma(vec a, vec b, vec c) {
     return _mm512_fmadd_ps(a, b, c);
 }
 
+INLINE vec vec_max(vec a, vec b) {
+    return _mm512_max_ps(a, b);
+}
+
+/* The lanes of v where x > 0; 0 in the others. */
+INLINE vec vec_where_positive(vec x, vec v) {
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, vec_zero(), _CMP_GT_OQ), v);
+}
+
 /* from[0], from[distance], from[2 * distance], ... */
 INLINE vec vec_gather(const float *from, int distance) {
     const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     return _mm512_i32gather_ps(_mm512_mullo_epi32(lanes, _mm512_set1_epi32(distance)), from, 4);
 }
 
+/* The lower and the upper half of v as doubles. */
+INLINE vec_double vec_low(vec v) {
+    return _mm512_cvtps_pd(_mm512_castps512_ps256(v));
+}
+
+INLINE vec_double vec_high(vec v) {
+    return _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1));
+}
+
+INLINE vec_double vec_double_zero(void) {
+    return _mm512_setzero_pd();
+}
+
+INLINE vec_double vec_double_add(vec_double a, vec_double b) {
+    return _mm512_add_pd(a, b);
+}
+
+/* to[] += v */
+INLINE void vec_double_add_to(double *to, vec_double v) {
+    _mm512_storeu_pd(to, _mm512_add_pd(_mm512_loadu_pd(to), v));
+}
+
+/* Makes the compiler believe that v was changed here. */
+INLINE void vec_touch(vec *v) {
+    __asm__ volatile("" : "+v"(*v));
+}
+
 #else
 
 typedef __m256 vec;
+typedef __m256d vec_double;
 enum { VEC_FLOATS = 8 };
 
 INLINE vec vec_load(const float *from) {
@@ -95,11 +134,51 @@ INLINE vec vec_fma(vec a, vec b, vec c) {
     return _mm256_fmadd_ps(a, b, c);
 }
 
+INLINE vec vec_max(vec a, vec b) {
+    return _mm256_max_ps(a, b);
+}
+
+INLINE vec vec_where_positive(vec x, vec v) {
+    return _mm256_and_ps(v, _mm256_cmp_ps(x, vec_zero(), _CMP_GT_OQ));
+}
+
 INLINE vec vec_gather(const float *from, int distance) {
     const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_i32gather_ps(from, _mm256_mullo_epi32(lanes, _mm256_set1_epi32(distance)), 4);
 }
 
+INLINE vec_double vec_low(vec v) {
+    return _mm256_cvtps_pd(_mm256_castps256_ps128(v));
+}
+
+INLINE vec_double vec_high(vec v) {
+    return _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1));
+}
+
+INLINE vec_double vec_double_zero(void) {
+    return _mm256_setzero_pd();
+}
+
+INLINE vec_double vec_double_add(vec_double a, vec_double b) {
+    return _mm256_add_pd(a, b);
+}
+
+INLINE void vec_double_add_to(double *to, vec_double v) {
+    _mm256_storeu_pd(to, _mm256_add_pd(_mm256_loadu_pd(to), v));
+}
+
+INLINE void vec_touch(vec *v) {
+    __asm__ volatile("" : "+x"(*v));
+}
+
 #endif
+
+enum { LINE_FLOATS = 16, LINE_VECS = LINE_FLOATS / VEC_FLOATS };
+
+/* Floats from the start of an image's first plane to register v of a pixel: registers of a line lie
+ * side by side, lines of further channels a plane further on. */
+INLINE int vec_offset(int v, int plane) {
+    return v / LINE_VECS * plane + v % LINE_VECS * VEC_FLOATS;
+}
 
 #endif

@@ -71,7 +71,7 @@ INLINE void wino_weights_add(struct wino w, int n_images, const float *src, cons
     }
 }
 
-#define WINO_DEFINE(variant, channels, pixels, strip)                                              \
+#define WINO_SHAPE(variant, channels, pixels, strip)                                               \
     CONV_FORWARD(variant##_wino##channels##_forward) {                                             \
         (void)plan;                                                                                \
         wino_conv((struct wino){channels, pixels, strip}, n_images, src, weights,                  \
@@ -87,5 +87,10 @@ INLINE void wino_weights_add(struct wino w, int n_images, const float *src, cons
         wino_weights_add((struct wino){channels, pixels, pixels}, n_images, src, diff_dst,         \
                          accumulator, first, scratch, prefetch);                                   \
     }
+
+#define WINO_DEFINE(variant)                                                                       \
+    WINO_SHAPE(variant, 16, 32, 4)                                                                 \
+    WINO_SHAPE(variant, 32, 16, 16)                                                                \
+    WINO_SHAPE(variant, 64, 8, 8)
 
 #endif

@@ -94,4 +94,15 @@ INLINE CONV_WEIGHTS_FINISH(wino_weights_finish) {
     }
 }
 
+#define WINO_WEIGHTS_DEFINE(variant)                                                               \
+    CONV_PACK(variant##_wino_pack_forward) {                                                       \
+        wino_pack_forward(plan, weights, packed, part, n_parts);                                   \
+    }                                                                                              \
+    CONV_PACK(variant##_wino_pack_backward) {                                                      \
+        wino_pack_backward(plan, weights, packed, part, n_parts);                                  \
+    }                                                                                              \
+    CONV_WEIGHTS_FINISH(variant##_wino_weights_finish) {                                           \
+        wino_weights_finish(plan, accumulator, diff_weights);                                      \
+    }
+
 #endif

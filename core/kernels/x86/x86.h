@@ -13,7 +13,7 @@
  * x86_has_avx512(). */
 extern const struct kernels kernels_avx512;
 
-/* AVX2 and FMA: direct convolutions. To be called only if x86_has_avx2(). */
+/* The same with AVX2 and FMA. To be called only if x86_has_avx2(). */
 extern const struct kernels kernels_avx2;
 
 /* Whether this processor and its operating system run the variant. */
