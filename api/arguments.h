@@ -9,14 +9,18 @@
 
 #include "api/reply.h"
 
-/* Only these may be there: once those of `once`, also several times those of `often` (either may be
- * NULL). Both are "name, name". */
-bool arguments_check(const struct request *request, struct reply *reply, const char *once,
-                     const char *often);
+/* Only those of `known` may be there: "state*, sort, limit". Each once, but those with a star as
+ * often as one likes. The router calls it for every route, with what the table says. */
+bool arguments_check(const struct request *request, struct reply *reply, const char *known);
 
 /* A whole number from 0 to `most`; *value stays as it is when the argument is not there. */
 bool arguments_read_count(const struct request *request, struct reply *reply, const char *name,
                           int64_t most, int64_t *value);
+
+/* limit: from 1 to `most`. */
+enum { LIST_LIMIT_DEFAULT = 50, LIST_LIMIT_MOST = 500 };
+bool arguments_read_limit(const struct request *request, struct reply *reply, int64_t most,
+                          int64_t *value);
 
 /* true or false; *value stays as it is when the argument is not there. */
 bool arguments_read_flag(const struct request *request, struct reply *reply, const char *name,

@@ -14,7 +14,7 @@
 
 enum { COMPARE_MAX_RUNS = 1000 };
 
-/* For arguments_check, beside those of the caller: COMPARE_ARGUMENTS ", format". */
+/* For the table of routes, beside those of the route: COMPARE_ARGUMENTS ", format". */
 #define COMPARE_ARGUMENTS "ids, sweep, group_by, x, metric, target, baseline"
 
 struct compare_query {

@@ -5,70 +5,80 @@
 #include <string.h>
 
 #include "api/access.h"
+#include "api/arguments.h"
+#include "api/compare_query.h"
 #include "api/idempotency.h"
 #include "api/routes.h"
+#include "api/run_list_query.h"
 
 #define V1 "/api/v1"
 
+/* What several routes take */
+#define HISTORY "format, since_epoch, limit, points, cursor"
+#define CURVES COMPARE_ARGUMENTS ", theme, width, height, title"
+#define CUTOUT                                                                                     \
+    "dataset, preset, m, cutout_size, cutout_squares, copies, seed, shift, flip, crop_pad, "       \
+    "normalise, index, epoch, theme"
+
 static const struct route routes[] = {
-    {"GET", "/", SCOPE_READ, route_welcome},
-    {"POST", V1 "/admin/backup", SCOPE_ADMIN, route_admin_backup},
-    {"POST", V1 "/admin/purge", SCOPE_ADMIN, route_admin_purge},
-    {"GET", "/metrics", SCOPE_READ, route_metrics},
-    {"GET", "/healthz", SCOPE_NONE, route_health},
-    {"GET", "/readyz", SCOPE_NONE, route_ready},
-    {"GET", V1 "/healthz", SCOPE_NONE, route_health},
-    {"GET", V1 "/readyz", SCOPE_NONE, route_ready},
-    {"GET", "/openapi.json", SCOPE_NONE, route_openapi},
-    {"GET", V1 "/openapi.json", SCOPE_NONE, route_openapi},
-    {"POST", V1 "/runs", SCOPE_SUBMIT, route_run_create},
-    {"GET", V1 "/runs", SCOPE_READ, route_run_list},
-    {"POST", V1 "/runs/bulk", SCOPE_SUBMIT, route_run_bulk},
-    {"GET", V1 "/runs/{id}", SCOPE_READ, route_run_get},
-    {"PATCH", V1 "/runs/{id}", SCOPE_SUBMIT, route_run_edit},
-    {"DELETE", V1 "/runs/{id}", SCOPE_SUBMIT, route_run_delete},
-    {"POST", V1 "/runs/{id}/cancel", SCOPE_SUBMIT, route_run_act},
-    {"POST", V1 "/runs/{id}/kill", SCOPE_SUBMIT, route_run_act},
-    {"POST", V1 "/runs/{id}/pause", SCOPE_SUBMIT, route_run_act},
-    {"POST", V1 "/runs/{id}/resume", SCOPE_SUBMIT, route_run_act},
-    {"POST", V1 "/runs/{id}/hold", SCOPE_SUBMIT, route_run_act},
-    {"POST", V1 "/runs/{id}/release", SCOPE_SUBMIT, route_run_act},
-    {"POST", V1 "/runs/{id}/requeue", SCOPE_SUBMIT, route_run_act},
-    {"POST", V1 "/runs/{id}/fork", SCOPE_SUBMIT, route_run_fork},
-    {"GET", V1 "/runs/{id}/epochs", SCOPE_READ, route_run_epochs},
-    {"GET", V1 "/runs/{id}/validation-error", SCOPE_READ, route_run_validation_error},
-    {"GET", V1 "/runs/{id}/events", SCOPE_READ, route_run_events},
-    {"GET", V1 "/sweeps/{id}/events", SCOPE_READ, route_sweep_events},
-    {"GET", V1 "/events", SCOPE_READ, route_events},
-    {"GET", V1 "/runs/{id}/checkpoints", SCOPE_READ, route_checkpoint_list},
-    {"GET", V1 "/runs/{id}/checkpoints/{name}", SCOPE_READ, route_checkpoint_download},
-    {"GET", V1 "/runs/{id}/log", SCOPE_READ, route_run_log},
-    {"GET", V1 "/runs/{id}/summary", SCOPE_READ, route_run_summary},
-    {"POST", V1 "/sweeps", SCOPE_SUBMIT, route_sweep_create},
-    {"GET", V1 "/sweeps", SCOPE_READ, route_sweep_list},
-    {"GET", V1 "/sweeps/{id}", SCOPE_READ, route_sweep_get},
-    {"DELETE", V1 "/sweeps/{id}", SCOPE_SUBMIT, route_sweep_delete},
-    {"POST", V1 "/sweeps/{id}/cancel", SCOPE_SUBMIT, route_sweep_act},
-    {"POST", V1 "/sweeps/{id}/kill", SCOPE_SUBMIT, route_sweep_act},
-    {"POST", V1 "/sweeps/{id}/pause", SCOPE_SUBMIT, route_sweep_act},
-    {"POST", V1 "/sweeps/{id}/resume", SCOPE_SUBMIT, route_sweep_act},
-    {"POST", V1 "/sweeps/{id}/hold", SCOPE_SUBMIT, route_sweep_act},
-    {"POST", V1 "/sweeps/{id}/release", SCOPE_SUBMIT, route_sweep_act},
-    {"POST", V1 "/sweeps/{id}/requeue", SCOPE_SUBMIT, route_sweep_act},
-    {"GET", V1 "/compare", SCOPE_READ, route_compare},
-    {"GET", V1 "/queue", SCOPE_READ, route_queue},
-    {"GET", V1 "/scheduler", SCOPE_READ, route_scheduler},
-    {"PATCH", V1 "/scheduler", SCOPE_ADMIN, route_scheduler_edit},
-    {"POST", V1 "/scheduler/drain", SCOPE_ADMIN, route_scheduler_drain},
-    {"POST", V1 "/scheduler/resume", SCOPE_ADMIN, route_scheduler_resume},
-    {"GET", V1 "/figures/validation-error.svg", SCOPE_READ, route_figure_curves},
-    {"GET", V1 "/figures/validation-error.png", SCOPE_READ, route_figure_curves},
-    {"GET", V1 "/figures/validation-error.pdf", SCOPE_READ, route_figure_curves},
-    {"GET", V1 "/figures/cutout.png", SCOPE_READ, route_figure_cutout},
-    {"GET", V1 "/presets", SCOPE_READ, route_preset_list},
-    {"GET", V1 "/presets/{name}", SCOPE_READ, route_preset_get},
-    {"GET", V1 "/datasets", SCOPE_READ, route_dataset_list},
-    {"GET", V1 "/system", SCOPE_READ, route_system},
+    {"GET", "/", SCOPE_READ, "", route_welcome},
+    {"POST", V1 "/admin/backup", SCOPE_ADMIN, "", route_admin_backup},
+    {"POST", V1 "/admin/purge", SCOPE_ADMIN, "", route_admin_purge},
+    {"GET", "/metrics", SCOPE_READ, "", route_metrics},
+    {"GET", "/healthz", SCOPE_NONE, "", route_health},
+    {"GET", "/readyz", SCOPE_NONE, "", route_ready},
+    {"GET", V1 "/healthz", SCOPE_NONE, "", route_health},
+    {"GET", V1 "/readyz", SCOPE_NONE, "", route_ready},
+    {"GET", "/openapi.json", SCOPE_NONE, "", route_openapi},
+    {"GET", V1 "/openapi.json", SCOPE_NONE, "", route_openapi},
+    {"POST", V1 "/runs", SCOPE_SUBMIT, "dry_run", route_run_create},
+    {"GET", V1 "/runs", SCOPE_READ, RUN_LIST_ARGUMENTS, route_run_list},
+    {"POST", V1 "/runs/bulk", SCOPE_SUBMIT, "", route_run_bulk},
+    {"GET", V1 "/runs/{id}", SCOPE_READ, "fields", route_run_get},
+    {"PATCH", V1 "/runs/{id}", SCOPE_SUBMIT, "", route_run_edit},
+    {"DELETE", V1 "/runs/{id}", SCOPE_SUBMIT, "", route_run_delete},
+    {"POST", V1 "/runs/{id}/cancel", SCOPE_SUBMIT, "", route_run_act},
+    {"POST", V1 "/runs/{id}/kill", SCOPE_SUBMIT, "", route_run_act},
+    {"POST", V1 "/runs/{id}/pause", SCOPE_SUBMIT, "", route_run_act},
+    {"POST", V1 "/runs/{id}/resume", SCOPE_SUBMIT, "", route_run_act},
+    {"POST", V1 "/runs/{id}/hold", SCOPE_SUBMIT, "", route_run_act},
+    {"POST", V1 "/runs/{id}/release", SCOPE_SUBMIT, "", route_run_act},
+    {"POST", V1 "/runs/{id}/requeue", SCOPE_SUBMIT, "", route_run_act},
+    {"POST", V1 "/runs/{id}/fork", SCOPE_SUBMIT, "", route_run_fork},
+    {"GET", V1 "/runs/{id}/epochs", SCOPE_READ, HISTORY, route_run_epochs},
+    {"GET", V1 "/runs/{id}/validation-error", SCOPE_READ, HISTORY, route_run_validation_error},
+    {"GET", V1 "/runs/{id}/events", SCOPE_READ, "since, format", route_run_events},
+    {"GET", V1 "/sweeps/{id}/events", SCOPE_READ, "since, format", route_sweep_events},
+    {"GET", V1 "/events", SCOPE_READ, "since, format", route_events},
+    {"GET", V1 "/runs/{id}/checkpoints", SCOPE_READ, "", route_checkpoint_list},
+    {"GET", V1 "/runs/{id}/checkpoints/{name}", SCOPE_READ, "", route_checkpoint_download},
+    {"GET", V1 "/runs/{id}/log", SCOPE_READ, "", route_run_log},
+    {"GET", V1 "/runs/{id}/summary", SCOPE_READ, "format", route_run_summary},
+    {"POST", V1 "/sweeps", SCOPE_SUBMIT, "dry_run", route_sweep_create},
+    {"GET", V1 "/sweeps", SCOPE_READ, "limit, cursor", route_sweep_list},
+    {"GET", V1 "/sweeps/{id}", SCOPE_READ, "", route_sweep_get},
+    {"DELETE", V1 "/sweeps/{id}", SCOPE_SUBMIT, "", route_sweep_delete},
+    {"POST", V1 "/sweeps/{id}/cancel", SCOPE_SUBMIT, "", route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/kill", SCOPE_SUBMIT, "", route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/pause", SCOPE_SUBMIT, "", route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/resume", SCOPE_SUBMIT, "", route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/hold", SCOPE_SUBMIT, "", route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/release", SCOPE_SUBMIT, "", route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/requeue", SCOPE_SUBMIT, "", route_sweep_act},
+    {"GET", V1 "/compare", SCOPE_READ, COMPARE_ARGUMENTS ", format", route_compare},
+    {"GET", V1 "/queue", SCOPE_READ, "limit, cursor", route_queue},
+    {"GET", V1 "/scheduler", SCOPE_READ, "", route_scheduler},
+    {"PATCH", V1 "/scheduler", SCOPE_ADMIN, "", route_scheduler_edit},
+    {"POST", V1 "/scheduler/drain", SCOPE_ADMIN, "", route_scheduler_drain},
+    {"POST", V1 "/scheduler/resume", SCOPE_ADMIN, "", route_scheduler_resume},
+    {"GET", V1 "/figures/validation-error.svg", SCOPE_READ, CURVES, route_figure_curves},
+    {"GET", V1 "/figures/validation-error.png", SCOPE_READ, CURVES, route_figure_curves},
+    {"GET", V1 "/figures/validation-error.pdf", SCOPE_READ, CURVES, route_figure_curves},
+    {"GET", V1 "/figures/cutout.png", SCOPE_READ, CUTOUT, route_figure_cutout},
+    {"GET", V1 "/presets", SCOPE_READ, "", route_preset_list},
+    {"GET", V1 "/presets/{name}", SCOPE_READ, "", route_preset_get},
+    {"GET", V1 "/datasets", SCOPE_READ, "", route_dataset_list},
+    {"GET", V1 "/system", SCOPE_READ, "", route_system},
 };
 
 enum { N_ROUTES = sizeof(routes) / sizeof(routes[0]) };
@@ -130,8 +140,10 @@ handler *router_find(struct api_context *context, struct request *request, struc
         }
         if (method_fits(&routes[i], request->method)) {
             request->route = (int)i + 1;
-            return access_grant(context, request, routes[i].scope, reply) ? routes[i].handler
-                                                                          : NULL;
+            return access_grant(context, request, routes[i].scope, reply) &&
+                           arguments_check(request, reply, routes[i].arguments)
+                       ? routes[i].handler
+                       : NULL;
         }
         size_t used = strlen(allow);
         (void)snprintf(allow + used, sizeof(allow) - used, "%s%s%s", used ? ", " : "",

@@ -14,9 +14,10 @@ typedef void handler(struct api_context *context, const struct request *request,
                      struct reply *reply);
 
 struct route {
-    const char *method;  /* "GET" also answers HEAD */
-    const char *pattern; /* "/api/v1/runs/{id}/epochs": each {name} stands for one segment */
-    enum scope scope;    /* what a token must allow; daemons without tokens ask for none */
+    const char *method;    /* "GET" also answers HEAD */
+    const char *pattern;   /* "/api/v1/runs/{id}/epochs": each {name} stands for one segment */
+    enum scope scope;      /* what a token must allow; daemons without tokens ask for none */
+    const char *arguments; /* of the query, as arguments_check takes them; others are refused */
     handler *handler;
 };
 
@@ -26,7 +27,7 @@ const struct route *router_at(int index);
 
 /* Finds the route of request->url.path, sets request->parameters and what the token allows. NULL:
  * *reply is the answer. No route: 404; a route of other methods only: 405 with Allow; a token that
- * does not allow it: 401 or 403 (api/access.h). */
+ * does not allow it: 401 or 403 (api/access.h); an unknown query argument: 400. */
 handler *router_find(struct api_context *context, struct request *request, struct reply *reply);
 
 /* The thread for what takes long and shall not hold up one that serves connections; NULL: it is

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/arguments.h"
 #include "api/body.h"
 #include "api/routes.h"
 #include "api/run_actions.h"
@@ -105,8 +104,7 @@ void route_sweep_act(struct api_context *context, const struct request *request,
     CLEANUP(free_pointer) int64_t *ids = NULL;
     size_t n_ids = 0;
     struct error error;
-    if (!arguments_check(request, reply, NULL, NULL) ||
-        !route_find_sweep(context, request, reply, &sweep)) {
+    if (!route_find_sweep(context, request, reply, &sweep)) {
         return;
     }
     if (sweep_table_runs(context->options.store, sweep.id, &ids, &n_ids, &error) != STATUS_OK) {
@@ -123,8 +121,7 @@ void route_sweep_delete(struct api_context *context, const struct request *reque
     CLEANUP(free_pointer) int64_t *ids = NULL;
     size_t n_ids = 0;
     struct error error;
-    if (!arguments_check(request, reply, NULL, NULL) ||
-        !route_find_sweep(context, request, reply, &sweep)) {
+    if (!route_find_sweep(context, request, reply, &sweep)) {
         return;
     }
     if (sweep_table_delete(context->options.store, sweep.id, &ids, &n_ids, &error) != STATUS_OK) {

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/arguments.h"
 #include "api/byte_range.h"
 #include "api/routes.h"
 #include "api/run_view.h"
@@ -52,8 +51,7 @@ void route_checkpoint_list(struct api_context *context, const struct request *re
     CLEANUP(run_row_clear) struct run_row run = {0};
     CLEANUP(checkpoint_list_clear) struct checkpoint_list list = {0};
     struct error error;
-    if (!arguments_check(request, reply, NULL, NULL) ||
-        !route_find_run(context, request, reply, &run)) {
+    if (!route_find_run(context, request, reply, &run)) {
         return;
     }
     if (checkpoint_table_list(context->options.store, run.id, &list, &error) != STATUS_OK) {
@@ -66,11 +64,7 @@ void route_checkpoint_list(struct api_context *context, const struct request *re
     for (size_t i = 0; i < list.n; i++) {
         write_item(&writer, run.id, &list, &list.rows[i]);
     }
-    json_write_end(&writer, ']');
-    json_write_null(&writer, "next_cursor");
-    json_write_end(&writer, '}');
-    reply_json(reply, request, 200, &writer);
-    reply_tag(reply, request);
+    reply_page(reply, request, &writer, NULL);
 }
 
 /* "best", "best.safetensors", "last", "last.safetensors". */
@@ -164,8 +158,7 @@ void route_checkpoint_download(struct api_context *context, const struct request
     struct checkpoint_row row;
     struct error error;
     CLEANUP(close_fd) int fd = -1;
-    if (!arguments_check(request, reply, NULL, NULL) ||
-        !route_find_run(context, request, reply, &run)) {
+    if (!route_find_run(context, request, reply, &run)) {
         return;
     }
     if (!read_kind(request->parameters[1], &kind)) {

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/arguments.h"
 #include "api/compare_query.h"
 #include "api/routes.h"
 #include "core/base/cleanup.h"
@@ -213,8 +212,7 @@ void route_compare(struct api_context *context, const struct request *request,
     char format[8];
     CLEANUP(compare_query_clear) struct compare_query query = {0};
     CLEANUP(comparison_clear) struct comparison comparison = {0};
-    if (!arguments_check(request, reply, COMPARE_ARGUMENTS ", format", NULL) ||
-        !compare_query_read(context, request, reply, &query)) {
+    if (!compare_query_read(context, request, reply, &query)) {
         return;
     }
     if (request_format(request, "json, csv", format, &error) != STATUS_OK) {

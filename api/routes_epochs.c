@@ -26,7 +26,7 @@ static void history_clear(struct history *history) {
 
 struct window {
     int64_t after; /* only later epochs */
-    int64_t limit; /* 0: all */
+    int64_t limit; /* 0: all, as without the argument */
     int64_t points;
 };
 
@@ -34,10 +34,9 @@ static bool read_window(const struct request *request, struct reply *reply,
                         struct window *ret_window) {
     int64_t cursor = 0;
     *ret_window = (struct window){0};
-    if (!arguments_check(request, reply, "format, since_epoch, limit, points, cursor", NULL) ||
-        !arguments_read_count(request, reply, "since_epoch", EPOCH_MOST, &ret_window->after) ||
+    if (!arguments_read_count(request, reply, "since_epoch", EPOCH_MOST, &ret_window->after) ||
         !arguments_read_count(request, reply, "cursor", EPOCH_MOST, &cursor) ||
-        !arguments_read_count(request, reply, "limit", EPOCH_MOST, &ret_window->limit) ||
+        !arguments_read_limit(request, reply, EPOCH_MOST, &ret_window->limit) ||
         !arguments_read_count(request, reply, "points", EPOCH_MOST, &ret_window->points)) {
         return false;
     }

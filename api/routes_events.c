@@ -3,18 +3,6 @@
 
 #include "api/routes.h"
 
-static bool check_arguments(const struct request *request, struct reply *reply) {
-    for (int i = 0; i < request->url.n_arguments; i++) {
-        const char *name = request->url.arguments[i].name;
-        if (strcmp(name, "since") != 0 && strcmp(name, "format") != 0) {
-            reply_bad_argument(reply, request, name,
-                               "Event streams know the arguments since and format.");
-            return false;
-        }
-    }
-    return true;
-}
-
 /* ?format= is for people, Accept is what programs send. */
 static bool read_format(const struct request *request, struct reply *reply, bool *ret_ndjson) {
     const char *format = url_argument(&request->url, "format");
@@ -44,7 +32,7 @@ static bool read_since(const struct request *request, struct reply *reply, int64
 static void reply_stream(struct api_context *context, const struct request *request,
                          struct reply *reply, enum watch_kind kind) {
     struct reply_stream stream = {.open = true, .watch = {.kind = kind}};
-    if (!check_arguments(request, reply) || !read_format(request, reply, &stream.ndjson) ||
+    if (!read_format(request, reply, &stream.ndjson) ||
         !read_since(request, reply, &stream.since)) {
         return;
     }

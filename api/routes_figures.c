@@ -181,8 +181,7 @@ void route_figure_curves(struct api_context *context, const struct request *requ
     enum figure_format format = FIGURE_SVG;
     const char *dot = strrchr(request->url.path, '.');
     (void)figure_format_from_name(dot ? dot + 1 : "", &format);
-    if (!arguments_check(request, reply, COMPARE_ARGUMENTS ", theme, width, height, title", NULL) ||
-        !read_look(request, reply, &look) || !compare_query_read(context, request, reply, &query)) {
+    if (!read_look(request, reply, &look) || !compare_query_read(context, request, reply, &query)) {
         return;
     }
     char etag[sizeof(reply->etag)];
@@ -199,10 +198,7 @@ void route_figure_curves(struct api_context *context, const struct request *requ
 
 /* GET /figures/cutout.png */
 
-#define RUN_ARGUMENTS                                                                              \
-    "dataset, preset, m, cutout_size, cutout_squares, copies, seed, shift, flip, crop_pad, "       \
-    "normalise"
-
+/* The other arguments of the route are fields of a run. */
 static bool is_run_argument(const char *name) {
     static const char *const others[] = {"index", "epoch", "theme"};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
@@ -306,8 +302,7 @@ void route_figure_cutout(struct api_context *context, const struct request *requ
     int64_t epoch = 1;
     bool dark = false;
     struct run_spec spec;
-    if (!arguments_check(request, reply, RUN_ARGUMENTS ", index, epoch, theme", NULL) ||
-        !read_theme(request, reply, &dark) ||
+    if (!read_theme(request, reply, &dark) ||
         !arguments_read_count(request, reply, "index", 1000000, &image) ||
         !arguments_read_count(request, reply, "epoch", 100000, &epoch) ||
         !read_run(context, request, reply, &spec)) {

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "api/arguments.h"
 #include "api/routes.h"
 #include "api/run_view.h"
 #include "core/base/cleanup.h"
@@ -62,8 +61,7 @@ static enum status put_events(FILE *out, struct store *store, int64_t run_id, st
 void route_run_log(struct api_context *context, const struct request *request,
                    struct reply *reply) {
     CLEANUP(run_row_clear) struct run_row run = {0};
-    if (!arguments_check(request, reply, NULL, NULL) ||
-        !route_find_run(context, request, reply, &run)) {
+    if (!route_find_run(context, request, reply, &run)) {
         return;
     }
     char *text = NULL;

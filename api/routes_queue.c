@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/arguments.h"
 #include "api/body.h"
 #include "api/queue_forecast.h"
 #include "api/routes.h"
@@ -15,8 +16,6 @@
 #include "daemon/store/idempotency_table.h"
 #include "daemon/store/run_query.h"
 #include "daemon/work/pool.h"
-
-enum { PAGE_DEFAULT = 50, PAGE_MOST = 500 };
 
 static void write_scheduler_members(struct json_writer *writer, const struct pool_status *status) {
     json_write_string(writer, "state", status->draining ? "draining" : "running");
@@ -97,7 +96,7 @@ static bool read_cursor(const char *text, struct queue_place *ret_place) {
 static bool write_running(struct api_context *context, const struct request *request,
                           struct reply *reply, struct json_writer *writer) {
     CLEANUP(run_list_clear) struct run_list list = {0};
-    struct run_query query = {.limit = PAGE_MOST};
+    struct run_query query = {.limit = LIST_LIMIT_MOST};
     run_query_add_states(&query, 1u << RUN_RUNNING);
     struct error error;
     if (run_table_list(context->options.store, &query, &list, &error) != STATUS_OK) {
@@ -124,20 +123,10 @@ static bool write_running(struct api_context *context, const struct request *req
 }
 
 void route_queue(struct api_context *context, const struct request *request, struct reply *reply) {
-    int64_t limit = PAGE_DEFAULT;
+    int64_t limit = LIST_LIMIT_DEFAULT;
     struct queue_place after;
-    const char *limit_text = url_argument(&request->url, "limit");
     const char *cursor = url_argument(&request->url, "cursor");
-    for (int i = 0; i < request->url.n_arguments; i++) {
-        const char *name = request->url.arguments[i].name;
-        if (strcmp(name, "limit") != 0 && strcmp(name, "cursor") != 0) {
-            reply_bad_argument(reply, request, name, "The queue takes limit and cursor.");
-            return;
-        }
-    }
-    if (limit_text && !text_to_id(limit_text, PAGE_MOST, &limit)) {
-        reply_bad_argument(reply, request, "limit", "limit must be a whole number from 1 to %d.",
-                           PAGE_MOST);
+    if (!arguments_read_limit(request, reply, LIST_LIMIT_MOST, &limit)) {
         return;
     }
     if (cursor && !read_cursor(cursor, &after)) {

@@ -27,9 +27,7 @@ struct act {
 
 static enum status permit(void *user, const struct run_row *row, struct error *error) {
     const struct act *act = user;
-    char what[32];
-    (void)snprintf(what, sizeof(what), "run %" PRId64, row->id);
-    return access_check_owner(act->request, row->owner, what, error);
+    return access_check_owner(act->request, row->owner, "run", row->id, error);
 }
 
 void run_files_remove(const struct api_context *context, int64_t id) {
@@ -103,7 +101,7 @@ static void write_run(struct json_writer *writer, const char *key, const struct 
     for (size_t i = 0; i < act->n_running && row->state == RUN_RUNNING; i++) {
         progress = act->running[i].run_id == row->id ? &act->running[i] : progress;
     }
-    run_write(writer, key, row, progress);
+    run_write(writer, key, row, progress, RUN_MEMBERS_ALL);
 }
 
 static int http_status_of(const struct run_outcome *outcome) {

@@ -219,14 +219,10 @@ static bool read_sort(const struct request *request, struct reply *reply, struct
 
 bool run_list_query_read(const struct request *request, struct reply *reply,
                          struct run_query *ret_query) {
-    static const char filters[] =
-        "state, m, cutout_size, dataset, preset, optimizer, copies, seed, "
-        "depth, owner, sweep, label, name";
     *ret_query = (struct run_query){0};
     int64_t limit = LIST_LIMIT_DEFAULT;
-    if (!arguments_check(request, reply, "sort, fields, limit, cursor", filters) ||
-        !read_filters(request, reply, ret_query) || !read_sort(request, reply, ret_query) ||
-        !arguments_read_count(request, reply, "limit", LIST_LIMIT_MOST, &limit)) {
+    if (!read_filters(request, reply, ret_query) || !read_sort(request, reply, ret_query) ||
+        !arguments_read_limit(request, reply, LIST_LIMIT_MOST, &limit)) {
         return false;
     }
     const char *cursor = url_argument(&request->url, "cursor");
@@ -235,6 +231,6 @@ bool run_list_query_read(const struct request *request, struct reply *reply,
                            "cursor must be the next_cursor of a list with the same sort.");
         return false;
     }
-    ret_query->limit = limit > 0 ? (int)limit : 1;
+    ret_query->limit = (int)limit;
     return true;
 }

@@ -8,7 +8,12 @@
 #include "api/reply.h"
 #include "daemon/store/run_query.h"
 
-enum { CURSOR_TEXT_SIZE = 512, LIST_LIMIT_DEFAULT = 50, LIST_LIMIT_MOST = 500 };
+enum { CURSOR_TEXT_SIZE = 512 };
+
+/* For the table of routes. */
+#define RUN_LIST_ARGUMENTS                                                                         \
+    "state*, m*, cutout_size*, dataset*, preset*, optimizer*, copies*, seed*, depth*, owner*, "    \
+    "sweep*, label*, name*, sort, fields, limit, cursor"
 
 /* Reads filters, sort, limit and cursor. The values in *ret_query point into the request. false:
  * *reply names the argument that cannot be used, and why. `fields` is left to the caller. */

@@ -60,43 +60,6 @@ void progress_write_members(struct json_writer *writer, const struct progress *p
     }
 }
 
-static void write_progress(struct json_writer *writer, const struct progress *progress) {
-    if (progress) {
-        json_write_object(writer, "progress");
-        progress_write_members(writer, progress);
-        json_write_end(writer, '}');
-    } else {
-        json_write_null(writer, "progress");
-    }
-}
-
-static void write_links(struct json_writer *writer, int64_t id) {
-    static const char *const parts[] = {"epochs", "validation-error", "events", "checkpoints",
-                                        "log",    "summary",          "cancel"};
-    char path[96];
-    json_write_object(writer, "links");
-    (void)snprintf(path, sizeof(path), "/api/v1/runs/%" PRId64, id);
-    json_write_string(writer, "self", path);
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        (void)snprintf(path, sizeof(path), "/api/v1/runs/%" PRId64 "/%s", id, parts[i]);
-        json_write_string(writer, parts[i], path);
-    }
-    json_write_end(writer, '}');
-}
-
-/* The configuration out of the stored document, which also holds name, priority and labels. */
-static void write_config(struct json_writer *writer, const struct run_row *row) {
-    struct run_spec spec;
-    if (run_spec_read_stored(row->config_json, &spec, NULL) != STATUS_OK) {
-        /* Written by another version that knew other fields: shown as it was stored. */
-        json_write_raw(writer, "config", row->config_json);
-        return;
-    }
-    json_write_object(writer, "config");
-    run_config_write(writer, &spec.config);
-    json_write_end(writer, '}');
-}
-
 /* null for 0, which is no run or sweep. */
 static void write_id(struct json_writer *writer, const char *key, int64_t id) {
     char text[24];
@@ -104,9 +67,67 @@ static void write_id(struct json_writer *writer, const char *key, int64_t id) {
     json_write_string(writer, key, id > 0 ? text : NULL);
 }
 
+/* null for "". */
+static void write_text(struct json_writer *writer, const char *key, const char *text) {
+    json_write_string(writer, key, text[0] ? text : NULL);
+}
+
+static void write_progress(struct json_writer *writer, const char *key,
+                           const struct progress *progress) {
+    if (progress) {
+        json_write_object(writer, key);
+        progress_write_members(writer, progress);
+        json_write_end(writer, '}');
+    } else {
+        json_write_null(writer, key);
+    }
+}
+
+/* The members of a run that need more than one of its columns */
+
+static void write_state(struct json_writer *writer, const char *key, const struct run_row *row) {
+    json_write_string(writer, key, run_state_name(row->state));
+}
+
+static void write_request(struct json_writer *writer, const char *key, const struct run_row *row) {
+    write_text(writer, key, run_request_name(row->request));
+}
+
+static void write_labels(struct json_writer *writer, const char *key, const struct run_row *row) {
+    json_write_raw(writer, key, row->labels_json);
+}
+
+static void write_links(struct json_writer *writer, const char *key, const struct run_row *row) {
+    static const char *const parts[] = {"epochs", "validation-error", "events", "checkpoints",
+                                        "log",    "summary",          "cancel"};
+    char path[96];
+    json_write_object(writer, key);
+    (void)snprintf(path, sizeof(path), "/api/v1/runs/%" PRId64, row->id);
+    json_write_string(writer, "self", path);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        (void)snprintf(path, sizeof(path), "/api/v1/runs/%" PRId64 "/%s", row->id, parts[i]);
+        json_write_string(writer, parts[i], path);
+    }
+    json_write_end(writer, '}');
+}
+
+/* The configuration out of the stored document, which also holds name, priority and labels. */
+static void write_config(struct json_writer *writer, const char *key, const struct run_row *row) {
+    struct run_spec spec;
+    if (run_spec_read_stored(row->config_json, &spec, NULL) != STATUS_OK) {
+        /* Written by another version that knew other fields: shown as it was stored. */
+        json_write_raw(writer, key, row->config_json);
+        return;
+    }
+    json_write_object(writer, key);
+    run_config_write(writer, &spec.config);
+    json_write_end(writer, '}');
+}
+
 /* "1,2" as ["1","2"]. */
-static void write_after(struct json_writer *writer, const char *ids) {
-    json_write_array(writer, "after");
+static void write_after(struct json_writer *writer, const char *key, const struct run_row *row) {
+    const char *ids = row->after;
+    json_write_array(writer, key);
     while (*ids) {
         char id[24];
         size_t n = strcspn(ids, ",");
@@ -117,56 +138,161 @@ static void write_after(struct json_writer *writer, const char *ids) {
     json_write_end(writer, ']');
 }
 
-static void write_origin(struct json_writer *writer, const struct run_row *row) {
-    json_write_string(writer, "owner", row->owner[0] ? row->owner : NULL);
-    write_id(writer, "sweep", row->sweep_id);
-    write_after(writer, row->after ? row->after : "");
+static void write_fork(struct json_writer *writer, const char *key, const struct run_row *row) {
     if (row->forked_from > 0) {
-        json_write_object(writer, "forked_from");
+        json_write_object(writer, key);
         write_id(writer, "run", row->forked_from);
         json_write_int(writer, "epoch", row->forked_epoch);
         json_write_end(writer, '}');
     } else {
-        json_write_null(writer, "forked_from");
+        json_write_null(writer, key);
+    }
+}
+
+static void write_best(struct json_writer *writer, const char *key, const struct run_row *row) {
+    write_result(writer, key, row->best_epoch, row->best_wrong, row->val_total);
+}
+
+static void write_last(struct json_writer *writer, const char *key, const struct run_row *row) {
+    write_result(writer, key, row->epochs_done, row->last_wrong, row->val_total);
+}
+
+static void write_best_epoch(struct json_writer *writer, const char *key,
+                             const struct run_row *row) {
+    if (row->epochs_done > 0) {
+        json_write_int(writer, key, row->best_epoch);
+    } else {
+        json_write_null(writer, key);
+    }
+}
+
+static void write_diverged(struct json_writer *writer, const char *key, const struct run_row *row) {
+    json_write_bool(writer, key, row->diverged);
+}
+
+/* The members, in the order in which they are written. */
+#define COLUMN(kind, name) kind, offsetof(struct run_row, name), NULL, 0
+static const struct {
+    const char *name;
+    enum {
+        MEMBER_ID,
+        MEMBER_TEXT,
+        MEMBER_INT,
+        MEMBER_LONG,
+        MEMBER_NUMBER,
+        MEMBER_TIME,
+        MEMBER_PROGRESS,
+        MEMBER_OTHER,
+    } kind;
+    size_t offset; /* of the column, unless kind is MEMBER_OTHER or MEMBER_PROGRESS */
+    void (*write)(struct json_writer *writer, const char *key, const struct run_row *row);
+    unsigned parts; /* of the row that are read for it: bits of enum run_part */
+} members[] = {
+    {"id", COLUMN(MEMBER_ID, id)},
+    {"name", COLUMN(MEMBER_TEXT, name)},
+    {"state", MEMBER_OTHER, 0, write_state, 0},
+    {"reason", COLUMN(MEMBER_TEXT, reason)},
+    {"attempt", COLUMN(MEMBER_INT, attempt)},
+    {"request", MEMBER_OTHER, 0, write_request, 0},
+    {"priority", COLUMN(MEMBER_INT, priority)},
+    {"labels", MEMBER_OTHER, 0, write_labels, RUN_PART_LABELS},
+    {"owner", COLUMN(MEMBER_TEXT, owner)},
+    {"sweep", COLUMN(MEMBER_ID, sweep_id)},
+    {"after", MEMBER_OTHER, 0, write_after, RUN_PART_AFTER},
+    {"forked_from", MEMBER_OTHER, 0, write_fork, 0},
+    {"config", MEMBER_OTHER, 0, write_config, RUN_PART_CONFIG},
+    {"progress", MEMBER_PROGRESS, 0, NULL, 0},
+    {"epochs_done", COLUMN(MEMBER_INT, epochs_done)},
+    {"best", MEMBER_OTHER, 0, write_best, 0},
+    {"last", MEMBER_OTHER, 0, write_last, 0},
+    {"best_epoch", MEMBER_OTHER, 0, write_best_epoch, 0},
+    {"mean_last_5", COLUMN(MEMBER_NUMBER, mean_last_5)},
+    {"train_seconds", COLUMN(MEMBER_NUMBER, train_seconds)},
+    {"diverged", MEMBER_OTHER, 0, write_diverged, 0},
+    {"kernel_variant", COLUMN(MEMBER_TEXT, variant)},
+    {"dataset_sha256", COLUMN(MEMBER_TEXT, dataset_sha256)},
+    {"created_at", COLUMN(MEMBER_TIME, created_ms)},
+    {"started_at", COLUMN(MEMBER_TIME, started_ms)},
+    {"finished_at", COLUMN(MEMBER_TIME, finished_ms)},
+    {"updated_at", COLUMN(MEMBER_TIME, updated_ms)},
+    {"revision", COLUMN(MEMBER_LONG, revision)},
+    {"links", MEMBER_OTHER, 0, write_links, 0},
+};
+#undef COLUMN
+
+enum { N_MEMBERS = sizeof(members) / sizeof(members[0]) };
+#define BIT(i) (UINT64_C(1) << (i))
+
+bool run_members_read(const char *names, uint64_t *ret_members, const char **ret_unknown,
+                      size_t *ret_n_unknown) {
+    *ret_members = 0;
+    for (bool more = true; more;) {
+        size_t n = strcspn(names, ",");
+        int i = 0;
+        while (i < N_MEMBERS &&
+               !(strlen(members[i].name) == n && strncmp(members[i].name, names, n) == 0)) {
+            i++;
+        }
+        if (i == N_MEMBERS) {
+            *ret_unknown = names;
+            *ret_n_unknown = n;
+            return false;
+        }
+        *ret_members |= BIT(i);
+        more = names[n] == ',';
+        names += n + more;
+    }
+    return true;
+}
+
+unsigned run_members_parts(uint64_t wanted) {
+    unsigned parts = 0;
+    for (int i = 0; i < N_MEMBERS; i++) {
+        parts |= wanted & BIT(i) ? members[i].parts : 0;
+    }
+    return parts;
+}
+
+static void write_member(struct json_writer *writer, int i, const struct run_row *row,
+                         const struct progress *progress) {
+    const char *key = members[i].name;
+    const void *column = (const char *)row + members[i].offset;
+    switch (members[i].kind) {
+    case MEMBER_ID:
+        write_id(writer, key, *(const int64_t *)column);
+        break;
+    case MEMBER_TEXT:
+        write_text(writer, key, column);
+        break;
+    case MEMBER_INT:
+        json_write_int(writer, key, *(const int *)column);
+        break;
+    case MEMBER_LONG:
+        json_write_int(writer, key, *(const int64_t *)column);
+        break;
+    case MEMBER_NUMBER:
+        json_write_number(writer, key, *(const double *)column);
+        break;
+    case MEMBER_TIME:
+        write_time(writer, key, *(const int64_t *)column);
+        break;
+    case MEMBER_PROGRESS:
+        write_progress(writer, key, progress);
+        break;
+    case MEMBER_OTHER:
+        members[i].write(writer, key, row);
+        break;
     }
 }
 
 void run_write(struct json_writer *writer, const char *key, const struct run_row *row,
-               const struct progress *progress) {
-    char id[24];
-    (void)snprintf(id, sizeof(id), "%" PRId64, row->id);
+               const struct progress *progress, uint64_t wanted) {
     json_write_object(writer, key);
-    json_write_string(writer, "id", id);
-    json_write_string(writer, "name", row->name[0] ? row->name : NULL);
-    json_write_string(writer, "state", run_state_name(row->state));
-    json_write_string(writer, "reason", row->reason[0] ? row->reason : NULL);
-    json_write_int(writer, "attempt", row->attempt);
-    json_write_string(writer, "request", row->request ? run_request_name(row->request) : NULL);
-    json_write_int(writer, "priority", row->priority);
-    json_write_raw(writer, "labels", row->labels_json);
-    write_origin(writer, row);
-    write_config(writer, row);
-    write_progress(writer, progress);
-    json_write_int(writer, "epochs_done", row->epochs_done);
-    write_result(writer, "best", row->best_epoch, row->best_wrong, row->val_total);
-    write_result(writer, "last", row->epochs_done, row->last_wrong, row->val_total);
-    if (row->epochs_done > 0) {
-        json_write_int(writer, "best_epoch", row->best_epoch);
-    } else {
-        json_write_null(writer, "best_epoch");
+    for (int i = 0; i < N_MEMBERS; i++) {
+        if (wanted & BIT(i)) {
+            write_member(writer, i, row, progress);
+        }
     }
-    json_write_number(writer, "mean_last_5", row->mean_last_5);
-    json_write_number(writer, "train_seconds", row->train_seconds);
-    json_write_bool(writer, "diverged", row->diverged);
-    json_write_string(writer, "kernel_variant", row->variant[0] ? row->variant : NULL);
-    json_write_string(writer, "dataset_sha256",
-                      row->dataset_sha256[0] ? row->dataset_sha256 : NULL);
-    write_time(writer, "created_at", row->created_ms);
-    write_time(writer, "started_at", row->started_ms);
-    write_time(writer, "finished_at", row->finished_ms);
-    write_time(writer, "updated_at", row->updated_ms);
-    json_write_int(writer, "revision", row->revision);
-    write_links(writer, row->id);
     json_write_end(writer, '}');
 }
 
@@ -188,6 +314,6 @@ void run_write_short(struct json_writer *writer, const char *key, const struct r
     json_write_int(writer, "epochs_done", row->epochs_done);
     write_result(writer, "best", row->best_epoch, row->best_wrong, row->val_total);
     write_result(writer, "last", row->epochs_done, row->last_wrong, row->val_total);
-    write_progress(writer, progress);
+    write_progress(writer, "progress", progress);
     json_write_end(writer, '}');
 }

@@ -82,7 +82,7 @@ struct run_cursor {
 
 enum { RUN_QUERY_MAX_CONDITIONS = 16, RUN_QUERY_MAX_VALUES = 64 };
 
-/* Zeroed: all runs, newest first. */
+/* Zeroed: all runs, newest first, without the parts. */
 struct run_query {
     int n_conditions;
     struct run_condition conditions[RUN_QUERY_MAX_CONDITIONS];
@@ -91,7 +91,8 @@ struct run_query {
     enum run_sort sort; /* runs without a value come last in both directions */
     bool ascending;     /* equals are ordered by id in the same direction */
     struct run_cursor after;
-    int limit; /* at least 1 */
+    int limit;      /* at least 1 */
+    unsigned parts; /* bits of enum run_part that are read; the others are "" */
 };
 
 /* Starts a condition, which run_query_add_* gives its values. false: there are too many. */
@@ -109,10 +110,5 @@ enum status run_table_list(struct store *store, const struct run_query *query,
 
 /* The cursor behind this run in this order. */
 void run_cursor_at(enum run_sort sort, const struct run_row *row, struct run_cursor *ret_cursor);
-
-/* The statement that lists, for tests of its plan. STATUS_TOO_LARGE. */
-enum { RUN_QUERY_SQL_SIZE = 8192 };
-enum status run_query_sql(const struct run_query *query, char ret_sql[RUN_QUERY_SQL_SIZE],
-                          struct error *error);
 
 #endif

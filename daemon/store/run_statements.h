@@ -5,15 +5,18 @@
 #ifndef CUTOUTD_DAEMON_STORE_RUN_STATEMENTS_H
 #define CUTOUTD_DAEMON_STORE_RUN_STATEMENTS_H
 
-/* In the order in which run_table.c reads them. */
-#define RUN_COLUMNS                                                                                \
-    "id, name, priority, labels_json, config_json, preset, dataset, depth, epochs, m,"             \
+/* In the order in which run_table.c reads them. A list may have '' in place of the parts. */
+#define RUN_PART_SQL_LABELS "labels_json"
+#define RUN_PART_SQL_CONFIG "config_json"
+#define RUN_PART_SQL_AFTER "(SELECT group_concat(after_id) FROM run_after WHERE run_id = run.id)"
+#define RUN_COLUMNS_WITH(labels, config, after)                                                    \
+    "id, name, priority, " labels ", " config ", preset, dataset, depth, epochs, m,"               \
     " cutout_size, seed, state, reason, attempt, request, variant, dataset_sha256,"                \
     " epochs_done, best_epoch, best_wrong, last_wrong, val_total, diverged, images_per_second,"    \
     " created_ms, started_ms, finished_ms, updated_ms, revision, owner, sweep_id, forked_from,"    \
     " forked_epoch, copies, optimizer, steps_per_epoch, images_per_epoch, best_error, last_error," \
-    " mean_last_5, train_seconds, interruptions,"                                                  \
-    " (SELECT group_concat(after_id) FROM run_after WHERE run_id = run.id)"
+    " mean_last_5, train_seconds, interruptions, " after
+#define RUN_COLUMNS RUN_COLUMNS_WITH(RUN_PART_SQL_LABELS, RUN_PART_SQL_CONFIG, RUN_PART_SQL_AFTER)
 
 enum run_statement {
     RUN_INSERT,

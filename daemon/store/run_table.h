@@ -52,6 +52,9 @@ struct run_draft {
     const struct idempotency_mark *idempotency; /* NULL: the submission carries no key */
 };
 
+/* What is long, or a look-up of its own, in a row: lists may leave it out. */
+enum run_part { RUN_PART_LABELS = 1, RUN_PART_CONFIG = 2, RUN_PART_AFTER = 4, RUN_PARTS_ALL = 7 };
+
 struct run_row {
     int64_t id; /* from 1; outside of the process a decimal string */
     char name[RUN_TITLE_SIZE];

@@ -199,10 +199,11 @@ static void list_filters(void **state) {
         assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(page, "items")), cases[i].n);
         cJSON_Delete(page);
     }
-    static const char *const bad[] = {
-        "state=done",  "m=x",        "m=4,,8",           "limit=501",
-        "limit=-1",    "cursor=abc", "colour=red",       "cutout_size=-1",
-        "sort=best,m", "label=team", "fields=id,colour", "limit=1&limit=2"};
+    static const char *const bad[] = {"state=done",     "m=x",        "m=4,,8",
+                                      "limit=501",      "limit=0",    "limit=-1",
+                                      "cursor=abc",     "colour=red", "cutout_size=-1",
+                                      "sort=best,m",    "label=team", "fields=id,colour",
+                                      "limit=1&limit=2"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         char target[64];
         (void)snprintf(target, sizeof(target), "/api/v1/runs?%s", bad[i]);

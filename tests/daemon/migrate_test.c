@@ -165,6 +165,13 @@ static void lists_get_their_indexes_and_runs_stay(void **state) {
     assert_int_equal(read_number(handle, "SELECT count(*) FROM run INDEXED BY run_facts_unfinished"
                                          " WHERE state IN ('queued', 'held', 'running', 'paused')"),
                      1);
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 6, &fixture_error));
+    assert_int_equal(read_number(handle, "SELECT seed FROM run INDEXED BY run_by_name"
+                                         " WHERE name = 'a' AND m = 4"),
+                     7);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run INDEXED BY run_by_best"
+                                         " WHERE best_error IS NOT NULL AND state = 'held'"),
+                     0);
 }
 
 static void events_keep_their_ids_and_new_ones_go_on_behind_them(void **state) {

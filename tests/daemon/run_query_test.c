@@ -4,9 +4,11 @@
 #include <sqlite3.h>
 
 #include "daemon/store/epoch_table.h"
-#include "daemon/store/run_query.h"
+#include "daemon/store/run_query_sql.h"
 
 enum { N_RUNS = 24 };
+
+static const struct run_query_plan no_plan = {.driver = -1};
 
 /* Ties in every column, and a third of the runs without results. */
 static int set_up(void **state) {
@@ -129,7 +131,7 @@ static void too_many_values_are_refused(void **state) {
     assert_false(run_query_begin_condition(&query, RUN_FIELD_M));
     assert_false(run_query_add_value(&query, &(struct run_value){.number = 1}));
     char sql[RUN_QUERY_SQL_SIZE];
-    ASSERT_OK(run_query_sql(&query, sql, &fixture_error));
+    ASSERT_OK(run_query_sql(&query, &no_plan, sql, &fixture_error));
 }
 
 /* < 0: a before b, in the order that the query asks for. */
@@ -220,13 +222,14 @@ static void a_run_that_is_added_moves_no_other_to_the_next_page(void **state) {
 }
 
 /* The lines of the plan that read anything. */
-static void plan_of(const char *path, const struct run_query *query, char *text, size_t size) {
+static void plan_of(const char *path, const struct run_query *query,
+                    const struct run_query_plan *how, char *text, size_t size) {
     char sql[RUN_QUERY_SQL_SIZE];
     char explain[RUN_QUERY_SQL_SIZE + 32];
     sqlite3 *handle = NULL;
     sqlite3_stmt *statement = NULL;
     size_t used = 0;
-    ASSERT_OK(run_query_sql(query, sql, &fixture_error));
+    ASSERT_OK(run_query_sql(query, how, sql, &fixture_error));
     (void)snprintf(explain, sizeof(explain), "EXPLAIN QUERY PLAN %s", sql);
     assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
     assert_int_equal(sqlite3_prepare_v2(handle, explain, -1, &statement, NULL), SQLITE_OK);
@@ -240,7 +243,20 @@ static void plan_of(const char *path, const struct run_query *query, char *text,
     assert_int_equal(sqlite3_close(handle), SQLITE_OK);
 }
 
-static void lists_walk_the_narrow_index_and_never_the_table(void **state) {
+static int occurrences(const char *text, const char *part) {
+    int n = 0;
+    for (text = strstr(text, part); text; text = strstr(text + 1, part)) {
+        n++;
+    }
+    return n;
+}
+
+static bool has_an_index_of_its_own(enum run_sort sort) {
+    return sort == RUN_SORT_BEST || sort == RUN_SORT_LAST || sort == RUN_SORT_MEAN_LAST_5 ||
+           sort == RUN_SORT_FINISHED || sort == RUN_SORT_UPDATED || sort == RUN_SORT_NAME;
+}
+
+static void lists_read_covering_indexes_and_the_table_for_the_page_alone(void **state) {
     struct store_fixture *f = *state;
     char plan[2048];
     for (int sort = 0; sort < RUN_SORT_COUNT; sort++) {
@@ -248,27 +264,137 @@ static void lists_walk_the_narrow_index_and_never_the_table(void **state) {
         query.after = (struct run_cursor){.set = true, .id = 5, .type = RUN_KEY_INTEGER};
         add_text(&query, RUN_FIELD_DATASET, "shapes");
         add_text(&query, RUN_FIELD_STATE, "succeeded");
-        plan_of(f->path, &query, plan, sizeof(plan));
-        assert_non_null(strstr(plan, "run USING COVERING INDEX run_facts"));
+        const struct run_value vision = label_value("team", "vision");
+        assert_true(run_query_begin_condition(&query, RUN_FIELD_LABEL));
+        assert_true(run_query_add_value(&query, &vision));
+        plan_of(f->path, &query, &no_plan, plan, sizeof(plan));
+        bool own = has_an_index_of_its_own(query.sort);
+        const char *index = own ? "SEARCH run USING COVERING INDEX run_by_"
+                            : sort == RUN_SORT_ID
+                                ? "SEARCH run USING COVERING INDEX run_facts (id<?)"
+                                : "run USING COVERING INDEX run_facts";
+        if (!strstr(plan, index)) {
+            fail_msg("sort %s: %s", run_sort_name(query.sort), plan);
+        }
         assert_non_null(strstr(plan, "SEARCH run USING INTEGER PRIMARY KEY"));
         assert_null(strstr(plan, "SCAN run;"));
-        if (sort == RUN_SORT_ID) {
-            /* In order of id it goes on from the cursor, and nothing is sorted but the page. */
-            assert_non_null(strstr(plan, "SEARCH run USING COVERING INDEX run_facts (id<?)"));
-            assert_null(strstr(strstr(plan, "run_facts"), "TEMP B-TREE FOR ORDER BY; SCAN"));
+        if (own || sort == RUN_SORT_ID) {
+            /* Nothing is sorted but the page. */
+            assert_int_equal(occurrences(plan, "TEMP B-TREE FOR ORDER BY"), 1);
         }
     }
     struct run_query query = {.limit = 10};
     run_query_add_states(&query, 1u << RUN_QUEUED | 1u << RUN_RUNNING);
-    plan_of(f->path, &query, plan, sizeof(plan));
+    plan_of(f->path, &query, &no_plan, plan, sizeof(plan));
     assert_non_null(strstr(plan, "COVERING INDEX run_facts_unfinished"));
-    query = (struct run_query){.limit = 10, .sort = RUN_SORT_BEST};
+}
+
+static void few_runs_are_found_by_the_index_of_their_condition(void **state) {
+    struct store_fixture *f = *state;
+    static const struct {
+        enum run_field field;
+        const char *index;
+    } cases[] = {{RUN_FIELD_LABEL, "COVERING INDEX run_by_label (key=? AND value=?)"},
+                 {RUN_FIELD_SWEEP, "COVERING INDEX run_of_sweep (sweep_id=?)"},
+                 {RUN_FIELD_NAME, "COVERING INDEX run_by_name (name=?)"}};
+    const struct run_query_plan second = {.driver = 1};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char plan[2048];
+        struct run_query query = {.limit = 10, .sort = RUN_SORT_BEST};
+        struct run_value value = label_value("team", "vision");
+        value.number = 1;
+        add_text(&query, RUN_FIELD_DATASET, "shapes");
+        assert_true(run_query_begin_condition(&query, cases[i].field));
+        assert_true(run_query_add_value(&query, &value));
+        plan_of(f->path, &query, &second, plan, sizeof(plan));
+        assert_non_null(strstr(plan, "SEARCH run USING COVERING INDEX run_facts (id=?)"));
+        assert_non_null(strstr(plan, cases[i].index));
+    }
+}
+
+static void a_label_in_order_of_id_is_read_until_the_page_is_full(void **state) {
+    struct store_fixture *f = *state;
+    char plan[2048];
+    const struct run_query_plan first = {.driver = 0};
+    struct run_query query = {.limit = 10, .after = {.set = true, .id = 5}};
     const struct run_value vision = label_value("team", "vision");
     assert_true(run_query_begin_condition(&query, RUN_FIELD_LABEL));
     assert_true(run_query_add_value(&query, &vision));
-    plan_of(f->path, &query, plan, sizeof(plan));
-    assert_non_null(strstr(plan, "SEARCH run USING COVERING INDEX run_facts (id=?)"));
-    assert_non_null(strstr(plan, "COVERING INDEX run_by_label (key=? AND value=?)"));
+    plan_of(f->path, &query, &first, plan, sizeof(plan));
+    assert_non_null(strstr(plan, "run_by_label (key=? AND value=? AND run_id<?)"));
+    assert_int_equal(occurrences(plan, "TEMP B-TREE FOR ORDER BY"), 1);
+}
+
+static void add_many_runs(const char *path, int first_id, int n) {
+    char sql[1024];
+    sqlite3 *handle = NULL;
+    (void)snprintf(
+        sql, sizeof(sql),
+        "WITH RECURSIVE series(i) AS (SELECT %d UNION ALL SELECT i + 1 FROM series LIMIT %d)"
+        "INSERT INTO run (id, name, priority, labels_json, config_json, preset, dataset, depth,"
+        " epochs, m, cutout_size, seed, state, created_ms, updated_ms, owner)"
+        " SELECT i, 'run 2', 0, '{}', '{}', preset, dataset, depth, epochs, m, cutout_size, seed,"
+        "  'queued', 1, 1, 'bob' FROM series CROSS JOIN run r ON r.id = 1;"
+        "INSERT INTO run_label SELECT id, 'half', '1' FROM run WHERE id >= %d",
+        first_id, n, first_id);
+    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(handle, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(handle), SQLITE_OK);
+}
+
+/* The same lists, however many other runs have the label and the name: which statement answers
+ * depends on that. */
+static void rare_and_common_labels_and_names_list_the_same(void **state) {
+    struct store_fixture *f = *state;
+    struct run_query queries[3] = {
+        {.limit = 3, .sort = RUN_SORT_BEST, .ascending = true}, {.limit = 3}, {.limit = 3}};
+    const struct run_value second = label_value("half", "1");
+    for (int i = 0; i < 3; i++) {
+        add_text(&queries[i], RUN_FIELD_OWNER, "ada");
+        if (i < 2) {
+            assert_true(run_query_begin_condition(&queries[i], RUN_FIELD_LABEL));
+            assert_true(run_query_add_value(&queries[i], &second));
+        } else {
+            add_text(&queries[i], RUN_FIELD_NAME, "run 2");
+        }
+    }
+    int64_t ids[3][3];
+    static const int more[] = {0, 6000, 24000};
+    int next_id = 100;
+    for (int round = 0; round < 3; round++) {
+        add_many_runs(f->path, next_id, more[round]);
+        next_id += more[round];
+        for (int i = 0; i < 3; i++) {
+            struct run_list list = {0};
+            ASSERT_OK(run_table_list(f->store, &queries[i], &list, &fixture_error));
+            assert_int_equal(list.n, 3);
+            assert_true(list.more);
+            for (int j = 0; j < 3; j++) {
+                ids[i][j] = round == 0 ? list.rows[j].id : ids[i][j];
+                assert_int_equal(list.rows[j].id, ids[i][j]);
+            }
+            run_list_clear(&list);
+        }
+    }
+}
+
+static void parts_that_were_not_asked_for_are_not_read(void **state) {
+    struct store_fixture *f = *state;
+    struct run_list list = {0};
+    struct run_query query = {.limit = 1};
+    ASSERT_OK(run_table_list(f->store, &query, &list, &fixture_error));
+    assert_string_equal(list.rows[0].labels_json, "");
+    assert_string_equal(list.rows[0].config_json, "");
+    run_list_clear(&list);
+    query.parts = RUN_PART_LABELS;
+    ASSERT_OK(run_table_list(f->store, &query, &list, &fixture_error));
+    assert_string_equal(list.rows[0].labels_json, "{\"team\":\"vision\",\"half\":\"1\"}");
+    assert_string_equal(list.rows[0].config_json, "");
+    run_list_clear(&list);
+    query.parts = RUN_PARTS_ALL;
+    ASSERT_OK(run_table_list(f->store, &query, &list, &fixture_error));
+    assert_string_equal(list.rows[0].config_json, "{}");
+    run_list_clear(&list);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -282,7 +408,11 @@ int main(void) {
         TEST(pages_of_every_order_hold_each_run_once),
         TEST(runs_without_a_result_come_last_in_both_directions),
         TEST(a_run_that_is_added_moves_no_other_to_the_next_page),
-        TEST(lists_walk_the_narrow_index_and_never_the_table),
+        TEST(lists_read_covering_indexes_and_the_table_for_the_page_alone),
+        TEST(few_runs_are_found_by_the_index_of_their_condition),
+        TEST(a_label_in_order_of_id_is_read_until_the_page_is_full),
+        TEST(rare_and_common_labels_and_names_list_the_same),
+        TEST(parts_that_were_not_asked_for_are_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

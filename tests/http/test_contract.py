@@ -182,6 +182,35 @@ class Served(DaemonTestCase):
                         n_asked += 1
         self.assertEqual(n_asked, len(CONTRACT.paths) * len(COMMON) * len(SCOPES))
 
+    def refusal(self, method, target):
+        """The query argument that is refused, and why."""
+        answer = self.ask("admin", method, target)
+        self.assertEqual(answer.status, 400, answer.body)
+        CONTRACT.check(method, target, answer)
+        error, = answer.json()["errors"]
+        return error["parameter"], error["detail"]
+
+    def test_every_route_refuses_arguments_that_it_does_not_have(self):
+        for (method, template), operation in operations().items():
+            with self.subTest(f"{method} {template}"):
+                path = re.sub(r"\{\w+\}", "999", template)
+                known = {p["name"] for p in operation.get("parameters", []) if p["in"] == "query"}
+                name, why = self.refusal(method.upper(), path + "?no_such_argument=1")
+                self.assertEqual(name, "no_such_argument")
+                names = re.fullmatch(r"The arguments here are: (.*)\.", why)[1]
+                self.assertEqual(set(names.split(", ")), known or {"none"})
+
+    def test_limits_begin_at_one_everywhere(self):
+        for (method, template), operation in operations().items():
+            for p in operation.get("parameters", []):
+                if (p["in"], p["name"]) == ("query", "limit"):
+                    with self.subTest(f"{method} {template}"):
+                        self.assertEqual(p["schema"]["minimum"], 1)
+                        path = re.sub(r"\{\w+\}", "999", template)
+                        for value in (0, -1, p["schema"]["maximum"] + 1, "x"):
+                            name, _ = self.refusal(method.upper(), f"{path}?limit={value}")
+                            self.assertEqual(name, "limit")
+
     def check(self, scope, method, path, methods):
         answer = self.ask(scope, method, path)
         if method not in methods:
