@@ -154,6 +154,7 @@ static void draw_comparison(const struct request *request, struct reply *reply,
         const struct plot plot = {
             .title = look->title,
             .x_label = x_label(query->request.x),
+            .x_is_count = query->request.x != COMPARE_SECONDS,
             .y_label = metric_label(query->request.metric),
             .series = curves.series,
             .n_series = comparison->n_groups,

@@ -32,7 +32,7 @@ struct frame {
     struct colour ink, paper, faint;
 };
 
-void plot_ticks(double low, double high, int n, double *ret_first, double *ret_step) {
+void plot_ticks(double low, double high, int n, double least, double *ret_first, double *ret_step) {
     double rough = (high - low) / n;
     double power = pow(10.0, floor(log10(rough)));
     double step = 10.0 * power;
@@ -40,6 +40,7 @@ void plot_ticks(double low, double high, int n, double *ret_first, double *ret_s
     for (int i = 2; i >= 0; i--) {
         step = nice[i] * power >= rough * (1 - 1e-9) ? nice[i] * power : step;
     }
+    step = fmax(step, least);
     *ret_step = step;
     *ret_first = ceil(low / step - 1e-9) * step;
 }
@@ -122,7 +123,8 @@ static void line(struct frame *f, double x0, double y0, double x1, double y1) {
 static void draw_x_axis(struct frame *f) {
     double first = 0;
     double step = 1;
-    plot_ticks(f->x.low, f->x.high, (int)fmax(2, (f->right - f->left) / 45), &first, &step);
+    plot_ticks(f->x.low, f->x.high, (int)fmax(2, (f->right - f->left) / 45),
+               f->plot->x_is_count ? 1 : 0, &first, &step);
     for (int i = 0; i < n_ticks(f->x.high, first, step); i++) {
         const double x = first + i * step;
         char text[32];
@@ -138,7 +140,7 @@ static void draw_x_axis(struct frame *f) {
 static void draw_y_axis(struct frame *f) {
     double first = 0;
     double step = 1;
-    plot_ticks(f->y.low, f->y.high, (int)fmax(2, (f->bottom - f->top) / 30), &first, &step);
+    plot_ticks(f->y.low, f->y.high, (int)fmax(2, (f->bottom - f->top) / 30), 0, &first, &step);
     for (int i = 0; i < n_ticks(f->y.high, first, step); i++) {
         const double y = first + i * step;
         char text[32];
@@ -162,7 +164,7 @@ static double y_labels_width(struct frame *f, double height) {
     double first = 0;
     double step = 1;
     double widest = 0;
-    plot_ticks(f->y.low, f->y.high, (int)fmax(2, height / 30), &first, &step);
+    plot_ticks(f->y.low, f->y.high, (int)fmax(2, height / 30), 0, &first, &step);
     for (int i = 0; i < n_ticks(f->y.high, first, step); i++) {
         const double y = first + i * step;
         char text[32];

@@ -23,6 +23,7 @@ struct plot_series {
 struct plot {
     const char *title; /* "": none */
     const char *x_label;
+    bool x_is_count; /* of epochs, say: no ticks between whole numbers */
     const char *y_label;
     const struct plot_series *series; /* [n_series], the legend has their order */
     size_t n_series;
@@ -41,7 +42,7 @@ enum status plot_draw(const struct plot *plot, enum figure_format format, char *
                       size_t *ret_n_bytes, struct error *error);
 
 /* Where ticks go: the first one at or above `low` and the distance, 1, 2 or 5 times a power of ten,
- * so that about `n` fit below `high`. low < high. */
-void plot_ticks(double low, double high, int n, double *ret_first, double *ret_step);
+ * so that about `n` fit below `high`; a distance below `least` becomes `least`. low < high. */
+void plot_ticks(double low, double high, int n, double least, double *ret_first, double *ret_step);
 
 #endif

@@ -18,13 +18,14 @@ static void ticks_are_1_2_5_times_a_power_of_ten(void **state) {
     static const struct {
         double low, high;
         int n;
-        double first, step;
-    } cases[] = {{0, 50, 5, 0, 10},   {0, 0.57, 5, 0, 0.2}, {0.03, 0.09, 6, 0.03, 0.01},
-                 {0, 781, 8, 0, 100}, {-3, 3, 6, -3, 1},    {1, 3.2e6, 7, 5e5, 5e5}};
+        double least, first, step;
+    } cases[] = {{0, 50, 5, 0, 0, 10},   {0, 0.57, 5, 0, 0, 0.2}, {0.03, 0.09, 6, 0, 0.03, 0.01},
+                 {0, 781, 8, 0, 0, 100}, {-3, 3, 6, 0, -3, 1},    {1, 3.2e6, 7, 0, 5e5, 5e5},
+                 {0, 3, 10, 1, 0, 1},    {0.5, 3, 10, 1, 1, 1},   {0, 50, 5, 1, 0, 10}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         double first = 0;
         double step = 0;
-        plot_ticks(cases[i].low, cases[i].high, cases[i].n, &first, &step);
+        plot_ticks(cases[i].low, cases[i].high, cases[i].n, cases[i].least, &first, &step);
         assert_true(fabs(step - cases[i].step) < 1e-9 * cases[i].step);
         assert_true(fabs(first - cases[i].first) < 1e-6 * cases[i].step);
     }
