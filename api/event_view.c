@@ -71,7 +71,8 @@ char *event_snapshot_json(const struct api_context *context, const struct watch 
     struct progress progress;
     if (watch->kind == WATCH_RUN) {
         const struct run_row *row = &snapshot->runs.rows[0];
-        run_write(&writer, NULL, row, find_progress(context, row, &progress), RUN_MEMBERS_ALL);
+        run_write(&writer, NULL, row, find_progress(context, row, &progress), NULL,
+                  RUN_MEMBERS_ALL);
         return json_write_take(&writer);
     }
     int64_t n_runs = 0;

@@ -6,6 +6,7 @@
 
 #include "api/access.h"
 #include "api/arguments.h"
+#include "api/forecast.h"
 #include "api/routes.h"
 #include "api/run_means.h"
 #include "api/run_view.h"
@@ -14,18 +15,24 @@
 #include "daemon/queue/queue.h"
 #include "daemon/run_spec_json.h"
 
-void route_write_run(struct api_context *context, struct json_writer *writer,
+void route_write_run(struct json_writer *writer, struct forecast *forecast,
                      const struct run_row *row, uint64_t members) {
     struct progress progress;
+    struct estimate estimate;
     bool running = row->state == RUN_RUNNING &&
-                   progress_board_find(context->options.progress, row->id, &progress);
-    run_write(writer, NULL, row, running ? &progress : NULL, members);
+                   progress_board_find(forecast->context->options.progress, row->id, &progress);
+    bool wanted = run_members_have_estimate(members);
+    if (wanted) {
+        forecast_run(forecast, row, running ? &progress : NULL, &estimate);
+    }
+    run_write(writer, NULL, row, running ? &progress : NULL, wanted ? &estimate : NULL, members);
 }
 
 void route_reply_run(struct api_context *context, const struct request *request,
                      struct reply *reply, int http_status, const struct run_row *row) {
     struct json_writer writer = {0};
-    route_write_run(context, &writer, row, RUN_MEMBERS_ALL);
+    struct forecast forecast = {.context = context};
+    route_write_run(&writer, &forecast, row, RUN_MEMBERS_ALL);
     reply_json(reply, request, http_status, &writer);
 }
 
