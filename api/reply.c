@@ -146,6 +146,18 @@ void reply_link_next(struct reply *reply, const struct request *request, const c
     }
 }
 
+void reply_page(struct reply *reply, const struct request *request, struct json_writer *writer,
+                const char *cursor) {
+    json_write_end(writer, ']');
+    json_write_string(writer, "next_cursor", cursor);
+    json_write_end(writer, '}');
+    reply_json(reply, request, 200, writer);
+    if (cursor) {
+        reply_link_next(reply, request, cursor);
+    }
+    reply_tag(reply, request);
+}
+
 /* Everything up to "detail". */
 static void problem_head(struct json_writer *writer, const char *key, const struct request *request,
                          int http_status, const char *kind, const char *title, const char *detail) {

@@ -87,6 +87,11 @@ void reply_compress(struct reply *reply, const struct request *request);
 /* Link: the request's own target with this cursor, rel="next". */
 void reply_link_next(struct reply *reply, const struct request *request, const char *cursor);
 
+/* Ends a list: `writer` stands in the array "items" of its object. Answers 200 with next_cursor
+ * (cursor NULL: this is the last page), the link to the next page and a tag. */
+void reply_page(struct reply *reply, const struct request *request, struct json_writer *writer,
+                const char *cursor);
+
 /* A problem with the status and message of *error (reply_detail). */
 void reply_error(struct reply *reply, const struct request *request, const struct error *error);
 

@@ -60,6 +60,14 @@ bool text_to_count(const char *text, int64_t most, int64_t *ret_value) {
     return true;
 }
 
+enum status request_read_id(const struct request *request, const char *what, int64_t *ret_id,
+                            struct error *error) {
+    const char *text = request->parameters[0];
+    return text_to_id(text, INT64_MAX, ret_id)
+               ? STATUS_OK
+               : error_set(error, STATUS_NOT_FOUND, "there is no %s %s", what, text);
+}
+
 bool text_to_id(const char *text, int64_t most, int64_t *ret_value) {
     int64_t value = 0;
     if (!text_to_count(text, most, &value) || value == 0) {

@@ -57,6 +57,11 @@ bool request_only_reads(const struct request *request);
  * 8.8.3). */
 bool request_has_tag(const struct request *request, const char *weak_tag);
 
+/* The number of the run or sweep that the path names. STATUS_NOT_FOUND: it is none ("there is no
+ * run x"). */
+enum status request_read_id(const struct request *request, const char *what, int64_t *ret_id,
+                            struct error *error);
+
 /* A decimal number without sign, blanks or leading zeros, 1 to `most`. false: it is not. */
 bool text_to_id(const char *text, int64_t most, int64_t *ret_value);
 

@@ -64,11 +64,7 @@ void route_checkpoint_list(struct api_context *context, const struct request *re
     for (size_t i = 0; i < list.n; i++) {
         write_item(&writer, run.id, &list, &list.rows[i]);
     }
-    json_write_end(&writer, ']');
-    json_write_null(&writer, "next_cursor");
-    json_write_end(&writer, '}');
-    reply_json(reply, request, 200, &writer);
-    reply_tag(reply, request);
+    reply_page(reply, request, &writer, NULL);
 }
 
 /* "best", "best.safetensors", "last", "last.safetensors". */

@@ -4,6 +4,7 @@
 
 #include "api/body.h"
 #include "api/routes.h"
+#include "api/submission.h"
 #include "core/base/cleanup.h"
 #include "daemon/field_errors.h"
 #include "daemon/run_spec_json.h"
@@ -49,9 +50,7 @@ static enum status store_edit(struct api_context *context, const cJSON *document
         spec.n_labels = edit->n_labels;
         memcpy(spec.labels, edit->labels, sizeof(spec.labels));
     }
-    struct json_writer writer = {0};
-    run_labels_write(&writer, NULL, &spec);
-    CLEANUP(free_pointer) char *labels_json = json_write_take(&writer);
+    CLEANUP(free_pointer) char *labels_json = submission_labels(&spec);
     CLEANUP(free_pointer) char *config_json = run_spec_to_json(&spec);
     if (!labels_json || !config_json) {
         return error_set(error, STATUS_NO_MEMORY, "no memory to write the run as JSON");

@@ -9,10 +9,10 @@
 #include "api/body.h"
 #include "api/routes.h"
 #include "api/run_means.h"
+#include "api/submission.h"
 #include "core/base/cleanup.h"
 #include "daemon/field_errors.h"
 #include "daemon/queue/queue.h"
-#include "daemon/run_spec_json.h"
 #include "daemon/state_dir.h"
 #include "daemon/store/checkpoint_table.h"
 #include "daemon/store/run_fork.h"
@@ -62,12 +62,12 @@ static void epochs_text(const struct checkpoint_list *list, char *text, size_t s
 static int find_epoch(const cJSON *asked, const struct run_row *source,
                       const struct checkpoint_list *list) {
     bool best = cJSON_IsString(asked) && strcmp(asked->valuestring, "best") == 0;
-    bool number = cJSON_IsNumber(asked) && asked->valuedouble == floor(asked->valuedouble) &&
-                  asked->valuedouble >= 0 && asked->valuedouble <= 1e6;
+    const double value = cJSON_GetNumberValue(asked); /* NaN: it is none */
+    bool number = value >= 0 && value <= 1e6 && value == floor(value);
     if (asked && !best && !number) {
         return -1;
     }
-    int epoch = best ? source->best_epoch : number ? (int)asked->valuedouble : -1;
+    int epoch = best ? source->best_epoch : number ? (int)value : -1;
     if (number && epoch == 0) {
         return 0;
     }
@@ -171,28 +171,14 @@ static enum status link_file(void *user, int64_t source_id, int64_t id, const ch
 
 static enum status store_fork(struct api_context *context, const struct request *request,
                               const struct fork *fork, int64_t *ret_id, struct error *error) {
-    struct json_writer writer = {0};
+    CLEANUP(submission_clear) struct submission submission = {.labels_json = NULL};
     char state_dir[CONFIG_TEXT_SIZE];
-    run_labels_write(&writer, NULL, &fork->spec);
-    CLEANUP(free_pointer) char *labels_json = json_write_take(&writer);
-    CLEANUP(free_pointer) char *config_json = run_spec_to_json(&fork->spec);
-    if (!labels_json || !config_json) {
-        return error_set(error, STATUS_NO_MEMORY, "cannot write the run as JSON");
-    }
+    TRY(submission_make(request, &fork->spec, &submission, error));
+    submission.draft.forked_from = fork->source->id;
+    submission.draft.forked_epoch = fork->epoch;
+    submission.draft.idempotency = request->idempotency;
     (void)snprintf(state_dir, sizeof(state_dir), "%s", context->options.config->state_dir);
-    const struct run_draft draft = {.name = fork->spec.name,
-                                    .priority = fork->spec.priority,
-                                    .labels_json = labels_json,
-                                    .config_json = config_json,
-                                    .config = &fork->spec.config,
-                                    .owner = request->owner,
-                                    .held = fork->spec.hold,
-                                    .after_ids = fork->spec.after,
-                                    .n_after = fork->spec.n_after,
-                                    .forked_from = fork->source->id,
-                                    .forked_epoch = fork->epoch,
-                                    .idempotency = request->idempotency};
-    const struct run_fork run_fork = {.draft = &draft,
+    const struct run_fork run_fork = {.draft = &submission.draft,
                                       .steps_per_epoch = fork->means.steps_per_epoch,
                                       .images_per_epoch = fork->means.images_per_epoch,
                                       .link_file = link_file,

@@ -42,19 +42,12 @@ void route_run_list(struct api_context *context, const struct request *request,
     for (size_t i = 0; i < list.n; i++) {
         route_write_run(&writer, &forecast, &list.rows[i], members);
     }
-    json_write_end(&writer, ']');
     char cursor[CURSOR_TEXT_SIZE];
     bool more = list.more && list.n > 0;
     if (more) {
         run_list_cursor_write(&query, &list.rows[list.n - 1], cursor);
     }
-    json_write_string(&writer, "next_cursor", more ? cursor : NULL);
-    json_write_end(&writer, '}');
-    reply_json(reply, request, 200, &writer);
-    if (more) {
-        reply_link_next(reply, request, cursor);
-    }
-    reply_tag(reply, request);
+    reply_page(reply, request, &writer, more ? cursor : NULL);
 }
 
 void route_run_get(struct api_context *context, const struct request *request,

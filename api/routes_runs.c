@@ -10,10 +10,10 @@
 #include "api/routes.h"
 #include "api/run_means.h"
 #include "api/run_view.h"
+#include "api/submission.h"
 #include "core/base/cleanup.h"
 #include "daemon/field_errors.h"
 #include "daemon/queue/queue.h"
-#include "daemon/run_spec_json.h"
 
 void route_write_run(struct json_writer *writer, struct forecast *forecast,
                      const struct run_row *row, uint64_t members) {
@@ -36,29 +36,21 @@ void route_reply_run(struct api_context *context, const struct request *request,
     reply_json(reply, request, http_status, &writer);
 }
 
-bool route_read_run(struct api_context *context, const struct request *request, struct reply *reply,
-                    struct run_row *ret_row) {
+static enum status read_run(const struct api_context *context, const struct request *request,
+                            struct run_row *row, struct error *error) {
     int64_t id = 0;
-    struct error error = {.code = STATUS_NOT_FOUND};
-    if (text_to_id(request->parameters[0], INT64_MAX, &id) &&
-        run_table_get(context->options.store, id, ret_row, &error) == STATUS_OK) {
-        return true;
-    }
-    if (error.code == STATUS_NOT_FOUND) {
-        reply_problem(reply, request, STATUS_NOT_FOUND, "There is no run %s.",
-                      request->parameters[0]);
-    } else {
-        reply_error(reply, request, &error);
-    }
-    return false;
+    TRY(request_read_id(request, "run", &id, error));
+    return run_table_get(context->options.store, id, row, error);
 }
 
-/* Everybody reads all runs; what changes one asks whose it is. */
-static bool may_act(const struct request *request, const struct run_row *row, struct error *error) {
-    char what[32];
-    (void)snprintf(what, sizeof(what), "run %" PRId64, row->id);
-    return request_only_reads(request) ||
-           access_check_owner(request, row->owner, what, error) == STATUS_OK;
+bool route_read_run(struct api_context *context, const struct request *request, struct reply *reply,
+                    struct run_row *ret_row) {
+    struct error error;
+    if (read_run(context, request, ret_row, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return false;
+    }
+    return true;
 }
 
 bool route_find_run(struct api_context *context, const struct request *request, struct reply *reply,
@@ -67,7 +59,9 @@ bool route_find_run(struct api_context *context, const struct request *request, 
     if (!route_read_run(context, request, reply, ret_row)) {
         return false;
     }
-    if (!may_act(request, ret_row, &error)) {
+    /* Everybody reads all runs; what changes one asks whose it is. */
+    if (!request_only_reads(request) &&
+        access_check_owner(request, ret_row->owner, "run", ret_row->id, &error) != STATUS_OK) {
         run_row_clear(ret_row);
         reply_error(reply, request, &error);
         return false;
@@ -92,25 +86,13 @@ static bool check_means(const struct api_context *context, const struct request 
 /* Stores the run; true: it is accepted, whatever happens from now on. */
 static bool submit(struct api_context *context, const struct request *request,
                    const struct run_spec *spec, struct reply *reply, int64_t *ret_id) {
-    struct json_writer writer = {0};
-    run_labels_write(&writer, NULL, spec);
-    CLEANUP(free_pointer) char *labels_json = json_write_take(&writer);
-    CLEANUP(free_pointer) char *config_json = run_spec_to_json(spec);
-    struct error error = {.code = STATUS_NO_MEMORY, .message = "cannot write the run as JSON"};
-    if (labels_json && config_json) {
-        const struct run_draft draft = {.name = spec->name,
-                                        .priority = spec->priority,
-                                        .labels_json = labels_json,
-                                        .config_json = config_json,
-                                        .config = &spec->config,
-                                        .owner = request->owner,
-                                        .held = spec->hold,
-                                        .after_ids = spec->after,
-                                        .n_after = spec->n_after,
-                                        .idempotency = request->idempotency};
-        if (queue_submit(context->options.queue, &draft, ret_id, &error) == STATUS_OK) {
-            return true;
-        }
+    CLEANUP(submission_clear) struct submission submission = {.labels_json = NULL};
+    struct error error;
+    enum status status = submission_make(request, spec, &submission, &error);
+    submission.draft.idempotency = request->idempotency;
+    if (status == STATUS_OK &&
+        queue_submit(context->options.queue, &submission.draft, ret_id, &error) == STATUS_OK) {
+        return true;
     }
     if (spec->n_after > 0 && (error.code == STATUS_NOT_FOUND || error.code == STATUS_CONFLICT)) {
         /* Only the store knows what there is to come after. */
@@ -130,12 +112,7 @@ static void reply_dry_run(const struct api_context *context, const struct reques
     struct error error;
     struct json_writer writer = {0};
     json_write_object(&writer, NULL);
-    json_write_object(&writer, "config");
-    run_config_write(&writer, config);
-    json_write_end(&writer, '}');
-    json_write_int(&writer, "steps_per_epoch", means->steps_per_epoch);
-    json_write_int(&writer, "images_per_epoch", means->images_per_epoch);
-    run_means_write_memory(&writer, means);
+    run_means_write_plan(&writer, config, means);
     if (run_means_write_estimate(context, &writer, config, means, &error) != STATUS_OK) {
         json_write_free(&writer);
         reply_error(reply, request, &error);

@@ -8,10 +8,10 @@
 #include "api/arguments.h"
 #include "api/routes.h"
 #include "api/run_means.h"
+#include "api/submission.h"
 #include "api/sweep_view.h"
 #include "core/base/cleanup.h"
 #include "daemon/queue/queue.h"
-#include "daemon/run_spec_json.h"
 #include "daemon/sweep_spec.h"
 
 /* Everything about one sweep. */
@@ -52,31 +52,25 @@ static void reply_sweep(struct api_context *context, const struct request *reque
     reply_json(reply, request, http_status, &writer);
 }
 
-/* Everybody looks at all sweeps; what changes one asks whose it is. */
-static bool may_act(const struct request *request, const struct sweep_row *row,
-                    struct error *error) {
-    char what[32];
-    (void)snprintf(what, sizeof(what), "sweep %" PRId64, row->id);
-    return request_only_reads(request) ||
-           access_check_owner(request, row->owner, what, error) == STATUS_OK;
+static enum status find_sweep(const struct api_context *context, const struct request *request,
+                              struct sweep_row *row, struct error *error) {
+    int64_t id = 0;
+    TRY(request_read_id(request, "sweep", &id, error));
+    TRY(sweep_table_get(context->options.store, id, row, error));
+    /* Everybody reads all sweeps; what changes one asks whose it is. */
+    return request_only_reads(request)
+               ? STATUS_OK
+               : access_check_owner(request, row->owner, "sweep", id, error);
 }
 
 bool route_find_sweep(struct api_context *context, const struct request *request,
                       struct reply *reply, struct sweep_row *ret_row) {
-    int64_t id = 0;
-    struct error error = {.code = STATUS_NOT_FOUND};
-    if (text_to_id(request->parameters[0], INT64_MAX, &id) &&
-        sweep_table_get(context->options.store, id, ret_row, &error) == STATUS_OK &&
-        may_act(request, ret_row, &error)) {
+    struct error error;
+    if (find_sweep(context, request, ret_row, &error) == STATUS_OK) {
         return true;
     }
     sweep_row_clear(ret_row);
-    if (error.code == STATUS_NOT_FOUND) {
-        reply_problem(reply, request, STATUS_NOT_FOUND, "There is no sweep %s.",
-                      request->parameters[0]);
-    } else {
-        reply_error(reply, request, &error);
-    }
+    reply_error(reply, request, &error);
     return false;
 }
 
@@ -111,12 +105,7 @@ static void reply_dry_run(struct reply *reply, const struct request *request,
         epochs_total += run->config.epochs;
         json_write_object(&writer, NULL);
         json_write_string(&writer, "name", run->name);
-        json_write_object(&writer, "config");
-        run_config_write(&writer, &run->config);
-        json_write_end(&writer, '}');
-        json_write_int(&writer, "steps_per_epoch", means[i].steps_per_epoch);
-        json_write_int(&writer, "images_per_epoch", means[i].images_per_epoch);
-        run_means_write_memory(&writer, &means[i]);
+        run_means_write_plan(&writer, &run->config, &means[i]);
         json_write_end(&writer, '}');
     }
     json_write_end(&writer, ']');
@@ -125,72 +114,53 @@ static void reply_dry_run(struct reply *reply, const struct request *request,
     reply_json(reply, request, 200, &writer);
 }
 
-/* Drafts of all children with the texts they borrow. */
-struct drafts {
+/* All children, and their drafts in a row, as the queue takes them. */
+struct children {
+    struct submission *submissions; /* [n] */
+    struct run_draft *drafts;       /* [n] */
     size_t n;
-    struct run_draft *runs;
-    char **labels; /* [n] */
-    char **configs;
 };
 
-static void drafts_clear(struct drafts *drafts) {
-    for (size_t i = 0; i < drafts->n; i++) {
-        free(drafts->labels[i]);
-        free(drafts->configs[i]);
+static void children_clear(struct children *children) {
+    for (size_t i = 0; i < children->n; i++) {
+        submission_clear(&children->submissions[i]);
     }
-    free(drafts->runs);
-    free(drafts->labels);
-    free(drafts->configs);
+    free(children->submissions);
+    free(children->drafts);
 }
 
-/* False: no memory. */
-static bool make_drafts(const struct request *request, const struct sweep_spec *spec,
-                        struct drafts *drafts) {
-    drafts->runs = calloc(spec->n_children, sizeof(*drafts->runs));
-    drafts->labels = calloc(spec->n_children, sizeof(*drafts->labels));
-    drafts->configs = calloc(spec->n_children, sizeof(*drafts->configs));
-    if (!drafts->runs || !drafts->labels || !drafts->configs) {
-        return false;
+static enum status make_children(const struct request *request, const struct sweep_spec *spec,
+                                 struct children *children, struct error *error) {
+    children->submissions = calloc(spec->n_children, sizeof(*children->submissions));
+    children->drafts = calloc(spec->n_children, sizeof(*children->drafts));
+    if (!children->submissions || !children->drafts) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for the runs of a sweep");
     }
-    for (; drafts->n < spec->n_children; drafts->n++) {
-        size_t i = drafts->n;
-        const struct run_spec *run = &spec->children[i].spec;
-        struct json_writer writer = {0};
-        run_labels_write(&writer, NULL, run);
-        drafts->labels[i] = json_write_take(&writer);
-        drafts->configs[i] = run_spec_to_json(run);
-        drafts->runs[i] = (struct run_draft){.name = run->name,
-                                             .priority = run->priority,
-                                             .labels_json = drafts->labels[i],
-                                             .config_json = drafts->configs[i],
-                                             .config = &run->config,
-                                             .owner = request->owner,
-                                             .held = spec->hold || run->hold,
-                                             .after_ids = run->after,
-                                             .n_after = run->n_after};
-        if (!drafts->labels[i] || !drafts->configs[i]) {
-            drafts->n++;
-            return false;
-        }
+    for (size_t i = 0; i < spec->n_children; i++) {
+        struct submission *submission = &children->submissions[i];
+        children->n++; /* to be cleared in any case */
+        TRY(submission_make(request, &spec->children[i].spec, submission, error));
+        submission->draft.held |= spec->hold;
+        children->drafts[i] = submission->draft;
     }
-    return true;
+    return STATUS_OK;
 }
 
 /* Stores everything in one transaction and answers. */
 static void accept(struct api_context *context, const struct request *request,
                    const struct sweep_spec *spec, struct reply *reply) {
-    CLEANUP(drafts_clear) struct drafts drafts = {.n = 0};
+    CLEANUP(children_clear) struct children children = {.n = 0};
     CLEANUP(sweep_parts_clear) struct sweep_parts parts = {.n_ids = 0};
-    struct error error = {.code = STATUS_NO_MEMORY, .message = "cannot write the sweep as JSON"};
-    if (!make_drafts(request, spec, &drafts)) {
+    struct error error;
+    if (make_children(request, spec, &children, &error) != STATUS_OK) {
         reply_error(reply, request, &error);
         return;
     }
     const struct sweep_draft draft = {.name = spec->name,
                                       .owner = request->owner,
                                       .spec_json = spec->spec_json,
-                                      .runs = drafts.runs,
-                                      .n_runs = drafts.n,
+                                      .runs = children.drafts,
+                                      .n_runs = children.n,
                                       .idempotency = request->idempotency};
     int64_t id = 0;
     if (queue_submit_sweep(context->options.queue, &draft, &id, &error) != STATUS_OK ||
@@ -271,17 +241,10 @@ void route_sweep_list(struct api_context *context, const struct request *request
         reply_error(reply, request, &error);
         return;
     }
-    json_write_end(&writer, ']');
     char cursor[24];
     bool more = list.more && list.n > 0;
     (void)snprintf(cursor, sizeof(cursor), "%" PRId64, more ? list.rows[list.n - 1].id : 0);
-    json_write_string(&writer, "next_cursor", more ? cursor : NULL);
-    json_write_end(&writer, '}');
-    reply_json(reply, request, 200, &writer);
-    if (more) {
-        reply_link_next(reply, request, cursor);
-    }
-    reply_tag(reply, request);
+    reply_page(reply, request, &writer, more ? cursor : NULL);
 }
 
 /* GET /sweeps/{id} */

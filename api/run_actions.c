@@ -27,9 +27,7 @@ struct act {
 
 static enum status permit(void *user, const struct run_row *row, struct error *error) {
     const struct act *act = user;
-    char what[32];
-    (void)snprintf(what, sizeof(what), "run %" PRId64, row->id);
-    return access_check_owner(act->request, row->owner, what, error);
+    return access_check_owner(act->request, row->owner, "run", row->id, error);
 }
 
 void run_files_remove(const struct api_context *context, int64_t id) {

@@ -8,6 +8,7 @@
 
 #include "core/train/trainer.h"
 #include "daemon/field_errors.h"
+#include "daemon/run_spec_json.h"
 #include "daemon/store/run_table.h"
 
 struct run_spec_context run_surroundings(const struct api_context *context) {
@@ -104,11 +105,22 @@ void run_means_check(const struct api_context *context, const struct run_config 
     check_memory(context, config, ret_means, errors);
 }
 
-void run_means_write_memory(struct json_writer *writer, const struct run_means *means) {
+/* The member "memory" {"needed_bytes":..,"limit_bytes":..}. */
+static void write_memory(struct json_writer *writer, const struct run_means *means) {
     json_write_object(writer, "memory");
     json_write_int(writer, "needed_bytes", means->needed_bytes);
     json_write_int(writer, "limit_bytes", means->limit_bytes);
     json_write_end(writer, '}');
+}
+
+void run_means_write_plan(struct json_writer *writer, const struct run_config *config,
+                          const struct run_means *means) {
+    json_write_object(writer, "config");
+    run_config_write(writer, config);
+    json_write_end(writer, '}');
+    json_write_int(writer, "steps_per_epoch", means->steps_per_epoch);
+    json_write_int(writer, "images_per_epoch", means->images_per_epoch);
+    write_memory(writer, means);
 }
 
 void reply_run_means(struct reply *reply, const struct request *request,
@@ -120,7 +132,7 @@ void reply_run_means(struct reply *reply, const struct request *request,
                                   : "This daemon cannot train the run as given.");
     field_errors_write(&writer, errors);
     if (too_large) {
-        run_means_write_memory(&writer, means);
+        write_memory(&writer, means);
     }
     json_write_end(&writer, '}');
     reply_problem_end(reply, request, STATUS_INVALID, &writer);

@@ -25,8 +25,10 @@ struct run_means {
 void run_means_check(const struct api_context *context, const struct run_config *config,
                      struct run_means *ret_means, struct field_errors *errors);
 
-/* The member "memory" {"needed_bytes":..,"limit_bytes":..}. */
-void run_means_write_memory(struct json_writer *writer, const struct run_means *means);
+/* What a dry run shows: the members "config", "steps_per_epoch", "images_per_epoch" and "memory".
+ */
+void run_means_write_plan(struct json_writer *writer, const struct run_config *config,
+                          const struct run_means *means);
 
 /* The problem for errors->n > 0. */
 void reply_run_means(struct reply *reply, const struct request *request,

@@ -6,7 +6,6 @@
  */
 #include "daemon/command_bench.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include "core/base/cleanup.h"
 #include "core/nn/engine.h"
 #include "core/train/trainer.h"
+#include "daemon/text_number.h"
 
 enum { MAX_STEPS = 100000, WARM_UP_STEPS = 2, TEST_IMAGES = 64 };
 
@@ -58,30 +58,19 @@ static double median(double *values, int n) {
 
 /* ---- options ---- */
 
-static bool parse_int(const char *text, int low, int high, int *ret) {
-    char *end = NULL;
-    errno = 0;
-    long value = strtol(text, &end, 10);
-    if (errno || end == text || *end || value < low || value > high) {
-        return false;
-    }
-    *ret = (int)value;
-    return true;
-}
-
 static bool parse_option(struct bench *b, const char *name, const char *value,
                          const char **ret_isa) {
     int seconds = 0;
     if (!strcmp(name, "--depth")) {
-        return parse_int(value, 8, 110, &b->config.depth);
+        return text_to_int(value, 8, 110, &b->config.depth);
     } else if (!strcmp(name, "--batch")) {
-        return parse_int(value, 1, 65536, &b->config.batch_size);
+        return text_to_int(value, 1, 65536, &b->config.batch_size);
     } else if (!strcmp(name, "--m")) {
-        return parse_int(value, 1, 1024, &b->config.m);
+        return text_to_int(value, 1, 1024, &b->config.m);
     } else if (!strcmp(name, "--threads")) {
-        return parse_int(value, 1, TEAM_MAX_THREADS, &b->n_threads);
+        return text_to_int(value, 1, TEAM_MAX_THREADS, &b->n_threads);
     } else if (!strcmp(name, "--seconds")) {
-        bool good = parse_int(value, 1, 3600, &seconds);
+        bool good = text_to_int(value, 1, 3600, &seconds);
         b->seconds = seconds;
         return good;
     } else if (!strcmp(name, "--isa")) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/config_internal.h"
+#include "daemon/text_number.h"
 
 enum { MAX_THREADS = 64, MAX_SHAPES = 1000000 };
 
@@ -16,20 +17,9 @@ static enum status invalid(const struct config *config, enum config_key key, con
                      config_settings[key].name, config->text[key], wanted);
 }
 
-static bool parse_integer(const char *text, long low, long high, int *ret) {
-    char *end = NULL;
-    errno = 0;
-    long value = strtol(text, &end, 10);
-    if (errno || end == text || *end || value < low || value > high) {
-        return false;
-    }
-    *ret = (int)value;
-    return true;
-}
-
 static enum status resolve_integer(const struct config *config, enum config_key key, int low,
                                    int high, int *ret, struct error *error) {
-    if (!parse_integer(config->text[key], low, high, ret)) {
+    if (!text_to_int(config->text[key], low, high, ret)) {
         char wanted[64];
         (void)snprintf(wanted, sizeof(wanted), "a whole number from %d to %d", low, high);
         return invalid(config, key, wanted, error);
@@ -56,7 +46,7 @@ static enum status resolve_listen(struct config *config, struct error *error) {
         length -= 2;
     }
     if (length == 0 || length >= sizeof(config->listen_address) ||
-        !parse_integer(colon + 1, 0, 65535, &config->listen_port)) {
+        !text_to_int(colon + 1, 0, 65535, &config->listen_port)) {
         return invalid(config, CONFIG_LISTEN, wanted, error);
     }
     char *address = config->listen_address;

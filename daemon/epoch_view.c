@@ -190,7 +190,7 @@ void epochs_thin(struct epoch_list *list, size_t n) {
         }
     }
     /* The inner point that is nearest to the best one makes room for it. */
-    size_t last = list->n - 1;
+    const size_t last = list->n - 1; /* 3 or more: NOLINTNEXTLINE(clang-analyzer-core.DivideZero) */
     size_t near = (best * (n - 1) + last / 2) / last;
     near = near < 1 ? 1 : near > n - 2 ? n - 2 : near;
     for (size_t i = 0; i < n; i++) {

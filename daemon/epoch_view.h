@@ -18,7 +18,7 @@ enum epoch_format {
 };
 
 /* The text, owned by the caller (free), or NULL when memory ran out. */
-char *epochs_format(const struct epoch_list *list, enum epoch_columns columns,
+char *epochs_format(const struct epoch_list *list, enum epoch_columns which,
                     enum epoch_format format);
 
 /* A line of that CSV with its newline: the row, or the names when row is NULL. Owned by the caller

@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <stdint.h>
-
 #include "core/base/error.h"
 
 /* Makes the directory with its parents (mode 0750) where it is missing. STATUS_IO, STATUS_NO_SPACE,

@@ -39,8 +39,9 @@ static void draw_pixels(struct canvas *canvas, const uint8_t pixels[IMAGE_BYTES]
     for (int p = 0; p < IMAGE_PIXELS; p++) {
         const uint8_t *rgb = pixels + p * IMAGE_CHANNELS;
         cairo_set_source_rgb(canvas->cairo, rgb[0] / 255.0, rgb[1] / 255.0, rgb[2] / 255.0);
-        cairo_rectangle(canvas->cairo, x + p % IMAGE_SIDE * scale, y + p / IMAGE_SIDE * scale,
-                        scale, scale);
+        const int column = p % IMAGE_SIDE;
+        const int row = p / IMAGE_SIDE;
+        cairo_rectangle(canvas->cairo, x + column * scale, y + row * scale, scale, scale);
         cairo_fill(canvas->cairo);
     }
 }

@@ -44,6 +44,11 @@ void plot_ticks(double low, double high, int n, double *ret_first, double *ret_s
     *ret_first = ceil(low / step - 1e-9) * step;
 }
 
+/* Ticks that plot_ticks' first one and its step lead to, up to `high`. */
+static int n_ticks(double high, double first, double step) {
+    return (int)floor((high - first) / step + 1e-6) + 1;
+}
+
 /* ---- ranges ---- */
 
 static void include(struct range *range, double value) {
@@ -118,7 +123,8 @@ static void draw_x_axis(struct frame *f) {
     double first = 0;
     double step = 1;
     plot_ticks(f->x.low, f->x.high, (int)fmax(2, (f->right - f->left) / 45), &first, &step);
-    for (double x = first; x <= f->x.high + step * 1e-6; x += step) {
+    for (int i = 0; i < n_ticks(f->x.high, first, step); i++) {
+        const double x = first + i * step;
         char text[32];
         tick_text(x, step, text);
         canvas_colour(f->canvas, f->ink, 1);
@@ -133,7 +139,8 @@ static void draw_y_axis(struct frame *f) {
     double first = 0;
     double step = 1;
     plot_ticks(f->y.low, f->y.high, (int)fmax(2, (f->bottom - f->top) / 30), &first, &step);
-    for (double y = first; y <= f->y.high + step * 1e-6; y += step) {
+    for (int i = 0; i < n_ticks(f->y.high, first, step); i++) {
+        const double y = first + i * step;
         char text[32];
         tick_text(y, step, text);
         canvas_colour(f->canvas, f->faint, 1);
@@ -156,7 +163,8 @@ static double y_labels_width(struct frame *f, double height) {
     double step = 1;
     double widest = 0;
     plot_ticks(f->y.low, f->y.high, (int)fmax(2, height / 30), &first, &step);
-    for (double y = first; y <= f->y.high + step * 1e-6; y += step) {
+    for (int i = 0; i < n_ticks(f->y.high, first, step); i++) {
+        const double y = first + i * step;
         char text[32];
         tick_text(y, step, text);
         widest = fmax(widest, canvas_text_width(f->canvas, text));
@@ -263,8 +271,11 @@ static void draw_legend(struct frame *f) {
     const double row = 1.3 * f->font;
     const double pen = 2.6 * f->font;
     size_t most = (size_t)fmax(1, floor((f->bottom - f->top - row) / row));
+    if (plot->n_series == 0) {
+        return;
+    }
     size_t columns = (plot->n_series + most - 1) / most;
-    size_t rows = columns ? (plot->n_series + columns - 1) / columns : 0;
+    size_t rows = (plot->n_series + columns - 1) / columns;
     double widest = 0;
     for (size_t i = 0; i < plot->n_series; i++) {
         widest = fmax(widest, canvas_text_width(f->canvas, plot->series[i].label));
@@ -277,8 +288,10 @@ static void draw_legend(struct frame *f) {
     cairo_rectangle(f->canvas->cairo, left, top, f->right - left - 2, height);
     cairo_fill(f->canvas->cairo);
     for (size_t i = 0; i < plot->n_series; i++) {
-        double x = left + 0.5 * f->font + (double)(i / rows) * column;
-        double y = top + ((double)(i % rows) + 0.75) * row;
+        const size_t at_column = i / rows;
+        const size_t at_row = i % rows;
+        double x = left + 0.5 * f->font + (double)at_column * column;
+        double y = top + ((double)at_row + 0.75) * row;
         set_pen(f, i);
         line(f, x, y, x + pen, y);
         lift_pen(f);

@@ -158,8 +158,13 @@ static enum status judge(void *user, const struct run_row *row, struct run_step 
 enum status queue_act(struct queue *queue, const struct run_wish *wish,
                       struct run_outcomes *ret_outcomes, struct error *error) {
     struct run_wish of_judge = *wish;
+    /* Of a run and one that comes after it, this one goes first: otherwise it would fail with the
+     * other, or stand in the way of its deletion. */
+    bool ends = wish->action == RUN_ACTION_CANCEL || wish->action == RUN_ACTION_KILL ||
+                wish->action == RUN_ACTION_DELETE;
     const struct run_batch batch = {.ids = wish->ids,
                                     .n_ids = wish->n_ids,
+                                    .newest_first = ends,
                                     .judge = judge,
                                     .judge_user = &of_judge,
                                     .idempotency = wish->idempotency,

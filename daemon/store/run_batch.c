@@ -84,12 +84,20 @@ static enum status store_answer(struct db *db, const struct run_batch *batch,
 struct batch_arguments {
     const struct run_batch *batch;
     struct run_outcomes outcomes;
+    struct run_outcome **order; /* [outcomes.n] */
 };
+
+static int by_falling_id(const void *a, const void *b) {
+    const struct run_outcome *x = *(struct run_outcome *const *)a;
+    const struct run_outcome *y = *(struct run_outcome *const *)b;
+    /* The same run twice: the first one asks first. */
+    return x->id != y->id ? (x->id < y->id) - (x->id > y->id) : (x > y) - (x < y);
+}
 
 static enum status treat_all(struct db *db, void *arguments, struct error *error) {
     struct batch_arguments *a = arguments;
     for (size_t i = 0; i < a->outcomes.n; i++) {
-        TRY(treat(db, a->batch, &a->outcomes.items[i], error));
+        TRY(treat(db, a->batch, a->order[i], error));
     }
     return a->batch->idempotency ? store_answer(db, a->batch, &a->outcomes, error) : STATUS_OK;
 }
@@ -97,21 +105,25 @@ static enum status treat_all(struct db *db, void *arguments, struct error *error
 enum status run_table_batch(struct store *store, const struct run_batch *batch,
                             struct run_outcomes *ret_outcomes, struct error *error) {
     struct batch_arguments arguments = {.batch = batch};
-    struct run_outcomes *outcomes = &arguments.outcomes;
-    outcomes->items = calloc(batch->n_ids ? batch->n_ids : 1, sizeof(*outcomes->items));
-    if (!outcomes->items) {
+    size_t n = batch->n_ids ? batch->n_ids : 1;
+    CLEANUP(run_outcomes_clear)
+    struct run_outcomes outcomes = {.items = calloc(n, sizeof(*outcomes.items))};
+    CLEANUP(free_pointer) struct run_outcome **order = calloc(n, sizeof(struct run_outcome *));
+    if (!outcomes.items || !order) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for what becomes of %zu runs",
                          batch->n_ids);
     }
-    outcomes->n = batch->n_ids;
-    for (size_t i = 0; i < outcomes->n; i++) {
-        outcomes->items[i].id = batch->ids[i];
+    for (; outcomes.n < batch->n_ids; outcomes.n++) {
+        outcomes.items[outcomes.n].id = batch->ids[outcomes.n];
+        order[outcomes.n] = &outcomes.items[outcomes.n];
     }
-    enum status status = store_write(store, treat_all, &arguments, error);
-    if (status != STATUS_OK) {
-        run_outcomes_clear(outcomes);
-        return status;
+    if (batch->newest_first) {
+        qsort(order, outcomes.n, sizeof(struct run_outcome *), by_falling_id);
     }
-    *ret_outcomes = *outcomes;
+    arguments.outcomes = outcomes;
+    arguments.order = order;
+    TRY(store_write(store, treat_all, &arguments, error));
+    *ret_outcomes = outcomes;
+    outcomes = (struct run_outcomes){.n = 0};
     return STATUS_OK;
 }

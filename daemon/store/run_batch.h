@@ -57,6 +57,7 @@ struct idempotency_mark;
 struct run_batch {
     const int64_t *ids; /* [n_ids], taken in this order */
     size_t n_ids;
+    bool newest_first; /* or by falling ids: what comes after another run before that one */
     run_judge *judge;
     void *judge_user;
     const struct idempotency_mark *idempotency; /* NULL: no answer is stored */

@@ -321,9 +321,8 @@ enum status run_table_count_ahead(struct store *store, const struct run_row *row
     return status;
 }
 
-static enum status read_counts(struct db *db, int64_t counts[RUN_STATE_COUNT],
-                               struct error *error) {
-    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_COUNT);
+enum status run_read_counts(struct db *db, sqlite3_stmt *statement, int64_t counts[RUN_STATE_COUNT],
+                            struct error *error) {
     bool row = false;
     TRY(db_step(db, statement, &row, error));
     while (row) {
@@ -342,7 +341,7 @@ enum status run_table_count(struct store *store, int64_t ret_counts[RUN_STATE_CO
                             struct error *error) {
     int64_t counts[RUN_STATE_COUNT] = {0};
     struct db *db = store_reader_acquire(store);
-    enum status status = read_counts(db, counts, error);
+    enum status status = run_read_counts(db, db_statement(db, DB_RUN, RUN_COUNT), counts, error);
     store_reader_release(store, db);
     if (status == STATUS_OK) {
         memcpy(ret_counts, counts, sizeof(counts));

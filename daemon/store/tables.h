@@ -38,6 +38,11 @@ enum status checkpoint_forget_all(struct db *db, int64_t run_id, struct error *e
 /* The row at which a statement that selects RUN_COLUMNS stands. On success the caller owns *row. */
 enum status run_read_row(sqlite3_stmt *s, struct run_row *row, struct error *error);
 
+/* What a statement of rows (state, number) returns; states that it does not name stay as they are.
+ */
+enum status run_read_counts(struct db *db, sqlite3_stmt *statement, int64_t counts[RUN_STATE_COUNT],
+                            struct error *error);
+
 /* The newest id that any event was ever given; 0: none. On any connection. */
 enum status event_read_newest(struct db *db, int64_t *ret_id, struct error *error);
 

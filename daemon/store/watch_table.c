@@ -123,22 +123,11 @@ static enum status read_name(struct db *db, const struct watch *watch,
 static enum status read_counts(struct db *db, const struct watch *watch,
                                struct watch_snapshot *snapshot, struct error *error) {
     bool sweep = watch->kind == WATCH_SWEEP;
-    bool row = false;
     sqlite3_stmt *statement = db_statement(db, DB_WATCH, sweep ? SWEEP_COUNT : ALL_COUNT);
     if (sweep) {
         sqlite3_bind_int64(statement, 1, watch->id);
     }
-    TRY(db_step(db, statement, &row, error));
-    while (row) {
-        char name[16];
-        enum run_state state;
-        db_column_text(statement, 0, name, sizeof(name));
-        if (run_state_from_name(name, &state)) {
-            snapshot->counts[state] = sqlite3_column_int64(statement, 1);
-        }
-        TRY(db_step(db, statement, &row, error));
-    }
-    return STATUS_OK;
+    return run_read_counts(db, statement, snapshot->counts, error);
 }
 
 /* The runs of one state, behind those that are in the list already. */

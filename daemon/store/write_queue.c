@@ -154,6 +154,7 @@ enum status write_queue_run(struct write_queue *queue, store_body *body, void *a
     struct write_job job = {.body = body, .arguments = arguments, .error = error ? error : &unread};
     (void)pthread_mutex_lock(&queue->mutex);
     *queue->end = &job;
+    /* cppcheck-suppress autoVariables ; it is taken out again before this function returns */
     queue->end = &job.next;
     queue->n_waiting++;
     while (!job.done) {

@@ -138,11 +138,12 @@ static void many_runs_are_changed_in_one_commit_each_on_its_own(void **state) {
     int64_t running = fixture_add_run(q->f.store, 9);
     int64_t queued = fixture_add_run(q->f.store, 0);
     int64_t dependent = add_run_after(q, queued);
+    int64_t left_out = add_run_after(q, queued);
     int64_t other = fixture_add_run(q->f.store, 0);
     assert_int_equal(claim(q->queue), running);
     const int64_t ids[] = {queued, 99, running, queued, dependent, other};
     static const enum status expected[] = {STATUS_OK,       STATUS_NOT_FOUND, STATUS_CONFLICT,
-                                           STATUS_CONFLICT, STATUS_CONFLICT,  STATUS_OK};
+                                           STATUS_CONFLICT, STATUS_OK,        STATUS_OK};
     const struct run_wish hold = {.action = RUN_ACTION_HOLD, .ids = &other, .n_ids = 1};
     const struct run_wish remove = {.action = RUN_ACTION_DELETE, .ids = ids, .n_ids = 6};
     struct run_wish cancel = {.action = RUN_ACTION_CANCEL, .ids = ids, .n_ids = 6};
@@ -160,10 +161,10 @@ static void many_runs_are_changed_in_one_commit_each_on_its_own(void **state) {
         assert_int_equal(outcomes.items[i].row.id, ids[i] == 99 ? 0 : ids[i]);
     }
     assert_int_equal(outcomes.items[0].row.state, RUN_CANCELED);
-    assert_int_equal(outcomes.items[4].row.state, RUN_FAILED);
+    assert_int_equal(outcomes.items[4].row.state, RUN_CANCELED);
     run_outcomes_clear(&outcomes);
     assert_int_equal(fixture_state(q->f.store, running), RUN_RUNNING);
-    assert_int_equal(fixture_state(q->f.store, dependent), RUN_FAILED);
+    assert_int_equal(fixture_state(q->f.store, left_out), RUN_FAILED);
     assert_int_equal(fixture_state(q->f.store, other), RUN_CANCELED);
 
     ASSERT_OK(queue_act(q->queue, &remove, &outcomes, &fixture_error));
@@ -174,6 +175,25 @@ static void many_runs_are_changed_in_one_commit_each_on_its_own(void **state) {
     struct run_row row = {0};
     assert_int_equal(run_table_get(q->f.store, queued, &row, &fixture_error), STATUS_NOT_FOUND);
     assert_int_equal(fixture_state(q->f.store, running), RUN_RUNNING);
+}
+
+static void a_chain_of_runs_is_deleted_in_one_go(void **state) {
+    struct queue_fixture *q = *state;
+    int64_t first = fixture_add_run(q->f.store, 0);
+    int64_t second = add_run_after(q, first);
+    const int64_t ids[] = {first, second, add_run_after(q, second)};
+    const struct run_wish alone = {.action = RUN_ACTION_DELETE, .ids = ids, .n_ids = 2};
+    const struct run_wish all = {.action = RUN_ACTION_DELETE, .ids = ids, .n_ids = 3};
+    struct run_outcomes outcomes;
+    ASSERT_OK(queue_act(q->queue, &alone, &outcomes, &fixture_error));
+    assert_int_equal(outcomes.items[0].error.code, STATUS_CONFLICT);
+    assert_int_equal(outcomes.items[1].error.code, STATUS_CONFLICT);
+    run_outcomes_clear(&outcomes);
+    ASSERT_OK(queue_act(q->queue, &all, &outcomes, &fixture_error));
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(outcomes.items[i].deed, RUN_DEED_DELETE);
+    }
+    run_outcomes_clear(&outcomes);
 }
 
 static void requeue_that_could_never_start_changes_nothing_of_the_run(void **state) {
@@ -288,6 +308,7 @@ int main(void) {
         TEST(finishing_notes_reason_and_time),
         TEST(only_runs_that_wait_are_canceled_at_once),
         TEST(many_runs_are_changed_in_one_commit_each_on_its_own),
+        TEST(a_chain_of_runs_is_deleted_in_one_go),
         TEST(requeue_that_could_never_start_changes_nothing_of_the_run),
         TEST(batch_whose_commit_fails_changes_nothing),
         TEST(a_run_is_claimed_by_exactly_one_worker),

@@ -97,6 +97,15 @@ class Tokens(DaemonTestCase):
         run = f"/api/v1/runs/{self.submit_as('anna')}"
         self.assertIn(self.ask("root", run + "/cancel", "-X", "POST").status, (200, 202, 409))
 
+    def test_a_list_is_acted_on_as_far_as_it_is_ones_own(self):
+        runs = [self.ask(name, "/api/v1/runs", data=dict(RUN, epochs=1, hold=True)).json()["id"]
+                for name in ("anna", "bert")]
+        answer = self.ask("bert", "/api/v1/runs/bulk", data={"action": "delete", "ids": runs})
+        self.assertEqual([item["status"] for item in answer.json()["items"]], [403, 204])
+        self.assertIn(f"Run {runs[0]} belongs to anna", answer.json()["items"][0]["problem"]["detail"])
+        answer = self.ask("root", "/api/v1/runs/bulk", data={"action": "cancel", "ids": runs})
+        self.assertEqual([item["status"] for item in answer.json()["items"]], [200, 404])
+
     def test_another_ones_run_may_be_forked_and_the_fork_is_ones_own(self):
         source = self.submit_as("anna")
         self.daemon.curl_options = list(bearer(self.token["anna"]))
