@@ -194,3 +194,16 @@ void forecast_run(struct forecast *f, const struct run_row *row, const struct pr
         ret_estimate->end_ms = moment(f, left_s);
     }
 }
+
+void forecast_write_run(struct json_writer *writer, struct forecast *f, const struct run_row *row,
+                        uint64_t members) {
+    struct progress progress;
+    struct estimate estimate;
+    bool running = row->state == RUN_RUNNING &&
+                   progress_board_find(f->context->options.progress, row->id, &progress);
+    bool wanted = run_members_have_estimate(members);
+    if (wanted) {
+        forecast_run(f, row, running ? &progress : NULL, &estimate);
+    }
+    run_write(writer, NULL, row, running ? &progress : NULL, wanted ? &estimate : NULL, members);
+}

@@ -39,6 +39,11 @@ struct forecast {
 void forecast_run(struct forecast *forecast, const struct run_row *row,
                   const struct progress *progress, struct estimate *ret_estimate);
 
+/* The run as it stands now, with its live progress and what is expected of it, as a value of an
+ * array or as all there is; those of its members that are wanted (run_members_read). */
+void forecast_write_run(struct json_writer *writer, struct forecast *forecast,
+                        const struct run_row *row, uint64_t members);
+
 /* The first run that this one comes after and that has not succeeded; false: there is none. */
 bool forecast_blocker(const struct api_context *context, const struct run_row *row,
                       struct after *ret_blocker);

@@ -40,7 +40,7 @@ void route_run_list(struct api_context *context, const struct request *request,
     json_write_object(&writer, NULL);
     json_write_array(&writer, "items");
     for (size_t i = 0; i < list.n; i++) {
-        route_write_run(&writer, &forecast, &list.rows[i], members);
+        forecast_write_run(&writer, &forecast, &list.rows[i], members);
     }
     char cursor[CURSOR_TEXT_SIZE];
     bool more = list.more && list.n > 0;
@@ -59,7 +59,7 @@ void route_run_get(struct api_context *context, const struct request *request,
     }
     struct json_writer writer = {0};
     struct forecast forecast = {.context = context};
-    route_write_run(&writer, &forecast, &row, members);
+    forecast_write_run(&writer, &forecast, &row, members);
     reply_json(reply, request, 200, &writer);
     reply_tag(reply, request);
 }

@@ -15,24 +15,11 @@
 #include "daemon/field_errors.h"
 #include "daemon/queue/queue.h"
 
-void route_write_run(struct json_writer *writer, struct forecast *forecast,
-                     const struct run_row *row, uint64_t members) {
-    struct progress progress;
-    struct estimate estimate;
-    bool running = row->state == RUN_RUNNING &&
-                   progress_board_find(forecast->context->options.progress, row->id, &progress);
-    bool wanted = run_members_have_estimate(members);
-    if (wanted) {
-        forecast_run(forecast, row, running ? &progress : NULL, &estimate);
-    }
-    run_write(writer, NULL, row, running ? &progress : NULL, wanted ? &estimate : NULL, members);
-}
-
 void route_reply_run(struct api_context *context, const struct request *request,
                      struct reply *reply, int http_status, const struct run_row *row) {
     struct json_writer writer = {0};
     struct forecast forecast = {.context = context};
-    route_write_run(&writer, &forecast, row, RUN_MEMBERS_ALL);
+    forecast_write_run(&writer, &forecast, row, RUN_MEMBERS_ALL);
     reply_json(reply, request, http_status, &writer);
 }
 
