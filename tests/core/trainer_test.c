@@ -26,11 +26,11 @@ static struct run_config small_config(void) {
     (void)snprintf(c.dataset, sizeof(c.dataset), "shapes");
     c.depth = 8;
     c.epochs = 3;
-    c.batch_size = 10;
+    c.batch_size = 6;
     c.m = 2;
     c.cutout_size = 12;
-    c.train_images = 37;
-    c.test_images = 30;
+    c.train_images = 19;
+    c.test_images = 12;
     c.seed = 5;
     return c;
 }
@@ -183,7 +183,7 @@ static void a_run_reports_every_epoch_and_keeps_three_files(void **state) {
     assert_int_equal(result.epochs_done, 3);
     assert_int_equal(result.best_wrong, r.epochs[result.best_epoch - 1].val_wrong);
     assert_false(result.diverged);
-    assert_int_equal(r.epochs[2].val_total, 30);
+    assert_int_equal(r.epochs[2].val_total, 12);
     assert_true(r.epochs[2].train_loss < r.epochs[0].train_loss);
     assert_in_range(for_each_file(r.directory, NULL), 2, 3);
     assert_int_equal(access(r.last, R_OK), 0);
