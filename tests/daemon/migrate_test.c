@@ -232,7 +232,10 @@ static void runs_get_what_the_time_of_their_epochs_depends_on(void **state) {
             " ('b', 1, '{}', '{}', 'p', 'd', 8, 2, 4, 12, 7, 'held', 5, 6)",
             NULL, NULL, NULL),
         SQLITE_OK);
-    ASSERT_OK(migrate_apply(handle, migrations_embedded, 7, &fixture_error));
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 8, &fixture_error));
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run INDEXED BY run_of_owner"
+                                         " WHERE owner = ''"),
+                     2);
     assert_int_equal(read_number(handle, "SELECT count(*) FROM run WHERE id = 1 AND"
                                          " (batch_size, train_images, drop_last) = (64, 1000, 1)"),
                      1);
