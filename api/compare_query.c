@@ -169,7 +169,7 @@ static bool choose_grouping(const struct request *request, struct reply *reply,
 static bool read_target(const struct request *request, struct reply *reply,
                         struct compare_request *wanted) {
     const char *text = url_argument(&request->url, "target");
-    wanted->target = NAN;
+    wanted->target = (double)NAN;
     if (!text) {
         return true;
     }

@@ -12,13 +12,13 @@
 static double estimate_seconds(const struct sweep_progress *progress, int n_workers) {
     int64_t active = progress->by_state[RUN_QUEUED] + progress->by_state[RUN_RUNNING];
     if (progress->by_state[RUN_HELD] + progress->by_state[RUN_PAUSED] > 0) {
-        return NAN;
+        return (double)NAN;
     }
     if (active == 0) {
         return 0;
     }
     if (progress->work_done <= 0 || progress->train_seconds <= 0) {
-        return NAN;
+        return (double)NAN;
     }
     double at_a_time = (double)(active < n_workers ? active : n_workers);
     return progress->work_left * progress->train_seconds / progress->work_done /

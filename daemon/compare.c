@@ -9,6 +9,9 @@
 #include "core/base/cleanup.h"
 #include "daemon/compare_internal.h"
 
+/* Of a run that has no such number. */
+static const double UNKNOWN = (double)NAN;
+
 static const char *const metric_names[COMPARE_METRIC_COUNT] = {
     [COMPARE_VAL_ERROR] = "val_error",
     [COMPARE_VAL_LOSS] = "val_loss",
@@ -56,7 +59,7 @@ bool compare_x_from_name(const char *name, enum compare_x *ret) {
 }
 
 struct compare_stat compare_stat_of(const double *values, size_t n) {
-    struct compare_stat stat = {.mean = NAN, .std = NAN, .min = NAN, .max = NAN};
+    struct compare_stat stat = {.mean = UNKNOWN, .std = UNKNOWN, .min = UNKNOWN, .max = UNKNOWN};
     double sum = 0;
     for (size_t i = 0; i < n; i++) {
         if (isfinite(values[i])) {
@@ -83,7 +86,7 @@ struct compare_stat compare_stat_of(const double *values, size_t n) {
 static double metric_of(enum compare_metric metric, const struct epoch_row *row) {
     switch (metric) {
     case COMPARE_VAL_ERROR:
-        return row->val_total > 0 ? (double)row->val_wrong / row->val_total : (double)NAN;
+        return row->val_total > 0 ? (double)row->val_wrong / row->val_total : UNKNOWN;
     case COMPARE_VAL_LOSS:
         return row->val_loss;
     case COMPARE_TRAIN_LOSS:
@@ -105,7 +108,7 @@ static double finite_or_zero(double value) {
 }
 
 static double known_or_nan(int64_t count) {
-    return count > 0 ? (double)count : (double)NAN;
+    return count > 0 ? (double)count : UNKNOWN;
 }
 
 /* What one run contributes to its group; NaN where there is nothing. */
@@ -117,7 +120,7 @@ struct run_result {
 
 static struct run_result measure_run(const struct compare_request *request,
                                      const struct compare_run *run) {
-    struct run_result r = {NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    struct run_result r = {UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN};
     double images_per_epoch = known_or_nan(run->row->images_per_epoch);
     double seconds = 0;
     for (size_t i = 0; i < run->epochs->n; i++) {
@@ -137,7 +140,7 @@ static struct run_result measure_run(const struct compare_request *request,
         double n_epochs = (double)run->epochs->n;
         r.total_seconds = seconds;
         r.seconds_per_epoch = seconds / n_epochs;
-        r.images_per_second = seconds > 0 ? n_epochs * images_per_epoch / seconds : (double)NAN;
+        r.images_per_second = seconds > 0 ? n_epochs * images_per_epoch / seconds : UNKNOWN;
     }
     return r;
 }
@@ -219,8 +222,8 @@ static enum status draw_curve(const struct compare_request *request, const struc
         for (size_t i = 0; i < group->n_runs; i++) {
             const struct epoch_list *list = runs[group->runs[i]].epochs;
             const struct epoch_row *row = row_of_epoch(list, epoch, &at[i]);
-            values[i] = row ? metric_of(request->metric, row) : (double)NAN;
-            durations[i] = row ? row->seconds : (double)NAN;
+            values[i] = row ? metric_of(request->metric, row) : UNKNOWN;
+            durations[i] = row ? row->seconds : UNKNOWN;
             found |= row != NULL;
         }
         if (found) {
@@ -246,7 +249,7 @@ static double best_of_seed(const struct compare_group *group, const struct compa
             n++;
         }
     }
-    return n > 0 ? sum / n : (double)NAN;
+    return n > 0 ? sum / n : UNKNOWN;
 }
 
 /* One difference a seed, however many runs a group has of it. scratch[n_runs of the group]. */

@@ -61,8 +61,8 @@ static void include(struct range *range, double value) {
 /* false: there is nothing to show. */
 static bool find_ranges(struct frame *frame) {
     const struct plot *plot = frame->plot;
-    struct range x = {INFINITY, -INFINITY};
-    struct range y = {INFINITY, -INFINITY};
+    struct range x = {HUGE_VAL, -HUGE_VAL};
+    struct range y = {HUGE_VAL, -HUGE_VAL};
     for (size_t s = 0; s < plot->n_series; s++) {
         for (size_t i = 0; i < plot->series[s].n; i++) {
             const struct plot_point *point = &plot->series[s].points[i];

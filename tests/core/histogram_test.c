@@ -17,7 +17,7 @@ static void each_value_lands_at_or_below_its_bound(void **state) {
     static struct histogram histogram;
     struct histogram_reading reading;
     histogram_init(&histogram, &bounds);
-    static const double values[] = {0.05, 0.1, 0.5, 1.0, 2.0, 100.0, -1.0, NAN};
+    static const double values[] = {0.05, 0.1, 0.5, 1.0, 2.0, 100.0, -1.0, (double)NAN};
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         histogram_add(&histogram, values[i]);
     }

@@ -245,7 +245,7 @@ static void a_diverged_run_counts_where_it_has_numbers(void **state) {
     in.n = 0;
     add_run(&in, "\"m\":2", 1, 2, (const int[]){40, 90}, 1.0);
     add_run(&in, "\"m\":2", 2, 2, (const int[]){60, 50}, 1.0);
-    in.epochs[0][1].train_loss = NAN;
+    in.epochs[0][1].train_loss = (double)NAN;
     in.rows[0].diverged = true;
     struct compare_request request = by_m();
     request.metric = COMPARE_TRAIN_LOSS;
@@ -255,7 +255,7 @@ static void a_diverged_run_counts_where_it_has_numbers(void **state) {
     assert_near(c.groups[0].points[1].value.mean, 1.0);
     assert_near(c.groups[0].best.mean, (2.0 + 1.0) / 2);
     comparison_clear(&c);
-    in.epochs[1][1].train_loss = INFINITY;
+    in.epochs[1][1].train_loss = (double)INFINITY;
     c = compare(&in, &request);
     assert_int_equal(c.groups[0].points[1].value.n, 0);
     assert_true(isnan(c.groups[0].points[1].value.mean));
@@ -288,13 +288,14 @@ static void several_fields_make_a_key(void **state) {
     in.n = 0;
     add_run(&in, "\"m\":2,\"copies\":\"independent\"", 1, 1, (const int[]){1}, 1);
     add_run(&in, "\"m\":2,\"copies\":\"aliased\"", 1, 1, (const int[]){2}, 1);
-    struct compare_request request = {.target = NAN, .n_fields = 2, .fields = {"m", "copies"}};
+    struct compare_request request = {
+        .target = (double)NAN, .n_fields = 2, .fields = {"m", "copies"}};
     struct comparison c = compare(&in, &request);
     assert_int_equal(c.n_groups, 2);
     assert_string_equal(c.groups[0].label, "m=2 copies=aliased");
     assert_string_equal(c.groups[0].values[1], "\"aliased\"");
     comparison_clear(&c);
-    request = (struct compare_request){.target = NAN, .each_run = true, .baseline = "2"};
+    request = (struct compare_request){.target = (double)NAN, .each_run = true, .baseline = "2"};
     c = compare(&in, &request);
     assert_int_equal(c.n_groups, 2);
     assert_int_equal(c.baseline, 1);

@@ -139,7 +139,7 @@ static enum status write_labels(struct json_writer *writer, char *const *argumen
 static enum status check_once(char *const *arguments, int n, struct error *error) {
     for (int i = 0; i < n; i++) {
         char key[KEY_SIZE];
-        const char *value = NULL;
+        const char *value = "";
         TRY(split(arguments[i], key, &value, error));
         for (int k = 0; k < i && strcmp(key, "label") != 0; k++) {
             if (is_key(arguments[k], key)) {
@@ -154,7 +154,7 @@ static enum status check_once(char *const *arguments, int n, struct error *error
 static enum status write_member(struct json_writer *writer, const char *argument,
                                 struct error *error) {
     char key[KEY_SIZE];
-    const char *value = NULL;
+    const char *value = "";
     TRY(split(argument, key, &value, error));
     if (strcmp(key, "label") == 0) {
         return STATUS_OK; /* written together */
@@ -199,7 +199,7 @@ static bool is_of_sweep(const char *argument) {
 
 static bool is_of_grid(const char *argument) {
     char key[KEY_SIZE];
-    const char *value = NULL;
+    const char *value = "";
     return split(argument, key, &value, NULL) == STATUS_OK && strcmp(key, "label") != 0 &&
            strcmp(key, "after") != 0 && is_list(key, value);
 }
@@ -224,7 +224,7 @@ static enum status write_sweep(struct json_writer *writer, char *const *argument
     for (int i = 0; i < n; i++) {
         if (!is_of_sweep(arguments[i]) && is_of_grid(arguments[i])) {
             char key[KEY_SIZE];
-            const char *value = NULL;
+            const char *value = "";
             TRY(split(arguments[i], key, &value, error));
             TRY(write_list(writer, key, value, false, error));
         }
@@ -247,7 +247,7 @@ enum status values_to_query(char *const *arguments, int n, char **ret_query, str
     enum status status = out ? STATUS_OK : error_set(error, STATUS_NO_MEMORY, "no memory");
     for (int i = 0; i < n && status == STATUS_OK; i++) {
         char key[KEY_SIZE];
-        const char *value = NULL;
+        const char *value = "";
         status = split(arguments[i], key, &value, error);
         if (status == STATUS_OK) {
             char *name = curl_easy_escape(NULL, key, 0);
