@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "api/forecast.h"
 #include "api/run_view.h"
 #include "daemon/epoch_view.h"
 #include "daemon/store/checkpoint_table.h"
@@ -70,8 +71,8 @@ char *event_snapshot_json(const struct api_context *context, const struct watch 
     struct json_writer writer = {0};
     struct progress progress;
     if (watch->kind == WATCH_RUN) {
-        const struct run_row *row = &snapshot->runs.rows[0];
-        run_write(&writer, NULL, row, find_progress(context, row, &progress), RUN_MEMBERS_ALL);
+        struct forecast forecast = {.context = context};
+        forecast_write_run(&writer, &forecast, &snapshot->runs.rows[0], RUN_MEMBERS_ALL);
         return json_write_take(&writer);
     }
     int64_t n_runs = 0;

@@ -76,10 +76,6 @@ struct sweep_row;
 bool route_find_sweep(struct api_context *context, const struct request *request,
                       struct reply *reply, struct sweep_row *ret_row);
 
-/* The run as it stands now, with its live progress, as a value of an array or as all there is;
- * those of its members that are wanted (run_members_read). */
-void route_write_run(struct api_context *context, struct json_writer *writer,
-                     const struct run_row *row, uint64_t members);
 /* Answers with the run as it stands in *row, and its progress when it is running. */
 void route_reply_run(struct api_context *context, const struct request *request,
                      struct reply *reply, int http_status, const struct run_row *row);

@@ -1,20 +1,17 @@
 /* The queue as it stands, and the scheduler that works through it. Layer: api. */
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/arguments.h"
 #include "api/body.h"
-#include "api/queue_forecast.h"
+#include "api/forecast.h"
 #include "api/routes.h"
 #include "api/run_view.h"
 #include "core/base/cleanup.h"
 #include "daemon/field_errors.h"
-#include "daemon/store/after_table.h"
 #include "daemon/store/idempotency_table.h"
-#include "daemon/store/run_query.h"
 #include "daemon/work/pool.h"
 
 static void write_scheduler_members(struct json_writer *writer, const struct pool_status *status) {
@@ -39,27 +36,17 @@ static void write_short_run(struct json_writer *writer, const struct run_row *ro
     json_write_end(writer, '}');
 }
 
-/* The first run that it comes after and that has not succeeded, as words; false: there is none. */
-static bool blocked_by(struct api_context *context, int64_t id, char *text, size_t size) {
-    struct after_list list = {.n = 0};
-    if (after_table_list(context->options.store, id, &list, NULL) != STATUS_OK) {
-        return false;
-    }
-    for (size_t i = 0; i < list.n; i++) {
-        if (list.items[i].state != RUN_SUCCEEDED) {
-            (void)snprintf(text, size, "It comes after run %" PRId64 ", which is %s.",
-                           list.items[i].run_id, run_state_name(list.items[i].state));
-            return true;
-        }
-    }
-    return false;
-}
-
-/* true: it waits for another run, not for a worker. */
-static bool explain_wait(struct api_context *context, const struct pool_status *scheduler,
+static void explain_wait(const struct api_context *context, const struct pool_status *scheduler,
                          const struct run_row *row, int64_t position, char *text, size_t size) {
-    if (blocked_by(context, row->id, text, size)) {
-        return true;
+    struct after blocker;
+    if (row->state == RUN_HELD) {
+        (void)snprintf(text, size, "It is held: release puts it into the queue.");
+        return;
+    }
+    if (forecast_blocker(context, row, &blocker)) {
+        (void)snprintf(text, size, "It comes after run %" PRId64 ", which is %s.", blocker.run_id,
+                       run_state_name(blocker.state));
+        return;
     }
     if (scheduler->draining) {
         (void)snprintf(text, size, "The scheduler is draining: no run is started.");
@@ -72,34 +59,31 @@ static bool explain_wait(struct api_context *context, const struct pool_status *
         (void)snprintf(text, size, "%" PRId64 " run%s before it.", position - 1,
                        position == 2 ? " is" : "s are");
     }
-    return false;
 }
 
-/* forecast NULL: unknown. */
-static void write_start(struct api_context *context, struct json_writer *writer,
-                        struct queue_forecast *forecast, const struct run_row *row) {
-    char text[TIME_TEXT_SIZE];
-    double seconds = forecast ? queue_forecast_next(forecast, context, row) : (double)NAN;
-    int64_t at_ms = clock_unix_ms(context->options.clock);
-    at_ms += isnan(seconds) ? 0 : (int64_t)(seconds * 1000);
-    json_write_string(writer, "expected_start_at",
-                      isnan(seconds) ? NULL : time_format(at_ms, text));
-}
+/* "5.12": behind priority 5, run 12; "5.12h": the same among the held ones. */
+enum { CURSOR_SIZE = 48 };
 
-/* "5.12": behind priority 5, run 12. */
 static bool read_cursor(const char *text, struct queue_place *ret_place) {
     int used = 0;
-    return sscanf(text, "%d.%" SCNd64 "%n", &ret_place->priority, &ret_place->id, &used) == 2 &&
-           text[used] == '\0' && ret_place->id > 0;
+    if (sscanf(text, "%d.%" SCNd64 "%n", &ret_place->priority, &ret_place->id, &used) != 2) {
+        return false;
+    }
+    ret_place->held = text[used] == 'h';
+    return text[used + ret_place->held] == '\0' && ret_place->id > 0;
+}
+
+static void write_cursor(const struct run_row *last, char text[CURSOR_SIZE]) {
+    (void)snprintf(text, CURSOR_SIZE, "%d.%" PRId64 "%s", last->priority, last->id,
+                   last->state == RUN_HELD ? "h" : "");
 }
 
 static bool write_running(struct api_context *context, const struct request *request,
                           struct reply *reply, struct json_writer *writer) {
     CLEANUP(run_list_clear) struct run_list list = {0};
-    struct run_query query = {.limit = LIST_LIMIT_MOST};
-    run_query_add_states(&query, 1u << RUN_RUNNING);
     struct error error;
-    if (run_table_list(context->options.store, &query, &list, &error) != STATUS_OK) {
+    if (run_table_line(context->options.store, RUN_RUNNING, LIST_LIMIT_MOST, &list, &error) !=
+        STATUS_OK) {
         reply_error(reply, request, &error);
         return false;
     }
@@ -120,6 +104,27 @@ static bool write_running(struct api_context *context, const struct request *req
     }
     json_write_end(writer, ']');
     return true;
+}
+
+static void write_waiting(struct json_writer *writer, struct forecast *forecast,
+                          const struct pool_status *scheduler, const struct run_row *row,
+                          int64_t position) {
+    char why[160];
+    char time[TIME_TEXT_SIZE];
+    struct estimate estimate;
+    explain_wait(forecast->context, scheduler, row, position, why, sizeof(why));
+    forecast_run(forecast, row, NULL, &estimate);
+    json_write_object(writer, NULL);
+    if (row->state == RUN_HELD) {
+        json_write_null(writer, "position");
+    } else {
+        json_write_int(writer, "position", position);
+    }
+    write_short_run(writer, row);
+    json_write_string(writer, "why_waiting", why);
+    json_write_string(writer, "expected_start_at",
+                      estimate.start_ms > 0 ? time_format(estimate.start_ms, time) : NULL);
+    json_write_end(writer, '}');
 }
 
 void route_queue(struct api_context *context, const struct request *request, struct reply *reply) {
@@ -148,29 +153,21 @@ void route_queue(struct api_context *context, const struct request *request, str
     write_scheduler_members(&writer, &scheduler);
     json_write_end(&writer, '}');
     json_write_int(&writer, "queued", page.n_queued);
+    json_write_int(&writer, "held", page.n_held);
     if (!write_running(context, request, reply, &writer)) {
         json_write_free(&writer);
         return;
     }
-    struct queue_forecast forecast;
-    queue_forecast_begin(&forecast, context, &scheduler);
+    struct forecast forecast = {.context = context};
     json_write_array(&writer, "items");
-    for (size_t i = 0; i < page.n; i++) {
-        char why[160];
-        int64_t position = page.first_position + (int64_t)i;
-        bool blocked = explain_wait(context, &scheduler, &page.rows[i], position, why, sizeof(why));
-        json_write_object(&writer, NULL);
-        json_write_int(&writer, "position", position);
-        write_short_run(&writer, &page.rows[i]);
-        json_write_string(&writer, "why_waiting", why);
-        write_start(context, &writer, blocked || cursor ? NULL : &forecast, &page.rows[i]);
-        json_write_end(&writer, '}');
+    for (size_t i = 0; i < page.list.n; i++) {
+        write_waiting(&writer, &forecast, &scheduler, &page.list.rows[i],
+                      page.first_position + (int64_t)i);
     }
     json_write_end(&writer, ']');
-    char next[48] = "";
-    if (page.more && page.n > 0) {
-        const struct run_row *last = &page.rows[page.n - 1];
-        (void)snprintf(next, sizeof(next), "%d.%" PRId64, last->priority, last->id);
+    char next[CURSOR_SIZE] = "";
+    if (page.list.more && page.list.n > 0) {
+        write_cursor(&page.list.rows[page.list.n - 1], next);
     }
     json_write_string(&writer, "next_cursor", next[0] ? next : NULL);
     json_write_end(&writer, '}');

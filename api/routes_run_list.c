@@ -1,4 +1,5 @@
 /* GET /runs and GET /runs/{id}. Layer: api. */
+#include "api/forecast.h"
 #include "api/routes.h"
 #include "api/run_list_query.h"
 #include "api/run_view.h"
@@ -35,10 +36,11 @@ void route_run_list(struct api_context *context, const struct request *request,
         return;
     }
     struct json_writer writer = {0};
+    struct forecast forecast = {.context = context};
     json_write_object(&writer, NULL);
     json_write_array(&writer, "items");
     for (size_t i = 0; i < list.n; i++) {
-        route_write_run(context, &writer, &list.rows[i], members);
+        forecast_write_run(&writer, &forecast, &list.rows[i], members);
     }
     char cursor[CURSOR_TEXT_SIZE];
     bool more = list.more && list.n > 0;
@@ -56,7 +58,8 @@ void route_run_get(struct api_context *context, const struct request *request,
         return;
     }
     struct json_writer writer = {0};
-    route_write_run(context, &writer, &row, members);
+    struct forecast forecast = {.context = context};
+    forecast_write_run(&writer, &forecast, &row, members);
     reply_json(reply, request, 200, &writer);
     reply_tag(reply, request);
 }

@@ -6,6 +6,7 @@
 
 #include "api/access.h"
 #include "api/arguments.h"
+#include "api/forecast.h"
 #include "api/routes.h"
 #include "api/run_means.h"
 #include "api/run_view.h"
@@ -14,18 +15,11 @@
 #include "daemon/field_errors.h"
 #include "daemon/queue/queue.h"
 
-void route_write_run(struct api_context *context, struct json_writer *writer,
-                     const struct run_row *row, uint64_t members) {
-    struct progress progress;
-    bool running = row->state == RUN_RUNNING &&
-                   progress_board_find(context->options.progress, row->id, &progress);
-    run_write(writer, NULL, row, running ? &progress : NULL, members);
-}
-
 void route_reply_run(struct api_context *context, const struct request *request,
                      struct reply *reply, int http_status, const struct run_row *row) {
     struct json_writer writer = {0};
-    route_write_run(context, &writer, row, RUN_MEMBERS_ALL);
+    struct forecast forecast = {.context = context};
+    forecast_write_run(&writer, &forecast, row, RUN_MEMBERS_ALL);
     reply_json(reply, request, http_status, &writer);
 }
 

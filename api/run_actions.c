@@ -101,7 +101,7 @@ static void write_run(struct json_writer *writer, const char *key, const struct 
     for (size_t i = 0; i < act->n_running && row->state == RUN_RUNNING; i++) {
         progress = act->running[i].run_id == row->id ? &act->running[i] : progress;
     }
-    run_write(writer, key, row, progress, RUN_MEMBERS_ALL);
+    run_write(writer, key, row, progress, NULL, RUN_MEMBERS_ALL);
 }
 
 static int http_status_of(const struct run_outcome *outcome) {

@@ -63,24 +63,29 @@ static void check_memory(const struct api_context *context, const struct run_con
                      gib(needed), gib(limit), advice);
 }
 
+int dataset_train_images(const struct api_context *context, const char *name) {
+    const struct dataset_registry *registry = context->options.datasets;
+    for (size_t i = 0; i < dataset_registry_count(registry); i++) {
+        struct dataset_description description;
+        dataset_registry_describe(registry, i, &description);
+        if (strcmp(description.name, name) == 0) {
+            return description.available ? description.n_train : 0;
+        }
+    }
+    return 0;
+}
+
 /* The data set must be there, and an epoch of it have at least one step. */
 static void check_dataset(const struct api_context *context, const struct run_config *config,
                           struct run_means *means, struct field_errors *errors) {
-    const struct dataset_registry *registry = context->options.datasets;
-    struct dataset_description description = {.available = false};
-    for (size_t i = 0; i < dataset_registry_count(registry); i++) {
-        dataset_registry_describe(registry, i, &description);
-        if (strcmp(description.name, config->dataset) == 0) {
-            break;
-        }
-    }
-    int n_train = description.n_train;
+    int n_train = dataset_train_images(context, config->dataset);
+    bool available = n_train > 0;
     if (config->train_images > 0 && config->train_images < n_train) {
         n_train = config->train_images;
     }
-    means->steps_per_epoch = description.available ? run_steps_per_epoch(config, n_train) : 0;
-    means->images_per_epoch = description.available ? run_images_per_epoch(config, n_train) : 0;
-    if (!description.available) {
+    means->steps_per_epoch = available ? run_steps_per_epoch(config, n_train) : 0;
+    means->images_per_epoch = available ? run_images_per_epoch(config, n_train) : 0;
+    if (!available) {
         field_errors_add(errors, "dataset",
                          "The data set %s cannot be read at the moment; GET /api/v1/datasets says "
                          "why.",

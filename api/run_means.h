@@ -11,6 +11,9 @@
 /* What the parser of a run must know of this daemon; its pointers live as long as the daemon. */
 struct run_spec_context run_surroundings(const struct api_context *context);
 
+/* How many training images the data set has; 0: it cannot be read at the moment. */
+int dataset_train_images(const struct api_context *context, const char *name);
+
 struct run_means {
     int64_t needed_bytes;
     int64_t limit_bytes;

@@ -83,6 +83,15 @@ static void write_progress(struct json_writer *writer, const char *key,
     }
 }
 
+static void write_estimate(struct json_writer *writer, const char *key,
+                           const struct estimate *estimate) {
+    json_write_object(writer, key);
+    json_write_number(writer, "seconds_per_epoch", estimate->seconds_per_epoch);
+    write_time(writer, "expected_start_at", estimate->start_ms);
+    write_time(writer, "expected_end_at", estimate->end_ms);
+    json_write_end(writer, '}');
+}
+
 /* The members of a run that need more than one of its columns */
 
 static void write_state(struct json_writer *writer, const char *key, const struct run_row *row) {
@@ -182,9 +191,10 @@ static const struct {
         MEMBER_NUMBER,
         MEMBER_TIME,
         MEMBER_PROGRESS,
+        MEMBER_ESTIMATE,
         MEMBER_OTHER,
     } kind;
-    size_t offset; /* of the column, unless kind is MEMBER_OTHER or MEMBER_PROGRESS */
+    size_t offset; /* of the column, of those kinds that have one */
     void (*write)(struct json_writer *writer, const char *key, const struct run_row *row);
     unsigned parts; /* of the row that are read for it: bits of enum run_part */
 } members[] = {
@@ -202,6 +212,7 @@ static const struct {
     {"forked_from", MEMBER_OTHER, 0, write_fork, 0},
     {"config", MEMBER_OTHER, 0, write_config, RUN_PART_CONFIG},
     {"progress", MEMBER_PROGRESS, 0, NULL, 0},
+    {"estimate", MEMBER_ESTIMATE, 0, NULL, 0},
     {"epochs_done", COLUMN(MEMBER_INT, epochs_done)},
     {"best", MEMBER_OTHER, 0, write_best, 0},
     {"last", MEMBER_OTHER, 0, write_last, 0},
@@ -253,8 +264,17 @@ unsigned run_members_parts(uint64_t wanted) {
     return parts;
 }
 
+bool run_members_have_estimate(uint64_t wanted) {
+    for (int i = 0; i < N_MEMBERS; i++) {
+        if (members[i].kind == MEMBER_ESTIMATE) {
+            return wanted & BIT(i);
+        }
+    }
+    return false;
+}
+
 static void write_member(struct json_writer *writer, int i, const struct run_row *row,
-                         const struct progress *progress) {
+                         const struct progress *progress, const struct estimate *estimate) {
     const char *key = members[i].name;
     const void *column = (const char *)row + members[i].offset;
     switch (members[i].kind) {
@@ -279,6 +299,11 @@ static void write_member(struct json_writer *writer, int i, const struct run_row
     case MEMBER_PROGRESS:
         write_progress(writer, key, progress);
         break;
+    case MEMBER_ESTIMATE:
+        if (estimate) {
+            write_estimate(writer, key, estimate);
+        }
+        break;
     case MEMBER_OTHER:
         members[i].write(writer, key, row);
         break;
@@ -286,11 +311,11 @@ static void write_member(struct json_writer *writer, int i, const struct run_row
 }
 
 void run_write(struct json_writer *writer, const char *key, const struct run_row *row,
-               const struct progress *progress, uint64_t wanted) {
+               const struct progress *progress, const struct estimate *estimate, uint64_t wanted) {
     json_write_object(writer, key);
     for (int i = 0; i < N_MEMBERS; i++) {
         if (wanted & BIT(i)) {
-            write_member(writer, i, row, progress);
+            write_member(writer, i, row, progress, estimate);
         }
     }
     json_write_end(writer, '}');

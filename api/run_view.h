@@ -15,11 +15,18 @@ enum { TIME_TEXT_SIZE = 32 };
 /* "2026-03-01T12:00:00.250Z". Returns ret_text. */
 const char *time_format(int64_t unix_ms, char ret_text[TIME_TEXT_SIZE]);
 
+/* What is expected of a run. */
+struct estimate {
+    double seconds_per_epoch; /* NaN: unknown */
+    int64_t start_ms;         /* Unix time; 0: unknown, or not to come */
+    int64_t end_ms;           /* likewise */
+};
+
 /* The run with those of its members that are in `members`, bits as run_members_read gives them.
- * progress: NULL when the run is not running. */
+ * progress: NULL when the run is not running. estimate: NULL leaves that member out. */
 #define RUN_MEMBERS_ALL UINT64_MAX
 void run_write(struct json_writer *writer, const char *key, const struct run_row *row,
-               const struct progress *progress, uint64_t members);
+               const struct progress *progress, const struct estimate *estimate, uint64_t members);
 
 /* "id,state,best" as bits. false: *ret_unknown is the first name, of *ret_n_unknown bytes, that no
  * member of a run has. */
@@ -28,6 +35,9 @@ bool run_members_read(const char *names, uint64_t *ret_members, const char **ret
 
 /* What a row must have for these members: bits of enum run_part. */
 unsigned run_members_parts(uint64_t members);
+
+/* Whether the member estimate is among them. */
+bool run_members_have_estimate(uint64_t members);
 
 /* The few members that a list of many needs. progress: NULL when the run is not running. */
 void run_write_short(struct json_writer *writer, const char *key, const struct run_row *row,

@@ -149,15 +149,11 @@ static void digest(const char *cert, const char *key, char ret_hex[SHA256_HEX_SI
     sha256_end(&sha, ret_hex);
 }
 
-static enum status read_credential(const struct tls *tls, struct credential **ret_credential,
+static enum status read_credential(const struct tls *tls, struct credential *credential,
                                    struct error *error) {
     CLEANUP(free_pointer) char *cert = NULL;
     CLEANUP(clear_secret) char *key = NULL;
-    CLEANUP(credential_clear) struct credential *credential = calloc(1, sizeof(*credential));
     size_t n_bytes = 0;
-    if (!credential) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory for a certificate");
-    }
     TRY(check_mode(tls->key_path, error));
     TRY(text_file_read(tls->cert_path, MAX_BYTES, &cert, &n_bytes, error));
     TRY(text_file_read(tls->key_path, MAX_BYTES, &key, &n_bytes, error));
@@ -169,21 +165,21 @@ static enum status read_credential(const struct tls *tls, struct credential **re
                          tls->cert_path);
     }
     digest(cert, key, credential->sha256);
-    *ret_credential = credential;
-    credential = NULL;
     return STATUS_OK;
 }
 
 enum status tls_reload(struct tls *tls, bool *ret_changed, struct error *error) {
-    struct credential *credential = NULL;
-    TRY(read_credential(tls, &credential, error));
+    CLEANUP(credential_clear) struct credential *credential = calloc(1, sizeof(*credential));
+    if (!credential) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for a certificate");
+    }
+    TRY(read_credential(tls, credential, error));
     credential->before = atomic_load(&tls->in_force);
     *ret_changed =
         !credential->before || strcmp(credential->sha256, credential->before->sha256) != 0;
     if (*ret_changed) {
         atomic_store(&tls->in_force, credential);
-    } else {
-        credential_free(credential);
+        credential = NULL;
     }
     return STATUS_OK;
 }

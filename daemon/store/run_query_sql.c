@@ -4,7 +4,8 @@
  * bound. Its inner part finds the ids of one page, and reads nothing but indexes for it, each of
  * which has all columns that can be asked for. There are five ways to find them:
  *
- *     a label, sweep or name of few runs   those runs, which the condition's own index names;
+ *     a label, sweep, owner or name of     those runs, which the condition's own index names;
+ *     few runs
  *     a label, in order of id              its index, which has that order, until the page is full;
  *     states that are not final            the small index of unfinished runs;
  *     a common order                       its index, from the cursor on until the page is full,
@@ -139,6 +140,9 @@ static bool add_ids(struct sql *sql, const struct run_condition *condition) {
         return true;
     case RUN_FIELD_SWEEP:
         add(sql, "SELECT id FROM run INDEXED BY run_of_sweep WHERE sweep_id IN (");
+        break;
+    case RUN_FIELD_OWNER:
+        add(sql, "SELECT id FROM run INDEXED BY run_of_owner WHERE owner IN (");
         break;
     case RUN_FIELD_NAME:
         add(sql, "SELECT id FROM run INDEXED BY run_by_name WHERE name IN (");

@@ -12,7 +12,7 @@
 
 enum { RUN_QUERY_SQL_SIZE = 16384 };
 
-/* How conditions on labels, sweeps and names, whose runs can be counted, are used. */
+/* How conditions on labels, sweeps, owners and names, whose runs can be counted, are used. */
 struct run_query_plan {
     int driver;      /* the condition whose runs are looked at, and no others; -1: none */
     unsigned listed; /* bits of conditions on labels whose runs are listed before the walk */

@@ -13,9 +13,9 @@ const struct statement_set run_statements = {
             ("INSERT INTO run (name, priority, labels_json, config_json, preset, dataset,"
              " depth, epochs, m, cutout_size, seed, copies, optimizer, owner, sweep_id, "
              "forked_from,"
-             " forked_epoch, state, created_ms, updated_ms)"
+             " forked_epoch, state, batch_size, train_images, drop_last, created_ms, updated_ms)"
              " VALUES (?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
-             " ?18, ?19, ?2, ?2)"),
+             " ?18, ?19, ?20, ?21, ?22, ?2, ?2)"),
         [RUN_INSERT_LABELS] = ("INSERT INTO run_label (run_id, key, value)"
                                " SELECT ?1, key, value FROM json_each(?2)"),
         [RUN_GET] = ("SELECT " RUN_COLUMNS " FROM run WHERE id = ?1"),
@@ -63,19 +63,27 @@ const struct statement_set run_statements = {
                       "WHERE id = ?1 AND revision = ?3"),
         [RUN_FORGET_LABELS] = "DELETE FROM run_label WHERE run_id = ?1",
         [RUN_DELETE] = "DELETE FROM run WHERE id = ?1 AND state <> 'running'",
-        [RUN_QUEUE] = ("SELECT " RUN_COLUMNS " FROM run WHERE state = 'queued'"
-                       " AND (?1 IS NULL OR priority < ?1 OR (priority = ?1 AND id > ?2))"
-                       " ORDER BY priority DESC, id LIMIT ?3"),
-        [RUN_QUEUE_PLACE] = ("SELECT count(*), count(*) FILTER (WHERE priority > ?1"
-                             " OR (priority = ?1 AND id <= ?2)) FROM run WHERE state = 'queued'"),
+        /* Columns of a queue: without labels and config. */
+        [RUN_LINE] = ("SELECT " RUN_COLUMNS_WITH(
+            "''", "''", RUN_PART_SQL_AFTER) " FROM run WHERE state = ?4"
+                                            " AND (?1 IS NULL OR priority < ?1"
+                                            "  OR (priority = ?1 AND id > ?2))"
+                                            " ORDER BY priority DESC, id LIMIT ?3"),
+        [RUN_LINE_PLACE] =
+            ("SELECT count(*) FILTER (WHERE state = 'queued'), count(*) FILTER (WHERE"
+             " state = 'queued' AND (priority > ?1 OR (priority = ?1 AND id <= ?2))),"
+             " count(*) FILTER (WHERE state = 'held') FROM run WHERE state IN ('queued', 'held')"),
+        [RUN_AHEAD] = ("SELECT count(*) FROM (SELECT 1 FROM run WHERE state = 'queued'"
+                       " AND (priority > ?1 OR (priority = ?1 AND id < ?2)) LIMIT ?3)"),
         [RUN_COUNT_INTERRUPTION] =
             ("UPDATE run SET interruptions = interruptions + 1," CHANGED "WHERE id = ?1"),
         /* The newest few: what was measured long ago may have been another machine. */
         [RUN_SPEED] =
             ("SELECT count(*), total(train_seconds), total(epochs_done * images_per_epoch)"
              " FROM (SELECT train_seconds, epochs_done, images_per_epoch FROM run"
-             "  WHERE depth = ?1 AND m = ?2 AND epochs_done > 0 AND train_seconds > 0"
-             "  AND images_per_epoch > 0 AND json_extract(config_json, '$.batch_size') = ?3"
+             "  INDEXED BY run_measured WHERE depth = ?1 AND m = ?2 AND epochs_done > 0 AND "
+             "train_seconds > 0"
+             "  AND images_per_epoch > 0 AND batch_size = ?3"
              "  ORDER BY id DESC LIMIT 5)"),
     },
 };

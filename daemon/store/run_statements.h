@@ -15,7 +15,7 @@
     " epochs_done, best_epoch, best_wrong, last_wrong, val_total, diverged, images_per_second,"    \
     " created_ms, started_ms, finished_ms, updated_ms, revision, owner, sweep_id, forked_from,"    \
     " forked_epoch, copies, optimizer, steps_per_epoch, images_per_epoch, best_error, last_error," \
-    " mean_last_5, train_seconds, interruptions, " after
+    " mean_last_5, train_seconds, interruptions, batch_size, train_images, drop_last, " after
 #define RUN_COLUMNS RUN_COLUMNS_WITH(RUN_PART_SQL_LABELS, RUN_PART_SQL_CONFIG, RUN_PART_SQL_AFTER)
 
 enum run_statement {
@@ -34,8 +34,9 @@ enum run_statement {
     RUN_EDIT,
     RUN_FORGET_LABELS,
     RUN_DELETE,
-    RUN_QUEUE,
-    RUN_QUEUE_PLACE,
+    RUN_LINE,
+    RUN_LINE_PLACE,
+    RUN_AHEAD,
     RUN_COUNT_INTERRUPTION,
     RUN_SPEED,
     RUN_N_STATEMENTS,

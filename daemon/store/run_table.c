@@ -55,6 +55,9 @@ enum status run_insert(struct db *db, const struct run_draft *draft, int64_t now
         sqlite3_bind_int(statement, 18, draft->forked_epoch);
     }
     db_bind_text(statement, 19, run_state_name(draft->held ? RUN_HELD : RUN_QUEUED));
+    sqlite3_bind_int(statement, 20, config->batch_size);
+    sqlite3_bind_int(statement, 21, config->train_images);
+    sqlite3_bind_int(statement, 22, config->drop_last);
     TRY(db_execute(db, statement, NULL, error));
     int64_t id = sqlite3_last_insert_rowid(db->handle);
     db_touch(db, id);
@@ -162,6 +165,9 @@ enum status run_read_row(sqlite3_stmt *s, struct run_row *row, struct error *err
     row->mean_last_5 = db_column_number(s, c++);
     row->train_seconds = sqlite3_column_double(s, c++);
     row->interruptions = sqlite3_column_int(s, c++);
+    row->batch_size = sqlite3_column_int(s, c++);
+    row->train_images = sqlite3_column_int(s, c++);
+    row->drop_last = sqlite3_column_int(s, c++) != 0;
     row->after = column_copy(s, c++);
     if (!row->labels_json || !row->config_json || !row->after) {
         run_row_clear(row);
@@ -195,15 +201,62 @@ enum status run_table_get(struct store *store, int64_t id, struct run_row *ret_r
     return status;
 }
 
+/* Lines of runs: those of one state, in the order in which they are claimed */
+
 void queue_page_clear(struct queue_page *page) {
-    struct run_list list = {.rows = page->rows, .n = page->n};
-    run_list_clear(&list);
+    run_list_clear(&page->list);
     memset(page, 0, sizeof(*page));
+}
+
+/* Adds at most `limit` rows, for which there is room. */
+static enum status read_line(struct db *db, enum run_state state, const struct queue_place *after,
+                             size_t limit, struct run_list *list, struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_LINE);
+    if (after) {
+        sqlite3_bind_int(statement, 1, after->priority);
+        sqlite3_bind_int64(statement, 2, after->id);
+    }
+    sqlite3_bind_int64(statement, 3, (int64_t)limit + 1);
+    db_bind_text(statement, 4, run_state_name(state));
+    size_t end = list->n + limit;
+    bool row = false;
+    enum status status = db_step(db, statement, &row, error);
+    while (status == STATUS_OK && row && list->n < end) {
+        status = run_read_row(statement, &list->rows[list->n], error);
+        if (status == STATUS_OK) {
+            list->n++;
+            status = db_step(db, statement, &row, error);
+        }
+    }
+    list->more = status == STATUS_OK && row;
+    (void)sqlite3_reset(statement);
+    return status;
+}
+
+static enum status make_room(struct run_list *list, int n, struct error *error) {
+    list->rows = calloc((size_t)n, sizeof(*list->rows));
+    return list->rows ? STATUS_OK
+                      : error_set(error, STATUS_NO_MEMORY, "no memory for %d runs in line", n);
+}
+
+enum status run_table_line(struct store *store, enum run_state state, int limit,
+                           struct run_list *ret_list, struct error *error) {
+    struct run_list list = {0};
+    TRY(make_room(&list, limit, error));
+    struct db *db = store_reader_acquire(store);
+    enum status status = read_line(db, state, NULL, (size_t)limit, &list, error);
+    store_reader_release(store, db);
+    if (status != STATUS_OK) {
+        run_list_clear(&list);
+        return status;
+    }
+    *ret_list = list;
+    return STATUS_OK;
 }
 
 static enum status read_place(struct db *db, const struct queue_place *after,
                               struct queue_page *page, struct error *error) {
-    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_QUEUE_PLACE);
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_LINE_PLACE);
     if (after) {
         sqlite3_bind_int(statement, 1, after->priority);
         sqlite3_bind_int64(statement, 2, after->id);
@@ -212,35 +265,25 @@ static enum status read_place(struct db *db, const struct queue_place *after,
     TRY(db_step(db, statement, &row, error));
     page->n_queued = sqlite3_column_int64(statement, 0);
     page->first_position = sqlite3_column_int64(statement, 1) + 1;
+    page->n_held = sqlite3_column_int64(statement, 2);
     (void)sqlite3_reset(statement);
     return STATUS_OK;
 }
 
 static enum status read_queue(struct db *db, const struct queue_place *after, int limit,
                               struct queue_page *page, struct error *error) {
+    struct run_list *list = &page->list;
+    bool among_held = after && after->held;
     TRY(read_place(db, after, page, error));
-    page->rows = calloc((size_t)limit, sizeof(*page->rows));
-    if (!page->rows) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory for %d queued runs", limit);
+    TRY(make_room(list, limit, error));
+    if (!among_held) {
+        TRY(read_line(db, RUN_QUEUED, after, (size_t)limit, list, error));
     }
-    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_QUEUE);
-    if (after) {
-        sqlite3_bind_int(statement, 1, after->priority);
-        sqlite3_bind_int64(statement, 2, after->id);
+    if (list->n == (size_t)limit) {
+        list->more = list->more || page->n_held > 0;
+        return STATUS_OK;
     }
-    sqlite3_bind_int64(statement, 3, (int64_t)limit + 1);
-    bool row = false;
-    enum status status = db_step(db, statement, &row, error);
-    while (status == STATUS_OK && row && page->n < (size_t)limit) {
-        status = run_read_row(statement, &page->rows[page->n], error);
-        if (status == STATUS_OK) {
-            page->n++;
-            status = db_step(db, statement, &row, error);
-        }
-    }
-    page->more = status == STATUS_OK && row;
-    (void)sqlite3_reset(statement);
-    return status;
+    return read_line(db, RUN_HELD, among_held ? after : NULL, (size_t)limit - list->n, list, error);
 }
 
 enum status run_table_queue(struct store *store, const struct queue_place *after, int limit,
@@ -255,6 +298,27 @@ enum status run_table_queue(struct store *store, const struct queue_place *after
     }
     *ret_page = page;
     return STATUS_OK;
+}
+
+static enum status count_ahead(struct db *db, const struct run_row *row, int most, int *ret_count,
+                               struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_AHEAD);
+    sqlite3_bind_int(statement, 1, row->priority);
+    sqlite3_bind_int64(statement, 2, row->id);
+    sqlite3_bind_int(statement, 3, most);
+    bool found = false;
+    TRY(db_step(db, statement, &found, error));
+    *ret_count = sqlite3_column_int(statement, 0);
+    (void)sqlite3_reset(statement);
+    return STATUS_OK;
+}
+
+enum status run_table_count_ahead(struct store *store, const struct run_row *row, int most,
+                                  int *ret_count, struct error *error) {
+    struct db *db = store_reader_acquire(store);
+    enum status status = count_ahead(db, row, most, ret_count, error);
+    store_reader_release(store, db);
+    return status;
 }
 
 enum status run_read_counts(struct db *db, sqlite3_stmt *statement, int64_t counts[RUN_STATE_COUNT],

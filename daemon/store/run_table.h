@@ -107,6 +107,9 @@ struct run_row {
     double train_seconds; /* sum over the epochs */
     char *after;          /* owned: the ids of the runs it comes after, "1,2"; "" for none */
     int interruptions;    /* ends of the daemon in a row without an epoch or checkpoint between */
+    int batch_size; /* of the config, as the next two: what an epoch takes follows from them */
+    int train_images;
+    bool drop_last;
 };
 
 /* Frees what the row owns and zeroes it. A zeroed row is fine. */
@@ -179,23 +182,33 @@ struct run_edit {
 enum status run_table_edit(struct store *store, int64_t id, const struct run_edit *edit,
                            int64_t now_ms, struct error *error);
 
-/* The queue in the order in which runs are claimed. */
+/* At most `limit` runs of one state, as they are claimed: highest priority, then the oldest;
+ * without labels and config. The caller owns *ret_list (run_list_clear). */
+enum status run_table_line(struct store *store, enum run_state state, int limit,
+                           struct run_list *ret_list, struct error *error);
+
+/* A part of the queue: queued runs in the order in which they are claimed, then held ones in the
+ * order in which they would be. Without labels and config. */
 struct queue_page {
-    struct run_row *rows;
-    size_t n;
-    bool more;
-    int64_t first_position; /* of rows[0], from 1 */
-    int64_t n_queued;       /* in all */
+    struct run_list list;
+    int64_t first_position; /* of the first queued one, from 1 */
+    int64_t n_queued;       /* in all, as the next */
+    int64_t n_held;
 };
 
-/* At most `limit` queued runs behind the one of priority and id `after` (NULL: from the front). The
- * caller owns *ret_page (queue_page_clear). */
+/* At most `limit` runs behind the one of this place (NULL: from the front). The caller owns
+ * *ret_page (queue_page_clear). */
 struct queue_place {
+    bool held;
     int priority;
     int64_t id;
 };
 enum status run_table_queue(struct store *store, const struct queue_place *after, int limit,
                             struct queue_page *ret_page, struct error *error);
+
+/* How many queued runs are claimed before this one; `most` when there are more. */
+enum status run_table_count_ahead(struct store *store, const struct run_row *row, int most,
+                                  int *ret_count, struct error *error);
 
 /* Frees and zeroes. */
 void queue_page_clear(struct queue_page *page);

@@ -25,7 +25,7 @@ static const char *const steps[] = {
     " m, cutout_size, seed, state, reason, attempt, variant, dataset_sha256, epochs_done,"
     " best_epoch, best_wrong, last_wrong, val_total, images_per_second, created_ms, started_ms,"
     " finished_ms, updated_ms, revision, owner, sweep_id, copies, optimizer, steps_per_epoch,"
-    " images_per_epoch)" SERIES
+    " images_per_epoch, batch_size, train_images, drop_last)" SERIES
     "SELECT i, 'run ' || (i * 7919 % 100003), i % 5, '{\"team\":\"t' || (i % 10) || '\"}',"
     " r.config_json, CASE i % 3 WHEN 0 THEN 'paper' ELSE 'notebook-q3' END,"
     " CASE i % 2 WHEN 0 THEN 'cifar10' ELSE 'shapes' END, 44, ?2, 1 << (i % 6), 4 * (i % 5), i % 7,"
@@ -34,7 +34,8 @@ static const char *const steps[] = {
     " '', 1, 'avx2', lower(hex(zeroblob(32))), ?2, 0, 0, 0, 10000, 500.0,"
     " 1700000000000 + i * 60000, 1700000060000 + i * 60000, 1700003600000 + i * 60000,"
     " 1700003600000 + i * 60000, ?2 + 3, 'user' || (i % 20), i / 15 + 1, 'independent',"
-    " CASE i % 4 WHEN 0 THEN 'adam' ELSE 'rmsprop' END, 781, 50000"
+    " CASE i % 4 WHEN 0 THEN 'adam' ELSE 'rmsprop' END, 781, 50000,"
+    " r.batch_size, r.train_images, r.drop_last"
     " FROM series CROSS JOIN run r ON r.id = 1",
 
     "INSERT INTO run_label (run_id, key, value)"

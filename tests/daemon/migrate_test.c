@@ -219,6 +219,31 @@ static void events_keep_their_ids_and_new_ones_go_on_behind_them(void **state) {
     assert_int_equal(read_number(handle, "SELECT count(*) FROM event"), 0);
 }
 
+static void runs_get_what_the_time_of_their_epochs_depends_on(void **state) {
+    sqlite3 *handle = *state;
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 6, &fixture_error));
+    assert_int_equal(
+        sqlite3_exec(
+            handle,
+            "INSERT INTO run (name, priority, labels_json, config_json, preset, dataset,"
+            " depth, epochs, m, cutout_size, seed, state, created_ms, updated_ms) VALUES"
+            " ('a', 1, '{}', '{\"batch_size\":64,\"train_images\":1000,\"drop_last\":true}',"
+            "  'p', 'd', 8, 2, 4, 12, 7, 'held', 5, 6),"
+            " ('b', 1, '{}', '{}', 'p', 'd', 8, 2, 4, 12, 7, 'held', 5, 6)",
+            NULL, NULL, NULL),
+        SQLITE_OK);
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 8, &fixture_error));
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run INDEXED BY run_of_owner"
+                                         " WHERE owner = ''"),
+                     2);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run WHERE id = 1 AND"
+                                         " (batch_size, train_images, drop_last) = (64, 1000, 1)"),
+                     1);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run WHERE id = 2 AND"
+                                         " (batch_size, train_images, drop_last) = (0, 0, 0)"),
+                     1);
+}
+
 static void a_file_that_is_no_database_is_refused(void **state) {
     (void)state;
     struct store_fixture f;
@@ -246,6 +271,7 @@ int main(void) {
         TEST(a_history_with_a_hole_is_refused),
         TEST(runs_of_the_first_version_are_carried_over),
         TEST(lists_get_their_indexes_and_runs_stay),
+        TEST(runs_get_what_the_time_of_their_epochs_depends_on),
         TEST(events_keep_their_ids_and_new_ones_go_on_behind_them),
         cmocka_unit_test(the_store_refuses_a_newer_database_and_keeps_it),
         cmocka_unit_test(a_file_that_is_no_database_is_refused),

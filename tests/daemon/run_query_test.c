@@ -296,6 +296,7 @@ static void few_runs_are_found_by_the_index_of_their_condition(void **state) {
         const char *index;
     } cases[] = {{RUN_FIELD_LABEL, "COVERING INDEX run_by_label (key=? AND value=?)"},
                  {RUN_FIELD_SWEEP, "COVERING INDEX run_of_sweep (sweep_id=?)"},
+                 {RUN_FIELD_OWNER, "COVERING INDEX run_of_owner (owner=?)"},
                  {RUN_FIELD_NAME, "COVERING INDEX run_by_name (name=?)"}};
     const struct run_query_plan second = {.driver = 1};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -350,7 +351,11 @@ static void rare_and_common_labels_and_names_list_the_same(void **state) {
         {.limit = 3, .sort = RUN_SORT_BEST, .ascending = true}, {.limit = 3}, {.limit = 3}};
     const struct run_value second = label_value("half", "1");
     for (int i = 0; i < 3; i++) {
-        add_text(&queries[i], RUN_FIELD_OWNER, "ada");
+        /* The many runs have m 1. */
+        assert_true(run_query_begin_condition(&queries[i], RUN_FIELD_M));
+        for (int m = 2; m <= 8; m *= 2) {
+            assert_true(run_query_add_value(&queries[i], &(struct run_value){.number = m}));
+        }
         if (i < 2) {
             assert_true(run_query_begin_condition(&queries[i], RUN_FIELD_LABEL));
             assert_true(run_query_add_value(&queries[i], &second));

@@ -45,19 +45,30 @@ class Queue(DaemonTestCase):
                          [(urgent, 1, "The worker is training; it is next."),
                           (late, 2, "1 run is before it."),
                           (dependent, 3,
-                           f"It comes after run {self.blocker}, which is running.")])
-        self.assertEqual(self.daemon.get(f"/api/v1/runs/{held}")["state"], "held")
-        # The pages are the list.
-        first = self.queue("?limit=1")
-        rest = self.queue("?cursor=" + first["next_cursor"])
-        start = queue["items"][0].pop("expected_start_at")
-        if (queue["running"][0]["progress"] or {}).get("eta_seconds"):
-            self.assertIsNotNone(start)
-        for item in first["items"] + rest["items"] + queue["items"][1:]:
-            item.pop("expected_start_at")  # moves on with the clock
-        self.assertEqual(first["items"] + rest["items"], queue["items"])
-        self.assertIsNone(rest["next_cursor"])
-        self.assertEqual(self.daemon.curl("/api/v1/queue?cursor=x").status, 400)
+                           f"It comes after run {self.blocker}, which is running."),
+                          (held, None, "It is held: release puts it into the queue.")])
+        self.assertEqual((queue["queued"], queue["held"]), (3, 1))
+        self.assertEqual(queue["items"][3]["run"]["state"], "held")
+
+    def test_pages_of_the_queue_are_the_queue(self):
+        for i in range(3):
+            self.daemon.submit(epochs=1, priority=i % 2)
+            self.daemon.submit(epochs=1, priority=i % 2, hold=True)
+        whole = self.queue()["items"]
+        self.assertEqual([item["run"]["state"] for item in whole], ["queued"] * 3 + ["held"] * 3)
+        for limit in range(1, 7):
+            items = []
+            cursor = ""
+            while cursor is not None:
+                page = self.queue(f"?limit={limit}" + (cursor and "&cursor=" + cursor))
+                self.assertLessEqual(len(page["items"]), limit)
+                items += page["items"]
+                cursor = page["next_cursor"]
+            for item in items + whole:
+                item.pop("expected_start_at", None)  # moves on with the clock
+            self.assertEqual(items, whole)
+        for cursor in ("x", "5", "5.x", "5.1x", "5.1hh", "5.0"):
+            self.assertEqual(self.daemon.curl("/api/v1/queue?cursor=" + cursor).status, 400)
 
     def test_changed_priority_changes_the_order(self):
         first = self.daemon.submit(epochs=1, labels={"a": "1"})

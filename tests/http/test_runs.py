@@ -134,7 +134,8 @@ class History(DaemonTestCase):
 
 class Divergence(DaemonTestCase):
     def test_loss_that_is_no_number_is_null_and_said_so(self):
-        run = self.daemon.submit(lr=100, optimizer="sgd", lr_schedule="constant")
+        run = self.daemon.submit(lr=100, l2=1, epochs=5, optimizer="sgd",
+                                 lr_schedule="constant")
         self.daemon.wait_for_end(run)
         items = self.daemon.get(f"/api/v1/runs/{run}/epochs")["items"]
         self.assertTrue(self.daemon.get(f"/api/v1/runs/{run}")["diverged"])

@@ -114,9 +114,13 @@ static void print_waiting(const cJSON *items) {
     char label[LABEL_SIZE];
     cJSON_ArrayForEach(item, items) {
         const cJSON *run = cJSON_GetObjectItemCaseSensitive(item, "run");
-        (void)printf("%4.0f.  %s  (priority %.0f)  %s\n", json_number(item, "position", 0),
-                     run_label(run, label), json_number(run, "priority", 0),
-                     json_text(item, "why_waiting", ""));
+        char place[16] = " held";
+        double position = json_number(item, "position", 0);
+        if (position > 0) {
+            (void)snprintf(place, sizeof(place), "%4.0f.", position);
+        }
+        (void)printf("%s  %s  (priority %.0f)  %s\n", place, run_label(run, label),
+                     json_number(run, "priority", 0), json_text(item, "why_waiting", ""));
     }
 }
 
