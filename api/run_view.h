@@ -22,11 +22,11 @@ struct estimate {
     int64_t end_ms;           /* likewise */
 };
 
-/* The run with those of its members that are in `members`, bits as run_members_read gives them.
+/* The run with those of its members that are in `wanted`, bits as run_members_read gives them.
  * progress: NULL when the run is not running. estimate: NULL leaves that member out. */
 #define RUN_MEMBERS_ALL UINT64_MAX
 void run_write(struct json_writer *writer, const char *key, const struct run_row *row,
-               const struct progress *progress, const struct estimate *estimate, uint64_t members);
+               const struct progress *progress, const struct estimate *estimate, uint64_t wanted);
 
 /* "id,state,best" as bits. false: *ret_unknown is the first name, of *ret_n_unknown bytes, that no
  * member of a run has. */
@@ -34,10 +34,10 @@ bool run_members_read(const char *names, uint64_t *ret_members, const char **ret
                       size_t *ret_n_unknown);
 
 /* What a row must have for these members: bits of enum run_part. */
-unsigned run_members_parts(uint64_t members);
+unsigned run_members_parts(uint64_t wanted);
 
 /* Whether the member estimate is among them. */
-bool run_members_have_estimate(uint64_t members);
+bool run_members_have_estimate(uint64_t wanted);
 
 /* The few members that a list of many needs. progress: NULL when the run is not running. */
 void run_write_short(struct json_writer *writer, const char *key, const struct run_row *row,
