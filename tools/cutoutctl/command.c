@@ -90,3 +90,16 @@ bool command_ask(const struct client *client, const struct call *call, struct an
     }
     return true;
 }
+
+bool command_ask_to_print(const struct invocation *invocation, const struct call *call,
+                          struct answer *answer, int *ret_exit) {
+    if (!command_ask(invocation->client, call, answer, ret_exit)) {
+        return false;
+    }
+    if (invocation->json) {
+        (void)fputs(answer->body, stdout);
+        *ret_exit = EXIT_DONE;
+        return false;
+    }
+    return true;
+}

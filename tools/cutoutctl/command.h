@@ -36,6 +36,11 @@ command_function command_submit, command_sweep, command_list, command_show, comm
 bool command_ask(const struct client *client, const struct call *call, struct answer *answer,
                  int *ret_exit);
 
+/* The same for a command that prints what the answer says. With --json this prints the answer as it
+ * is, and the command is over, too. */
+bool command_ask_to_print(const struct invocation *invocation, const struct call *call,
+                          struct answer *answer, int *ret_exit);
+
 /* "cutoutctl: message" on stderr. */
 void command_complain(const char *message);
 

@@ -44,12 +44,8 @@ int command_list(const struct invocation *invocation) {
     const struct call call = {.method = "GET", .path = path};
     CLEANUP(answer_clear) struct answer answer;
     int exit_status = EXIT_DONE;
-    if (!command_ask(invocation->client, &call, &answer, &exit_status)) {
+    if (!command_ask_to_print(invocation, &call, &answer, &exit_status)) {
         return exit_status;
-    }
-    if (invocation->json) {
-        (void)fputs(answer.body, stdout);
-        return EXIT_DONE;
     }
     if (!invocation->quiet) {
         (void)printf("%6s  %-9s  %4s  %6s  %6s  %9s  %6s  %6s  %s\n", "id", "state", "m", "cutout",
@@ -97,12 +93,8 @@ int command_show(const struct invocation *invocation) {
     const struct call call = {.method = "GET", .path = path};
     CLEANUP(answer_clear) struct answer answer;
     int exit_status = EXIT_DONE;
-    if (command_ask(invocation->client, &call, &answer, &exit_status)) {
-        if (invocation->json) {
-            (void)fputs(answer.body, stdout);
-        } else {
-            print_flat("", answer.json);
-        }
+    if (command_ask_to_print(invocation, &call, &answer, &exit_status)) {
+        print_flat("", answer.json);
     }
     return exit_status;
 }
@@ -138,12 +130,8 @@ int command_queue(const struct invocation *invocation) {
     const struct call call = {.method = "GET", .path = "/queue"};
     CLEANUP(answer_clear) struct answer answer;
     int exit_status = EXIT_DONE;
-    if (!command_ask(invocation->client, &call, &answer, &exit_status)) {
+    if (!command_ask_to_print(invocation, &call, &answer, &exit_status)) {
         return exit_status;
-    }
-    if (invocation->json) {
-        (void)fputs(answer.body, stdout);
-        return EXIT_DONE;
     }
     const cJSON *scheduler = cJSON_GetObjectItemCaseSensitive(answer.json, "scheduler");
     (void)printf("The scheduler is %s, %.0f of %.0f workers train, %.0f runs wait.\n",

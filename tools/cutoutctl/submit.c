@@ -19,13 +19,11 @@ int command_submit(const struct invocation *invocation) {
     const struct call call = {.method = "POST", .path = "/runs", .body = body};
     CLEANUP(answer_clear) struct answer answer;
     int exit_status = EXIT_DONE;
-    if (!command_ask(invocation->client, &call, &answer, &exit_status)) {
+    if (!command_ask_to_print(invocation, &call, &answer, &exit_status)) {
         return exit_status;
     }
     const char *id = json_text(answer.json, "id", "?");
-    if (invocation->json) {
-        (void)fputs(answer.body, stdout);
-    } else if (invocation->quiet) {
+    if (invocation->quiet) {
         (void)printf("%s\n", id);
     } else {
         const cJSON *config = cJSON_GetObjectItemCaseSensitive(answer.json, "config");
@@ -46,12 +44,8 @@ int command_sweep(const struct invocation *invocation) {
     const struct call call = {.method = "POST", .path = "/sweeps", .body = body};
     CLEANUP(answer_clear) struct answer answer;
     int exit_status = EXIT_DONE;
-    if (!command_ask(invocation->client, &call, &answer, &exit_status)) {
+    if (!command_ask_to_print(invocation, &call, &answer, &exit_status)) {
         return exit_status;
-    }
-    if (invocation->json) {
-        (void)fputs(answer.body, stdout);
-        return EXIT_DONE;
     }
     const cJSON *runs = cJSON_GetObjectItemCaseSensitive(answer.json, "runs");
     if (!invocation->quiet) {
