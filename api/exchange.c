@@ -6,10 +6,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "api/background.h"
-#include "api/metrics.h"
+#include "api/http/background.h"
+#include "api/http/metrics.h"
 #include "api/router.h"
-#include "api/stream.h"
+#include "api/stream/stream.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 

@@ -14,8 +14,8 @@
 
 #include <microhttpd.h>
 
-#include "api/connections.h"
 #include "api/context.h"
+#include "api/http/connections.h"
 
 struct exchange_host {
     struct api_context *context;

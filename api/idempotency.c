@@ -7,7 +7,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
-#include "daemon/store/idempotency_table.h"
+#include "daemon/store/table/idempotency_table.h"
 
 enum { KEY_SIZE = 128, IN_FLIGHT_MAX = 64 };
 

@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "api/access.h"
-#include "api/arguments.h"
-#include "api/compare_query.h"
 #include "api/idempotency.h"
-#include "api/routes.h"
-#include "api/run_list_query.h"
+#include "api/query/arguments.h"
+#include "api/query/compare_query.h"
+#include "api/query/run_list_query.h"
+#include "api/routes/routes.h"
 
 #define V1 "/api/v1"
 

@@ -6,8 +6,8 @@
 #define CUTOUTD_API_ROUTER_H
 
 #include "api/context.h"
-#include "api/reply.h"
-#include "api/request.h"
+#include "api/http/reply.h"
+#include "api/http/request.h"
 
 /* Fills *reply, which is zeroed before. */
 typedef void handler(struct api_context *context, const struct request *request,

@@ -16,13 +16,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "api/background.h"
 #include "api/exchange.h"
-#include "api/listener.h"
-#include "api/metrics.h"
-#include "api/stream.h"
-#include "api/tail.h"
-#include "api/tls.h"
+#include "api/http/background.h"
+#include "api/http/listener.h"
+#include "api/http/metrics.h"
+#include "api/http/tls.h"
+#include "api/stream/stream.h"
+#include "api/stream/tail.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 
@@ -66,7 +66,7 @@ static void on_connection(void *user, struct MHD_Connection *connection, void **
                                       now_s + server->context.options.head_deadline_s);
 }
 
-/* The library would decode %00 into the end of the string; api/url.c decodes instead. */
+/* The library would decode %00 into the end of the string; api/http/url.c decodes instead. */
 static size_t leave_encoded(void *user, struct MHD_Connection *connection, char *text) {
     (void)user;
     (void)connection;

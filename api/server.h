@@ -5,9 +5,9 @@
 #ifndef CUTOUTD_API_SERVER_H
 #define CUTOUTD_API_SERVER_H
 
-#include "daemon/config.h"
+#include "daemon/config/config.h"
+#include "daemon/config/tokens.h"
 #include "daemon/store/store.h"
-#include "daemon/tokens.h"
 #include "daemon/work/pool.h"
 
 /* Everything is borrowed and must outlive the server. */

@@ -9,8 +9,8 @@
 #ifndef CUTOUTD_CORE_DATA_AUGMENT_H
 #define CUTOUTD_CORE_DATA_AUGMENT_H
 
+#include "core/config/run_config.h"
 #include "core/data/dataset.h"
-#include "core/train/run_config.h"
 
 /* value = byte * scale[channel] - offset[pixel][channel]; scale is 1/255 or 1/(255*std). */
 struct normaliser {

@@ -10,9 +10,9 @@
 #define CUTOUTD_CORE_TRAIN_CHECKPOINT_H
 
 #include "core/base/sha256.h"
+#include "core/config/run_config.h"
 #include "core/nn/resnet.h"
 #include "core/train/optimizer.h"
-#include "core/train/run_config.h"
 #include "core/train/train_state.h"
 
 struct checkpoint_contents {

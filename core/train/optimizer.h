@@ -13,9 +13,9 @@
 #ifndef CUTOUTD_CORE_TRAIN_OPTIMIZER_H
 #define CUTOUTD_CORE_TRAIN_OPTIMIZER_H
 
+#include "core/config/run_config.h"
 #include "core/nn/resnet.h"
 #include "core/team/team.h"
-#include "core/train/run_config.h"
 
 struct optimizer;
 

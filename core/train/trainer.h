@@ -11,9 +11,9 @@
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/sha256.h"
+#include "core/config/run_config.h"
 #include "core/data/dataset.h"
 #include "core/kernels/kernels.h"
-#include "core/train/run_config.h"
 
 /* After each step. Epochs are counted from 1 here and in every other report, as users see them. */
 struct step_report {

@@ -10,9 +10,9 @@
 
 #include "core/base/clock.h"
 #include "daemon/queue/run_action.h"
-#include "daemon/store/run_batch.h"
-#include "daemon/store/run_table.h"
-#include "daemon/store/sweep_table.h"
+#include "daemon/store/change/run_batch.h"
+#include "daemon/store/table/run_table.h"
+#include "daemon/store/table/sweep_table.h"
 
 struct queue;
 

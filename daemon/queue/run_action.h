@@ -5,7 +5,7 @@
 #ifndef CUTOUTD_DAEMON_QUEUE_RUN_ACTION_H
 #define CUTOUTD_DAEMON_QUEUE_RUN_ACTION_H
 
-#include "daemon/store/run_table.h"
+#include "daemon/store/table/run_table.h"
 
 enum run_action {
     RUN_ACTION_CANCEL,  /* running: checkpoint first */

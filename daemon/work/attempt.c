@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 
 #include "core/base/log.h"
-#include "daemon/epoch_view.h"
-#include "daemon/run_spec.h"
-#include "daemon/store/checkpoint_table.h"
+#include "daemon/compare/epoch_view.h"
+#include "daemon/spec/run_spec.h"
+#include "daemon/store/table/checkpoint_table.h"
 
 enum { RUN_DIR_SIZE = CONFIG_TEXT_SIZE + 64 };
 

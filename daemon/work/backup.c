@@ -12,8 +12,8 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/durable.h"
-#include "daemon/state_dir.h"
-#include "daemon/store/upkeep.h"
+#include "daemon/config/state_dir.h"
+#include "daemon/store/query/upkeep.h"
 
 enum { LINK_PATH_SIZE = BACKUP_PATH_SIZE + CHECKPOINT_ROW_PATH_SIZE + 64 };
 

@@ -15,7 +15,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/sha256.h"
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 #include "daemon/store/store.h"
 
 enum { BACKUP_NAME_SIZE = 101, BACKUP_PATH_SIZE = CONFIG_TEXT_SIZE + BACKUP_NAME_SIZE + 32 };

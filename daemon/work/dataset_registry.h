@@ -12,7 +12,7 @@
 
 #include "core/base/sha256.h"
 #include "core/data/dataset.h"
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 
 #define DATASET_SHAPES "shapes"
 

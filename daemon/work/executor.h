@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 
 #include "core/train/trainer.h"
-#include "daemon/store/run_table.h"
+#include "daemon/store/table/run_table.h"
 
 struct execution {
     const struct run_row *run;

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/run_spec.h"
+#include "daemon/spec/run_spec.h"
 #include "daemon/work/executor.h"
 
 static const char *variant(void *user) {

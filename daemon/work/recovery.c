@@ -3,7 +3,7 @@
 
 #include "core/base/log.h"
 #include "daemon/queue/run_action.h"
-#include "daemon/store/run_query.h"
+#include "daemon/store/query/run_query.h"
 
 /* More than can ever be running at once; what is left over would come in the next round. */
 enum { ROUND = 128 };

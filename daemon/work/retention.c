@@ -13,8 +13,8 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
-#include "daemon/config.h"
-#include "daemon/store/upkeep.h"
+#include "daemon/config/config.h"
+#include "daemon/store/query/upkeep.h"
 
 enum { INTERVAL_S = 24 * 60 * 60 };
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "api/background.h"
+#include "api/http/background.h"
 
 enum { N_JOBS = 20 };
 

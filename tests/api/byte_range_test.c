@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "api/byte_range.h"
+#include "api/http/byte_range.h"
 
 enum { SIZE = 1000 };
 

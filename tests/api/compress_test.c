@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <zlib.h>
 
-#include "api/compress.h"
+#include "api/http/compress.h"
 
 static void clients_say_whether_they_take_it(void **state) {
     (void)state;

@@ -4,8 +4,8 @@
 
 #include "tests/api/fixture.h"
 
-#include "api/feed.h"
-#include "api/tail.h"
+#include "api/stream/feed.h"
+#include "api/stream/tail.h"
 #include "daemon/store/db.h"
 
 /* Asserts that `parts` follow each other in the text. */

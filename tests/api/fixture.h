@@ -18,7 +18,7 @@
 #include "api/router.h"
 #include "core/kernels/kernels.h"
 #include "daemon/queue/queue.h"
-#include "daemon/store/epoch_table.h"
+#include "daemon/store/table/epoch_table.h"
 #include "daemon/work/hub.h"
 
 struct fixture {

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "api/request.h"
+#include "api/http/request.h"
 
 static void assert_refused(const char *target, enum status expected) {
     struct url url;

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/run_spec_json.h"
-#include "daemon/store/run_table.h"
+#include "daemon/spec/run_spec_json.h"
+#include "daemon/store/table/run_table.h"
 
 #define SERIES                                                                                     \
     "WITH RECURSIVE series(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM series WHERE i < ?1) "

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "core/train/run_config.h"
+#include "core/config/run_config.h"
 
 static struct run_config preset(const char *name) {
     const struct run_preset *found = run_preset_find(name);

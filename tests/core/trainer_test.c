@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/train/run_config.h"
+#include "core/config/run_config.h"
 #include "core/train/trainer.h"
 #include "tests/core/slow.h"
 

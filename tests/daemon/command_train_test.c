@@ -12,9 +12,9 @@
 
 #include <cmocka.h>
 
-#include "daemon/command_train.h"
-#include "daemon/text_file.h"
-#include "daemon/train_output.h"
+#include "daemon/config/text_file.h"
+#include "daemon/main/command_train.h"
+#include "daemon/main/train_output.h"
 #include "tests/core/slow.h"
 
 #define SPEC                                                                                       \

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/compare.h"
+#include "daemon/compare/compare.h"
 
 enum { MAX_RUNS = 8, MAX_EPOCHS = 8 };
 

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "daemon/config.h"
-#include "daemon/lock.h"
+#include "daemon/config/config.h"
+#include "daemon/config/lock.h"
 
 static char *const no_environment[] = {NULL};
 static struct config config; /* large */

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/epoch_view.h"
+#include "daemon/compare/epoch_view.h"
 
 enum { MOST = 120 };
 

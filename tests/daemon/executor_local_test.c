@@ -2,9 +2,9 @@
  * of one that was not. */
 #include "tests/daemon/work_fixture.h"
 
-#include "daemon/run_spec.h"
-#include "daemon/store/checkpoint_table.h"
-#include "daemon/store/epoch_table.h"
+#include "daemon/spec/run_spec.h"
+#include "daemon/store/table/checkpoint_table.h"
+#include "daemon/store/table/epoch_table.h"
 
 enum { EPOCHS = 2, N_TRAIN = 48, N_TEST = 20 };
 

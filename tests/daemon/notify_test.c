@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/notify.h"
+#include "daemon/main/notify.h"
 
 struct listener {
     struct sockaddr_un address;

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/progress_bar.h"
+#include "daemon/main/progress_bar.h"
 
 static double now_s;
 

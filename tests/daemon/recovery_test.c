@@ -5,8 +5,8 @@
 #include <sqlite3.h>
 #include <sys/wait.h>
 
-#include "daemon/store/epoch_table.h"
-#include "daemon/store/event_table.h"
+#include "daemon/store/table/epoch_table.h"
+#include "daemon/store/table/event_table.h"
 #include "daemon/work/recovery.h"
 
 static int set_up(void **state) {

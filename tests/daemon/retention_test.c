@@ -4,7 +4,7 @@
 #include <sched.h>
 #include <sys/stat.h>
 
-#include "daemon/store/checkpoint_table.h"
+#include "daemon/store/table/checkpoint_table.h"
 #include "daemon/work/retention.h"
 
 static const int64_t DAY_MS = 24LL * 60 * 60 * 1000;

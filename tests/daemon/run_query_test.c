@@ -3,8 +3,8 @@
 
 #include <sqlite3.h>
 
-#include "daemon/store/epoch_table.h"
-#include "daemon/store/run_query_sql.h"
+#include "daemon/store/query/run_query_sql.h"
+#include "daemon/store/table/epoch_table.h"
 
 enum { N_RUNS = 24 };
 

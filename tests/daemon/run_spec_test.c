@@ -10,9 +10,9 @@
 #include <cmocka.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/field_errors.h"
-#include "daemon/json_write.h"
-#include "daemon/run_spec.h"
+#include "daemon/spec/field_errors.h"
+#include "daemon/spec/json_write.h"
+#include "daemon/spec/run_spec.h"
 
 static const char *const dataset_names[] = {"cifar10", "shapes"};
 static const struct run_spec_context context = {

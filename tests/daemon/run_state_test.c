@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/queue/run_state.h"
+#include "daemon/store/run_state.h"
 
 /* Row: from, column: to; in the order of the enum. Written down a second time on purpose. */
 static const char *const expected[RUN_STATE_COUNT] = {

@@ -3,9 +3,9 @@
 
 #include <sys/wait.h>
 
-#include "daemon/lock.h"
-#include "daemon/state_dir.h"
-#include "daemon/text_file.h"
+#include "daemon/config/lock.h"
+#include "daemon/config/state_dir.h"
+#include "daemon/config/text_file.h"
 
 static int set_up(void **state) {
     static char dir[64];

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/store/run_batch.h"
+#include "daemon/store/change/run_batch.h"
 
 struct store_fixture {
     char dir[64];

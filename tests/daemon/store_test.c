@@ -5,10 +5,10 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
-#include "daemon/store/checkpoint_table.h"
-#include "daemon/store/epoch_table.h"
-#include "daemon/store/event_table.h"
-#include "daemon/store/setting_table.h"
+#include "daemon/store/table/checkpoint_table.h"
+#include "daemon/store/table/epoch_table.h"
+#include "daemon/store/table/event_table.h"
+#include "daemon/store/table/setting_table.h"
 
 static int set_up(void **state) {
     static struct store_fixture fixture;

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/sweep_spec.h"
+#include "daemon/spec/sweep_spec.h"
 
 static const struct run_spec_context surroundings = {.default_dataset = "shapes"};
 static struct field_errors errors;

@@ -1,9 +1,9 @@
 /* Sweeps in the store: all of it or nothing, progress, and sets of runs with their epochs. */
 #include "tests/daemon/store_fixture.h"
 
-#include "daemon/store/event_table.h"
-#include "daemon/store/run_set.h"
-#include "daemon/store/sweep_table.h"
+#include "daemon/store/query/run_set.h"
+#include "daemon/store/table/event_table.h"
+#include "daemon/store/table/sweep_table.h"
 
 static int set_up(void **state) {
     static struct store_fixture fixture;

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/tokens.h"
+#include "daemon/config/tokens.h"
 
 static char path[64];
 static struct error error;

@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "daemon/text_file.h"
-#include "daemon/train_output.h"
+#include "daemon/config/text_file.h"
+#include "daemon/main/train_output.h"
 
 #define HEADER                                                                                     \
     "epoch,train_loss,train_accuracy,val_loss,val_accuracy,val_error,val_wrong,val_total,lr,"      \

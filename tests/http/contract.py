@@ -1,4 +1,4 @@
-"""Holds every answer of the daemon against its description, api/openapi.json.
+"""Holds every answer of the daemon against its description, api/openapi/openapi.json.
 
 What a request and its answer look like is compared with the document: path and method, status,
 content type, headers, body; of a request that was accepted also the query arguments and the body.
@@ -15,7 +15,7 @@ try:
     from jsonschema import Draft202012Validator
 except ImportError:
     Draft202012Validator = None
-    print("SKIPPED: no python3-jsonschema here, so no body is validated against api/openapi.json",
+    print("SKIPPED: no python3-jsonschema here, so no body is validated against api/openapi/openapi.json",
           file=sys.stderr)
 
 DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../api/openapi.json")
@@ -75,7 +75,7 @@ class Contract:
         path, _, query = target.partition("?")
         wrong = self.differences(method, unquote(path), query, response, sent)
         if wrong:
-            raise AssertionError(f"{method} {target}: {response.status} is not as api/openapi.json "
+            raise AssertionError(f"{method} {target}: {response.status} is not as api/openapi/openapi.json "
                                  "says:\n  " + "\n  ".join(wrong) + f"\n{response.body[:2000]}")
 
     def differences(self, method, path, query, response, sent):
@@ -149,7 +149,7 @@ class Contract:
         wrong = (["there is no such event"] if schema is None
                  else self.errors_of(schema, event["data"]))
         if wrong:
-            raise AssertionError(f"an event of {target} is not as api/openapi.json says:\n  "
+            raise AssertionError(f"an event of {target} is not as api/openapi/openapi.json says:\n  "
                                  + "\n  ".join(wrong) + f"\n{event}")
 
 

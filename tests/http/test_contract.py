@@ -1,4 +1,4 @@
-"""The description of the API, api/openapi.json: whole, complete, and true of who may do what."""
+"""The description of the API, api/openapi/openapi.json: whole, complete, and true of who may do what."""
 
 import http.client
 import os

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/json_write.h"
+#include "daemon/spec/json_write.h"
 #include "tools/cutoutctl/command.h"
 
 static void print_state(const cJSON *run) {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/text_file.h"
+#include "daemon/config/text_file.h"
 
 enum { CONNECT_TIMEOUT_S = 10, SILENCE_S = 60, TOKEN_FILE_MOST = 4096 };
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/json_write.h"
+#include "daemon/spec/json_write.h"
 
 enum { KEY_SIZE = 64 };
 

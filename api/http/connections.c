@@ -1,0 +1,109 @@
+/* Layer: api. */
+#include "api/http/connections.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+struct connection {
+    int fd;
+    bool over_cap;
+    double deadline_s; /* guarded by connections->mutex, as are the links */
+    struct connection *previous, *next;
+};
+
+struct connections {
+    int cap;
+    pthread_mutex_t mutex;
+    int n;                    /* guarded by mutex */
+    struct connection *first; /* guarded by mutex */
+};
+
+enum status connections_create(int cap, struct connections **ret_connections, struct error *error) {
+    struct connections *connections = calloc(1, sizeof(*connections));
+    if (!connections) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for the list of connections");
+    }
+    connections->cap = cap;
+    (void)pthread_mutex_init(&connections->mutex, NULL);
+    *ret_connections = connections;
+    return STATUS_OK;
+}
+
+void connections_free(struct connections *connections) {
+    if (connections) {
+        (void)pthread_mutex_destroy(&connections->mutex);
+        free(connections);
+    }
+}
+
+struct connection *connections_add(struct connections *connections, int fd, double deadline_s) {
+    struct connection *connection = calloc(1, sizeof(*connection));
+    if (!connection) {
+        return NULL;
+    }
+    connection->fd = fd;
+    connection->deadline_s = deadline_s;
+    (void)pthread_mutex_lock(&connections->mutex);
+    connection->over_cap = connections->n >= connections->cap;
+    connection->next = connections->first;
+    if (connection->next) {
+        connection->next->previous = connection;
+    }
+    connections->first = connection;
+    connections->n++;
+    (void)pthread_mutex_unlock(&connections->mutex);
+    return connection;
+}
+
+void connections_remove(struct connections *connections, struct connection *connection) {
+    if (!connection) {
+        return;
+    }
+    (void)pthread_mutex_lock(&connections->mutex);
+    if (connection->previous) {
+        connection->previous->next = connection->next;
+    } else {
+        connections->first = connection->next;
+    }
+    if (connection->next) {
+        connection->next->previous = connection->previous;
+    }
+    connections->n--;
+    (void)pthread_mutex_unlock(&connections->mutex);
+    free(connection);
+}
+
+void connections_set_deadline(struct connections *connections, struct connection *connection,
+                              double deadline_s) {
+    if (!connection) {
+        return;
+    }
+    (void)pthread_mutex_lock(&connections->mutex);
+    connection->deadline_s = deadline_s;
+    (void)pthread_mutex_unlock(&connections->mutex);
+}
+
+bool connection_is_over_cap(const struct connection *connection) {
+    return connection && connection->over_cap;
+}
+
+int connections_count(struct connections *connections) {
+    (void)pthread_mutex_lock(&connections->mutex);
+    int n = connections->n;
+    (void)pthread_mutex_unlock(&connections->mutex);
+    return n;
+}
+
+void connections_tick(struct connections *connections, double now_s) {
+    (void)pthread_mutex_lock(&connections->mutex);
+    for (struct connection *c = connections->first; c; c = c->next) {
+        if (c->deadline_s > 0 && now_s >= c->deadline_s) {
+            /* The library sees the end of input and closes; the descriptor stays ours until
+             * connections_remove, so it cannot be another connection's by now. */
+            (void)shutdown(c->fd, SHUT_RDWR);
+            c->deadline_s = 0;
+        }
+    }
+    (void)pthread_mutex_unlock(&connections->mutex);
+}

@@ -1,0 +1,43 @@
+/* Every open connection, and how long it may still take to say what it wants.
+ *
+ * Layer: api. Thread rule: all functions from any thread.
+ *
+ * The HTTP library only counts inactivity, so a client that sends one byte now and then could hold
+ * a connection for ever; here each one has a deadline for a whole request. A connection over the
+ * cap is still served, with a 503, so that clients are told instead of left waiting.
+ */
+#ifndef CUTOUTD_API_HTTP_CONNECTIONS_H
+#define CUTOUTD_API_HTTP_CONNECTIONS_H
+
+#include <stdbool.h>
+
+#include "core/base/error.h"
+
+struct connections;
+struct connection;
+
+/* STATUS_NO_MEMORY. */
+enum status connections_create(int cap, struct connections **ret_connections, struct error *error);
+
+/* NULL is fine. */
+void connections_free(struct connections *connections);
+
+/* A connection was opened. NULL when memory is out: it then has no deadline and no cap. Ends with
+ * connections_remove, before the descriptor is closed. */
+struct connection *connections_add(struct connections *connections, int fd, double deadline_s);
+void connections_remove(struct connections *connections, struct connection *connection);
+
+/* The next whole request, or its body, must be there at this time (monotonic); 0: no deadline. */
+void connections_set_deadline(struct connections *connections, struct connection *connection,
+                              double deadline_s);
+
+/* Whether it came when the cap was reached. */
+bool connection_is_over_cap(const struct connection *connection);
+
+/* How many are open. */
+int connections_count(struct connections *connections);
+
+/* Shuts down the connections whose deadline is over. */
+void connections_tick(struct connections *connections, double now_s);
+
+#endif

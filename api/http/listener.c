@@ -1,0 +1,146 @@
+/* Layer: api. */
+#include "api/http/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/base/cleanup.h"
+
+enum { BACKLOG = 1024 };
+
+static enum status parse_address(const char *text, int port, struct sockaddr_storage *ret_address,
+                                 socklen_t *ret_size, struct error *error) {
+    struct sockaddr_storage address = {0};
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&address;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
+    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons((uint16_t)port);
+        *ret_size = sizeof(*v4);
+    } else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons((uint16_t)port);
+        *ret_size = sizeof(*v6);
+    } else {
+        return error_set(error, STATUS_INVALID, "%s is not a numeric IPv4 or IPv6 address", text);
+    }
+    *ret_address = address;
+    return STATUS_OK;
+}
+
+/* Why the address cannot be had. */
+static enum status refused(int reason, const char *text, int port, struct error *error) {
+    if (reason == EADDRINUSE) {
+        return error_set(error, STATUS_BUSY, "cannot listen on %s port %d: it is in use", text,
+                         port);
+    }
+    return error_set_errno(error, reason, "cannot listen on %s port %d", text, port);
+}
+
+static enum status listen_on(const char *text, int port, int *ret_fd, struct error *error) {
+    struct sockaddr_storage address;
+    socklen_t size = 0;
+    TRY(parse_address(text, port, &address, &size, error));
+    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return error_set_errno(error, errno, "cannot make a socket");
+    }
+    int on = 1;
+    /* A restart must not wait for the old connections' TIME_WAIT. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (bind(fd, (const struct sockaddr *)&address, size) != 0 || listen(fd, BACKLOG) != 0) {
+        int reason = errno;
+        (void)close(fd);
+        return refused(reason, text, port, error);
+    }
+    *ret_fd = fd;
+    return STATUS_OK;
+}
+
+/* "127.0.0.1:43121", with the port that was chosen. */
+static enum status describe_socket(int fd, char *text, size_t size, struct error *error) {
+    struct sockaddr_storage address = {0};
+    socklen_t length = sizeof(address);
+    char host[INET6_ADDRSTRLEN] = "";
+    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0) {
+        return error_set_errno(error, errno, "cannot read the listening address");
+    }
+    if (address.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address;
+        (void)inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+        (void)snprintf(text, size, "[%s]:%d", host, ntohs(v6->sin6_port));
+    } else {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address;
+        (void)inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
+        (void)snprintf(text, size, "%s:%d", host, ntohs(v4->sin_port));
+    }
+    return STATUS_OK;
+}
+
+enum status listener_open(const char *address, int port, int *ret_fd, char *ret_text, size_t size,
+                          struct error *error) {
+    CLEANUP(close_fd) int fd = -1;
+    TRY(listen_on(address, port, &fd, error));
+    TRY(describe_socket(fd, ret_text, size, error));
+    *ret_fd = fd;
+    fd = -1;
+    return STATUS_OK;
+}
+
+/* Paths */
+
+static int new_unix_socket(void) {
+    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+/* Makes room at the path, unless it is taken by what is not ours to remove. */
+static enum status remove_stale(const struct sockaddr_un *address, struct error *error) {
+    const char *path = address->sun_path;
+    struct stat info;
+    if (lstat(path, &info) != 0) {
+        return errno == ENOENT ? STATUS_OK
+                               : error_set_errno(error, errno, "cannot look at %s", path);
+    }
+    if (!S_ISSOCK(info.st_mode)) {
+        return error_set(error, STATUS_CONFLICT,
+                         "cannot listen on %s: there is something that is no socket", path);
+    }
+    CLEANUP(close_fd) int fd = new_unix_socket();
+    if (fd < 0) {
+        return error_set_errno(error, errno, "cannot make a socket");
+    }
+    /* EAGAIN: somebody serves it who has much to do. */
+    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN) {
+        return error_set(error, STATUS_BUSY, "cannot listen on %s: somebody serves it", path);
+    }
+    if (unlink(path) != 0) {
+        return error_set_errno(error, errno, "cannot replace %s", path);
+    }
+    return STATUS_OK;
+}
+
+enum status listener_open_unix(const char *path, int *ret_fd, struct error *error) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        return error_set(error, STATUS_INVALID, "the path %s is too long for a socket: %zu at most",
+                         path, sizeof(address.sun_path) - 1);
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    TRY(remove_stale(&address, error));
+    CLEANUP(close_fd) int fd = new_unix_socket();
+    /* Nobody can connect before it listens, so the mode may come second. */
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
+        chmod(path, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP) != 0 || listen(fd, BACKLOG) != 0) {
+        return error_set_errno(error, errno, "cannot listen on %s", path);
+    }
+    *ret_fd = fd;
+    fd = -1;
+    return STATUS_OK;
+}

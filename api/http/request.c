@@ -1,0 +1,78 @@
+/* Layer: api. */
+#include "api/http/request.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool list_contains(const char *list, const char *word) {
+    size_t length = strlen(word);
+    while (length > 0 && *list) {
+        size_t n = strcspn(list, ",");
+        if (n == length && strncmp(list, word, n) == 0) {
+            return true;
+        }
+        list += n;
+        list += strspn(list, ", ");
+    }
+    return false;
+}
+
+enum status request_format(const struct request *request, const char *allowed, char ret_format[8],
+                           struct error *error) {
+    const char *wanted = url_argument(&request->url, "format");
+    if (wanted) {
+        if (!list_contains(allowed, wanted)) {
+            return error_set(error, STATUS_MALFORMED, "format must be one of %s", allowed);
+        }
+    } else {
+        bool json_too =
+            strstr(request->accept, "/json") != NULL || strstr(request->accept, "+json") != NULL;
+        bool lines = strstr(request->accept, "ndjson") && list_contains(allowed, "ndjson");
+        bool csv = strstr(request->accept, "text/csv") && list_contains(allowed, "csv");
+        bool text = strstr(request->accept, "text/plain") && list_contains(allowed, "text");
+        wanted = json_too ? "json" : lines ? "ndjson" : csv ? "csv" : text ? "text" : "json";
+    }
+    (void)snprintf(ret_format, 8, "%s", wanted);
+    return STATUS_OK;
+}
+
+bool request_only_reads(const struct request *request) {
+    return strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+}
+
+bool request_has_tag(const struct request *request, const char *weak_tag) {
+    const char *list = request->if_none_match;
+    return strcmp(list, "*") == 0 || (list[0] && strstr(list, weak_tag + 2) != NULL);
+}
+
+bool text_to_count(const char *text, int64_t most, int64_t *ret_value) {
+    if (text[0] == '\0' || (text[0] == '0' && text[1] != '\0')) {
+        return false;
+    }
+    int64_t value = 0;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9' || value > (most - (*text - '0')) / 10) {
+            return false;
+        }
+        value = value * 10 + (*text - '0');
+    }
+    *ret_value = value;
+    return true;
+}
+
+enum status request_read_id(const struct request *request, const char *what, int64_t *ret_id,
+                            struct error *error) {
+    const char *text = request->parameters[0];
+    return text_to_id(text, INT64_MAX, ret_id)
+               ? STATUS_OK
+               : error_set(error, STATUS_NOT_FOUND, "there is no %s %s", what, text);
+}
+
+bool text_to_id(const char *text, int64_t most, int64_t *ret_value) {
+    int64_t value = 0;
+    if (!text_to_count(text, most, &value) || value == 0) {
+        return false;
+    }
+    *ret_value = value;
+    return true;
+}

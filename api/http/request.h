@@ -1,0 +1,71 @@
+/* One request as the handlers see it, free of the HTTP library.
+ *
+ * Layer: api. Thread rule: belongs to the thread that serves it.
+ */
+#ifndef CUTOUTD_API_HTTP_REQUEST_H
+#define CUTOUTD_API_HTTP_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/http/request_id.h"
+#include "api/http/url.h"
+#include "daemon/config/tokens.h"
+
+enum { REQUEST_MAX_BODY_BYTES = 64 * 1024, REQUEST_HEADER_SIZE = 256, REQUEST_MAX_PARAMETERS = 2 };
+
+struct idempotency_mark;
+
+struct request {
+    char id[REQUEST_ID_SIZE];
+    char method[16];
+    struct url url;
+    int route; /* place in the table of routes + 1; 0: of none */
+    /* What stood in the place of each {name} of the route's pattern; into url.path. */
+    int n_parameters;
+    char parameters[REQUEST_MAX_PARAMETERS][64];
+    /* The headers that some handler reads; "" when absent or longer than fits. */
+    char accept[REQUEST_HEADER_SIZE];
+    char accept_encoding[REQUEST_HEADER_SIZE];
+    char if_none_match[REQUEST_HEADER_SIZE];
+    char range[REQUEST_HEADER_SIZE];
+    char if_range[REQUEST_HEADER_SIZE];
+    char last_event_id[REQUEST_HEADER_SIZE];
+    char authorization[REQUEST_HEADER_SIZE];
+    /* Who asks: the name of the token, "" without one, and what it allows. */
+    char owner[TOKEN_NAME_SIZE];
+    enum scope scope;
+    /* Of an Idempotency-Key; NULL without one. Creating handlers hand it to the store. */
+    char idempotency_key[REQUEST_HEADER_SIZE];
+    const struct idempotency_mark *idempotency;
+    const char *body; /* n_body bytes, not ended by NUL; borrowed */
+    size_t n_body;
+};
+
+/* The client prefers CSV: ?format=csv, or an Accept header with text/csv and without JSON. A format
+ * that is none of the names in `allowed` ("json, csv") is refused: STATUS_MALFORMED. */
+enum status request_format(const struct request *request, const char *allowed, char ret_format[8],
+                           struct error *error);
+
+/* Whether `word` is one of the names in the list "json, csv". */
+bool list_contains(const char *list, const char *word);
+
+/* GET and HEAD. */
+bool request_only_reads(const struct request *request);
+
+/* Whether If-None-Match has this tag ("W/\"...\""); weak and strong forms compare alike (RFC 9110,
+ * 8.8.3). */
+bool request_has_tag(const struct request *request, const char *weak_tag);
+
+/* The number of the run or sweep that the path names. STATUS_NOT_FOUND: it is none ("there is no
+ * run x"). */
+enum status request_read_id(const struct request *request, const char *what, int64_t *ret_id,
+                            struct error *error);
+
+/* A decimal number without sign, blanks or leading zeros, 1 to `most`. false: it is not. */
+bool text_to_id(const char *text, int64_t most, int64_t *ret_value);
+
+/* A decimal whole number from 0 to `most`. false: it is not. */
+bool text_to_count(const char *text, int64_t most, int64_t *ret_value);
+
+#endif

@@ -1,0 +1,159 @@
+/* Layer: api. */
+#include "api/routes/admission.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/train/trainer.h"
+#include "daemon/spec/field_errors.h"
+#include "daemon/spec/run_spec_json.h"
+#include "daemon/store/table/run_table.h"
+
+struct run_spec_context run_surroundings(const struct api_context *context) {
+    const struct dataset_registry *datasets = context->options.datasets;
+    return (struct run_spec_context){
+        .dataset_names = dataset_registry_names(datasets),
+        .n_dataset_names = dataset_registry_count(datasets),
+        .default_dataset = dataset_registry_default(datasets),
+        .conv_algorithm = context->options.config->conv_algorithm,
+    };
+}
+
+static double gib(int64_t n_bytes) {
+    return (double)n_bytes / (1024.0 * 1024.0 * 1024.0);
+}
+
+/* The highest m below config->m whose memory is within the limit, or 0. */
+static int largest_m(const struct api_context *context, struct run_config config, int64_t limit) {
+    int fits = 0;
+    int too_much = config.m;
+    while (too_much - fits > 1) {
+        config.m = fits + (too_much - fits) / 2;
+        if (trainer_memory_bytes(&config, context->options.kernels,
+                                 context->options.config->threads_per_run) <= limit) {
+            fits = config.m;
+        } else {
+            too_much = config.m;
+        }
+    }
+    return fits;
+}
+
+static void check_memory(const struct api_context *context, const struct run_config *config,
+                         struct run_means *means, struct field_errors *errors) {
+    int64_t limit = context->options.config->memory_limit_bytes;
+    int64_t needed = trainer_memory_bytes(config, context->options.kernels,
+                                          context->options.config->threads_per_run);
+    means->needed_bytes = needed;
+    means->limit_bytes = limit;
+    if (needed <= limit) {
+        return;
+    }
+    int fits = largest_m(context, *config, limit);
+    char advice[64] = "Choose a smaller batch_size.";
+    if (fits > 0) {
+        (void)snprintf(advice, sizeof(advice), "m up to %d would fit.", fits);
+    }
+    field_errors_add(errors, fits > 0 ? "m" : "batch_size",
+                     "A step of batch_size %d times m %d trains %" PRId64 " images and needs about "
+                     "%.2f GiB of memory; the limit is %.2f GiB. %s",
+                     config->batch_size, config->m, (int64_t)config->batch_size * config->m,
+                     gib(needed), gib(limit), advice);
+}
+
+int dataset_train_images(const struct api_context *context, const char *name) {
+    const struct dataset_registry *registry = context->options.datasets;
+    for (size_t i = 0; i < dataset_registry_count(registry); i++) {
+        struct dataset_description description;
+        dataset_registry_describe(registry, i, &description);
+        if (strcmp(description.name, name) == 0) {
+            return description.available ? description.n_train : 0;
+        }
+    }
+    return 0;
+}
+
+/* The data set must be there, and an epoch of it have at least one step. */
+static void check_dataset(const struct api_context *context, const struct run_config *config,
+                          struct run_means *means, struct field_errors *errors) {
+    int n_train = dataset_train_images(context, config->dataset);
+    bool available = n_train > 0;
+    if (config->train_images > 0 && config->train_images < n_train) {
+        n_train = config->train_images;
+    }
+    means->steps_per_epoch = available ? run_steps_per_epoch(config, n_train) : 0;
+    means->images_per_epoch = available ? run_images_per_epoch(config, n_train) : 0;
+    if (!available) {
+        field_errors_add(errors, "dataset",
+                         "The data set %s cannot be read at the moment; GET /api/v1/datasets says "
+                         "why.",
+                         config->dataset);
+    } else if (means->steps_per_epoch < 1) {
+        field_errors_add(errors, "batch_size",
+                         "%d training images are less than one batch of %d, and this run drops the "
+                         "last, smaller batch of an epoch: nothing would be trained.",
+                         n_train, config->batch_size);
+    }
+}
+
+void run_means_check(const struct api_context *context, const struct run_config *config,
+                     struct run_means *ret_means, struct field_errors *errors) {
+    *ret_means = (struct run_means){.needed_bytes = 0};
+    check_dataset(context, config, ret_means, errors);
+    check_memory(context, config, ret_means, errors);
+}
+
+/* The member "memory" {"needed_bytes":..,"limit_bytes":..}. */
+static void write_memory(struct json_writer *writer, const struct run_means *means) {
+    json_write_object(writer, "memory");
+    json_write_int(writer, "needed_bytes", means->needed_bytes);
+    json_write_int(writer, "limit_bytes", means->limit_bytes);
+    json_write_end(writer, '}');
+}
+
+void run_means_write_plan(struct json_writer *writer, const struct run_config *config,
+                          const struct run_means *means) {
+    json_write_object(writer, "config");
+    run_config_write(writer, config);
+    json_write_end(writer, '}');
+    json_write_int(writer, "steps_per_epoch", means->steps_per_epoch);
+    json_write_int(writer, "images_per_epoch", means->images_per_epoch);
+    write_memory(writer, means);
+}
+
+void reply_run_means(struct reply *reply, const struct request *request,
+                     const struct run_means *means, const struct field_errors *errors) {
+    bool too_large = means->needed_bytes > means->limit_bytes;
+    struct json_writer writer = {0};
+    reply_problem_begin(&writer, request, STATUS_INVALID,
+                        too_large ? "The run needs more memory than this daemon gives to a run."
+                                  : "This daemon cannot train the run as given.");
+    field_errors_write(&writer, errors);
+    if (too_large) {
+        write_memory(&writer, means);
+    }
+    json_write_end(&writer, '}');
+    reply_problem_end(reply, request, STATUS_INVALID, &writer);
+}
+
+enum status run_means_write_estimate(const struct api_context *context, struct json_writer *writer,
+                                     const struct run_config *config, const struct run_means *means,
+                                     struct error *error) {
+    struct run_speed speed;
+    TRY(run_table_speed(context->options.store, config, &speed, error));
+    bool known = speed.n_runs > 0 && speed.images_per_second > 0 && means->images_per_epoch > 0;
+    double per_epoch =
+        known ? (double)means->images_per_epoch / speed.images_per_second : (double)NAN;
+    char source[96];
+    (void)snprintf(source, sizeof(source), "the last %d runs of this depth, m and batch_size",
+                   speed.n_runs);
+    json_write_object(writer, "estimate");
+    json_write_number(writer, "images_per_second", known ? speed.images_per_second : (double)NAN);
+    json_write_number(writer, "seconds_per_epoch", per_epoch);
+    json_write_number(writer, "seconds", per_epoch * config->epochs);
+    json_write_string(writer, "source", known ? source : NULL);
+    json_write_end(writer, '}');
+    return STATUS_OK;
+}

@@ -1,0 +1,135 @@
+/* What is asked of runs: of one, of a list, of a sweep's; and their deletion. Layer: api. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/query/body.h"
+#include "api/routes/routes.h"
+#include "api/routes/run_actions.h"
+#include "core/base/cleanup.h"
+#include "daemon/spec/field_errors.h"
+#include "daemon/store/table/run_table.h"
+#include "daemon/store/table/sweep_table.h"
+
+/* The last part of the path. The table of routes has none that is no action. */
+static enum run_action action_of_path(const struct request *request) {
+    enum run_action action = RUN_ACTION_CANCEL;
+    (void)run_action_from_name(strrchr(request->url.path, '/') + 1, &action);
+    return action;
+}
+
+static void act_on_run(struct api_context *context, const struct request *request,
+                       struct reply *reply, enum run_action action) {
+    CLEANUP(run_row_clear) struct run_row row = {0};
+    if (route_find_run(context, request, reply, &row)) {
+        run_actions_reply(context, request, reply, ACT_ON_RUN, action, &row.id, 1);
+    }
+}
+
+/* POST /runs/{id}/ACTION */
+void route_run_act(struct api_context *context, const struct request *request,
+                   struct reply *reply) {
+    act_on_run(context, request, reply, action_of_path(request));
+}
+
+/* DELETE /runs/{id} */
+void route_run_delete(struct api_context *context, const struct request *request,
+                      struct reply *reply) {
+    act_on_run(context, request, reply, RUN_ACTION_DELETE);
+}
+
+/* POST /runs/bulk */
+
+static bool read_bulk_action(const cJSON *item, enum run_action *ret_action) {
+    if (!cJSON_IsString(item)) {
+        return false;
+    }
+    *ret_action = RUN_ACTION_DELETE;
+    return strcmp(item->valuestring, "delete") == 0 ||
+           run_action_from_name(item->valuestring, ret_action);
+}
+
+/* false: not a list of 1 to BULK_MAX ids as strings. */
+static bool read_ids(const cJSON *list, int64_t *ids, size_t *ret_n) {
+    const cJSON *item = NULL;
+    size_t n = 0;
+    if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) < 1 ||
+        cJSON_GetArraySize(list) > BULK_MAX) {
+        return false;
+    }
+    cJSON_ArrayForEach(item, list) {
+        if (!cJSON_IsString(item) || !text_to_id(item->valuestring, INT64_MAX, &ids[n++])) {
+            return false;
+        }
+    }
+    *ret_n = n;
+    return true;
+}
+
+void route_run_bulk(struct api_context *context, const struct request *request,
+                    struct reply *reply) {
+    CLEANUP(body_delete) cJSON *document = body_read(request, false, reply);
+    CLEANUP(free_pointer) int64_t *ids = calloc(BULK_MAX, sizeof(*ids));
+    enum run_action action = RUN_ACTION_DELETE;
+    struct field_errors errors = {.n = 0};
+    size_t n_ids = 0;
+    if (!document) {
+        return;
+    }
+    if (!ids) {
+        reply_problem(reply, request, STATUS_NO_MEMORY, "Try again later.");
+        return;
+    }
+    body_check_names(document, "action, ids", &errors);
+    if (!read_bulk_action(cJSON_GetObjectItemCaseSensitive(document, "action"), &action)) {
+        field_errors_add(&errors, "action",
+                         "action must be one of cancel, kill, pause, resume, hold, release, "
+                         "requeue, delete.");
+    }
+    if (!read_ids(cJSON_GetObjectItemCaseSensitive(document, "ids"), ids, &n_ids)) {
+        field_errors_add(&errors, "ids",
+                         "ids must be a list of 1 to %d ids of runs, such as [\"1\",\"2\"].",
+                         BULK_MAX);
+    }
+    if (errors.n > 0) {
+        reply_field_errors(reply, request, STATUS_INVALID, "request", &errors);
+    } else {
+        run_actions_reply(context, request, reply, ACT_ON_LIST, action, ids, n_ids);
+    }
+}
+
+/* POST /sweeps/{id}/ACTION */
+void route_sweep_act(struct api_context *context, const struct request *request,
+                     struct reply *reply) {
+    CLEANUP(sweep_row_clear) struct sweep_row sweep = {0};
+    CLEANUP(free_pointer) int64_t *ids = NULL;
+    size_t n_ids = 0;
+    struct error error;
+    if (!route_find_sweep(context, request, reply, &sweep)) {
+        return;
+    }
+    if (sweep_table_runs(context->options.store, sweep.id, &ids, &n_ids, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    run_actions_reply(context, request, reply, ACT_ON_SWEEP, action_of_path(request), ids, n_ids);
+}
+
+/* DELETE /sweeps/{id} */
+void route_sweep_delete(struct api_context *context, const struct request *request,
+                        struct reply *reply) {
+    CLEANUP(sweep_row_clear) struct sweep_row sweep = {0};
+    CLEANUP(free_pointer) int64_t *ids = NULL;
+    size_t n_ids = 0;
+    struct error error;
+    if (!route_find_sweep(context, request, reply, &sweep)) {
+        return;
+    }
+    if (sweep_table_delete(context->options.store, sweep.id, &ids, &n_ids, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    for (size_t i = 0; i < n_ids; i++) {
+        run_files_remove(context, ids[i]);
+    }
+    reply->http_status = 204;
+}

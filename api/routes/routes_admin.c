@@ -1,0 +1,126 @@
+/* /admin: backups, and room on the disk. These take long, so they run in the background. Layer:
+ * api.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/query/body.h"
+#include "api/routes/routes.h"
+#include "core/base/cleanup.h"
+#include "daemon/spec/field_errors.h"
+#include "daemon/work/backup.h"
+#include "daemon/work/retention.h"
+
+enum { MOST_DAYS = 36500 };
+
+static bool read_bool(const cJSON *object, const char *name, struct field_errors *errors) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    if (item && !cJSON_IsBool(item)) {
+        field_errors_add(errors, name, "%s must be true or false.", name);
+    }
+    return cJSON_IsTrue(item);
+}
+
+/* POST /admin/backup */
+
+static void reply_backup(struct reply *reply, const struct request *request,
+                         const struct backup *backup) {
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    json_write_string(&writer, "name", backup->name);
+    json_write_string(&writer, "directory", backup->directory);
+    json_write_string(&writer, "path", backup->path);
+    json_write_int(&writer, "bytes", backup->n_bytes);
+    json_write_string(&writer, "sha256", backup->sha256);
+    if (backup->checkpoints) {
+        json_write_object(&writer, "checkpoints");
+        json_write_int(&writer, "files", backup->n_files);
+        json_write_int(&writer, "bytes", backup->n_file_bytes);
+        json_write_int(&writer, "missing", backup->n_missing);
+        json_write_end(&writer, '}');
+    } else {
+        json_write_null(&writer, "checkpoints");
+    }
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 201, &writer);
+}
+
+void route_admin_backup(struct api_context *context, const struct request *request,
+                        struct reply *reply) {
+    struct field_errors errors = {.n = 0};
+    CLEANUP(body_delete) cJSON *object = body_read(request, true, reply);
+    if (!object) {
+        return;
+    }
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(object, "name");
+    body_check_names(object, "name, checkpoints", &errors);
+    bool checkpoints = read_bool(object, "checkpoints", &errors);
+    if (name && (!cJSON_IsString(name) || !backup_name_is_good(name->valuestring))) {
+        field_errors_add(&errors, "name",
+                         "A name has up to 100 letters, digits, '.', '_' and '-', and does not "
+                         "begin with '.'.");
+    }
+    if (errors.n > 0) {
+        reply_field_errors(reply, request, STATUS_INVALID, "request", &errors);
+        return;
+    }
+    const struct backup_wish wish = {.state_dir = context->options.config->state_dir,
+                                     .name = name ? name->valuestring : "",
+                                     .checkpoints = checkpoints};
+    struct backup backup;
+    struct error error;
+    if (backup_make(context->options.store, context->options.clock, &wish, &backup, &error) !=
+        STATUS_OK) {
+        reply_error(reply, request, &error);
+    } else {
+        reply_backup(reply, request, &backup);
+    }
+}
+
+/* POST /admin/purge */
+
+/* -1: it is missing or wrong. */
+static int read_days(const cJSON *object, struct field_errors *errors) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, "older_than_days");
+    double days = cJSON_IsNumber(item) ? item->valuedouble : -1;
+    if (!(days >= 0 && days <= MOST_DAYS) || days != (double)(int)days) {
+        field_errors_add(errors, "older_than_days",
+                         "older_than_days must be given, a whole number from 0 to %d.", MOST_DAYS);
+        return -1;
+    }
+    return (int)days;
+}
+
+void route_admin_purge(struct api_context *context, const struct request *request,
+                       struct reply *reply) {
+    struct field_errors errors = {.n = 0};
+    CLEANUP(body_delete) cJSON *object = body_read(request, true, reply);
+    if (!object) {
+        return;
+    }
+    body_check_names(object, "older_than_days, dry_run", &errors);
+    int days = read_days(object, &errors);
+    bool dry_run = read_bool(object, "dry_run", &errors);
+    if (errors.n > 0) {
+        reply_field_errors(reply, request, STATUS_INVALID, "request", &errors);
+        return;
+    }
+    const struct retention_options options = {.store = context->options.store,
+                                              .state_dir = context->options.config->state_dir,
+                                              .clock = context->options.clock};
+    struct purge_result result;
+    struct error error;
+    if (retention_purge(&options, days, dry_run, &result, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    json_write_int(&writer, "older_than_days", days);
+    json_write_bool(&writer, "dry_run", dry_run);
+    json_write_int(&writer, "runs", result.n_runs);
+    json_write_int(&writer, "files", result.n_files);
+    json_write_int(&writer, "bytes", result.n_bytes);
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
+}

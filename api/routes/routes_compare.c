@@ -1,0 +1,234 @@
+/* GET /compare: which setting is best, how long it took, how sure that is. Layer: api. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/query/compare_query.h"
+#include "api/routes/routes.h"
+#include "core/base/cleanup.h"
+
+/* {"mean":..,"std":..,"min":..,"max":..,"n":..}; without the object's brackets. */
+static void write_stat_members(struct json_writer *writer, const struct compare_stat *stat) {
+    json_write_number(writer, "mean", stat->mean);
+    json_write_number(writer, "std", stat->std);
+    json_write_number(writer, "min", stat->min);
+    json_write_number(writer, "max", stat->max);
+    json_write_int(writer, "n", stat->n);
+}
+
+static void write_stat(struct json_writer *writer, const char *key,
+                       const struct compare_stat *stat) {
+    json_write_object(writer, key);
+    write_stat_members(writer, stat);
+    json_write_end(writer, '}');
+}
+
+static void write_run_ids(struct json_writer *writer, const struct compare_query *query,
+                          const struct compare_group *group) {
+    json_write_array(writer, "runs");
+    for (size_t i = 0; i < group->n_runs; i++) {
+        char id[24];
+        (void)snprintf(id, sizeof(id), "%" PRId64, query->set.rows[group->runs[i]].id);
+        json_write_string(writer, NULL, id);
+    }
+    json_write_end(writer, ']');
+}
+
+static void write_points(struct json_writer *writer, const struct compare_group *group) {
+    json_write_array(writer, "points");
+    for (size_t i = 0; i < group->n_points; i++) {
+        json_write_object(writer, NULL);
+        json_write_number(writer, "x", group->points[i].x);
+        json_write_int(writer, "epoch", group->points[i].epoch);
+        write_stat_members(writer, &group->points[i].value);
+        json_write_end(writer, '}');
+    }
+    json_write_end(writer, ']');
+}
+
+/* One of the three ways to count how long the target took. */
+static void write_reached(struct json_writer *writer, const char *key,
+                          const struct compare_group *group, const struct compare_stat *stat) {
+    json_write_object(writer, key);
+    json_write_number(writer, "mean", stat->mean);
+    json_write_number(writer, "std", stat->std);
+    json_write_number(writer, "min", stat->min);
+    json_write_number(writer, "max", stat->max);
+    json_write_int(writer, "n_reached", group->to_target.n_reached);
+    json_write_int(writer, "n", (int64_t)group->n_runs);
+    json_write_end(writer, '}');
+}
+
+static void write_target(struct json_writer *writer, const struct compare_query *query,
+                         const struct compare_group *group) {
+    if (isnan(query->request.target)) {
+        json_write_null(writer, "to_target");
+        return;
+    }
+    json_write_object(writer, "to_target");
+    write_reached(writer, "epochs", group, &group->to_target.epochs);
+    write_reached(writer, "images", group, &group->to_target.images);
+    write_reached(writer, "seconds", group, &group->to_target.seconds);
+    json_write_end(writer, '}');
+}
+
+static void write_group(struct json_writer *writer, const struct compare_query *query,
+                        const struct comparison *comparison, const struct compare_group *group) {
+    json_write_object(writer, NULL);
+    json_write_object(writer, "key");
+    for (int i = 0; i < query->request.n_fields && !query->request.each_run; i++) {
+        json_write_raw(writer, query->request.fields[i], group->values[i]);
+    }
+    if (query->request.each_run) {
+        json_write_raw(writer, "run", group->values[0]);
+    }
+    json_write_end(writer, '}');
+    json_write_string(writer, "label", group->label);
+    write_run_ids(writer, query, group);
+    json_write_int(writer, "n", (int64_t)group->n_runs);
+    json_write_int(writer, "n_diverged", group->n_diverged);
+    write_stat(writer, "best", &group->best);
+    write_target(writer, query, group);
+    write_stat(writer, "total_seconds", &group->total_seconds);
+    write_stat(writer, "seconds_per_epoch", &group->seconds_per_epoch);
+    write_stat(writer, "images_per_second", &group->images_per_second);
+    if (comparison->baseline >= 0) {
+        write_stat(writer, "versus_baseline", &group->difference);
+    } else {
+        json_write_null(writer, "versus_baseline");
+    }
+    write_points(writer, group);
+    json_write_end(writer, '}');
+}
+
+static void reply_comparison(struct reply *reply, const struct request *request,
+                             const struct compare_query *query,
+                             const struct comparison *comparison) {
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    json_write_string(&writer, "metric", compare_metric_name(query->request.metric));
+    json_write_string(&writer, "x", compare_x_name(query->request.x));
+    json_write_number(&writer, "target", query->request.target);
+    json_write_array(&writer, "group_by");
+    for (int i = 0; i < query->request.n_fields && !query->request.each_run; i++) {
+        json_write_string(&writer, NULL, query->request.fields[i]);
+    }
+    json_write_end(&writer, ']');
+    json_write_string(&writer, "baseline",
+                      comparison->baseline >= 0 ? comparison->groups[comparison->baseline].label
+                                                : NULL);
+    json_write_array(&writer, "groups");
+    for (size_t i = 0; i < comparison->n_groups; i++) {
+        write_group(&writer, query, comparison, &comparison->groups[i]);
+    }
+    json_write_end(&writer, ']');
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
+}
+
+/* CSV */
+
+/* A cell of the head, in quotes where RFC 4180 wants them. */
+static void print_name(FILE *out, const char *label, const char *suffix) {
+    bool quoted = strpbrk(label, ",\"\r\n") != NULL;
+    (void)fputs(quoted ? ",\"" : ",", out);
+    for (; *label; label++) {
+        (void)fputs(*label == '"' ? "\"\"" : (const char[]){*label, '\0'}, out);
+    }
+    (void)fprintf(out, "_%s%s", suffix, quoted ? "\"" : "");
+}
+
+/* What is not finite is an empty cell, as in the JSON null. */
+static void print_number(FILE *out, double value) {
+    char text[JSON_NUMBER_SIZE];
+    (void)fprintf(out, ",%s", isfinite(value) ? number_format(value, text) : "");
+}
+
+static void print_head(FILE *out, const struct compare_query *query,
+                       const struct comparison *comparison) {
+    (void)fputs("epoch", out);
+    for (size_t i = 0; i < comparison->n_groups; i++) {
+        const char *label = comparison->groups[i].label;
+        if (query->request.x != COMPARE_EPOCH) {
+            print_name(out, label, compare_x_name(query->request.x));
+        }
+        print_name(out, label, "mean");
+        print_name(out, label, "std");
+        print_name(out, label, "n");
+    }
+    (void)fputc('\n', out);
+}
+
+static void print_cells(FILE *out, const struct compare_query *query,
+                        const struct compare_point *point) {
+    if (query->request.x != COMPARE_EPOCH) {
+        print_number(out, point ? point->x : (double)NAN);
+    }
+    print_number(out, point ? point->value.mean : (double)NAN);
+    print_number(out, point ? point->value.std : (double)NAN);
+    (void)fprintf(out, ",%d", point ? point->value.n : 0);
+}
+
+/* One row an epoch. Groups do not share steps, images or seconds, so along those each has a column
+ * of its own. NULL when memory is out. */
+static char *comparison_csv(const struct compare_query *query,
+                            const struct comparison *comparison) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    CLEANUP(free_pointer) size_t *at = calloc(comparison->n_groups + 1, sizeof(*at));
+    int last = 0;
+    for (size_t i = 0; i < comparison->n_groups; i++) {
+        const struct compare_group *group = &comparison->groups[i];
+        int epoch = group->n_points > 0 ? group->points[group->n_points - 1].epoch : 0;
+        last = epoch > last ? epoch : last;
+    }
+    if (out && at) {
+        print_head(out, query, comparison);
+    }
+    for (int epoch = 1; out && at && epoch <= last; epoch++) {
+        (void)fprintf(out, "%d", epoch);
+        for (size_t i = 0; i < comparison->n_groups; i++) {
+            const struct compare_group *group = &comparison->groups[i];
+            bool here = at[i] < group->n_points && group->points[at[i]].epoch == epoch;
+            print_cells(out, query, here ? &group->points[at[i]] : NULL);
+            at[i] += here;
+        }
+        (void)fputc('\n', out);
+    }
+    bool failed = !out || !at || ferror(out) != 0;
+    if ((out && fclose(out) != 0) || failed) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+void route_compare(struct api_context *context, const struct request *request,
+                   struct reply *reply) {
+    struct error error;
+    char format[8];
+    CLEANUP(compare_query_clear) struct compare_query query = {0};
+    CLEANUP(comparison_clear) struct comparison comparison = {0};
+    if (!compare_query_read(context, request, reply, &query)) {
+        return;
+    }
+    if (request_format(request, "json, csv", format, &error) != STATUS_OK) {
+        reply_bad_argument(reply, request, "format", "%s.", error.message);
+        return;
+    }
+    char etag[sizeof(reply->etag)];
+    (void)snprintf(etag, sizeof(etag), "W/\"%s-%s\"", query.tag, format);
+    if (request_has_tag(request, etag)) {
+        reply->http_status = 304;
+    } else if (!compare_query_run(context, request, reply, &query, &comparison)) {
+        return;
+    } else if (strcmp(format, "csv") == 0) {
+        reply_text(reply, request, 200, CONTENT_CSV, comparison_csv(&query, &comparison));
+    } else {
+        reply_comparison(reply, request, &query, &comparison);
+    }
+    memcpy(reply->etag, etag, sizeof(etag));
+}

@@ -1,0 +1,218 @@
+/* POST /runs/{id}/fork: a new run that goes on from a checkpoint of another, with other settings.
+ * Layer: api. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/query/body.h"
+#include "api/routes/admission.h"
+#include "api/routes/routes.h"
+#include "api/routes/submission.h"
+#include "core/base/cleanup.h"
+#include "daemon/config/state_dir.h"
+#include "daemon/queue/queue.h"
+#include "daemon/spec/field_errors.h"
+#include "daemon/store/change/run_fork.h"
+#include "daemon/store/table/checkpoint_table.h"
+
+struct fork {
+    const struct run_row *source;
+    int epoch;
+    struct run_spec spec;
+    struct run_means means;
+};
+
+/* The body as an object; an empty one is {}. NULL: *reply says what is wrong. */
+static cJSON *read_body(const struct request *request, struct reply *reply) {
+    CLEANUP(body_delete) cJSON *document = body_read(request, true, reply);
+    struct field_errors errors = {.n = 0};
+    if (!document) {
+        return NULL;
+    }
+    const cJSON *overrides = cJSON_GetObjectItemCaseSensitive(document, "overrides");
+    body_check_names(document, "from_epoch, overrides", &errors);
+    if (overrides && !cJSON_IsObject(overrides)) {
+        field_errors_add(&errors, "overrides", "overrides must be an object of run fields.");
+    }
+    if (errors.n > 0) {
+        reply_field_errors(reply, request, STATUS_INVALID, "fork", &errors);
+        return NULL;
+    }
+    cJSON *taken = document;
+    document = NULL;
+    return taken;
+}
+
+/* The epochs that there is a checkpoint of, newest first: "5, 4, 3". */
+static void epochs_text(const struct checkpoint_list *list, char *text, size_t size) {
+    size_t used = 0;
+    int before = -1;
+    text[0] = '\0';
+    for (size_t i = 0; i < list->n && used < size; i++) {
+        if (list->rows[i].step == 0 && list->rows[i].epochs_done != before) {
+            before = list->rows[i].epochs_done;
+            used += (size_t)snprintf(text + used, size - used, "%s%d", used ? ", " : "", before);
+        }
+    }
+}
+
+/* Which epoch is asked for. -1: none that a checkpoint exists for. */
+static int find_epoch(const cJSON *asked, const struct run_row *source,
+                      const struct checkpoint_list *list) {
+    bool best = cJSON_IsString(asked) && strcmp(asked->valuestring, "best") == 0;
+    const double value = cJSON_GetNumberValue(asked); /* NaN: it is none */
+    bool number = value >= 0 && value <= 1e6 && value == floor(value);
+    if (asked && !best && !number) {
+        return -1;
+    }
+    int epoch = best ? source->best_epoch : number ? (int)value : -1;
+    if (number && epoch == 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < list->n; i++) {
+        bool whole = list->rows[i].step == 0 && list->rows[i].epochs_done > 0;
+        if (whole && (!asked || list->rows[i].epochs_done == epoch)) {
+            return list->rows[i].epochs_done;
+        }
+    }
+    return -1;
+}
+
+static bool choose_epoch(struct api_context *context, const struct request *request,
+                         const cJSON *asked, struct fork *fork, struct reply *reply) {
+    CLEANUP(checkpoint_list_clear) struct checkpoint_list list = {0};
+    struct error error;
+    if (checkpoint_table_list(context->options.store, fork->source->id, &list, &error) !=
+        STATUS_OK) {
+        reply_error(reply, request, &error);
+        return false;
+    }
+    fork->epoch = find_epoch(asked, fork->source, &list);
+    if (fork->epoch < 0) {
+        char epochs[96];
+        struct field_errors errors = {.n = 0};
+        epochs_text(&list, epochs, sizeof(epochs));
+        field_errors_add(
+            &errors, "from_epoch",
+            "from_epoch must be an epoch that there is a checkpoint of (%s), \"best\", "
+            "or 0 to start anew.",
+            epochs[0] ? epochs : "none yet");
+        reply_field_errors(reply, request, STATUS_INVALID, "fork", &errors);
+    }
+    return fork->epoch >= 0;
+}
+
+/* The source's config with the overrides laid over it. */
+static enum status parse_spec(const struct api_context *context, const cJSON *overrides,
+                              struct fork *fork, struct field_errors *errors) {
+    const struct run_spec_context surroundings = run_surroundings(context);
+    CLEANUP(body_delete) cJSON *document = cJSON_Parse(fork->source->config_json);
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, overrides) {
+        cJSON_DeleteItemFromObjectCaseSensitive(document, item->string);
+        (void)cJSON_AddItemToObject(document, item->string, cJSON_Duplicate(item, true));
+    }
+    CLEANUP(free_pointer) char *json = cJSON_PrintUnformatted(document);
+    errors->n = 0;
+    return json ? run_spec_parse(json, strlen(json), &surroundings, &fork->spec, errors)
+                : STATUS_NO_MEMORY;
+}
+
+/* A checkpoint fits only the network and the optimizer that it was made with. */
+static void check_fit(const struct fork *fork, struct field_errors *errors) {
+    const struct run_config *config = &fork->spec.config;
+    const struct run_row *source = fork->source;
+    if (fork->epoch == 0) {
+        return;
+    }
+    if (config->depth != source->depth) {
+        field_errors_add(errors, "depth", "The checkpoint is of depth %d.", source->depth);
+    }
+    if (strcmp(optimizer_name(config->optimizer), source->optimizer) != 0) {
+        field_errors_add(errors, "optimizer", "The checkpoint is of %s.", source->optimizer);
+    }
+    if (strcmp(config->dataset, source->dataset) != 0) {
+        field_errors_add(errors, "dataset", "The checkpoint is of %s.", source->dataset);
+    }
+    if (config->epochs <= fork->epoch) {
+        field_errors_add(errors, "epochs",
+                         "epochs must be more than the %d that are done: give more of them.",
+                         fork->epoch);
+    }
+}
+
+static bool settle_spec(struct api_context *context, const struct request *request,
+                        const cJSON *overrides, struct fork *fork, struct reply *reply) {
+    struct field_errors errors;
+    enum status status = parse_spec(context, overrides, fork, &errors);
+    if (status == STATUS_OK) {
+        check_fit(fork, &errors);
+        run_means_check(context, &fork->spec.config, &fork->means, &errors);
+    }
+    for (int i = 0; i < errors.n; i++) {
+        char pointer[sizeof(errors.items[i].pointer)];
+        (void)snprintf(pointer, sizeof(pointer), "/overrides%.80s", errors.items[i].pointer);
+        memcpy(errors.items[i].pointer, pointer, sizeof(pointer));
+    }
+    if (status == STATUS_NO_MEMORY) {
+        reply_problem(reply, request, status, "Try again later.");
+    } else if (status != STATUS_OK || errors.n > 0) {
+        reply_field_errors(reply, request, STATUS_INVALID, "fork", &errors);
+    }
+    return status == STATUS_OK && errors.n == 0;
+}
+
+static enum status link_file(void *user, int64_t source_id, int64_t id, const char *name,
+                             struct error *error) {
+    return state_dir_link_run_file(user, source_id, id, name, error);
+}
+
+static enum status store_fork(struct api_context *context, const struct request *request,
+                              const struct fork *fork, int64_t *ret_id, struct error *error) {
+    CLEANUP(submission_clear) struct submission submission = {.labels_json = NULL};
+    char state_dir[CONFIG_TEXT_SIZE];
+    TRY(submission_make(request, &fork->spec, &submission, error));
+    submission.draft.forked_from = fork->source->id;
+    submission.draft.forked_epoch = fork->epoch;
+    submission.draft.idempotency = request->idempotency;
+    (void)snprintf(state_dir, sizeof(state_dir), "%s", context->options.config->state_dir);
+    const struct run_fork run_fork = {.draft = &submission.draft,
+                                      .steps_per_epoch = fork->means.steps_per_epoch,
+                                      .images_per_epoch = fork->means.images_per_epoch,
+                                      .link_file = link_file,
+                                      .user = state_dir};
+    TRY(run_table_fork(context->options.store, &run_fork, clock_unix_ms(context->options.clock),
+                       ret_id, error));
+    queue_wake(context->options.queue);
+    return STATUS_OK;
+}
+
+void route_run_fork(struct api_context *context, const struct request *request,
+                    struct reply *reply) {
+    CLEANUP(run_row_clear) struct run_row source = {0};
+    CLEANUP(run_row_clear) struct run_row row = {0};
+    /* Who may read a run may go on from it; the fork is their own. */
+    if (!route_read_run(context, request, reply, &source)) {
+        return;
+    }
+    CLEANUP(body_delete) cJSON *document = read_body(request, reply);
+    struct fork fork = {.source = &source};
+    if (!document ||
+        !choose_epoch(context, request, cJSON_GetObjectItemCaseSensitive(document, "from_epoch"),
+                      &fork, reply) ||
+        !settle_spec(context, request, cJSON_GetObjectItemCaseSensitive(document, "overrides"),
+                     &fork, reply)) {
+        return;
+    }
+    int64_t id = 0;
+    struct error error;
+    if (store_fork(context, request, &fork, &id, &error) != STATUS_OK ||
+        run_table_get(context->options.store, id, &row, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    route_reply_run(context, request, reply, 201, &row);
+    (void)snprintf(reply->location, sizeof(reply->location), "/api/v1/runs/%" PRId64, id);
+}

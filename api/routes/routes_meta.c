@@ -1,0 +1,184 @@
+/* What there is to know before and beside the runs: the welcome page, health, presets, data sets,
+ * the system. Layer: api. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/openapi/openapi.h"
+#include "api/routes/routes.h"
+#include "api/view/run_view.h"
+#include "core/kernels/kernels.h"
+#include "daemon/spec/run_spec_json.h"
+
+void route_welcome(struct api_context *context, const struct request *request,
+                   struct reply *reply) {
+    char *text = NULL;
+    const char *at = context->url;
+    int n =
+        asprintf(&text,
+                 "cutoutd %s: ResNet runs with cutout and batch augmentation, queued and kept.\n"
+                 "\n"
+                 "Submit a run, look at it, follow it, read its history:\n"
+                 "\n"
+                 "  curl -d '{\"m\":8,\"cutout_size\":12}' %s/api/v1/runs\n"
+                 "  curl %s/api/v1/runs/1\n"
+                 "  curl -N %s/api/v1/runs/1/events\n"
+                 "  curl '%s/api/v1/runs/1/epochs?format=csv'\n"
+                 "  curl '%s/api/v1/runs/1/validation-error?format=csv'\n"
+                 "  curl '%s/api/v1/runs/1/summary?format=text'\n"
+                 "  curl -X POST %s/api/v1/runs/1/cancel\n"
+                 "\n"
+                 "Many runs at once, and which setting is best:\n"
+                 "\n"
+                 "  curl -d '{\"grid\":{\"m\":[2,4,8],\"seed\":[1,2]}}' %s/api/v1/sweeps\n"
+                 "  curl '%s/api/v1/compare?sweep=1&target=0.06&format=csv'\n"
+                 "\n"
+                 "All runs, and what they can be made of:\n"
+                 "\n"
+                 "  curl '%s/api/v1/runs?state=queued,running'\n"
+                 "  curl %s/api/v1/presets\n"
+                 "  curl %s/api/v1/datasets\n"
+                 "  curl %s/api/v1/system\n"
+                 "\n"
+                 "All of it for programs, as OpenAPI 3.1:\n"
+                 "\n"
+                 "  curl %s/openapi.json\n",
+                 CUTOUTD_VERSION, at, at, at, at, at, at, at, at, at, at, at, at, at, at);
+    reply_text(reply, request, 200, CONTENT_TEXT, n < 0 ? NULL : text);
+}
+
+void route_health(struct api_context *context, const struct request *request, struct reply *reply) {
+    (void)context;
+    reply_plain(reply, request, 200, "ok\n");
+}
+
+void route_ready(struct api_context *context, const struct request *request, struct reply *reply) {
+    if (atomic_load(&context->stopping)) {
+        reply_problem(reply, request, STATUS_BUSY, "The daemon is stopping.");
+        return;
+    }
+    struct error error;
+    if (store_ping(context->options.store, &error) != STATUS_OK) {
+        /* Whatever the database's trouble is called: not ready is 503. */
+        error.code = STATUS_BUSY;
+        reply_error(reply, request, &error);
+        return;
+    }
+    reply_plain(reply, request, 200, "ready\n");
+}
+
+void route_openapi(struct api_context *context, const struct request *request,
+                   struct reply *reply) {
+    (void)context;
+    reply_text(reply, request, 200, CONTENT_JSON, strdup(openapi_json));
+    reply_tag(reply, request);
+}
+
+static void write_preset(struct json_writer *writer, struct api_context *context,
+                         const struct run_preset *preset, bool is_default) {
+    struct run_config config = preset->config;
+    (void)snprintf(config.dataset, sizeof(config.dataset), "%s",
+                   dataset_registry_default(context->options.datasets));
+    json_write_object(writer, NULL);
+    json_write_string(writer, "name", preset->name);
+    json_write_string(writer, "description", preset->description);
+    json_write_bool(writer, "default", is_default);
+    json_write_object(writer, "config");
+    run_config_write(writer, &config);
+    json_write_end(writer, '}');
+    json_write_end(writer, '}');
+}
+
+void route_preset_list(struct api_context *context, const struct request *request,
+                       struct reply *reply) {
+    size_t n_presets = 0;
+    const struct run_preset *presets = run_presets(&n_presets);
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    json_write_array(&writer, "items");
+    for (size_t i = 0; i < n_presets; i++) {
+        write_preset(&writer, context, &presets[i], i == 0);
+    }
+    json_write_end(&writer, ']');
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
+}
+
+void route_preset_get(struct api_context *context, const struct request *request,
+                      struct reply *reply) {
+    const struct run_preset *preset = run_preset_find(request->parameters[0]);
+    if (!preset) {
+        reply_problem(reply, request, STATUS_NOT_FOUND, "There is no preset %s.",
+                      request->parameters[0]);
+        return;
+    }
+    size_t n_presets = 0;
+    struct json_writer writer = {0};
+    write_preset(&writer, context, preset, preset == run_presets(&n_presets));
+    reply_json(reply, request, 200, &writer);
+}
+
+void route_dataset_list(struct api_context *context, const struct request *request,
+                        struct reply *reply) {
+    const struct dataset_registry *registry = context->options.datasets;
+    const char *default_name = dataset_registry_default(registry);
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    json_write_array(&writer, "items");
+    for (size_t i = 0; i < dataset_registry_count(registry); i++) {
+        struct dataset_description description;
+        dataset_registry_describe(registry, i, &description);
+        json_write_object(&writer, NULL);
+        json_write_string(&writer, "name", description.name);
+        json_write_bool(&writer, "default", strcmp(description.name, default_name) == 0);
+        json_write_bool(&writer, "generated", description.directory == NULL);
+        json_write_bool(&writer, "available", description.available);
+        json_write_string(&writer, "problem", description.problem[0] ? description.problem : NULL);
+        json_write_int(&writer, "train_images", description.n_train);
+        json_write_int(&writer, "test_images", description.n_test);
+        json_write_int(&writer, "classes", DATASET_CLASSES);
+        json_write_end(&writer, '}');
+    }
+    json_write_end(&writer, ']');
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
+}
+
+static void write_machine(struct json_writer *writer, const struct config *config) {
+    json_write_int(writer, "cores", sysconf(_SC_NPROCESSORS_ONLN));
+    json_write_int(writer, "workers", config->workers);
+    json_write_int(writer, "threads_per_run", config->threads_per_run);
+    json_write_object(writer, "memory");
+    json_write_int(writer, "total_bytes",
+                   (int64_t)sysconf(_SC_PHYS_PAGES) * (int64_t)sysconf(_SC_PAGESIZE));
+    json_write_int(writer, "run_limit_bytes", config->memory_limit_bytes);
+    json_write_end(writer, '}');
+}
+
+void route_system(struct api_context *context, const struct request *request, struct reply *reply) {
+    const struct api_options *options = &context->options;
+    int64_t counts[RUN_STATE_COUNT];
+    struct error error;
+    if (run_table_count(options->store, counts, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    char started[TIME_TEXT_SIZE];
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    json_write_string(&writer, "version", CUTOUTD_VERSION);
+    json_write_string(&writer, "started_at", time_format(context->started_ms, started));
+    json_write_int(&writer, "uptime_seconds",
+                   (int64_t)(clock_monotonic_s(options->clock) - context->started_s));
+    json_write_string(&writer, "kernel_variant", options->kernels->name);
+    write_machine(&writer, options->config);
+    json_write_int(&writer, "schema_version", store_schema_version(options->store));
+    json_write_object(&writer, "runs");
+    for (int state = 0; state < RUN_STATE_COUNT; state++) {
+        json_write_int(&writer, run_state_name((enum run_state)state), counts[state]);
+    }
+    json_write_end(&writer, '}');
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
+}

@@ -1,0 +1,131 @@
+/* /metrics for Prometheus. Layer: api. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api/http/connections.h"
+#include "api/http/metrics.h"
+#include "api/routes/routes.h"
+#include "api/stream/stream.h"
+#include "core/base/cleanup.h"
+#include "core/kernels/kernels.h"
+#include "daemon/config/state_dir.h"
+#include "daemon/store/query/upkeep.h"
+
+enum { MOST_RUNNING = 64 };
+
+#define CONTENT_METRICS "text/plain; version=0.0.4; charset=utf-8"
+
+static void write_process(FILE *out, const struct api_context *context) {
+    metrics_write_head(out, "cutoutd_build_info", "gauge", "What this is; always 1.");
+    (void)fprintf(out, "cutoutd_build_info{version=\"%s\",kernels=\"%s\",schema=\"%d\"} 1\n",
+                  CUTOUTD_VERSION, context->options.kernels->name,
+                  store_schema_version(context->options.store));
+    metrics_write_one(out, "process_start_time_seconds", "gauge",
+                      "When the process started, in seconds of Unix time.",
+                      (double)context->started_ms / 1000.0);
+    struct timespec cpu;
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu) == 0) {
+        metrics_write_one(out, "process_cpu_seconds_total", "counter",
+                          "Seconds of all cores that the process used.",
+                          (double)cpu.tv_sec + (double)cpu.tv_nsec * 1e-9);
+    }
+    CLEANUP(close_file) FILE *statm = fopen("/proc/self/statm", "re");
+    int64_t n_pages = 0;
+    if (statm && fscanf(statm, "%*d %" SCNd64, &n_pages) == 1) {
+        metrics_write_one(out, "process_resident_memory_bytes", "gauge",
+                          "Memory of the process that is in RAM.",
+                          (double)n_pages * (double)sysconf(_SC_PAGESIZE));
+    }
+}
+
+static enum status write_runs(FILE *out, const struct api_context *context, struct error *error) {
+    const struct api_options *options = &context->options;
+    int64_t counts[RUN_STATE_COUNT];
+    int64_t oldest_ms = 0;
+    TRY(run_table_count(options->store, counts, error));
+    TRY(upkeep_oldest_queued(options->store, &oldest_ms, error));
+    metrics_write_head(out, "cutoutd_runs", "gauge", "Runs by state.");
+    for (int state = 0; state < RUN_STATE_COUNT; state++) {
+        (void)fprintf(out, "cutoutd_runs{state=\"%s\"} %" PRId64 "\n",
+                      run_state_name((enum run_state)state), counts[state]);
+    }
+    int64_t age_ms = oldest_ms > 0 ? clock_unix_ms(options->clock) - oldest_ms : 0;
+    metrics_write_one(out, "cutoutd_queue_oldest_age_seconds", "gauge",
+                      "Since when the oldest queued run is there; 0: none is queued.",
+                      age_ms > 0 ? (double)age_ms / 1000.0 : 0.0);
+    return STATUS_OK;
+}
+
+static void write_training(FILE *out, const struct api_context *context) {
+    struct progress running[MOST_RUNNING];
+    char text[JSON_NUMBER_SIZE];
+    struct progress_board *board = context->options.progress;
+    size_t n = progress_board_all(board, running, MOST_RUNNING);
+    metrics_write_head(out, "cutoutd_run_images_per_second", "gauge",
+                       "Training images (all copies counted) a second of each running run.");
+    for (size_t i = 0; i < n && i < MOST_RUNNING; i++) {
+        (void)fprintf(out, "cutoutd_run_images_per_second{run=\"%" PRId64 "\"} %s\n",
+                      running[i].run_id, number_format(running[i].images_per_second, text));
+    }
+    metrics_write_head(out, "cutoutd_epoch_duration_seconds", "histogram",
+                       "Epochs that were completed since the start, with their validation.");
+    metrics_write_histogram(out, "cutoutd_epoch_duration_seconds", "",
+                            progress_board_epochs(board));
+}
+
+static void write_server(FILE *out, const struct api_context *context) {
+    metrics_write_requests(out, context->metrics);
+    if (context->connections) {
+        metrics_write_one(out, "cutoutd_http_connections", "gauge", "Open connections.",
+                          connections_count(context->connections));
+    }
+    if (context->streams) {
+        metrics_write_one(out, "cutoutd_http_streams", "gauge", "Open event streams.",
+                          stream_set_count(context->streams));
+    }
+}
+
+static void write_storage(FILE *out, const struct api_context *context) {
+    struct state_dir_usage usage;
+    metrics_write_head(out, "cutoutd_store_commit_duration_seconds", "histogram",
+                       "Commits of the database; writers that come together share one.");
+    metrics_write_histogram(out, "cutoutd_store_commit_duration_seconds", "",
+                            store_commits(context->options.store));
+    state_dir_measure(context->options.config->state_dir, &usage);
+    metrics_write_one(out, "cutoutd_database_bytes", "gauge", "Size of the database's file.",
+                      (double)usage.database_bytes);
+    metrics_write_one(out, "cutoutd_database_wal_bytes", "gauge", "Size of its write-ahead log.",
+                      (double)usage.wal_bytes);
+    metrics_write_one(out, "cutoutd_state_dir_free_bytes", "gauge",
+                      "Free space of the disk with the state directory.", (double)usage.free_bytes);
+}
+
+void route_metrics(struct api_context *context, const struct request *request,
+                   struct reply *reply) {
+    char *text = NULL;
+    size_t n_bytes = 0;
+    struct error error;
+    FILE *out = open_memstream(&text, &n_bytes);
+    if (!out) {
+        reply_text(reply, request, 200, CONTENT_METRICS, NULL);
+        return;
+    }
+    write_process(out, context);
+    enum status status = write_runs(out, context, &error);
+    write_training(out, context);
+    write_server(out, context);
+    write_storage(out, context);
+    bool complete = !ferror(out);
+    complete &= fclose(out) == 0;
+    if (status == STATUS_OK) {
+        reply_text(reply, request, 200, CONTENT_METRICS, complete ? text : NULL);
+    } else {
+        reply_error(reply, request, &error);
+    }
+    if (status != STATUS_OK || !complete) {
+        free(text);
+    }
+}

@@ -1,0 +1,248 @@
+/* The queue as it stands, and the scheduler that works through it. Layer: api. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/query/arguments.h"
+#include "api/query/body.h"
+#include "api/routes/routes.h"
+#include "api/view/forecast.h"
+#include "api/view/run_view.h"
+#include "core/base/cleanup.h"
+#include "daemon/spec/field_errors.h"
+#include "daemon/store/table/idempotency_table.h"
+#include "daemon/work/pool.h"
+
+static void write_scheduler_members(struct json_writer *writer, const struct pool_status *status) {
+    json_write_string(writer, "state", status->draining ? "draining" : "running");
+    json_write_int(writer, "workers", status->n_workers);
+    json_write_int(writer, "running_runs", status->n_running);
+}
+
+static void write_short_run(struct json_writer *writer, const struct run_row *row) {
+    char id[24];
+    (void)snprintf(id, sizeof(id), "%" PRId64, row->id);
+    json_write_object(writer, "run");
+    json_write_string(writer, "id", id);
+    json_write_string(writer, "name", row->name[0] ? row->name : NULL);
+    json_write_string(writer, "owner", row->owner[0] ? row->owner : NULL);
+    json_write_string(writer, "state", run_state_name(row->state));
+    json_write_int(writer, "priority", row->priority);
+    json_write_int(writer, "m", row->m);
+    json_write_int(writer, "cutout_size", row->cutout_size);
+    json_write_int(writer, "epochs", row->epochs);
+    json_write_int(writer, "epochs_done", row->epochs_done);
+    json_write_end(writer, '}');
+}
+
+static void explain_wait(const struct api_context *context, const struct pool_status *scheduler,
+                         const struct run_row *row, int64_t position, char *text, size_t size) {
+    struct after blocker;
+    if (row->state == RUN_HELD) {
+        (void)snprintf(text, size, "It is held: release puts it into the queue.");
+        return;
+    }
+    if (forecast_blocker(context, row, &blocker)) {
+        (void)snprintf(text, size, "It comes after run %" PRId64 ", which is %s.", blocker.run_id,
+                       run_state_name(blocker.state));
+        return;
+    }
+    if (scheduler->draining) {
+        (void)snprintf(text, size, "The scheduler is draining: no run is started.");
+    } else if (scheduler->n_running < scheduler->n_workers && position == 1) {
+        (void)snprintf(text, size, "It starts now.");
+    } else if (position == 1) {
+        (void)snprintf(text, size, "%s training; it is next.",
+                       scheduler->n_workers == 1 ? "The worker is" : "All workers are");
+    } else {
+        (void)snprintf(text, size, "%" PRId64 " run%s before it.", position - 1,
+                       position == 2 ? " is" : "s are");
+    }
+}
+
+/* "5.12": behind priority 5, run 12; "5.12h": the same among the held ones. */
+enum { CURSOR_SIZE = 48 };
+
+static bool read_cursor(const char *text, struct queue_place *ret_place) {
+    int used = 0;
+    if (sscanf(text, "%d.%" SCNd64 "%n", &ret_place->priority, &ret_place->id, &used) != 2) {
+        return false;
+    }
+    ret_place->held = text[used] == 'h';
+    return text[used + ret_place->held] == '\0' && ret_place->id > 0;
+}
+
+static void write_cursor(const struct run_row *last, char text[CURSOR_SIZE]) {
+    (void)snprintf(text, CURSOR_SIZE, "%d.%" PRId64 "%s", last->priority, last->id,
+                   last->state == RUN_HELD ? "h" : "");
+}
+
+static bool write_running(struct api_context *context, const struct request *request,
+                          struct reply *reply, struct json_writer *writer) {
+    CLEANUP(run_list_clear) struct run_list list = {0};
+    struct error error;
+    if (run_table_line(context->options.store, RUN_RUNNING, LIST_LIMIT_MOST, &list, &error) !=
+        STATUS_OK) {
+        reply_error(reply, request, &error);
+        return false;
+    }
+    json_write_array(writer, "running");
+    for (size_t i = 0; i < list.n; i++) {
+        struct progress progress;
+        bool found = progress_board_find(context->options.progress, list.rows[i].id, &progress);
+        json_write_object(writer, NULL);
+        write_short_run(writer, &list.rows[i]);
+        if (found) {
+            json_write_object(writer, "progress");
+            progress_write_members(writer, &progress);
+            json_write_end(writer, '}');
+        } else {
+            json_write_null(writer, "progress");
+        }
+        json_write_end(writer, '}');
+    }
+    json_write_end(writer, ']');
+    return true;
+}
+
+static void write_waiting(struct json_writer *writer, struct forecast *forecast,
+                          const struct pool_status *scheduler, const struct run_row *row,
+                          int64_t position) {
+    char why[160];
+    char time[TIME_TEXT_SIZE];
+    struct estimate estimate;
+    explain_wait(forecast->context, scheduler, row, position, why, sizeof(why));
+    forecast_run(forecast, row, NULL, &estimate);
+    json_write_object(writer, NULL);
+    if (row->state == RUN_HELD) {
+        json_write_null(writer, "position");
+    } else {
+        json_write_int(writer, "position", position);
+    }
+    write_short_run(writer, row);
+    json_write_string(writer, "why_waiting", why);
+    json_write_string(writer, "expected_start_at",
+                      estimate.start_ms > 0 ? time_format(estimate.start_ms, time) : NULL);
+    json_write_end(writer, '}');
+}
+
+void route_queue(struct api_context *context, const struct request *request, struct reply *reply) {
+    int64_t limit = LIST_LIMIT_DEFAULT;
+    struct queue_place after;
+    const char *cursor = url_argument(&request->url, "cursor");
+    if (!arguments_read_limit(request, reply, LIST_LIMIT_MOST, &limit)) {
+        return;
+    }
+    if (cursor && !read_cursor(cursor, &after)) {
+        reply_bad_argument(reply, request, "cursor", "cursor must be a next_cursor of an answer.");
+        return;
+    }
+    CLEANUP(queue_page_clear) struct queue_page page = {0};
+    struct error error;
+    if (run_table_queue(context->options.store, cursor ? &after : NULL, (int)limit, &page,
+                        &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    struct pool_status scheduler;
+    pool_get_status(context->options.pool, &scheduler);
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    json_write_object(&writer, "scheduler");
+    write_scheduler_members(&writer, &scheduler);
+    json_write_end(&writer, '}');
+    json_write_int(&writer, "queued", page.n_queued);
+    json_write_int(&writer, "held", page.n_held);
+    if (!write_running(context, request, reply, &writer)) {
+        json_write_free(&writer);
+        return;
+    }
+    struct forecast forecast = {.context = context};
+    json_write_array(&writer, "items");
+    for (size_t i = 0; i < page.list.n; i++) {
+        write_waiting(&writer, &forecast, &scheduler, &page.list.rows[i],
+                      page.first_position + (int64_t)i);
+    }
+    json_write_end(&writer, ']');
+    char next[CURSOR_SIZE] = "";
+    if (page.list.more && page.list.n > 0) {
+        write_cursor(&page.list.rows[page.list.n - 1], next);
+    }
+    json_write_string(&writer, "next_cursor", next[0] ? next : NULL);
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
+}
+
+/* The scheduler */
+
+static void reply_scheduler(const struct request *request, struct reply *reply,
+                            const struct pool_status *status) {
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    write_scheduler_members(&writer, status);
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
+}
+
+void route_scheduler(struct api_context *context, const struct request *request,
+                     struct reply *reply) {
+    struct pool_status status;
+    pool_get_status(context->options.pool, &status);
+    reply_scheduler(request, reply, &status);
+}
+
+/* The answer is written first, so that it can be stored with what it tells about. */
+static void set_draining(struct api_context *context, const struct request *request,
+                         struct reply *reply, bool draining) {
+    struct error error;
+    struct pool_status status;
+    pool_get_status(context->options.pool, &status);
+    status.draining = draining;
+    reply_scheduler(request, reply, &status);
+    const struct idempotency_answer answer = {.mark = request->idempotency,
+                                              .http_status = reply->http_status,
+                                              .location = "",
+                                              .body = reply->body ? reply->body : "",
+                                              .now_ms = clock_unix_ms(context->options.clock)};
+    reply->stored = request->idempotency && reply->http_status == 200;
+    if (pool_set_draining(context->options.pool, draining, reply->stored ? &answer : NULL,
+                          &error) != STATUS_OK) {
+        reply->stored = false;
+        reply_error(reply, request, &error);
+    }
+}
+
+void route_scheduler_drain(struct api_context *context, const struct request *request,
+                           struct reply *reply) {
+    set_draining(context, request, reply, true);
+}
+
+void route_scheduler_resume(struct api_context *context, const struct request *request,
+                            struct reply *reply) {
+    set_draining(context, request, reply, false);
+}
+
+void route_scheduler_edit(struct api_context *context, const struct request *request,
+                          struct reply *reply) {
+    CLEANUP(body_delete) cJSON *document = body_read(request, false, reply);
+    if (!document) {
+        return;
+    }
+    struct field_errors errors = {.n = 0};
+    const cJSON *workers = cJSON_GetObjectItemCaseSensitive(document, "workers");
+    double value = cJSON_IsNumber(workers) ? workers->valuedouble : 0;
+    body_check_names(document, "workers", &errors);
+    if (!(value >= 1 && value <= POOL_MAX_WORKERS) || value != (double)(int)value) {
+        field_errors_add(&errors, "workers", "workers must be a whole number from 1 to %d.",
+                         POOL_MAX_WORKERS);
+    }
+    struct error error;
+    if (errors.n > 0) {
+        reply_field_errors(reply, request, STATUS_INVALID, "scheduler", &errors);
+    } else if (pool_set_workers(context->options.pool, (int)value, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+    } else {
+        route_scheduler(context, request, reply);
+    }
+}

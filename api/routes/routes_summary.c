@@ -1,0 +1,117 @@
+/* The layer table of a run. Layer: api. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/routes/routes.h"
+#include "api/view/run_view.h"
+#include "core/base/cleanup.h"
+#include "core/nn/summary.h"
+
+static void write_run_id(struct json_writer *writer, int64_t id) {
+    char text[24];
+    (void)snprintf(text, sizeof(text), "%" PRId64, id);
+    json_write_string(writer, "run", text);
+}
+
+/* The finished text of a memory stream, or NULL when memory ran out. */
+static char *close_text(FILE *stream, char **text) {
+    bool failed = ferror(stream) != 0;
+    if (fclose(stream) != 0 || failed) {
+        free(*text);
+        return NULL;
+    }
+    return *text;
+}
+
+/* "(32, 32, 16)" */
+static void shape_text(const struct summary_row *row, char text[48]) {
+    size_t used = (size_t)snprintf(text, 48, "(");
+    for (int i = 0; i < row->n_dims; i++) {
+        used += (size_t)snprintf(text + used, 48 - used, "%s%d", i ? ", " : "", row->output[i]);
+    }
+    (void)snprintf(text + used, 48 - used, ")");
+}
+
+static char *summary_text(const struct summary *summary) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) {
+        return NULL;
+    }
+    (void)fprintf(out, "%-28s %-20s %-14s %10s\n", "Layer", "Type", "Output", "Parameters");
+    for (int i = 0; i < summary->n_rows; i++) {
+        const struct summary_row *row = &summary->rows[i];
+        char shape[48];
+        shape_text(row, shape);
+        (void)fprintf(out, "%-28s %-20s %-14s %10" PRId64 "\n", row->name, row->type, shape,
+                      row->parameters);
+    }
+    (void)fprintf(out, "\nTotal parameters: %" PRId64 "\n", summary->total);
+    (void)fprintf(out, "Trainable: %" PRId64 "\n", summary->trainable);
+    (void)fprintf(out, "Not trainable: %" PRId64 "\n", summary->non_trainable);
+    return close_text(out, &text);
+}
+
+static void write_summary(struct json_writer *writer, const struct summary *summary) {
+    json_write_array(writer, "layers");
+    for (int i = 0; i < summary->n_rows; i++) {
+        const struct summary_row *row = &summary->rows[i];
+        json_write_object(writer, NULL);
+        json_write_string(writer, "name", row->name);
+        json_write_string(writer, "type", row->type);
+        json_write_array(writer, "output_shape");
+        for (int j = 0; j < row->n_dims; j++) {
+            json_write_int(writer, NULL, row->output[j]);
+        }
+        json_write_end(writer, ']');
+        json_write_int(writer, "parameters", row->parameters);
+        json_write_end(writer, '}');
+    }
+    json_write_end(writer, ']');
+    json_write_object(writer, "parameters");
+    json_write_int(writer, "total", summary->total);
+    json_write_int(writer, "trainable", summary->trainable);
+    json_write_int(writer, "non_trainable", summary->non_trainable);
+    json_write_end(writer, '}');
+}
+
+void route_run_summary(struct api_context *context, const struct request *request,
+                       struct reply *reply) {
+    struct error error;
+    char format[8];
+    if (request_format(request, "json, text", format, &error) != STATUS_OK) {
+        reply_bad_argument(reply, request, "format", "%s.", error.message);
+        return;
+    }
+    CLEANUP(run_row_clear) struct run_row row = {0};
+    if (!route_find_run(context, request, reply, &row)) {
+        return;
+    }
+    /* Both are too large for the stack of a server thread. */
+    CLEANUP(free_pointer) struct resnet *net = calloc(1, sizeof(*net));
+    CLEANUP(free_pointer) struct summary *summary = calloc(1, sizeof(*summary));
+    if (!net || !summary) {
+        reply_problem(reply, request, STATUS_NO_MEMORY, "Try again later.");
+        return;
+    }
+    if (resnet_plan(row.depth, net, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    summary_make(net, summary);
+    if (strcmp(format, "text") == 0) {
+        reply_text(reply, request, 200, CONTENT_TEXT, summary_text(summary));
+        return;
+    }
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    write_run_id(&writer, row.id);
+    json_write_int(&writer, "depth", row.depth);
+    write_summary(&writer, summary);
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
+}

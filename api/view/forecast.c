@@ -1,0 +1,209 @@
+/* Layer: api. */
+#include "api/view/forecast.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/routes/admission.h"
+#include "core/base/cleanup.h"
+
+/* Speeds */
+
+static double speed_of_kind(struct forecast *f, const struct run_row *row) {
+    for (int i = 0; i < f->n_kinds && i < FORECAST_MOST_KINDS; i++) {
+        if (f->kinds[i].depth == row->depth && f->kinds[i].m == row->m &&
+            f->kinds[i].batch_size == row->batch_size) {
+            return f->kinds[i].images_per_second;
+        }
+    }
+    const struct run_config kind = {
+        .depth = row->depth, .m = row->m, .batch_size = row->batch_size};
+    struct run_speed speed = {0};
+    if (run_table_speed(f->context->options.store, &kind, &speed, NULL) != STATUS_OK) {
+        return (double)NAN;
+    }
+    int i = f->n_kinds++ % FORECAST_MOST_KINDS;
+    f->kinds[i].depth = row->depth;
+    f->kinds[i].m = row->m;
+    f->kinds[i].batch_size = row->batch_size;
+    f->kinds[i].images_per_second =
+        speed.n_runs > 0 && speed.images_per_second > 0 ? speed.images_per_second : (double)NAN;
+    return f->kinds[i].images_per_second;
+}
+
+/* All copies counted; 0: unknown. */
+static int64_t images_per_epoch(struct forecast *f, const struct run_row *row) {
+    if (row->images_per_epoch > 0 || row->batch_size <= 0) {
+        return row->images_per_epoch;
+    }
+    if (strcmp(f->dataset, row->dataset) != 0) {
+        (void)snprintf(f->dataset, sizeof(f->dataset), "%s", row->dataset);
+        f->n_train = dataset_train_images(f->context, row->dataset);
+    }
+    int n_train = f->n_train;
+    if (row->train_images > 0 && row->train_images < n_train) {
+        n_train = row->train_images;
+    }
+    const struct run_config config = {
+        .batch_size = row->batch_size, .m = row->m, .drop_last = row->drop_last};
+    return run_images_per_epoch(&config, n_train);
+}
+
+/* NaN: unknown. */
+static double seconds_per_epoch(struct forecast *f, const struct run_row *row,
+                                const struct progress *progress) {
+    if (row->epochs_done > 0 && row->train_seconds > 0) {
+        return row->train_seconds / row->epochs_done;
+    }
+    double images = (double)images_per_epoch(f, row);
+    bool trains = progress && progress->epoch > 0 && progress->images_per_second > 0;
+    double speed = trains ? progress->images_per_second : speed_of_kind(f, row);
+    return images > 0 ? images / speed : (double)NAN;
+}
+
+static double epochs_left(const struct run_row *row, const struct progress *progress) {
+    double left = row->epochs - row->epochs_done;
+    if (progress && progress->epoch == row->epochs_done + 1 && progress->steps_per_epoch > 0) {
+        left -= (double)progress->step / progress->steps_per_epoch;
+    }
+    return left;
+}
+
+/* The queue */
+
+bool forecast_blocker(const struct api_context *context, const struct run_row *row,
+                      struct after *ret_blocker) {
+    struct after_list list = {.n = 0};
+    if (row->after[0] == '\0' ||
+        after_table_list(context->options.store, row->id, &list, NULL) != STATUS_OK) {
+        return false;
+    }
+    for (size_t i = 0; i < list.n; i++) {
+        if (list.items[i].state != RUN_SUCCEEDED) {
+            *ret_blocker = list.items[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Seconds until each worker is free. Returns how many there are; 0: nobody can say when one of them
+ * takes a run. */
+static int read_workers(struct forecast *f, double free_s[POOL_MAX_WORKERS]) {
+    const struct api_options *options = &f->context->options;
+    CLEANUP(run_list_clear) struct run_list running = {0};
+    struct pool_status scheduler;
+    pool_get_status(options->pool, &scheduler);
+    /* More may be running than are wanted, after the number was lowered: the first to end is then
+     * not followed by another. */
+    if (scheduler.draining ||
+        run_table_line(options->store, RUN_RUNNING, POOL_MAX_WORKERS, &running, NULL) !=
+            STATUS_OK ||
+        running.n > (size_t)scheduler.n_workers) {
+        return 0;
+    }
+    for (int i = 0; i < scheduler.n_workers; i++) {
+        struct progress progress;
+        const struct run_row *row = (size_t)i < running.n ? &running.rows[i] : NULL;
+        bool live = row && progress_board_find(options->progress, row->id, &progress);
+        const struct progress *known = live ? &progress : NULL;
+        free_s[i] = row ? epochs_left(row, known) * seconds_per_epoch(f, row, known) : 0;
+    }
+    return scheduler.n_workers;
+}
+
+/* The worker that is free first; -1: unknown, as long as one of them is. */
+static int first_free(const double *free_s, int n_workers) {
+    int first = n_workers > 0 ? 0 : -1;
+    for (int i = 0; i < n_workers && first >= 0; i++) {
+        first = isnan(free_s[i]) ? -1 : free_s[i] < free_s[first] ? i : first;
+    }
+    return first;
+}
+
+static void read_queue(struct forecast *f) {
+    CLEANUP(run_list_clear) struct run_list queue = {0};
+    double free_s[POOL_MAX_WORKERS];
+    int n_workers = read_workers(f, free_s);
+    f->read = true;
+    if (run_table_line(f->context->options.store, RUN_QUEUED, FORECAST_MOST_RUNS, &queue, NULL) !=
+        STATUS_OK) {
+        return;
+    }
+    for (size_t i = 0; i < queue.n; i++) {
+        const struct run_row *row = &queue.rows[i];
+        struct after blocker;
+        int worker = first_free(free_s, n_workers);
+        double start_s = (double)NAN;
+        if (worker >= 0 && !forecast_blocker(f->context, row, &blocker)) {
+            start_s = free_s[worker];
+            free_s[worker] += epochs_left(row, NULL) * seconds_per_epoch(f, row, NULL);
+        }
+        f->starts[f->n_starts].run_id = row->id;
+        f->starts[f->n_starts++].start_s = start_s;
+    }
+}
+
+/* A single run that is far behind costs a look, not the reading of the queue. */
+static bool is_too_far(struct forecast *f, const struct run_row *row) {
+    int n_ahead = 0;
+    if (f->read || f->asked) {
+        return false;
+    }
+    f->asked = true;
+    return run_table_count_ahead(f->context->options.store, row, FORECAST_MOST_RUNS, &n_ahead,
+                                 NULL) != STATUS_OK ||
+           n_ahead >= FORECAST_MOST_RUNS;
+}
+
+static double start_of(struct forecast *f, const struct run_row *row) {
+    if (is_too_far(f, row)) {
+        return (double)NAN;
+    }
+    if (!f->read) {
+        read_queue(f);
+    }
+    for (int i = 0; i < f->n_starts; i++) {
+        if (f->starts[i].run_id == row->id) {
+            return f->starts[i].start_s;
+        }
+    }
+    return (double)NAN;
+}
+
+/* To the second: that is fine enough, and an unchanged forecast stays the same text. 0: unknown. */
+static int64_t moment(const struct forecast *f, double seconds) {
+    enum { SECOND_MS = 1000 };
+    int64_t now_ms = clock_unix_ms(f->context->options.clock);
+    return isfinite(seconds) && seconds < 1e9
+               ? (now_ms + (int64_t)(seconds * SECOND_MS) + SECOND_MS / 2) / SECOND_MS * SECOND_MS
+               : 0;
+}
+
+void forecast_run(struct forecast *f, const struct run_row *row, const struct progress *progress,
+                  struct estimate *ret_estimate) {
+    double per_epoch = seconds_per_epoch(f, row, progress);
+    double left_s = epochs_left(row, progress) * per_epoch;
+    *ret_estimate = (struct estimate){.seconds_per_epoch = per_epoch};
+    if (row->state == RUN_QUEUED) {
+        double start_s = start_of(f, row);
+        ret_estimate->start_ms = moment(f, start_s);
+        ret_estimate->end_ms = moment(f, start_s + left_s);
+    } else if (row->state == RUN_RUNNING) {
+        ret_estimate->end_ms = moment(f, left_s);
+    }
+}
+
+void forecast_write_run(struct json_writer *writer, struct forecast *f, const struct run_row *row,
+                        uint64_t members) {
+    struct progress progress;
+    struct estimate estimate;
+    bool running = row->state == RUN_RUNNING &&
+                   progress_board_find(f->context->options.progress, row->id, &progress);
+    bool wanted = run_members_have_estimate(members);
+    if (wanted) {
+        forecast_run(f, row, running ? &progress : NULL, &estimate);
+    }
+    run_write(writer, NULL, row, running ? &progress : NULL, wanted ? &estimate : NULL, members);
+}

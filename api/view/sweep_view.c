@@ -1,0 +1,83 @@
+/* Layer: api. */
+#include "api/view/sweep_view.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "api/view/run_view.h"
+
+/* How long the queued and running runs still take, at the speed that the sweep's runs had so far;
+ * NaN when that cannot be said. Runs that are held or paused take for ever. */
+static double estimate_seconds(const struct sweep_progress *progress, int n_workers) {
+    int64_t active = progress->by_state[RUN_QUEUED] + progress->by_state[RUN_RUNNING];
+    if (progress->by_state[RUN_HELD] + progress->by_state[RUN_PAUSED] > 0) {
+        return (double)NAN;
+    }
+    if (active == 0) {
+        return 0;
+    }
+    if (progress->work_done <= 0 || progress->train_seconds <= 0) {
+        return (double)NAN;
+    }
+    double at_a_time = (double)(active < n_workers ? active : n_workers);
+    return progress->work_left * progress->train_seconds / progress->work_done /
+           (at_a_time > 1 ? at_a_time : 1);
+}
+
+static void write_progress(struct json_writer *writer, const struct sweep_progress *progress,
+                           int n_workers) {
+    json_write_object(writer, "progress");
+    json_write_int(writer, "runs", progress->n_runs);
+    json_write_object(writer, "by_state");
+    for (int state = 0; state < RUN_STATE_COUNT; state++) {
+        json_write_int(writer, run_state_name((enum run_state)state), progress->by_state[state]);
+    }
+    json_write_end(writer, '}');
+    json_write_int(writer, "epochs_done", progress->epochs_done);
+    json_write_int(writer, "epochs_total", progress->epochs_total);
+    json_write_number(writer, "fraction",
+                      progress->epochs_total > 0
+                          ? (double)progress->epochs_done / (double)progress->epochs_total
+                          : 0);
+    json_write_number(writer, "eta_seconds", estimate_seconds(progress, n_workers));
+    json_write_end(writer, '}');
+}
+
+static void write_links(struct json_writer *writer, int64_t id) {
+    char path[96];
+    json_write_object(writer, "links");
+    (void)snprintf(path, sizeof(path), "/api/v1/sweeps/%" PRId64, id);
+    json_write_string(writer, "self", path);
+    (void)snprintf(path, sizeof(path), "/api/v1/runs?sweep=%" PRId64, id);
+    json_write_string(writer, "runs", path);
+    (void)snprintf(path, sizeof(path), "/api/v1/sweeps/%" PRId64 "/events", id);
+    json_write_string(writer, "events", path);
+    (void)snprintf(path, sizeof(path), "/api/v1/compare?sweep=%" PRId64, id);
+    json_write_string(writer, "compare", path);
+    json_write_end(writer, '}');
+}
+
+void sweep_write(struct json_writer *writer, const char *key, const struct sweep_row *row,
+                 const struct sweep_progress *progress, const int64_t *ids, size_t n_ids,
+                 int n_workers) {
+    char text[TIME_TEXT_SIZE];
+    json_write_object(writer, key);
+    (void)snprintf(text, sizeof(text), "%" PRId64, row->id);
+    json_write_string(writer, "id", text);
+    json_write_string(writer, "name", row->name[0] ? row->name : NULL);
+    json_write_string(writer, "owner", row->owner[0] ? row->owner : NULL);
+    json_write_raw(writer, "spec", row->spec_json);
+    json_write_string(writer, "created_at", time_format(row->created_ms, text));
+    write_progress(writer, progress, n_workers);
+    if (ids) {
+        json_write_array(writer, "runs");
+        for (size_t i = 0; i < n_ids; i++) {
+            (void)snprintf(text, sizeof(text), "%" PRId64, ids[i]);
+            json_write_string(writer, NULL, text);
+        }
+        json_write_end(writer, ']');
+    }
+    write_links(writer, row->id);
+    json_write_end(writer, '}');
+}

@@ -1,0 +1,93 @@
+/* Every setting of the daemon, its value and where that value came from.
+ *
+ * Layer: daemon. Thread rule: filled by one thread at start, only read afterwards.
+ *
+ * Order, later wins: built-in default, file (INI), CUTOUTD_* environment, command-line flag. A key
+ * nobody knows is an error that names file and line; nothing is ever ignored.
+ */
+#ifndef CUTOUTD_DAEMON_CONFIG_CONFIG_H
+#define CUTOUTD_DAEMON_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/config/run_config.h"
+
+#define CONFIG_DEFAULT_FILE "/etc/cutoutd/cutoutd.conf"
+
+enum { CONFIG_MAX_DATASETS = 32, CONFIG_TEXT_SIZE = 512, CONFIG_ORIGIN_SIZE = 640 };
+
+/* One key each; the order is the one `check-config` prints. */
+enum config_key {
+    CONFIG_LISTEN,
+    CONFIG_UNIX_SOCKET,
+    CONFIG_TLS_CERT,
+    CONFIG_TLS_KEY,
+    CONFIG_TOKENS_FILE,
+    CONFIG_STATE_DIR,
+    CONFIG_WORKERS,
+    CONFIG_THREADS_PER_RUN,
+    CONFIG_CHECKPOINT_INTERVAL_S,
+    CONFIG_KEEP_CHECKPOINTS_DAYS,
+    CONFIG_MEMORY_LIMIT,
+    CONFIG_LOG_LEVEL,
+    CONFIG_ISA,
+    CONFIG_CONV_ALGORITHM,
+    CONFIG_SHAPES_TRAIN,
+    CONFIG_SHAPES_TEST,
+    CONFIG_KEY_COUNT,
+};
+
+/* `[datasets] NAME = DIRECTORY` or `--dataset NAME=DIRECTORY`. */
+struct config_dataset {
+    char name[64];
+    char directory[CONFIG_TEXT_SIZE];
+    char origin[CONFIG_ORIGIN_SIZE];
+};
+
+struct config {
+    char listen_address[64]; /* numeric IPv4 or IPv6, without brackets; "": not on the network */
+    int listen_port;         /* 0: any free one */
+    char unix_socket[CONFIG_TEXT_SIZE]; /* "": none */
+    char tls_cert[CONFIG_TEXT_SIZE];    /* "": no TLS, and no key */
+    char tls_key[CONFIG_TEXT_SIZE];
+    char tokens_file[CONFIG_TEXT_SIZE]; /* "": no tokens */
+    char state_dir[CONFIG_TEXT_SIZE];
+    int workers;         /* runs trained at the same time, 1 .. 64 */
+    int threads_per_run; /* 1 .. 64; "auto" is resolved to all cores / workers */
+    int checkpoint_interval_s;
+    int keep_checkpoints_days;  /* 0: for ever */
+    int64_t memory_limit_bytes; /* what one run may need at most; a percentage is resolved */
+    enum log_level log_level;
+    char isa[16];                       /* "auto", "ref", "blas", "avx2", "avx512" */
+    enum conv_algorithm conv_algorithm; /* what a run's "auto" means; never CONV_AUTO */
+    int shapes_train;
+    int shapes_test;
+    int n_datasets;
+    struct config_dataset datasets[CONFIG_MAX_DATASETS];
+
+    char text[CONFIG_KEY_COUNT][CONFIG_TEXT_SIZE];     /* each value as it was written */
+    char origin[CONFIG_KEY_COUNT][CONFIG_ORIGIN_SIZE]; /* "default", "FILE:12", "CUTOUTD_LISTEN",
+                                                          "--listen" */
+};
+
+/* argv[0 .. argc) are flags only (`--workers 2` or `--workers=2`); `--config FILE` names a file
+ * that must exist. Without it `default_file` is read if it exists (NULL: none). environment is in
+ * the form of environ. *ret_config is written on success only. STATUS_INVALID with a message that
+ * names the place; STATUS_NOT_FOUND or STATUS_IO for the file. */
+enum status config_load(int argc, char *const *argv, char *const *environment,
+                        const char *default_file, struct config *ret_config, struct error *error);
+
+/* One line a value: key = value  # where from. */
+void config_print(const struct config *config, FILE *out);
+
+/* Whether the listen address can be reached from other machines. */
+bool config_is_public(const struct config *config);
+
+/* The keys, flags and variables as text for --help. */
+void config_print_help(FILE *out);
+
+#endif

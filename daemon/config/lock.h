@@ -1,0 +1,15 @@
+/* Keeps a second daemon out of a state directory.
+ *
+ * Layer: daemon. Thread rule: one thread.
+ */
+#ifndef CUTOUTD_DAEMON_CONFIG_LOCK_H
+#define CUTOUTD_DAEMON_CONFIG_LOCK_H
+
+#include "core/base/error.h"
+
+/* Takes DIRECTORY/lock and writes our pid into it. The lock lasts until the returned descriptor is
+ * closed or the process ends, however it ends. STATUS_BUSY with the pid of the holder; STATUS_IO.
+ */
+enum status lock_take(const char *directory, int *ret_fd, struct error *error);
+
+#endif

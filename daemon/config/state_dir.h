@@ -1,0 +1,48 @@
+/* The directory that holds everything a daemon must not lose: database, checkpoints, lock, address.
+ *
+ * Layer: daemon. Thread rule: one thread.
+ */
+#ifndef CUTOUTD_DAEMON_CONFIG_STATE_DIR_H
+#define CUTOUTD_DAEMON_CONFIG_STATE_DIR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/error.h"
+
+/* Makes the directory with its parents (mode 0750) where it is missing. STATUS_IO, STATUS_NO_SPACE,
+ * STATUS_INVALID: the path is too long; *error names the part that failed. */
+enum status state_dir_make(const char *directory, struct error *error);
+
+/* DIRECTORY/address: where the daemon listens, "127.0.0.1:43121" and a newline, all or nothing;
+ * with TLS "https://..", with nothing but a socket of this machine "unix:PATH". Statuses of
+ * text_file_write. */
+enum status state_dir_write_address(const char *directory, const char *address,
+                                    struct error *error);
+
+/* Room on the disk; -1 where it cannot be known. */
+struct state_dir_usage {
+    int64_t database_bytes;
+    int64_t wal_bytes;
+    int64_t free_bytes;
+};
+
+void state_dir_measure(const char *directory, struct state_dir_usage *ret_usage);
+
+/* Nobody listens any more. A file that is not there is fine. */
+void state_dir_remove_address(const char *directory);
+
+/* Removes the files of a run that was deleted; files that are not there are fine. STATUS_IO. */
+enum status state_dir_remove_run(const char *directory, int64_t run_id, struct error *error);
+
+/* Removes the files of runs for which is_known says no: a crash may have come between the deletion
+ * of a run and that of its files. Returns how many runs that were. */
+int state_dir_remove_unknown_runs(const char *directory,
+                                  bool (*is_known)(void *user, int64_t run_id), void *user);
+
+/* Gives run `id` the file `name` of run `source_id`; files of runs are never changed, so both may
+ * have it. STATUS_NOT_FOUND, STATUS_IO, STATUS_NO_SPACE. */
+enum status state_dir_link_run_file(const char *directory, int64_t source_id, int64_t id,
+                                    const char *name, struct error *error);
+
+#endif

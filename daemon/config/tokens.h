@@ -1,0 +1,57 @@
+/* Access tokens: who may ask for what.
+ *
+ * Layer: daemon. Thread rule: tokens_open and tokens_close by one thread; tokens_find and
+ * tokens_reload from any.
+ *
+ * A file holds one token a line, `NAME SCOPE SHA256`, where SHA256 is that of the token in 64 hex
+ * digits; '#' begins a comment. The tokens themselves are stored nowhere: whoever reads the file
+ * cannot use it to ask for anything. One name may stand on several lines, so that an old and a new
+ * token can both be good for a while.
+ */
+#ifndef CUTOUTD_DAEMON_CONFIG_TOKENS_H
+#define CUTOUTD_DAEMON_CONFIG_TOKENS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/base/error.h"
+#include "core/base/sha256.h"
+
+/* What a token allows; each scope allows what stands before it. */
+enum scope { SCOPE_NONE, SCOPE_READ, SCOPE_SUBMIT, SCOPE_ADMIN };
+
+/* "none", "read", "submit", "admin". */
+const char *scope_name(enum scope scope);
+
+/* False: it is none of read, submit, admin. */
+bool scope_from_name(const char *name, enum scope *ret_scope);
+
+enum { TOKEN_NAME_SIZE = 64, TOKEN_TEXT_SIZE = 64 };
+
+/* Letters, digits, '.', '_' and '-', 1 to TOKEN_NAME_SIZE - 1 of them. */
+bool token_name_is_good(const char *name);
+
+/* A fresh random token and its SHA-256. */
+void token_make(char ret_text[TOKEN_TEXT_SIZE], char ret_sha256[SHA256_HEX_SIZE]);
+
+struct tokens;
+
+/* Reads the file. STATUS_FORBIDDEN: others may read it; STATUS_INVALID: a line is wrong;
+ * STATUS_NOT_FOUND, STATUS_IO, STATUS_TOO_LARGE, STATUS_NO_MEMORY. On success *ret_tokens is owned
+ * by the caller (tokens_close). */
+enum status tokens_open(const char *path, struct tokens **ret_tokens, struct error *error);
+
+/* NULL is fine. */
+void tokens_close(struct tokens *tokens);
+
+/* Reads the file again. On any status but STATUS_OK the tokens are those from before. */
+enum status tokens_reload(struct tokens *tokens, struct error *error);
+
+/* How many there are. */
+size_t tokens_count(struct tokens *tokens);
+
+/* Whose token this is. Takes as long for every text of the same length. */
+bool tokens_find(struct tokens *tokens, const char *text, char ret_name[TOKEN_NAME_SIZE],
+                 enum scope *ret_scope);
+
+#endif

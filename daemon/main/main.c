@@ -1,0 +1,205 @@
+/* cutoutd: the command line. With parts.c and serve.c the composition root, which knows every
+ * layer.
+ *
+ * Thread rule: the main thread.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/config/config.h"
+#include "daemon/main/command_backup.h"
+#include "daemon/main/command_bench.h"
+#include "daemon/main/command_token.h"
+#include "daemon/main/command_train.h"
+#include "daemon/main/log_sink.h"
+#include "daemon/main/parts.h"
+#include "daemon/main/serve.h"
+
+enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+static void print_help(FILE *out) {
+    (void)fputs(
+        "cutoutd " CUTOUTD_VERSION ": queues and trains ResNet runs with cutout and batch "
+        "augmentation\n\n"
+        "  cutoutd serve [FLAGS]          the daemon: queue, workers and HTTP API\n"
+        "  cutoutd train FILE.json [--output DIR] [--threads N] [FLAGS]\n"
+        "                                 one run in the foreground; FILE.json is what "
+        "POST /api/v1/runs takes\n"
+        "  cutoutd bench [--depth 44] [--batch 64] [--m 1] [--threads N] [--seconds 10]\n"
+        "                [--isa X] [--conv-algorithm A] [--format text|json]\n"
+        "                                 how fast this machine trains\n"
+        "  cutoutd check-config [FLAGS]   the settings in force and where each comes "
+        "from\n"
+        "  cutoutd backup FILE [FLAGS]    a copy of the database, also of a running daemon's "
+        "(with tokens:\n"
+        "                                 an admin's in the variable CUTOUTD_TOKEN)\n"
+        "  cutoutd token NAME [--scope read|submit|admin]\n"
+        "                                 an access token, and its line for the "
+        "tokens_file\n"
+        "  cutoutd --help | --version\n\n"
+        "Flags, each also a key of the config file and a variable CUTOUTD_NAME (flag over "
+        "variable over file):\n",
+        out);
+    config_print_help(out);
+}
+
+static int usage_error(const char *message) {
+    (void)fprintf(stderr, "cutoutd: %s\nTry 'cutoutd --help'.\n", message);
+    return EXIT_USAGE;
+}
+
+static int serve_daemon(const struct config *config) {
+    return serve(config) == STATUS_OK ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int check_config(const struct config *config) {
+    struct error error;
+    config_print(config, stdout);
+    if (parts_check_reach(config, &error) != STATUS_OK) {
+        (void)fprintf(stderr, "cutoutd: %s\n", error.message);
+        return EXIT_FAILED;
+    }
+    return EXIT_DONE;
+}
+
+/* The words of `train` that are its own leave argv; those of the config stay. */
+struct train_words {
+    const char *spec_path;
+    const char *output_dir;
+    int n;
+    char **rest; /* [argc + 1] */
+};
+
+static char *take_value(char *word, const char *flag, int argc, char **argv, int *i) {
+    size_t length = strlen(flag);
+    if (strncmp(word, flag, length) != 0) {
+        return NULL;
+    }
+    if (word[length] == '=') {
+        return word + length + 1;
+    }
+    return word[length] == '\0' && *i + 1 < argc ? argv[++*i] : NULL;
+}
+
+static void split_train_words(int argc, char **argv, struct train_words *words) {
+    static char threads_per_run[] = "--threads-per-run";
+    for (int i = 0; i < argc; i++) {
+        char *output = take_value(argv[i], "--output", argc, argv, &i);
+        char *threads = output ? NULL : take_value(argv[i], "--threads", argc, argv, &i);
+        if (output) {
+            words->output_dir = output;
+        } else if (threads) {
+            words->rest[words->n++] = threads_per_run;
+            words->rest[words->n++] = threads;
+        } else if (!words->spec_path && (argv[i][0] != '-' || !strcmp(argv[i], "-"))) {
+            words->spec_path = argv[i];
+        } else {
+            words->rest[words->n++] = argv[i];
+            bool has_value = !strncmp(argv[i], "--", 2) && !strchr(argv[i], '=') && i + 1 < argc;
+            if (has_value) {
+                words->rest[words->n++] = argv[++i];
+            }
+        }
+    }
+}
+
+static int train(int argc, char **argv, char **environment) {
+    /* --threads=N becomes two words. */
+    char **rest = calloc(2 * (size_t)argc + 1, sizeof(*rest));
+    struct config *config = calloc(1, sizeof(*config));
+    struct train_words words = {.rest = rest};
+    struct error error;
+    int code = EXIT_FAILED;
+    if (!rest || !config) {
+        (void)fputs("cutoutd: out of memory\n", stderr);
+    } else {
+        split_train_words(argc, argv, &words);
+        if (!words.spec_path) {
+            code = usage_error("train needs a FILE.json, or - for standard input");
+        } else if (config_load(words.n, rest, environment, CONFIG_DEFAULT_FILE, config, &error) !=
+                   STATUS_OK) {
+            code = usage_error(error.message);
+        } else {
+            log_sink_install(LOG_LEVEL_WARNING);
+            const struct train_options options = {.config = config,
+                                                  .spec_path = words.spec_path,
+                                                  .output_dir = words.output_dir,
+                                                  .out = stderr};
+            code = command_train(&options);
+        }
+    }
+    free(config);
+    free(rest);
+    return code;
+}
+
+/* cutoutd backup FILE [FLAGS] */
+static int backup(int argc, char **argv, char **environment) {
+    struct config *config = calloc(1, sizeof(*config));
+    struct error error = {0};
+    int code = EXIT_FAILED;
+    if (!config) {
+        (void)fputs("cutoutd: out of memory\n", stderr);
+    } else if (argc < 1 || argv[0][0] == '-') {
+        code = usage_error("backup needs a FILE first");
+    } else if (config_load(argc - 1, argv + 1, environment, CONFIG_DEFAULT_FILE, config, &error) !=
+               STATUS_OK) {
+        code = usage_error(error.message);
+    } else {
+        code = command_backup(config, argv[0]);
+    }
+    free(config);
+    return code;
+}
+
+static int with_config(int (*command)(const struct config *), int argc, char **argv,
+                       char **environment) {
+    struct config *config = calloc(1, sizeof(*config));
+    struct error error = {0};
+    int code = EXIT_FAILED;
+    if (!config) {
+        (void)fputs("cutoutd: out of memory\n", stderr);
+    } else if (config_load(argc, argv, environment, CONFIG_DEFAULT_FILE, config, &error) !=
+               STATUS_OK) {
+        code = usage_error(error.message);
+    } else {
+        code = command(config);
+    }
+    free(config);
+    return code;
+}
+
+int main(int argc, char **argv) {
+    const char *command = argc > 1 ? argv[1] : "";
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+            print_help(stdout);
+            return EXIT_DONE;
+        }
+    }
+    if (!strcmp(command, "--version")) {
+        (void)puts("cutoutd " CUTOUTD_VERSION);
+        return EXIT_DONE;
+    }
+    if (!strcmp(command, "serve")) {
+        return with_config(serve_daemon, argc - 2, argv + 2, environ);
+    }
+    if (!strcmp(command, "check-config")) {
+        return with_config(check_config, argc - 2, argv + 2, environ);
+    }
+    if (!strcmp(command, "train")) {
+        return train(argc - 2, argv + 2, environ);
+    }
+    if (!strcmp(command, "bench")) {
+        return command_bench(argc - 2, argv + 2);
+    }
+    if (!strcmp(command, "backup")) {
+        return backup(argc - 2, argv + 2, environ);
+    }
+    if (!strcmp(command, "token")) {
+        return command_token(argc - 2, argv + 2);
+    }
+    return usage_error(*command ? "there is no such command" : "which command?");
+}

@@ -1,0 +1,44 @@
+/* The daemon's parts: made in order, taken apart in the opposite one. With main.c and serve.c the
+ * composition root, which knows every layer.
+ *
+ * Layer: above api. Thread rule: the main thread, with all signals blocked, so that the threads it
+ * starts receive none.
+ */
+#ifndef CUTOUTD_DAEMON_MAIN_PARTS_H
+#define CUTOUTD_DAEMON_MAIN_PARTS_H
+
+#include "api/server.h"
+#include "daemon/config/config.h"
+#include "daemon/work/executor.h"
+#include "daemon/work/pool.h"
+#include "daemon/work/retention.h"
+
+/* In the order in which they are made. */
+struct parts {
+    const struct config *config;
+    int lock_fd; /* -1: not taken */
+    const struct kernels *kernels;
+    struct tokens *tokens; /* NULL: none are asked for */
+    struct store *store;
+    struct hub *hub;
+    struct queue *queue;
+    struct progress_board *progress;
+    struct dataset_registry *datasets;
+    struct executor_local executor;
+    struct pool *pool;
+    struct retention *retention; /* NULL: checkpoints are kept for ever */
+    struct api_server *server;
+};
+
+/* Makes all parts: the last begins to listen. *parts is zeroed but for config and lock_fd = -1. On
+ * failure the error says which setting or file is in the way, and parts_stop clears up. */
+enum status parts_start(struct parts *parts, struct error *error);
+
+/* Takes everything apart; runs go back into the queue with a checkpoint. Fine after a start that
+ * failed half-way. */
+void parts_stop(struct parts *parts);
+
+/* STATUS_FORBIDDEN: other machines could reach the daemon, and nobody is asked for a token. */
+enum status parts_check_reach(const struct config *config, struct error *error);
+
+#endif

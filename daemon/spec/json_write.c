@@ -1,0 +1,142 @@
+/* Layer: daemon. */
+#include "daemon/spec/json_write.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void append(struct json_writer *writer, const char *text, size_t n_bytes) {
+    if (writer->failed) {
+        return;
+    }
+    size_t needed = writer->n_bytes + n_bytes + 1;
+    if (needed > writer->capacity) {
+        size_t capacity = writer->capacity ? writer->capacity : 512;
+        while (capacity < needed) {
+            capacity *= 2;
+        }
+        char *data = realloc(writer->data, capacity);
+        if (!data) {
+            json_write_free(writer);
+            writer->failed = true;
+            return;
+        }
+        writer->data = data;
+        writer->capacity = capacity;
+    }
+    memcpy(writer->data + writer->n_bytes, text, n_bytes);
+    writer->n_bytes += n_bytes;
+    writer->data[writer->n_bytes] = '\0';
+}
+
+/* Everything that must not stand in a string as it is: quote, backslash, control characters. */
+static void append_string(struct json_writer *writer, const char *value) {
+    append(writer, "\"", 1);
+    const char *plain = value;
+    for (const char *c = value; *c; c++) {
+        unsigned char byte = (unsigned char)*c;
+        if (byte >= 0x20 && byte != '"' && byte != '\\' && byte != 0x7f) {
+            continue;
+        }
+        append(writer, plain, (size_t)(c - plain));
+        plain = c + 1;
+        char escape[8];
+        int length = byte == '"' || byte == '\\'
+                         ? snprintf(escape, sizeof(escape), "\\%c", byte)
+                         : snprintf(escape, sizeof(escape), "\\u%04x", byte);
+        append(writer, escape, (size_t)length);
+    }
+    append(writer, plain, strlen(plain));
+    append(writer, "\"", 1);
+}
+
+/* A comma if something stands before in the same object or array, then the name. The last byte
+ * tells: only a bracket just opened is followed by no comma, and no value ends in one. */
+static void begin_value(struct json_writer *writer, const char *key) {
+    if (writer->n_bytes > 0) {
+        char last = writer->data[writer->n_bytes - 1];
+        if (last != '{' && last != '[') {
+            append(writer, ",", 1);
+        }
+    }
+    if (key) {
+        append_string(writer, key);
+        append(writer, ":", 1);
+    }
+}
+
+void json_write_object(struct json_writer *writer, const char *key) {
+    begin_value(writer, key);
+    append(writer, "{", 1);
+}
+
+void json_write_array(struct json_writer *writer, const char *key) {
+    begin_value(writer, key);
+    append(writer, "[", 1);
+}
+
+void json_write_end(struct json_writer *writer, char bracket) {
+    append(writer, &bracket, 1);
+}
+
+void json_write_string(struct json_writer *writer, const char *key, const char *value) {
+    if (!value) {
+        json_write_null(writer, key);
+        return;
+    }
+    begin_value(writer, key);
+    append_string(writer, value);
+}
+
+void json_write_int(struct json_writer *writer, const char *key, int64_t value) {
+    char text[JSON_NUMBER_SIZE];
+    (void)snprintf(text, sizeof(text), "%" PRId64, value);
+    json_write_raw(writer, key, text);
+}
+
+void json_write_uint(struct json_writer *writer, const char *key, uint64_t value) {
+    char text[JSON_NUMBER_SIZE];
+    (void)snprintf(text, sizeof(text), "%" PRIu64, value);
+    json_write_raw(writer, key, text);
+}
+
+void json_write_bool(struct json_writer *writer, const char *key, bool value) {
+    json_write_raw(writer, key, value ? "true" : "false");
+}
+
+void json_write_null(struct json_writer *writer, const char *key) {
+    json_write_raw(writer, key, "null");
+}
+
+void json_write_number(struct json_writer *writer, const char *key, double value) {
+    char text[JSON_NUMBER_SIZE];
+    json_write_raw(writer, key, isfinite(value) ? number_format(value, text) : "null");
+}
+
+void json_write_raw(struct json_writer *writer, const char *key, const char *json) {
+    begin_value(writer, key);
+    append(writer, json, strlen(json));
+}
+
+char *json_write_take(struct json_writer *writer) {
+    char *data = writer->data;
+    *writer = (struct json_writer){0};
+    return data;
+}
+
+void json_write_free(struct json_writer *writer) {
+    free(writer->data);
+    *writer = (struct json_writer){.failed = writer->failed};
+}
+
+const char *number_format(double value, char ret_text[JSON_NUMBER_SIZE]) {
+    for (int digits = 15; digits <= 17; digits++) {
+        (void)snprintf(ret_text, JSON_NUMBER_SIZE, "%.*g", digits, value);
+        if (strtod(ret_text, NULL) == value) {
+            break;
+        }
+    }
+    return ret_text;
+}

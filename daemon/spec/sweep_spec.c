@@ -1,0 +1,360 @@
+/* Reads a sweep's JSON form and expands it. Layer: daemon. Thread rule: pure functions. */
+#include "daemon/spec/sweep_spec.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/cleanup.h"
+#include "daemon/spec/json_check.h"
+#include "daemon/spec/run_spec_fields.h"
+
+void sweep_spec_clear(struct sweep_spec *spec) {
+    free(spec->children);
+    free(spec->spec_json);
+    memset(spec, 0, sizeof(*spec));
+}
+
+static void delete_tree(cJSON **tree) {
+    cJSON_Delete(*tree);
+}
+
+static enum status no_memory(struct field_errors *errors) {
+    field_errors_add(errors, "", "There is no memory to read the sweep.");
+    return STATUS_NO_MEMORY;
+}
+
+static const cJSON *member(const cJSON *object, const char *name) {
+    return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+static void check_members(const cJSON *document, struct field_errors *errors) {
+    static const char *const known[] = {"name", "base", "grid", "hold"};
+    const size_t n_known = sizeof(known) / sizeof(known[0]);
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, document) {
+        size_t i = 0;
+        while (i < n_known && strcmp(item->string, known[i]) != 0) {
+            i++;
+        }
+        if (i < n_known) {
+            continue;
+        }
+        if (run_spec_has_field(item->string, NULL)) {
+            field_errors_add(errors, item->string,
+                             "%s is a field of a run: it belongs into base or grid.", item->string);
+        } else {
+            const char *near = near_miss(item->string, known, n_known);
+            field_errors_add(
+                errors, item->string, "A sweep has name, base, grid and hold, not \"%.40s\".%s%s%s",
+                item->string, near ? " Did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+        }
+    }
+}
+
+static void read_name(const cJSON *item, struct sweep_spec *spec, struct field_errors *errors) {
+    if (!item) {
+        return;
+    }
+    bool usable = cJSON_IsString(item) && strlen(item->valuestring) <= SWEEP_NAME_MAX;
+    for (const char *c = usable ? item->valuestring : ""; *c; c++) {
+        usable &= (unsigned char)*c >= 0x20 && *c != 0x7f;
+    }
+    if (usable) {
+        (void)snprintf(spec->name, sizeof(spec->name), "%s", item->valuestring);
+    } else {
+        field_errors_add(errors, "name",
+                         "name must be a string of at most %d bytes without control characters.",
+                         SWEEP_NAME_MAX);
+    }
+}
+
+static void read_hold(const cJSON *item, struct sweep_spec *spec, struct field_errors *errors) {
+    if (item && !cJSON_IsBool(item)) {
+        field_errors_add(errors, "hold", "hold must be true or false.");
+    }
+    spec->hold = cJSON_IsTrue(item);
+}
+
+static void check_base(const cJSON *base, struct field_errors *errors) {
+    if (base && !cJSON_IsObject(base)) {
+        field_errors_add(errors, "base", "base must be an object, the fields of a run.");
+    } else if (member(base, "name")) {
+        field_errors_add_inner(errors, "base", "name",
+                               "The runs are named after the sweep: give it the name.");
+    }
+}
+
+/* One field of the grid and its values. */
+static void check_axis(const cJSON *axis, struct field_errors *errors) {
+    const char *near = NULL;
+    static const char *const no_axes[] = {"name", "labels", "hold", "after"};
+    for (size_t i = 0; i < sizeof(no_axes) / sizeof(no_axes[0]); i++) {
+        if (strcmp(axis->string, no_axes[i]) == 0) {
+            field_errors_add_inner(errors, "grid", axis->string,
+                                   "%s makes no difference to training: it cannot be in the grid.",
+                                   axis->string);
+            return;
+        }
+    }
+    if (!run_spec_has_field(axis->string, &near)) {
+        field_errors_add_inner(errors, "grid", axis->string, "There is no field \"%.40s\".%s%s%s",
+                               axis->string, near ? " Did you mean \"" : "", near ? near : "",
+                               near ? "\"?" : "");
+        return;
+    }
+    if (!cJSON_IsArray(axis) || cJSON_GetArraySize(axis) == 0) {
+        field_errors_add_inner(errors, "grid", axis->string,
+                               "%s must be an array of the values it takes, like [2,4,8].",
+                               axis->string);
+        return;
+    }
+    int i = 0;
+    for (const cJSON *a = axis->child; a; a = a->next, i++) {
+        for (const cJSON *b = axis->child; b != a; b = b->next) {
+            if (cJSON_Compare(a, b, true)) {
+                char place[80];
+                (void)snprintf(place, sizeof(place), "%s/%d", axis->string, i);
+                field_errors_add_path(errors, "grid", place, "The value is given twice.");
+                break;
+            }
+        }
+        if (i > SWEEP_MAX_RUNS) {
+            return; /* too many anyway, which check_grid says */
+        }
+    }
+}
+
+static void check_grid(const cJSON *grid, struct sweep_spec *spec, struct field_errors *errors) {
+    if (!cJSON_IsObject(grid) || !grid->child || cJSON_GetArraySize(grid) > SWEEP_MAX_FIELDS) {
+        field_errors_add(errors, "grid",
+                         "grid must be an object of at most %d fields with their values, like "
+                         "{\"m\":[2,4],\"seed\":[1,2,3]}.",
+                         SWEEP_MAX_FIELDS);
+        return;
+    }
+    size_t n = 1;
+    const cJSON *axis = NULL;
+    cJSON_ArrayForEach(axis, grid) {
+        check_axis(axis, errors);
+        size_t n_values = (size_t)cJSON_GetArraySize(axis);
+        n = n > SWEEP_MAX_RUNS ? n : n * n_values;
+        (void)snprintf(spec->fields[spec->n_fields++], sizeof(spec->fields[0]), "%.31s",
+                       axis->string);
+    }
+    if (n > SWEEP_MAX_RUNS) {
+        field_errors_add(errors, "grid", "A sweep may have at most %d runs; the grid has %s%zu.",
+                         SWEEP_MAX_RUNS, n > SWEEP_MAX_RUNS ? "at least " : "", n);
+    }
+    spec->n_children = n;
+}
+
+/* The base with the picked values laid over it; NULL: no memory. */
+static cJSON *make_document(const cJSON *base, const cJSON *grid, const struct sweep_child *child) {
+    CLEANUP(delete_tree)
+    cJSON *document = base ? cJSON_Duplicate(base, true) : cJSON_CreateObject();
+    int i = 0;
+    const cJSON *axis = NULL;
+    cJSON_ArrayForEach(axis, grid) {
+        cJSON *value = cJSON_Duplicate(cJSON_GetArrayItem(axis, child->picks[i++]), true);
+        cJSON_DeleteItemFromObjectCaseSensitive(document, axis->string);
+        if (!value || !cJSON_AddItemToObject(document, axis->string, value)) {
+            cJSON_Delete(value);
+            return NULL;
+        }
+    }
+    cJSON *made = document;
+    document = NULL;
+    return made;
+}
+
+/* "NAME m=4 seed=2", cut at a whole character. */
+static void name_child(const struct sweep_spec *spec, const cJSON *grid,
+                       struct sweep_child *child) {
+    char text[sizeof(child->spec.name) * 2];
+    size_t used = (size_t)snprintf(text, sizeof(text), "%s", spec->name);
+    int i = 0;
+    const cJSON *axis = NULL;
+    cJSON_ArrayForEach(axis, grid) {
+        const cJSON *value = cJSON_GetArrayItem(axis, child->picks[i++]);
+        CLEANUP(free_pointer) char *json = cJSON_PrintUnformatted(value);
+        const char *shown = cJSON_IsString(value) ? value->valuestring : json;
+        if (used < sizeof(text)) {
+            used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s=%s", used ? " " : "",
+                                     axis->string, shown ? shown : "");
+        }
+    }
+    size_t n = 0;
+    size_t length = utf8_sequence_length(text, strlen(text));
+    while (text[n] && length > 0 && n + length < sizeof(child->spec.name)) {
+        n += length;
+        length = text[n] ? utf8_sequence_length(text + n, strlen(text + n)) : 0;
+    }
+    text[n] = '\0';
+    memcpy(child->spec.name, text, n + 1);
+}
+
+/* The field's place in the grid, or -1. */
+static int grid_index(const struct sweep_spec *spec, const char *field, size_t n) {
+    for (int i = 0; i < spec->n_fields; i++) {
+        if (strlen(spec->fields[i]) == n && strncmp(spec->fields[i], field, n) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+void sweep_errors_add(const struct sweep_spec *spec, const struct sweep_child *child,
+                      const struct field_errors *of_run, struct field_errors *errors) {
+    for (int i = 0; i < of_run->n; i++) {
+        const struct field_error *item = &of_run->items[i];
+        const char *field = item->pointer[0] == '/' ? item->pointer + 1 : item->pointer;
+        size_t n = strcspn(field, "/");
+        int index = grid_index(spec, field, n);
+        char place[128];
+        if (index >= 0) {
+            (void)snprintf(place, sizeof(place), "%.*s/%d%s", (int)n, field, child->picks[index],
+                           field + n);
+        } else {
+            (void)snprintf(place, sizeof(place), "%s", field);
+        }
+        field_errors_add_path(errors, index >= 0 ? "grid" : "base", place, "%s", item->detail);
+    }
+}
+
+/* The next combination: the last field varies fastest. */
+static void advance(const cJSON *grid, int n_fields, int picks[SWEEP_MAX_FIELDS]) {
+    for (int i = n_fields - 1; i >= 0; i--) {
+        const cJSON *axis = cJSON_GetArrayItem(grid, i);
+        if (++picks[i] < cJSON_GetArraySize(axis)) {
+            return;
+        }
+        picks[i] = 0;
+    }
+}
+
+static enum status expand(const cJSON *base, const cJSON *grid,
+                          const struct run_spec_context *context, struct sweep_spec *spec,
+                          struct field_errors *errors) {
+    spec->children = calloc(spec->n_children, sizeof(*spec->children));
+    CLEANUP(free_pointer) struct field_errors *of_run = calloc(1, sizeof(*of_run));
+    if (!spec->children || !of_run) {
+        return no_memory(errors);
+    }
+    int picks[SWEEP_MAX_FIELDS] = {0};
+    for (size_t i = 0; i < spec->n_children && errors->n < RUN_SPEC_MAX_ERRORS; i++) {
+        struct sweep_child *child = &spec->children[i];
+        memcpy(child->picks, picks, sizeof(picks));
+        CLEANUP(delete_tree) cJSON *document = make_document(base, grid, child);
+        if (!document) {
+            return no_memory(errors);
+        }
+        of_run->n = 0;
+        if (run_spec_resolve(document, context, &child->spec, of_run) != STATUS_OK) {
+            sweep_errors_add(spec, child, of_run, errors);
+        }
+        name_child(spec, grid, child);
+        advance(grid, spec->n_fields, picks);
+    }
+    return errors->n > 0 ? STATUS_INVALID : STATUS_OK;
+}
+
+/* Whether the axis has values of a field, whatever else is wrong. */
+static bool is_usable(const cJSON *axis) {
+    return cJSON_IsArray(axis) && run_spec_has_field(axis->string, NULL);
+}
+
+/* A grid that cannot be expanded: what is wrong with the base and with each value by itself. The
+ * answer shall name everything. */
+static enum status check_apart(const cJSON *base, const cJSON *grid,
+                               const struct run_spec_context *context, struct sweep_spec *spec,
+                               struct field_errors *errors) {
+    CLEANUP(free_pointer) struct field_errors *of_run = calloc(1, sizeof(*of_run));
+    CLEANUP(free_pointer) struct sweep_child *child = calloc(1, sizeof(*child));
+    CLEANUP(delete_tree)
+    cJSON *rest = cJSON_IsObject(base) ? cJSON_Duplicate(base, true) : cJSON_CreateObject();
+    if (!of_run || !child || !rest) {
+        return no_memory(errors);
+    }
+    const cJSON *axis = NULL;
+    cJSON_ArrayForEach(axis, grid) {
+        cJSON_DeleteItemFromObjectCaseSensitive(rest, axis->string);
+    }
+    cJSON_DeleteItemFromObjectCaseSensitive(rest, "name"); /* named by check_base */
+    (void)run_spec_resolve(rest, context, &child->spec, of_run);
+    sweep_errors_add(spec, child, of_run, errors);
+    int index = 0;
+    cJSON_ArrayForEach(axis, grid) {
+        for (const cJSON *value = is_usable(axis) ? axis->child : NULL;
+             value && index < SWEEP_MAX_FIELDS && errors->n < RUN_SPEC_MAX_ERRORS;
+             value = value->next, child->picks[index]++) {
+            cJSON *copy = cJSON_Duplicate(value, true);
+            if (!copy || !cJSON_AddItemToObject(rest, axis->string, copy)) {
+                cJSON_Delete(copy);
+                return no_memory(errors);
+            }
+            of_run->n = 0;
+            (void)run_spec_resolve(rest, context, &child->spec, of_run);
+            sweep_errors_add(spec, child, of_run, errors);
+            cJSON_DeleteItemFromObjectCaseSensitive(rest, axis->string);
+        }
+        index++;
+    }
+    return STATUS_INVALID;
+}
+
+static char *write_spec(const cJSON *base, const cJSON *grid) {
+    CLEANUP(free_pointer) char *base_text = base ? cJSON_PrintUnformatted(base) : strdup("{}");
+    CLEANUP(free_pointer) char *grid_text = cJSON_PrintUnformatted(grid);
+    char *text = NULL;
+    return base_text && grid_text &&
+                   asprintf(&text, "{\"base\":%s,\"grid\":%s}", base_text, grid_text) >= 0
+               ? text
+               : NULL;
+}
+
+enum status sweep_spec_parse(const char *json, size_t n_bytes,
+                             const struct run_spec_context *context, struct sweep_spec *ret_spec,
+                             struct field_errors *ret_errors) {
+    ret_errors->n = 0;
+    CLEANUP(delete_tree) cJSON *document = NULL;
+    CLEANUP(sweep_spec_clear) struct sweep_spec spec = {.n_fields = 0};
+    TRY(run_spec_read_document(json, n_bytes, &document, ret_errors));
+    if (!cJSON_IsObject(document)) {
+        field_errors_add(ret_errors, "",
+                         "A sweep is a JSON object like {\"base\":{},\"grid\":{\"m\":[2,4]}}.");
+        return STATUS_MALFORMED;
+    }
+    const cJSON *base = member(document, "base");
+    const cJSON *grid = member(document, "grid");
+    check_members(document, ret_errors);
+    read_name(member(document, "name"), &spec, ret_errors);
+    read_hold(member(document, "hold"), &spec, ret_errors);
+    int n_before = ret_errors->n;
+    check_base(base, ret_errors);
+    check_grid(grid, &spec, ret_errors);
+    TRY(ret_errors->n == n_before ? expand(base, grid, context, &spec, ret_errors)
+                                  : check_apart(base, grid, context, &spec, ret_errors));
+    if (ret_errors->n > 0) {
+        return STATUS_INVALID;
+    }
+    spec.spec_json = write_spec(base, grid);
+    if (!spec.spec_json) {
+        return no_memory(ret_errors);
+    }
+    *ret_spec = spec;
+    spec = (struct sweep_spec){.n_fields = 0};
+    return STATUS_OK;
+}
+
+int sweep_spec_grid_fields(const char *spec_json, char (*ret_fields)[32], int most) {
+    CLEANUP(delete_tree) cJSON *document = cJSON_Parse(spec_json);
+    int n = 0;
+    const cJSON *axis = NULL;
+    cJSON_ArrayForEach(axis, member(document, "grid")) {
+        if (n < most && strcmp(axis->string, "seed") != 0) {
+            (void)snprintf(ret_fields[n++], 32, "%.31s", axis->string);
+        }
+    }
+    return n;
+}

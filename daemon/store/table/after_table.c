@@ -1,0 +1,98 @@
+/* Table `run_after`. Layer: daemon/store. Thread rule: store/store.h. */
+#include "daemon/store/table/after_table.h"
+
+#include "daemon/store/table/tables.h"
+
+enum { ADD, LIST, NEXT_WAITING, FORGET, N_STATEMENTS };
+
+const struct statement_set after_statements = {
+    N_STATEMENTS,
+    {
+        [ADD] = "INSERT OR IGNORE INTO run_after (run_id, after_id) VALUES (?1, ?2)",
+        [LIST] = ("SELECT d.id, d.state FROM run_after a JOIN run d ON d.id = a.after_id"
+                  " WHERE a.run_id = ?1 ORDER BY d.id"),
+        /* One that waits for ?1, directly or through others, and has not started. */
+        [NEXT_WAITING] =
+            ("WITH RECURSIVE waiting (id) AS (SELECT run_id FROM run_after WHERE after_id = ?1"
+             "  UNION SELECT a.run_id FROM run_after a JOIN waiting w ON a.after_id = w.id)"
+             " SELECT run.id FROM waiting JOIN run ON run.id = waiting.id"
+             " WHERE run.state IN ('queued', 'held') ORDER BY run.id LIMIT 1"),
+        [FORGET] = "DELETE FROM run_after WHERE after_id = ?1",
+    },
+};
+
+static enum status read_list(struct db *db, int64_t run_id, struct after_list *list,
+                             struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_AFTER, LIST);
+    sqlite3_bind_int64(statement, 1, run_id);
+    bool row = false;
+    TRY(db_step(db, statement, &row, error));
+    while (row && list->n < AFTER_MAX) {
+        char state[16];
+        struct after *after = &list->items[list->n++];
+        after->run_id = sqlite3_column_int64(statement, 0);
+        db_column_text(statement, 1, state, sizeof(state));
+        (void)run_state_from_name(state, &after->state);
+        TRY(db_step(db, statement, &row, error));
+    }
+    (void)sqlite3_reset(statement);
+    return STATUS_OK;
+}
+
+enum status after_table_list(struct store *store, int64_t run_id, struct after_list *ret_list,
+                             struct error *error) {
+    struct db *db = store_reader_acquire(store);
+    ret_list->n = 0;
+    enum status status = read_list(db, run_id, ret_list, error);
+    store_reader_release(store, db);
+    return status;
+}
+
+enum status after_check(struct db *db, int64_t run_id, struct error *error) {
+    struct after_list list = {.n = 0};
+    TRY(read_list(db, run_id, &list, error));
+    for (size_t i = 0; i < list.n; i++) {
+        enum run_state state = list.items[i].state;
+        if (run_state_is_final(state) && state != RUN_SUCCEEDED) {
+            return error_set(error, STATUS_CONFLICT,
+                             "it comes after run %lld, which is %s: it could never start",
+                             (long long)list.items[i].run_id, run_state_name(state));
+        }
+    }
+    return STATUS_OK;
+}
+
+enum status after_add(struct db *db, int64_t run_id, const int64_t *after_ids, int n_after,
+                      struct error *error) {
+    for (int i = 0; i < n_after; i++) {
+        struct run_row row = {0};
+        if (after_ids[i] == run_id) {
+            /* The number it is only now getting: such a run would wait for itself. */
+            return error_set(error, STATUS_NOT_FOUND, "there is no run %lld", (long long)run_id);
+        }
+        TRY(run_read(db, after_ids[i], &row, error));
+        run_row_clear(&row);
+        sqlite3_stmt *statement = db_statement(db, DB_AFTER, ADD);
+        sqlite3_bind_int64(statement, 1, run_id);
+        sqlite3_bind_int64(statement, 2, after_ids[i]);
+        TRY(db_execute(db, statement, NULL, error));
+    }
+    return n_after > 0 ? after_check(db, run_id, error) : STATUS_OK;
+}
+
+enum status after_next_waiting(struct db *db, int64_t run_id, int64_t *ret_id,
+                               struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_AFTER, NEXT_WAITING);
+    sqlite3_bind_int64(statement, 1, run_id);
+    bool row = false;
+    TRY(db_step(db, statement, &row, error));
+    *ret_id = row ? sqlite3_column_int64(statement, 0) : 0;
+    (void)sqlite3_reset(statement);
+    return STATUS_OK;
+}
+
+enum status after_forget(struct db *db, int64_t run_id, struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_AFTER, FORGET);
+    sqlite3_bind_int64(statement, 1, run_id);
+    return db_execute(db, statement, NULL, error);
+}

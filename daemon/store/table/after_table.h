@@ -1,0 +1,32 @@
+/* Table `run_after`: which runs a run waits for.
+ *
+ * Layer: daemon/store. Thread rule and statuses: store/store.h.
+ *
+ * A run is not claimed before all of them have succeeded. One that fails or is canceled fails those
+ * that wait for it, and those that wait for them, in the same commit.
+ */
+#ifndef CUTOUTD_DAEMON_STORE_TABLE_AFTER_TABLE_H
+#define CUTOUTD_DAEMON_STORE_TABLE_AFTER_TABLE_H
+
+#include <stddef.h>
+
+#include "daemon/store/run_state.h"
+#include "daemon/store/store.h"
+
+enum { AFTER_MAX = 64 }; /* runs that one run may wait for */
+
+struct after {
+    int64_t run_id; /* the one that is waited for */
+    enum run_state state;
+};
+
+struct after_list {
+    struct after items[AFTER_MAX];
+    size_t n;
+};
+
+/* All runs that `run_id` was submitted to come after, by id. */
+enum status after_table_list(struct store *store, int64_t run_id, struct after_list *ret_list,
+                             struct error *error);
+
+#endif

@@ -1,0 +1,50 @@
+/* Table `checkpoint`: the files a run can go on from.
+ *
+ * Layer: daemon/store. Thread rule and statuses: store/store.h.
+ */
+#ifndef CUTOUTD_DAEMON_STORE_TABLE_CHECKPOINT_TABLE_H
+#define CUTOUTD_DAEMON_STORE_TABLE_CHECKPOINT_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/sha256.h"
+#include "core/train/trainer.h"
+#include "daemon/store/store.h"
+
+enum { CHECKPOINT_ROW_PATH_SIZE = 256 };
+
+struct checkpoint_row {
+    int64_t id; /* newer ones have higher ids */
+    enum checkpoint_kind kind;
+    char path[CHECKPOINT_ROW_PATH_SIZE]; /* relative to STATE_DIR/runs/<run id>/ */
+    char sha256[SHA256_HEX_SIZE];
+    int64_t n_bytes;
+    int epochs_done; /* whole epochs in it */
+    int step;        /* steps of the next epoch in it */
+    int64_t at_ms;
+};
+
+struct checkpoint_list {
+    struct checkpoint_row *rows; /* newest first */
+    size_t n;
+};
+
+/* Records a durable file and its event in one commit, and forgets what it replaces: rows of the
+ * same path, older ones of kind best, and all but the newest two of kind last. row->id is not read.
+ * STATUS_NOT_FOUND: no such run. */
+enum status checkpoint_table_put(struct store *store, int64_t run_id,
+                                 const struct checkpoint_row *row, struct error *error);
+
+/* In the order in which to try them for resuming: newest first. The caller owns *ret_list
+ * (checkpoint_list_clear). */
+enum status checkpoint_table_list(struct store *store, int64_t run_id,
+                                  struct checkpoint_list *ret_list, struct error *error);
+
+/* Frees and zeroes. A zeroed list is fine. */
+void checkpoint_list_clear(struct checkpoint_list *list);
+
+/* "last", "best". */
+const char *checkpoint_kind_name(enum checkpoint_kind kind);
+
+#endif

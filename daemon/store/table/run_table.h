@@ -1,0 +1,238 @@
+/* Table `run`: one row a run.
+ *
+ * Layer: daemon/store. Thread rule and statuses: store/store.h.
+ */
+#ifndef CUTOUTD_DAEMON_STORE_TABLE_RUN_TABLE_H
+#define CUTOUTD_DAEMON_STORE_TABLE_RUN_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/error.h"
+#include "core/base/sha256.h"
+#include "core/config/run_config.h"
+#include "daemon/store/run_state.h"
+#include "daemon/store/store.h"
+
+enum {
+    RUN_TITLE_SIZE = 128,
+    RUN_REASON_SIZE = 512,
+    RUN_VARIANT_SIZE = 16,
+    RUN_OWNER_SIZE = 64,
+};
+
+/* What was asked of a running run and is carried out as soon as it can be. */
+enum run_request {
+    RUN_REQUEST_NONE,
+    RUN_REQUEST_CANCEL, /* checkpoint, then canceled */
+    RUN_REQUEST_KILL,   /* canceled at once, without a checkpoint */
+    RUN_REQUEST_PAUSE,  /* checkpoint, then paused */
+    RUN_REQUEST_COUNT,
+};
+
+/* "", "cancel", "kill", "pause". */
+const char *run_request_name(enum run_request request);
+
+struct idempotency_mark;
+
+/* What a submitter decides. All pointers are borrowed for the call. */
+struct run_draft {
+    const char *name;                /* "" when none was given */
+    int priority;                    /* higher first */
+    const char *labels_json;         /* a JSON object, opaque here */
+    const char *config_json;         /* the resolved spec, opaque here */
+    const struct run_config *config; /* source of the columns that lists filter by */
+    const char *owner;               /* name of the token it came with; NULL or "": none */
+    int64_t sweep_id;                /* 0: of no sweep */
+    int64_t forked_from;             /* 0: not a fork */
+    int forked_epoch;                /* valid with forked_from */
+    bool held;                       /* starts in state held instead of queued */
+    const int64_t *after_ids;        /* [n_after]: runs that must succeed before it starts */
+    int n_after;
+    const struct idempotency_mark *idempotency; /* NULL: the submission carries no key */
+};
+
+/* What is long, or a look-up of its own, in a row: lists may leave it out. */
+enum run_part { RUN_PART_LABELS = 1, RUN_PART_CONFIG = 2, RUN_PART_AFTER = 4, RUN_PARTS_ALL = 7 };
+
+struct run_row {
+    int64_t id; /* from 1; outside of the process a decimal string */
+    char name[RUN_TITLE_SIZE];
+    int priority;
+    char *labels_json; /* owned by the row */
+    char *config_json; /* owned by the row */
+
+    /* Copied from the config for lists and filters. */
+    char preset[RUN_NAME_SIZE];
+    char dataset[RUN_NAME_SIZE];
+    int depth;
+    int epochs;
+    int m;
+    int cutout_size;
+    uint64_t seed;
+
+    enum run_state state;
+    char reason[RUN_REASON_SIZE]; /* why it is in this state; "" when there is nothing to say */
+    int attempt;                  /* from 1; one more each time it is put back into the queue */
+    enum run_request request;     /* accepted, but it is still running until it can be done */
+
+    char variant[RUN_VARIANT_SIZE]; /* kernel variant of all its epochs; "" before it started */
+    char dataset_sha256[SHA256_HEX_SIZE]; /* of the images it trains on; "" before it started */
+
+    int epochs_done;          /* highest epoch in the history */
+    int best_epoch;           /* from 1; 0: none yet */
+    int best_wrong;           /* valid when best_epoch > 0 */
+    int last_wrong;           /* of epoch epochs_done; valid when epochs_done > 0 */
+    int val_total;            /* 0 before the first epoch */
+    bool diverged;            /* a loss was not finite in some epoch */
+    double images_per_second; /* of the latest epoch; 0 before the first */
+
+    int64_t created_ms; /* Unix time; 0 where it has not happened */
+    int64_t started_ms; /* first claim */
+    int64_t finished_ms;
+    int64_t updated_ms;
+    int64_t revision; /* from 1, one more at every change of the row: good for an ETag */
+
+    char owner[RUN_OWNER_SIZE]; /* "" when it came without a token */
+    int64_t sweep_id;           /* 0: of no sweep */
+    int64_t forked_from;        /* 0: not a fork; that run may be gone */
+    int forked_epoch;
+    char copies[RUN_NAME_SIZE];
+    char optimizer[RUN_NAME_SIZE];
+    int steps_per_epoch;      /* 0 before it started, as the next */
+    int64_t images_per_epoch; /* all copies counted */
+    double best_error;        /* NaN before the first epoch, as the next two */
+    double last_error;
+    double mean_last_5;   /* of the validation errors of the last five epochs, or of all so far */
+    double train_seconds; /* sum over the epochs */
+    char *after;          /* owned: the ids of the runs it comes after, "1,2"; "" for none */
+    int interruptions;    /* ends of the daemon in a row without an epoch or checkpoint between */
+    int batch_size; /* of the config, as the next two: what an epoch takes follows from them */
+    int train_images;
+    bool drop_last;
+};
+
+/* Frees what the row owns and zeroes it. A zeroed row is fine. */
+void run_row_clear(struct run_row *row);
+
+struct run_list {
+    struct run_row *rows;
+    size_t n;
+    bool more; /* there are others behind the last */
+};
+
+/* Frees and zeroes. A zeroed list is fine. */
+void run_list_clear(struct run_list *list);
+
+/* Stores a run in state queued together with its first event. */
+enum status run_table_insert(struct store *store, const struct run_draft *draft, int64_t now_ms,
+                             int64_t *ret_id, struct error *error);
+
+/* On success the caller owns *ret_row (run_row_clear). STATUS_NOT_FOUND. */
+enum status run_table_get(struct store *store, int64_t id, struct run_row *ret_row,
+                          struct error *error);
+
+/* What runs of the same network and the same steps took here. */
+struct run_speed {
+    int n_runs;               /* the newest ones that were measured; 0: none */
+    double images_per_second; /* all copies counted, validation included; valid with n_runs > 0 */
+};
+
+enum status run_table_speed(struct store *store, const struct run_config *config,
+                            struct run_speed *ret_speed, struct error *error);
+
+/* How many runs are in each state. */
+enum status run_table_count(struct store *store, int64_t ret_counts[RUN_STATE_COUNT],
+                            struct error *error);
+
+/* One legal move and its event, in one commit. */
+struct run_move {
+    int64_t id;
+    enum run_state from;
+    enum run_state to;
+    const char *reason; /* cut to RUN_REASON_SIZE - 1 bytes */
+    bool next_attempt;  /* attempt + 1 */
+    int64_t now_ms;
+};
+
+/* STATUS_CONFLICT: the run is no longer in `from`, or the table of moves does not have this one
+ * (the message names the state and the moves it allows); STATUS_NOT_FOUND. */
+enum status run_table_move(struct store *store, const struct run_move *move, struct error *error);
+
+/* Takes the queued run of the highest priority, among equals the oldest, to state running and reads
+ * it, in one commit. STATUS_NOT_FOUND: nothing is queued. The caller owns *ret_row. */
+enum status run_table_claim(struct store *store, int64_t now_ms, struct run_row *ret_row,
+                            struct error *error);
+
+/* The daemon ended while the run was running. STATUS_NOT_FOUND. */
+enum status run_table_count_interruption(struct store *store, int64_t id, int64_t now_ms,
+                                         struct error *error);
+
+/* What can be changed after submission; NULL members stay. */
+struct run_edit {
+    const char *name;
+    const int *priority;
+    const char *labels_json; /* a JSON object of strings */
+    const char *config_json; /* the spec that says the same */
+    int64_t revision;        /* of the row that the edit was made from */
+};
+
+/* The edit and its event. STATUS_BUSY: the row has changed since that revision; read it again.
+ * STATUS_NOT_FOUND. */
+enum status run_table_edit(struct store *store, int64_t id, const struct run_edit *edit,
+                           int64_t now_ms, struct error *error);
+
+/* At most `limit` runs of one state, as they are claimed: highest priority, then the oldest;
+ * without labels and config. The caller owns *ret_list (run_list_clear). */
+enum status run_table_line(struct store *store, enum run_state state, int limit,
+                           struct run_list *ret_list, struct error *error);
+
+/* A part of the queue: queued runs in the order in which they are claimed, then held ones in the
+ * order in which they would be. Without labels and config. */
+struct queue_page {
+    struct run_list list;
+    int64_t first_position; /* of the first queued one, from 1 */
+    int64_t n_queued;       /* in all, as the next */
+    int64_t n_held;
+};
+
+/* At most `limit` runs behind the one of this place (NULL: from the front). The caller owns
+ * *ret_page (queue_page_clear). */
+struct queue_place {
+    bool held;
+    int priority;
+    int64_t id;
+};
+enum status run_table_queue(struct store *store, const struct queue_place *after, int limit,
+                            struct queue_page *ret_page, struct error *error);
+
+/* How many queued runs are claimed before this one; `most` when there are more. */
+enum status run_table_count_ahead(struct store *store, const struct run_row *row, int most,
+                                  int *ret_count, struct error *error);
+
+/* Frees and zeroes. */
+void queue_page_clear(struct queue_page *page);
+
+/* What the first attempt trains with. Both strings are borrowed. */
+struct run_origin {
+    const char *variant;
+    const char *dataset_sha256;
+    int steps_per_epoch;
+    int64_t images_per_epoch; /* all copies counted */
+};
+
+/* STATUS_NOT_FOUND. */
+enum status run_table_set_origin(struct store *store, int64_t id, const struct run_origin *origin,
+                                 int64_t now_ms, struct error *error);
+
+/* Says something about a run that stays in its state (shown as its reason, told as an event).
+ * STATUS_NOT_FOUND. */
+enum status run_table_set_reason(struct store *store, int64_t id, const char *reason,
+                                 int64_t now_ms, struct error *error);
+
+/* Forgets every epoch, checkpoint and their events of a run that must start anew, with the reason,
+ * in one commit. STATUS_NOT_FOUND. */
+enum status run_table_reset(struct store *store, int64_t id, const char *reason, int64_t now_ms,
+                            struct error *error);
+
+#endif

@@ -1,0 +1,63 @@
+/* Table `setting`. Layer: daemon/store. Thread rule: store/store.h. */
+#include "daemon/store/table/setting_table.h"
+
+#include <string.h>
+
+#include "daemon/store/table/tables.h"
+
+enum { GET, PUT, N_STATEMENTS };
+
+const struct statement_set setting_statements = {
+    N_STATEMENTS,
+    {
+        [GET] = "SELECT value FROM setting WHERE name = ?1",
+        [PUT] = ("INSERT INTO setting (name, value) VALUES (?1, ?2)"
+                 " ON CONFLICT (name) DO UPDATE SET value = excluded.value"),
+    },
+};
+
+static enum status get(struct db *db, const char *name, char *ret_value, size_t size,
+                       struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_SETTING, GET);
+    db_bind_text(statement, 1, name);
+    bool row = false;
+    TRY(db_step(db, statement, &row, error));
+    if (!row) {
+        return error_set(error, STATUS_NOT_FOUND, "there is no setting %s", name);
+    }
+    bool fits = (size_t)sqlite3_column_bytes(statement, 0) < size;
+    if (fits) {
+        db_column_text(statement, 0, ret_value, size);
+    }
+    (void)sqlite3_reset(statement);
+    return fits ? STATUS_OK : error_set(error, STATUS_TOO_LARGE, "setting %s is too long", name);
+}
+
+enum status setting_table_get(struct store *store, const char *name, char *ret_value, size_t size,
+                              struct error *error) {
+    struct db *db = store_reader_acquire(store);
+    enum status status = get(db, name, ret_value, size, error);
+    store_reader_release(store, db);
+    return status;
+}
+
+struct put_arguments {
+    const char *name;
+    const char *value;
+    const struct idempotency_answer *answer;
+};
+
+static enum status put(struct db *db, void *arguments, struct error *error) {
+    const struct put_arguments *a = arguments;
+    sqlite3_stmt *statement = db_statement(db, DB_SETTING, PUT);
+    db_bind_text(statement, 1, a->name);
+    db_bind_text(statement, 2, a->value);
+    TRY(db_execute(db, statement, NULL, error));
+    return a->answer ? idempotency_add(db, a->answer, error) : STATUS_OK;
+}
+
+enum status setting_table_put(struct store *store, const char *name, const char *value,
+                              const struct idempotency_answer *answer, struct error *error) {
+    struct put_arguments arguments = {name, value, answer};
+    return store_write(store, put, &arguments, error);
+}

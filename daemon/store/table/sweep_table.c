@@ -1,0 +1,259 @@
+/* Table `sweep`. Layer: daemon/store. Thread rule: store/store.h. */
+#include "daemon/store/table/sweep_table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/cleanup.h"
+#include "daemon/store/table/tables.h"
+
+enum { INSERT, GET, LIST, PROGRESS, RUNS, DELETE, N_STATEMENTS };
+
+#define COLUMNS "id, name, owner, spec_json, created_ms"
+
+const struct statement_set sweep_statements = {
+    N_STATEMENTS,
+    {
+        [INSERT] = ("INSERT INTO sweep (name, owner, spec_json, created_ms)"
+                    " VALUES (?1, ?2, ?3, ?4)"),
+        [GET] = ("SELECT " COLUMNS " FROM sweep WHERE id = ?1"),
+        [LIST] = ("SELECT " COLUMNS " FROM sweep WHERE ?1 = 0 OR id < ?1"
+                  " ORDER BY id DESC LIMIT ?2"),
+        [PROGRESS] = ("SELECT state, count(*), sum(epochs_done), sum(epochs), sum(revision),"
+                      " total(CAST(epochs_done AS REAL) * m * (depth - 2)),"
+                      " total(CASE WHEN state IN ('queued', 'running')"
+                      "  THEN CAST(epochs - epochs_done AS REAL) * m * (depth - 2) END),"
+                      " total(train_seconds) FROM run WHERE sweep_id = ?1 GROUP BY state"),
+        [RUNS] = "SELECT id FROM run WHERE sweep_id = ?1 ORDER BY id",
+        [DELETE] = "DELETE FROM sweep WHERE id = ?1",
+    },
+};
+
+void sweep_row_clear(struct sweep_row *row) {
+    free(row->spec_json);
+    memset(row, 0, sizeof(*row));
+}
+
+void sweep_list_clear(struct sweep_list *list) {
+    for (size_t i = 0; i < list->n; i++) {
+        sweep_row_clear(&list->rows[i]);
+    }
+    free(list->rows);
+    memset(list, 0, sizeof(*list));
+}
+
+struct insert_arguments {
+    const struct sweep_draft *draft;
+    int64_t now_ms;
+    int64_t id;
+};
+
+static enum status insert(struct db *db, void *arguments, struct error *error) {
+    struct insert_arguments *a = arguments;
+    sqlite3_stmt *statement = db_statement(db, DB_SWEEP, INSERT);
+    db_bind_text(statement, 1, a->draft->name);
+    db_bind_text(statement, 2, a->draft->owner ? a->draft->owner : "");
+    db_bind_text(statement, 3, a->draft->spec_json);
+    sqlite3_bind_int64(statement, 4, a->now_ms);
+    TRY(db_execute(db, statement, NULL, error));
+    a->id = sqlite3_last_insert_rowid(db->handle);
+    for (size_t i = 0; i < a->draft->n_runs; i++) {
+        struct run_draft run = a->draft->runs[i];
+        int64_t run_id = 0;
+        run.sweep_id = a->id;
+        TRY(run_insert(db, &run, a->now_ms, &run_id, error));
+    }
+    return idempotency_add_created(db, a->draft->idempotency, "/api/v1/sweeps", a->id, a->now_ms,
+                                   error);
+}
+
+enum status sweep_table_insert(struct store *store, const struct sweep_draft *draft, int64_t now_ms,
+                               int64_t *ret_id, struct error *error) {
+    struct insert_arguments arguments = {draft, now_ms, 0};
+    TRY(store_write(store, insert, &arguments, error));
+    *ret_id = arguments.id;
+    return STATUS_OK;
+}
+
+static enum status read_row(sqlite3_stmt *s, struct sweep_row *row, struct error *error) {
+    const char *spec = (const char *)sqlite3_column_text(s, 3);
+    row->id = sqlite3_column_int64(s, 0);
+    db_column_text(s, 1, row->name, sizeof(row->name));
+    db_column_text(s, 2, row->owner, sizeof(row->owner));
+    row->spec_json = strdup(spec ? spec : "");
+    row->created_ms = sqlite3_column_int64(s, 4);
+    return row->spec_json ? STATUS_OK
+                          : error_set(error, STATUS_NO_MEMORY, "no memory to read a sweep");
+}
+
+static enum status read_one(struct db *db, int64_t id, struct sweep_row *row, struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_SWEEP, GET);
+    sqlite3_bind_int64(statement, 1, id);
+    bool found = false;
+    TRY(db_step(db, statement, &found, error));
+    if (!found) {
+        return error_set(error, STATUS_NOT_FOUND, "there is no sweep %lld", (long long)id);
+    }
+    enum status status = read_row(statement, row, error);
+    (void)sqlite3_reset(statement);
+    return status;
+}
+
+enum status sweep_table_get(struct store *store, int64_t id, struct sweep_row *ret_row,
+                            struct error *error) {
+    struct sweep_row row = {0};
+    struct db *db = store_reader_acquire(store);
+    enum status status = read_one(db, id, &row, error);
+    store_reader_release(store, db);
+    if (status == STATUS_OK) {
+        *ret_row = row;
+    }
+    return status;
+}
+
+static enum status read_list(struct db *db, int64_t before_id, int limit, struct sweep_list *list,
+                             struct error *error) {
+    list->rows = calloc((size_t)limit, sizeof(*list->rows));
+    if (!list->rows) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for a list of %d sweeps", limit);
+    }
+    sqlite3_stmt *statement = db_statement(db, DB_SWEEP, LIST);
+    sqlite3_bind_int64(statement, 1, before_id);
+    /* One more than asked for tells whether there are more. */
+    sqlite3_bind_int64(statement, 2, (int64_t)limit + 1);
+    bool row = false;
+    enum status status = db_step(db, statement, &row, error);
+    while (status == STATUS_OK && row && list->n < (size_t)limit) {
+        status = read_row(statement, &list->rows[list->n], error);
+        if (status == STATUS_OK) {
+            list->n++;
+            status = db_step(db, statement, &row, error);
+        }
+    }
+    list->more = status == STATUS_OK && row;
+    (void)sqlite3_reset(statement);
+    return status;
+}
+
+enum status sweep_table_list(struct store *store, int64_t before_id, int limit,
+                             struct sweep_list *ret_list, struct error *error) {
+    struct sweep_list list = {0};
+    struct db *db = store_reader_acquire(store);
+    enum status status = read_list(db, before_id, limit, &list, error);
+    store_reader_release(store, db);
+    if (status != STATUS_OK) {
+        sweep_list_clear(&list);
+        return status;
+    }
+    *ret_list = list;
+    return STATUS_OK;
+}
+
+static enum status read_progress(struct db *db, int64_t id, struct sweep_progress *progress,
+                                 struct error *error) {
+    sqlite3_stmt *s = db_statement(db, DB_SWEEP, PROGRESS);
+    sqlite3_bind_int64(s, 1, id);
+    bool row = false;
+    TRY(db_step(db, s, &row, error));
+    while (row) {
+        char name[16];
+        enum run_state state;
+        db_column_text(s, 0, name, sizeof(name));
+        if (run_state_from_name(name, &state)) {
+            progress->by_state[state] = sqlite3_column_int64(s, 1);
+        }
+        progress->n_runs += sqlite3_column_int64(s, 1);
+        progress->epochs_done += sqlite3_column_int64(s, 2);
+        progress->epochs_total += sqlite3_column_int64(s, 3);
+        progress->revision_sum += sqlite3_column_int64(s, 4);
+        progress->work_done += sqlite3_column_double(s, 5);
+        progress->work_left += sqlite3_column_double(s, 6);
+        progress->train_seconds += sqlite3_column_double(s, 7);
+        TRY(db_step(db, s, &row, error));
+    }
+    return STATUS_OK;
+}
+
+enum status sweep_table_progress(struct store *store, int64_t id,
+                                 struct sweep_progress *ret_progress, struct error *error) {
+    struct sweep_progress progress = {0};
+    struct db *db = store_reader_acquire(store);
+    enum status status = read_progress(db, id, &progress, error);
+    store_reader_release(store, db);
+    if (status == STATUS_OK) {
+        *ret_progress = progress;
+    }
+    return status;
+}
+
+enum { FIRST_CAPACITY = 32 };
+
+enum status sweep_read_runs(struct db *db, int64_t sweep_id, int64_t **ret_ids, size_t *ret_n,
+                            struct error *error) {
+    CLEANUP(free_pointer) int64_t *ids = NULL;
+    size_t n = 0;
+    size_t capacity = 0;
+    sqlite3_stmt *statement = db_statement(db, DB_SWEEP, RUNS);
+    sqlite3_bind_int64(statement, 1, sweep_id);
+    bool row = false;
+    TRY(db_step(db, statement, &row, error));
+    while (row) {
+        if (n == capacity) {
+            capacity = capacity ? 2 * capacity : FIRST_CAPACITY;
+            int64_t *larger = realloc(ids, capacity * sizeof(*larger));
+            if (!larger) {
+                (void)sqlite3_reset(statement);
+                return error_set(error, STATUS_NO_MEMORY, "no memory for %zu runs", capacity);
+            }
+            ids = larger;
+        }
+        ids[n++] = sqlite3_column_int64(statement, 0);
+        TRY(db_step(db, statement, &row, error));
+    }
+    *ret_ids = ids;
+    *ret_n = n;
+    ids = NULL;
+    return STATUS_OK;
+}
+
+enum status sweep_table_runs(struct store *store, int64_t id, int64_t **ret_ids, size_t *ret_n,
+                             struct error *error) {
+    struct db *db = store_reader_acquire(store);
+    enum status status = sweep_read_runs(db, id, ret_ids, ret_n, error);
+    store_reader_release(store, db);
+    return status;
+}
+
+struct delete_arguments {
+    int64_t id;
+    int64_t *ids; /* [n_ids] of the runs that were deleted */
+    size_t n_ids;
+};
+
+/* The newest run goes first: what comes after another is newer than that. */
+static enum status delete_sweep(struct db *db, void *arguments, struct error *error) {
+    struct delete_arguments *a = arguments;
+    CLEANUP(sweep_row_clear) struct sweep_row row = {0};
+    TRY(read_one(db, a->id, &row, error));
+    TRY(sweep_read_runs(db, a->id, &a->ids, &a->n_ids, error));
+    for (size_t i = a->n_ids; i > 0; i--) {
+        TRY(run_delete(db, a->ids[i - 1], error));
+    }
+    sqlite3_stmt *statement = db_statement(db, DB_SWEEP, DELETE);
+    sqlite3_bind_int64(statement, 1, a->id);
+    return db_execute(db, statement, NULL, error);
+}
+
+enum status sweep_table_delete(struct store *store, int64_t id, int64_t **ret_ids, size_t *ret_n,
+                               struct error *error) {
+    struct delete_arguments arguments = {.id = id};
+    enum status status = store_write(store, delete_sweep, &arguments, error);
+    if (status != STATUS_OK) {
+        free(arguments.ids);
+        return status;
+    }
+    *ret_ids = arguments.ids;
+    *ret_n = arguments.n_ids;
+    return STATUS_OK;
+}

@@ -1,0 +1,82 @@
+/* Table `sweep`: runs that were submitted together.
+ *
+ * Layer: daemon/store. Thread rule and statuses: store/store.h.
+ */
+#ifndef CUTOUTD_DAEMON_STORE_TABLE_SWEEP_TABLE_H
+#define CUTOUTD_DAEMON_STORE_TABLE_SWEEP_TABLE_H
+
+#include "daemon/store/table/run_table.h"
+
+struct sweep_row {
+    int64_t id; /* from 1 */
+    char name[RUN_TITLE_SIZE];
+    char owner[RUN_OWNER_SIZE]; /* "" when it came without a token */
+    char *spec_json;            /* {"base":..,"grid":..} as it was given; owned by the row */
+    int64_t created_ms;
+};
+
+/* Frees what the row owns and zeroes it. A zeroed row is fine. */
+void sweep_row_clear(struct sweep_row *row);
+
+/* All pointers are borrowed for the call. */
+struct sweep_draft {
+    const char *name;
+    const char *owner; /* NULL or "": none */
+    const char *spec_json;
+    const struct run_draft *runs; /* [n_runs]; their sweep_id is not looked at */
+    size_t n_runs;
+    const struct idempotency_mark *idempotency; /* stored with it; NULL: none */
+};
+
+/* Stores the sweep and all of its runs with their first events, or nothing. */
+enum status sweep_table_insert(struct store *store, const struct sweep_draft *draft, int64_t now_ms,
+                               int64_t *ret_id, struct error *error);
+
+/* On success the caller owns *ret_row (sweep_row_clear). STATUS_NOT_FOUND. */
+enum status sweep_table_get(struct store *store, int64_t id, struct sweep_row *ret_row,
+                            struct error *error);
+
+/* Newest first. */
+struct sweep_list {
+    struct sweep_row *rows;
+    size_t n;
+    bool more; /* there are older ones: go on with before_id = rows[n - 1].id */
+};
+
+/* At most `limit` (at least 1) sweeps older than before_id (0: from the newest). The caller owns
+ * *ret_list (sweep_list_clear). */
+enum status sweep_table_list(struct store *store, int64_t before_id, int limit,
+                             struct sweep_list *ret_list, struct error *error);
+
+/* Frees and zeroes. A zeroed list is fine. */
+void sweep_list_clear(struct sweep_list *list);
+
+/* How far all of its runs are together. */
+struct sweep_progress {
+    int64_t n_runs;
+    int64_t by_state[RUN_STATE_COUNT];
+    int64_t epochs_done;
+    int64_t epochs_total;
+    int64_t revision_sum; /* grows with every change of one of the runs */
+    /* Image copies times layers, which is what time goes with: of the epochs that were trained, and
+     * of those still to come of the queued and running runs. */
+    double work_done;
+    double work_left;
+    double train_seconds;
+};
+
+/* An unknown sweep has no runs. */
+enum status sweep_table_progress(struct store *store, int64_t id,
+                                 struct sweep_progress *ret_progress, struct error *error);
+
+/* The ids of its runs, oldest first. The caller owns *ret_ids (free). */
+enum status sweep_table_runs(struct store *store, int64_t id, int64_t **ret_ids, size_t *ret_n,
+                             struct error *error);
+
+/* Forgets the sweep with all of its runs, or nothing. STATUS_CONFLICT: one is running, or another
+ * run waits for one; STATUS_NOT_FOUND. Their files are the caller's to remove, who owns *ret_ids
+ * (free). */
+enum status sweep_table_delete(struct store *store, int64_t id, int64_t **ret_ids, size_t *ret_n,
+                               struct error *error);
+
+#endif
