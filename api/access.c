@@ -51,13 +51,3 @@ bool access_grant(const struct api_context *context, struct request *request, en
     }
     return true;
 }
-
-enum status access_check_owner(const struct request *request, const char *owner, const char *what,
-                               int64_t id, struct error *error) {
-    if (request->scope == SCOPE_ADMIN || strcmp(owner, request->owner) == 0) {
-        return STATUS_OK;
-    }
-    return error_set(error, STATUS_FORBIDDEN,
-                     "%s %lld belongs to %s: only that token, or one of scope admin, may change it",
-                     what, (long long)id, owner[0] ? owner : "nobody (it came without a token)");
-}

@@ -18,9 +18,4 @@
 bool access_grant(const struct api_context *context, struct request *request, enum scope needed,
                   struct reply *reply);
 
-/* Whether the one who asks may change what belongs to `owner`, the run or sweep `id` (what: "run",
- * "sweep"). STATUS_FORBIDDEN. */
-enum status access_check_owner(const struct request *request, const char *owner, const char *what,
-                               int64_t id, struct error *error);
-
 #endif

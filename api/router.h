@@ -5,13 +5,7 @@
 #ifndef CUTOUTD_API_ROUTER_H
 #define CUTOUTD_API_ROUTER_H
 
-#include "api/context.h"
-#include "api/http/reply.h"
-#include "api/http/request.h"
-
-/* Fills *reply, which is zeroed before. */
-typedef void handler(struct api_context *context, const struct request *request,
-                     struct reply *reply);
+#include "api/routes/routes.h"
 
 struct route {
     const char *method;    /* "GET" also answers HEAD */

@@ -21,6 +21,7 @@
 #include "api/http/listener.h"
 #include "api/http/metrics.h"
 #include "api/http/tls.h"
+#include "api/router.h"
 #include "api/stream/stream.h"
 #include "api/stream/tail.h"
 #include "core/base/cleanup.h"
@@ -214,11 +215,17 @@ static void set_defaults(struct api_options *options) {
     }
 }
 
+/* What the routes are called in the metrics. */
+static void name_route(int route, const char **ret_method, const char **ret_pattern) {
+    *ret_method = router_at(route)->method;
+    *ret_pattern = router_at(route)->pattern;
+}
+
 static enum status start(struct api_server *server, struct error *error) {
     const struct api_options *options = &server->context.options;
     TRY(connections_create(options->connection_cap, &server->host.connections, error));
     server->context.connections = server->host.connections;
-    TRY(metrics_create(&server->context.metrics, error));
+    TRY(metrics_create(router_count(), name_route, &server->context.metrics, error));
     TRY(tail_create(options->store, &server->context.tail, error));
     TRY(stream_set_create(&server->context, options->stream_cap, &server->context.streams, error));
     if (options->tls_cert && options->tls_cert[0]) {

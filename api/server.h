@@ -5,40 +5,7 @@
 #ifndef CUTOUTD_API_SERVER_H
 #define CUTOUTD_API_SERVER_H
 
-#include "daemon/config/config.h"
-#include "daemon/config/tokens.h"
-#include "daemon/store/store.h"
-#include "daemon/work/pool.h"
-
-/* Everything is borrowed and must outlive the server. */
-struct api_options {
-    const char *listen_address; /* numeric; "": not on the network */
-    int port;                   /* 0: any free one */
-    const char *unix_socket;    /* a path to listen on as well; NULL or "": none */
-    const char *tls_cert;       /* of the network's listener, PEM files; NULL or "": no TLS */
-    const char *tls_key;
-    const struct config *config;
-    const struct clock *clock;
-    const struct kernels *kernels; /* chosen at start: for /system and for memory estimates */
-    struct store *store;
-    struct queue *queue;
-    struct pool *pool;
-    struct hub *hub;
-    struct progress_board *progress;
-    struct dataset_registry *datasets;
-    struct tokens *tokens; /* NULL: everybody may do everything */
-    /* Seconds a client has for a whole request head (also between two requests), and for a body;
-     * 0: API_HEAD_S, API_BODY_S. */
-    double head_deadline_s;
-    double body_deadline_s;
-    /* Above these a client gets a 503; 0: API_CONNECTIONS (as far as the process may open files),
-     * API_STREAMS. */
-    int connection_cap;
-    int stream_cap;
-    int stream_backlog; /* events that may wait for a client; 0: FEED_MOST_BEHIND */
-};
-
-enum { API_HEAD_S = 20, API_BODY_S = 30, API_CONNECTIONS = 4096, API_STREAMS = 3072 };
+#include "api/context.h"
 
 struct api_server;
 

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "api/router.h"
 #include "daemon/spec/json_write.h"
 
 enum { N_CLASSES = 5 }; /* 1xx .. 5xx */
@@ -14,11 +13,12 @@ static const struct histogram_bounds bounds = {
 
 struct metrics {
     int n_routes;
+    metrics_route_name *name;
     struct histogram requests[][N_CLASSES]; /* [n_routes + 1]; the last: of no route */
 };
 
-enum status metrics_create(struct metrics **ret_metrics, struct error *error) {
-    int n_routes = router_count();
+enum status metrics_create(int n_routes, metrics_route_name *name, struct metrics **ret_metrics,
+                           struct error *error) {
     size_t n_rows = (size_t)n_routes + 1;
     struct metrics *metrics =
         malloc(sizeof(*metrics) + n_rows * N_CLASSES * sizeof(struct histogram));
@@ -26,6 +26,7 @@ enum status metrics_create(struct metrics **ret_metrics, struct error *error) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for the metrics");
     }
     metrics->n_routes = n_routes;
+    metrics->name = name;
     for (size_t row = 0; row < n_rows; row++) {
         for (int kind = 0; kind < N_CLASSES; kind++) {
             histogram_init(&metrics->requests[row][kind], &bounds);
@@ -86,7 +87,11 @@ void metrics_write_requests(FILE *out, const struct metrics *metrics) {
     metrics_write_head(out, name, "histogram",
                        "From the first byte of a request to the beginning of its answer.");
     for (int row = 0; row <= metrics->n_routes; row++) {
-        const struct route *route = row < metrics->n_routes ? router_at(row) : NULL;
+        const char *method = "any";
+        const char *pattern = "none";
+        if (row < metrics->n_routes) {
+            metrics->name(row, &method, &pattern);
+        }
         for (int kind = 0; kind < N_CLASSES; kind++) {
             const struct histogram *histogram = &metrics->requests[row][kind];
             struct histogram_reading reading;
@@ -96,8 +101,7 @@ void metrics_write_requests(FILE *out, const struct metrics *metrics) {
                 continue;
             }
             (void)snprintf(labels, sizeof(labels), "route=\"%s\",method=\"%s\",status=\"%dxx\"",
-                           route ? route->pattern : "none", route ? route->method : "any",
-                           kind + 1);
+                           pattern, method, kind + 1);
             metrics_write_histogram(out, name, labels, histogram);
         }
     }

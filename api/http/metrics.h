@@ -13,8 +13,12 @@
 
 struct metrics;
 
+/* What a route is called in the labels: route 0 .. n_routes - 1. The texts are static. */
+typedef void metrics_route_name(int route, const char **ret_method, const char **ret_pattern);
+
 /* STATUS_NO_MEMORY. On success *ret_metrics is owned by the caller (metrics_free). */
-enum status metrics_create(struct metrics **ret_metrics, struct error *error);
+enum status metrics_create(int n_routes, metrics_route_name *name, struct metrics **ret_metrics,
+                           struct error *error);
 
 /* NULL is fine. */
 void metrics_free(struct metrics *metrics);

@@ -76,3 +76,13 @@ bool text_to_id(const char *text, int64_t most, int64_t *ret_value) {
     *ret_value = value;
     return true;
 }
+
+enum status request_check_owner(const struct request *request, const char *owner, const char *what,
+                                int64_t id, struct error *error) {
+    if (request->scope == SCOPE_ADMIN || strcmp(owner, request->owner) == 0) {
+        return STATUS_OK;
+    }
+    return error_set(error, STATUS_FORBIDDEN,
+                     "%s %lld belongs to %s: only that token, or one of scope admin, may change it",
+                     what, (long long)id, owner[0] ? owner : "nobody (it came without a token)");
+}

@@ -53,6 +53,11 @@ bool list_contains(const char *list, const char *word);
 /* GET and HEAD. */
 bool request_only_reads(const struct request *request);
 
+/* Whether the one who asks may change what belongs to `owner`, the run or sweep `id` (what: "run",
+ * "sweep"). STATUS_FORBIDDEN. */
+enum status request_check_owner(const struct request *request, const char *owner, const char *what,
+                                int64_t id, struct error *error);
+
 /* Whether If-None-Match has this tag ("W/\"...\""); weak and strong forms compare alike (RFC 9110,
  * 8.8.3). */
 bool request_has_tag(const struct request *request, const char *weak_tag);

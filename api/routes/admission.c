@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/train/trainer.h"
@@ -42,12 +43,12 @@ static int largest_m(const struct api_context *context, struct run_config config
 }
 
 static void check_memory(const struct api_context *context, const struct run_config *config,
-                         struct run_means *means, struct field_errors *errors) {
+                         struct admission *admission, struct field_errors *errors) {
     int64_t limit = context->options.config->memory_limit_bytes;
     int64_t needed = trainer_memory_bytes(config, context->options.kernels,
                                           context->options.config->threads_per_run);
-    means->needed_bytes = needed;
-    means->limit_bytes = limit;
+    admission->needed_bytes = needed;
+    admission->limit_bytes = limit;
     if (needed <= limit) {
         return;
     }
@@ -63,34 +64,22 @@ static void check_memory(const struct api_context *context, const struct run_con
                      gib(needed), gib(limit), advice);
 }
 
-int dataset_train_images(const struct api_context *context, const char *name) {
-    const struct dataset_registry *registry = context->options.datasets;
-    for (size_t i = 0; i < dataset_registry_count(registry); i++) {
-        struct dataset_description description;
-        dataset_registry_describe(registry, i, &description);
-        if (strcmp(description.name, name) == 0) {
-            return description.available ? description.n_train : 0;
-        }
-    }
-    return 0;
-}
-
 /* The data set must be there, and an epoch of it have at least one step. */
 static void check_dataset(const struct api_context *context, const struct run_config *config,
-                          struct run_means *means, struct field_errors *errors) {
-    int n_train = dataset_train_images(context, config->dataset);
+                          struct admission *admission, struct field_errors *errors) {
+    int n_train = dataset_registry_train_images(context->options.datasets, config->dataset);
     bool available = n_train > 0;
     if (config->train_images > 0 && config->train_images < n_train) {
         n_train = config->train_images;
     }
-    means->steps_per_epoch = available ? run_steps_per_epoch(config, n_train) : 0;
-    means->images_per_epoch = available ? run_images_per_epoch(config, n_train) : 0;
+    admission->steps_per_epoch = available ? run_steps_per_epoch(config, n_train) : 0;
+    admission->images_per_epoch = available ? run_images_per_epoch(config, n_train) : 0;
     if (!available) {
         field_errors_add(errors, "dataset",
                          "The data set %s cannot be read at the moment; GET /api/v1/datasets says "
                          "why.",
                          config->dataset);
-    } else if (means->steps_per_epoch < 1) {
+    } else if (admission->steps_per_epoch < 1) {
         field_errors_add(errors, "batch_size",
                          "%d training images are less than one batch of %d, and this run drops the "
                          "last, smaller batch of an epoch: nothing would be trained.",
@@ -98,54 +87,54 @@ static void check_dataset(const struct api_context *context, const struct run_co
     }
 }
 
-void run_means_check(const struct api_context *context, const struct run_config *config,
-                     struct run_means *ret_means, struct field_errors *errors) {
-    *ret_means = (struct run_means){.needed_bytes = 0};
-    check_dataset(context, config, ret_means, errors);
-    check_memory(context, config, ret_means, errors);
+void admission_check(const struct api_context *context, const struct run_config *config,
+                     struct admission *ret_admission, struct field_errors *errors) {
+    *ret_admission = (struct admission){.needed_bytes = 0};
+    check_dataset(context, config, ret_admission, errors);
+    check_memory(context, config, ret_admission, errors);
 }
 
 /* The member "memory" {"needed_bytes":..,"limit_bytes":..}. */
-static void write_memory(struct json_writer *writer, const struct run_means *means) {
+static void write_memory(struct json_writer *writer, const struct admission *admission) {
     json_write_object(writer, "memory");
-    json_write_int(writer, "needed_bytes", means->needed_bytes);
-    json_write_int(writer, "limit_bytes", means->limit_bytes);
+    json_write_int(writer, "needed_bytes", admission->needed_bytes);
+    json_write_int(writer, "limit_bytes", admission->limit_bytes);
     json_write_end(writer, '}');
 }
 
-void run_means_write_plan(struct json_writer *writer, const struct run_config *config,
-                          const struct run_means *means) {
+void admission_write_plan(struct json_writer *writer, const struct run_config *config,
+                          const struct admission *admission) {
     json_write_object(writer, "config");
     run_config_write(writer, config);
     json_write_end(writer, '}');
-    json_write_int(writer, "steps_per_epoch", means->steps_per_epoch);
-    json_write_int(writer, "images_per_epoch", means->images_per_epoch);
-    write_memory(writer, means);
+    json_write_int(writer, "steps_per_epoch", admission->steps_per_epoch);
+    json_write_int(writer, "images_per_epoch", admission->images_per_epoch);
+    write_memory(writer, admission);
 }
 
-void reply_run_means(struct reply *reply, const struct request *request,
-                     const struct run_means *means, const struct field_errors *errors) {
-    bool too_large = means->needed_bytes > means->limit_bytes;
+void reply_admission(struct reply *reply, const struct request *request,
+                     const struct admission *admission, const struct field_errors *errors) {
+    bool too_large = admission->needed_bytes > admission->limit_bytes;
     struct json_writer writer = {0};
     reply_problem_begin(&writer, request, STATUS_INVALID,
                         too_large ? "The run needs more memory than this daemon gives to a run."
                                   : "This daemon cannot train the run as given.");
     field_errors_write(&writer, errors);
     if (too_large) {
-        write_memory(&writer, means);
+        write_memory(&writer, admission);
     }
     json_write_end(&writer, '}');
     reply_problem_end(reply, request, STATUS_INVALID, &writer);
 }
 
-enum status run_means_write_estimate(const struct api_context *context, struct json_writer *writer,
-                                     const struct run_config *config, const struct run_means *means,
-                                     struct error *error) {
+enum status admission_write_estimate(const struct api_context *context, struct json_writer *writer,
+                                     const struct run_config *config,
+                                     const struct admission *admission, struct error *error) {
     struct run_speed speed;
     TRY(run_table_speed(context->options.store, config, &speed, error));
-    bool known = speed.n_runs > 0 && speed.images_per_second > 0 && means->images_per_epoch > 0;
+    bool known = speed.n_runs > 0 && speed.images_per_second > 0 && admission->images_per_epoch > 0;
     double per_epoch =
-        known ? (double)means->images_per_epoch / speed.images_per_second : (double)NAN;
+        known ? (double)admission->images_per_epoch / speed.images_per_second : (double)NAN;
     char source[96];
     (void)snprintf(source, sizeof(source), "the last %d runs of this depth, m and batch_size",
                    speed.n_runs);
@@ -156,4 +145,35 @@ enum status run_means_write_estimate(const struct api_context *context, struct j
     json_write_string(writer, "source", known ? source : NULL);
     json_write_end(writer, '}');
     return STATUS_OK;
+}
+
+char *submission_labels(const struct run_spec *spec) {
+    struct json_writer writer = {0};
+    run_labels_write(&writer, NULL, spec);
+    return json_write_take(&writer);
+}
+
+enum status submission_make(const struct request *request, const struct run_spec *spec,
+                            struct submission *ret_submission, struct error *error) {
+    struct submission *submission = ret_submission;
+    submission->labels_json = submission_labels(spec);
+    submission->config_json = run_spec_to_json(spec);
+    submission->draft = (struct run_draft){.name = spec->name,
+                                           .priority = spec->priority,
+                                           .labels_json = submission->labels_json,
+                                           .config_json = submission->config_json,
+                                           .config = &spec->config,
+                                           .owner = request->owner,
+                                           .held = spec->hold,
+                                           .after_ids = spec->after,
+                                           .n_after = spec->n_after};
+    return submission->labels_json && submission->config_json
+               ? STATUS_OK
+               : error_set(error, STATUS_NO_MEMORY, "cannot write a run as JSON");
+}
+
+void submission_clear(struct submission *submission) {
+    free(submission->labels_json);
+    free(submission->config_json);
+    memset(submission, 0, sizeof(*submission));
 }

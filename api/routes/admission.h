@@ -1,4 +1,5 @@
-/* Whether this daemon has what a run needs: its data set and the memory.
+/* A run on its way in: whether this daemon has what it needs (data set, memory), and the form in
+ * which the store takes it.
  *
  * Layer: api. Thread rule: any thread; reads the context only.
  */
@@ -7,14 +8,13 @@
 
 #include "api/context.h"
 #include "api/http/reply.h"
+#include "daemon/spec/run_spec.h"
+#include "daemon/store/table/run_table.h"
 
 /* What the parser of a run must know of this daemon; its pointers live as long as the daemon. */
 struct run_spec_context run_surroundings(const struct api_context *context);
 
-/* How many training images the data set has; 0: it cannot be read at the moment. */
-int dataset_train_images(const struct api_context *context, const char *name);
-
-struct run_means {
+struct admission {
     int64_t needed_bytes;
     int64_t limit_bytes;
     int steps_per_epoch;      /* 0 when the data set cannot be read, as the next */
@@ -22,22 +22,39 @@ struct run_means {
 };
 
 /* Adds an error for each thing that is in the way of training the run here. */
-void run_means_check(const struct api_context *context, const struct run_config *config,
-                     struct run_means *ret_means, struct field_errors *errors);
+void admission_check(const struct api_context *context, const struct run_config *config,
+                     struct admission *ret_admission, struct field_errors *errors);
 
 /* What a dry run shows: the members "config", "steps_per_epoch", "images_per_epoch" and "memory".
  */
-void run_means_write_plan(struct json_writer *writer, const struct run_config *config,
-                          const struct run_means *means);
+void admission_write_plan(struct json_writer *writer, const struct run_config *config,
+                          const struct admission *admission);
 
 /* The problem for errors->n > 0. */
-void reply_run_means(struct reply *reply, const struct request *request,
-                     const struct run_means *means, const struct field_errors *errors);
+void reply_admission(struct reply *reply, const struct request *request,
+                     const struct admission *admission, const struct field_errors *errors);
 
 /* The member "estimate": how long `epochs` epochs take by what runs of the same depth, m and batch
  * took here; null where none was measured. Statuses of the store. */
-enum status run_means_write_estimate(const struct api_context *context, struct json_writer *writer,
-                                     const struct run_config *config, const struct run_means *means,
-                                     struct error *error);
+enum status admission_write_estimate(const struct api_context *context, struct json_writer *writer,
+                                     const struct run_config *config,
+                                     const struct admission *admission, struct error *error);
+
+struct submission {
+    struct run_draft draft; /* borrows the texts, the spec and the request's owner */
+    char *labels_json;
+    char *config_json;
+};
+
+/* Of no sweep, no fork and without an idempotency mark: the caller adds these to the draft. On any
+ * status the caller clears *ret_submission. STATUS_NO_MEMORY. */
+enum status submission_make(const struct request *request, const struct run_spec *spec,
+                            struct submission *ret_submission, struct error *error);
+
+/* Frees and zeroes. A zeroed one is fine. */
+void submission_clear(struct submission *submission);
+
+/* The labels alone, {"team":"vision"}; owned by the caller (free). NULL: no memory. */
+char *submission_labels(const struct run_spec *spec);
 
 #endif

@@ -5,7 +5,13 @@
 #ifndef CUTOUTD_API_ROUTES_ROUTES_H
 #define CUTOUTD_API_ROUTES_ROUTES_H
 
-#include "api/router.h"
+#include "api/context.h"
+#include "api/http/reply.h"
+#include "api/http/request.h"
+
+/* Fills *reply, which is zeroed before. */
+typedef void handler(struct api_context *context, const struct request *request,
+                     struct reply *reply);
 
 /* routes_runs.c */
 handler route_run_create;

@@ -11,6 +11,7 @@
 #include "api/routes/routes.h"
 #include "api/view/run_view.h"
 #include "core/base/cleanup.h"
+#include "core/base/time_text.h"
 #include "daemon/store/table/checkpoint_table.h"
 
 /* The newest of a kind is the one that its name stands for. */

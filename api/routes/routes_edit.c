@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "api/query/body.h"
+#include "api/routes/admission.h"
 #include "api/routes/routes.h"
-#include "api/routes/submission.h"
 #include "core/base/cleanup.h"
 #include "daemon/spec/field_errors.h"
 #include "daemon/spec/run_spec_json.h"

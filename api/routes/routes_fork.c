@@ -9,7 +9,6 @@
 #include "api/query/body.h"
 #include "api/routes/admission.h"
 #include "api/routes/routes.h"
-#include "api/routes/submission.h"
 #include "core/base/cleanup.h"
 #include "daemon/config/state_dir.h"
 #include "daemon/queue/queue.h"
@@ -21,7 +20,7 @@ struct fork {
     const struct run_row *source;
     int epoch;
     struct run_spec spec;
-    struct run_means means;
+    struct admission admission;
 };
 
 /* The body as an object; an empty one is {}. NULL: *reply says what is wrong. */
@@ -149,7 +148,7 @@ static bool settle_spec(struct api_context *context, const struct request *reque
     enum status status = parse_spec(context, overrides, fork, &errors);
     if (status == STATUS_OK) {
         check_fit(fork, &errors);
-        run_means_check(context, &fork->spec.config, &fork->means, &errors);
+        admission_check(context, &fork->spec.config, &fork->admission, &errors);
     }
     for (int i = 0; i < errors.n; i++) {
         char pointer[sizeof(errors.items[i].pointer)];
@@ -179,8 +178,8 @@ static enum status store_fork(struct api_context *context, const struct request 
     submission.draft.idempotency = request->idempotency;
     (void)snprintf(state_dir, sizeof(state_dir), "%s", context->options.config->state_dir);
     const struct run_fork run_fork = {.draft = &submission.draft,
-                                      .steps_per_epoch = fork->means.steps_per_epoch,
-                                      .images_per_epoch = fork->means.images_per_epoch,
+                                      .steps_per_epoch = fork->admission.steps_per_epoch,
+                                      .images_per_epoch = fork->admission.images_per_epoch,
                                       .link_file = link_file,
                                       .user = state_dir};
     TRY(run_table_fork(context->options.store, &run_fork, clock_unix_ms(context->options.clock),

@@ -5,6 +5,7 @@
 #include "api/routes/routes.h"
 #include "api/view/run_view.h"
 #include "core/base/cleanup.h"
+#include "core/base/time_text.h"
 #include "daemon/compare/epoch_view.h"
 #include "daemon/store/table/checkpoint_table.h"
 #include "daemon/store/table/event_table.h"

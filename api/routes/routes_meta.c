@@ -8,6 +8,7 @@
 #include "api/openapi/openapi.h"
 #include "api/routes/routes.h"
 #include "api/view/run_view.h"
+#include "core/base/time_text.h"
 #include "core/kernels/kernels.h"
 #include "daemon/spec/run_spec_json.h"
 

@@ -10,6 +10,7 @@
 #include "api/view/forecast.h"
 #include "api/view/run_view.h"
 #include "core/base/cleanup.h"
+#include "core/base/time_text.h"
 #include "daemon/spec/field_errors.h"
 #include "daemon/store/table/idempotency_table.h"
 #include "daemon/work/pool.h"

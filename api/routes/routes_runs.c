@@ -4,11 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/access.h"
 #include "api/query/arguments.h"
 #include "api/routes/admission.h"
 #include "api/routes/routes.h"
-#include "api/routes/submission.h"
 #include "api/view/forecast.h"
 #include "api/view/run_view.h"
 #include "core/base/cleanup.h"
@@ -48,7 +46,7 @@ bool route_find_run(struct api_context *context, const struct request *request, 
     }
     /* Everybody reads all runs; what changes one asks whose it is. */
     if (!request_only_reads(request) &&
-        access_check_owner(request, ret_row->owner, "run", ret_row->id, &error) != STATUS_OK) {
+        request_check_owner(request, ret_row->owner, "run", ret_row->id, &error) != STATUS_OK) {
         run_row_clear(ret_row);
         reply_error(reply, request, &error);
         return false;
@@ -59,13 +57,13 @@ bool route_find_run(struct api_context *context, const struct request *request, 
 /* POST /runs */
 
 /* Whether this daemon can train the run; otherwise *reply says all that is in the way. */
-static bool check_means(const struct api_context *context, const struct request *request,
-                        const struct run_config *config, struct run_means *means,
-                        struct reply *reply) {
+static bool check_admission(const struct api_context *context, const struct request *request,
+                            const struct run_config *config, struct admission *admission,
+                            struct reply *reply) {
     struct field_errors errors = {.n = 0};
-    run_means_check(context, config, means, &errors);
+    admission_check(context, config, admission, &errors);
     if (errors.n > 0) {
-        reply_run_means(reply, request, means, &errors);
+        reply_admission(reply, request, admission, &errors);
     }
     return errors.n == 0;
 }
@@ -94,13 +92,13 @@ static bool submit(struct api_context *context, const struct request *request,
 
 /* What POST would have taken, and what it would cost. */
 static void reply_dry_run(const struct api_context *context, const struct request *request,
-                          const struct run_config *config, const struct run_means *means,
+                          const struct run_config *config, const struct admission *admission,
                           struct reply *reply) {
     struct error error;
     struct json_writer writer = {0};
     json_write_object(&writer, NULL);
-    run_means_write_plan(&writer, config, means);
-    if (run_means_write_estimate(context, &writer, config, means, &error) != STATUS_OK) {
+    admission_write_plan(&writer, config, admission);
+    if (admission_write_estimate(context, &writer, config, admission, &error) != STATUS_OK) {
         json_write_free(&writer);
         reply_error(reply, request, &error);
         return;
@@ -113,7 +111,7 @@ void route_run_create(struct api_context *context, const struct request *request
                       struct reply *reply) {
     const struct run_spec_context spec_context = run_surroundings(context);
     struct run_spec spec;
-    struct run_means means;
+    struct admission admission;
     struct field_errors errors;
     bool dry_run = false;
     if (!arguments_read_flag(request, reply, "dry_run", &dry_run)) {
@@ -126,11 +124,11 @@ void route_run_create(struct api_context *context, const struct request *request
         return;
     }
     int64_t id = 0;
-    if (!check_means(context, request, &spec.config, &means, reply)) {
+    if (!check_admission(context, request, &spec.config, &admission, reply)) {
         return;
     }
     if (dry_run) {
-        reply_dry_run(context, request, &spec.config, &means, reply);
+        reply_dry_run(context, request, &spec.config, &admission, reply);
         return;
     }
     if (!submit(context, request, &spec, reply, &id)) {

@@ -4,11 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/access.h"
 #include "api/query/arguments.h"
 #include "api/routes/admission.h"
 #include "api/routes/routes.h"
-#include "api/routes/submission.h"
 #include "api/view/sweep_view.h"
 #include "core/base/cleanup.h"
 #include "daemon/queue/queue.h"
@@ -60,7 +58,7 @@ static enum status find_sweep(const struct api_context *context, const struct re
     /* Everybody reads all sweeps; what changes one asks whose it is. */
     return request_only_reads(request)
                ? STATUS_OK
-               : access_check_owner(request, row->owner, "sweep", id, error);
+               : request_check_owner(request, row->owner, "sweep", id, error);
 }
 
 bool route_find_sweep(struct api_context *context, const struct request *request,
@@ -76,14 +74,14 @@ bool route_find_sweep(struct api_context *context, const struct request *request
 
 /* POST /sweeps */
 
-/* What each child takes: means[n_children]. */
-static bool check_means(const struct api_context *context, const struct request *request,
-                        const struct sweep_spec *spec, struct run_means *means,
-                        struct reply *reply) {
+/* What each child takes: admission[n_children]. */
+static bool check_admission(const struct api_context *context, const struct request *request,
+                            const struct sweep_spec *spec, struct admission *admission,
+                            struct reply *reply) {
     struct field_errors errors = {.n = 0};
     for (size_t i = 0; i < spec->n_children && errors.n < RUN_SPEC_MAX_ERRORS; i++) {
         struct field_errors of_run = {.n = 0};
-        run_means_check(context, &spec->children[i].spec.config, &means[i], &of_run);
+        admission_check(context, &spec->children[i].spec.config, &admission[i], &of_run);
         sweep_errors_add(spec, &spec->children[i], &of_run, &errors);
     }
     if (errors.n > 0) {
@@ -93,7 +91,7 @@ static bool check_means(const struct api_context *context, const struct request 
 }
 
 static void reply_dry_run(struct reply *reply, const struct request *request,
-                          const struct sweep_spec *spec, const struct run_means *means) {
+                          const struct sweep_spec *spec, const struct admission *admission) {
     int64_t epochs_total = 0;
     struct json_writer writer = {0};
     json_write_object(&writer, NULL);
@@ -105,7 +103,7 @@ static void reply_dry_run(struct reply *reply, const struct request *request,
         epochs_total += run->config.epochs;
         json_write_object(&writer, NULL);
         json_write_string(&writer, "name", run->name);
-        run_means_write_plan(&writer, &run->config, &means[i]);
+        admission_write_plan(&writer, &run->config, &admission[i]);
         json_write_end(&writer, '}');
     }
     json_write_end(&writer, ']');
@@ -188,13 +186,13 @@ void route_sweep_create(struct api_context *context, const struct request *reque
         reply_field_errors(reply, request, status, "sweep", &errors);
         return;
     }
-    CLEANUP(free_pointer) struct run_means *means = calloc(spec.n_children, sizeof(*means));
-    if (!means) {
+    CLEANUP(free_pointer) struct admission *admission = calloc(spec.n_children, sizeof(*admission));
+    if (!admission) {
         reply_problem(reply, request, STATUS_NO_MEMORY, "Try again later.");
-    } else if (!check_means(context, request, &spec, means, reply)) {
+    } else if (!check_admission(context, request, &spec, admission, reply)) {
         return;
     } else if (dry_run) {
-        reply_dry_run(reply, request, &spec, means);
+        reply_dry_run(reply, request, &spec, admission);
     } else {
         accept(context, request, &spec, reply);
     }

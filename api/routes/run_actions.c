@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/access.h"
 #include "api/view/run_view.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
@@ -27,7 +26,7 @@ struct act {
 
 static enum status permit(void *user, const struct run_row *row, struct error *error) {
     const struct act *act = user;
-    return access_check_owner(act->request, row->owner, "run", row->id, error);
+    return request_check_owner(act->request, row->owner, "run", row->id, error);
 }
 
 void run_files_remove(const struct api_context *context, int64_t id) {

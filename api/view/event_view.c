@@ -6,6 +6,7 @@
 
 #include "api/view/forecast.h"
 #include "api/view/run_view.h"
+#include "core/base/time_text.h"
 #include "daemon/compare/epoch_view.h"
 #include "daemon/store/table/checkpoint_table.h"
 

@@ -7,7 +7,7 @@
 #define CUTOUTD_API_VIEW_EVENT_VIEW_H
 
 #include "api/context.h"
-#include "daemon/store/table/event_table.h"
+#include "daemon/store/query/watch.h"
 #include "daemon/work/progress.h"
 
 /* False for the event of an epoch whose row is gone, because the run began anew: it is not told. */

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/routes/admission.h"
 #include "core/base/cleanup.h"
 
 /* Speeds */
@@ -39,7 +38,7 @@ static int64_t images_per_epoch(struct forecast *f, const struct run_row *row) {
     }
     if (strcmp(f->dataset, row->dataset) != 0) {
         (void)snprintf(f->dataset, sizeof(f->dataset), "%s", row->dataset);
-        f->n_train = dataset_train_images(f->context, row->dataset);
+        f->n_train = dataset_registry_train_images(f->context->options.datasets, row->dataset);
     }
     int n_train = f->n_train;
     if (row->train_images > 0 && row->train_images < n_train) {

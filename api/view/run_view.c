@@ -5,21 +5,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "core/base/time_text.h"
 #include "daemon/compare/epoch_view.h"
 #include "daemon/spec/run_spec_json.h"
-
-const char *time_format(int64_t unix_ms, char ret_text[TIME_TEXT_SIZE]) {
-    time_t seconds = (time_t)(unix_ms / 1000);
-    struct tm tm;
-    char date[24] = "";
-    if (gmtime_r(&seconds, &tm)) {
-        (void)strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
-    }
-    (void)snprintf(ret_text, TIME_TEXT_SIZE, "%s.%03dZ", date, (int)(unix_ms % 1000));
-    return ret_text;
-}
 
 static void write_time(struct json_writer *writer, const char *key, int64_t unix_ms) {
     char text[TIME_TEXT_SIZE];

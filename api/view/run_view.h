@@ -10,11 +10,6 @@
 #include "daemon/store/table/run_table.h"
 #include "daemon/work/progress.h"
 
-enum { TIME_TEXT_SIZE = 32 };
-
-/* "2026-03-01T12:00:00.250Z". Returns ret_text. */
-const char *time_format(int64_t unix_ms, char ret_text[TIME_TEXT_SIZE]);
-
 /* What is expected of a run. */
 struct estimate {
     double seconds_per_epoch; /* NaN: unknown */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "api/view/run_view.h"
+#include "core/base/time_text.h"
 
 /* How long the queued and running runs still take, at the speed that the sweep's runs had so far;
  * NaN when that cannot be said. Runs that are held or paused take for ever. */

@@ -9,6 +9,18 @@
 static const struct kernels *const portable[] = {&kernels_ref, &kernels_blas, NULL};
 
 #if defined(__x86_64__)
+/* The compiler's own check also asks whether the operating system saves the wide registers. */
+static bool has_avx2(void) {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static bool has_avx512(void) {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && has_avx2();
+}
+
 static const struct kernels *const with_avx2[] = {&kernels_ref, &kernels_blas, &kernels_avx2, NULL};
 static const struct kernels *const with_avx512[] = {&kernels_ref, &kernels_blas, &kernels_avx2,
                                                     &kernels_avx512, NULL};
@@ -16,10 +28,10 @@ static const struct kernels *const with_avx512[] = {&kernels_ref, &kernels_blas,
 
 const struct kernels *const *kernels_available(void) {
 #if defined(__x86_64__)
-    if (x86_has_avx512()) {
+    if (has_avx512()) {
         return with_avx512;
     }
-    if (x86_has_avx2()) {
+    if (has_avx2()) {
         return with_avx2;
     }
 #endif

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "core/base/time_text.h"
+
 enum { BAR_MOST = 40, BAR_LEAST = 8, LINE_SIZE = 256, DEFAULT_COLUMNS = 80 };
 
 static const double REDRAW_INTERVAL_S = 0.1;
@@ -11,24 +13,6 @@ static const double REDRAW_INTERVAL_S = 0.1;
 void progress_bar_begin(struct progress_bar *bar, FILE *out, bool is_terminal,
                         const struct clock *clock) {
     *bar = (struct progress_bar){.out = out, .is_terminal = is_terminal, .clock = clock};
-}
-
-const char *duration_format(double seconds, char ret_text[DURATION_SIZE]) {
-    if (!(seconds >= 0 && seconds < 1e9)) {
-        (void)snprintf(ret_text, DURATION_SIZE, "-:--");
-        return ret_text;
-    }
-    long whole = (long)(seconds + 0.5);
-    long minutes = whole / 60;
-    if (whole < 3600) {
-        (void)snprintf(ret_text, DURATION_SIZE, "%ld:%02ld", minutes, whole % 60);
-    } else if (whole < 4L * 86400) {
-        (void)snprintf(ret_text, DURATION_SIZE, "%ld:%02ld:%02ld", minutes / 60, minutes % 60,
-                       whole % 60);
-    } else {
-        (void)snprintf(ret_text, DURATION_SIZE, "%ld days", whole / 86400);
-    }
-    return ret_text;
 }
 
 static int terminal_columns(FILE *out) {

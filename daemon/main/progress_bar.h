@@ -33,9 +33,4 @@ void progress_bar_epoch(struct progress_bar *bar, const struct epoch_report *rep
 /* Takes the bar off the screen, so that something else can be printed. The next step draws it. */
 void progress_bar_clear(struct progress_bar *bar);
 
-enum { DURATION_SIZE = 32 };
-
-/* "3:07", "1:02:03", "12 days"; "-:--" when it is not known. Returns ret_text. */
-const char *duration_format(double seconds, char ret_text[DURATION_SIZE]);
-
 #endif

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "api/view/run_view.h"
+#include "core/base/time_text.h"
 #include "daemon/main/log_sink.h"
 #include "daemon/main/notify.h"
 #include "daemon/main/parts.h"

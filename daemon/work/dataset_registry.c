@@ -141,6 +141,17 @@ void dataset_registry_describe(const struct dataset_registry *registry, size_t i
     }
 }
 
+int dataset_registry_train_images(const struct dataset_registry *registry, const char *name) {
+    for (size_t i = 0; i < dataset_registry_count(registry); i++) {
+        struct dataset_description description;
+        dataset_registry_describe(registry, i, &description);
+        if (strcmp(description.name, name) == 0) {
+            return description.available ? description.n_train : 0;
+        }
+    }
+    return 0;
+}
+
 static void digest_set(struct sha256 *sha, const struct image_set *set) {
     sha256_update(sha, set->pixels, (size_t)set->n * IMAGE_BYTES);
     sha256_update(sha, set->labels, (size_t)set->n);

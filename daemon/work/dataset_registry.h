@@ -47,6 +47,10 @@ struct dataset_description {
 void dataset_registry_describe(const struct dataset_registry *registry, size_t index,
                                struct dataset_description *ret_description);
 
+/* How many training images the set of that name has; 0: there is no such set, or it cannot be read
+ * at the moment. */
+int dataset_registry_train_images(const struct dataset_registry *registry, const char *name);
+
 /* Opens the set if needed (may take seconds) and keeps it until dataset_registry_release.
  * ret_sha256: digest of all its images and labels. STATUS_NOT_FOUND: no such name or no such files;
  * STATUS_CORRUPT, STATUS_IO, STATUS_NO_MEMORY: the next acquire tries again. */

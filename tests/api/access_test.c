@@ -91,12 +91,12 @@ static void only_the_owner_and_admins_change_what_is_owned(void **state) {
     (void)state;
     struct request request = {.owner = "anna", .scope = SCOPE_SUBMIT};
     struct error error;
-    assert_int_equal(access_check_owner(&request, "anna", "run", 7, &error), STATUS_OK);
-    assert_int_equal(access_check_owner(&request, "bert", "run", 7, &error), STATUS_FORBIDDEN);
+    assert_int_equal(request_check_owner(&request, "anna", "run", 7, &error), STATUS_OK);
+    assert_int_equal(request_check_owner(&request, "bert", "run", 7, &error), STATUS_FORBIDDEN);
     assert_contains(error.message, "run 7 belongs to bert");
-    assert_int_equal(access_check_owner(&request, "", "run", 7, &error), STATUS_FORBIDDEN);
+    assert_int_equal(request_check_owner(&request, "", "run", 7, &error), STATUS_FORBIDDEN);
     request.scope = SCOPE_ADMIN;
-    assert_int_equal(access_check_owner(&request, "bert", "run", 7, &error), STATUS_OK);
+    assert_int_equal(request_check_owner(&request, "bert", "run", 7, &error), STATUS_OK);
 }
 
 int main(void) {

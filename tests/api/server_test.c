@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "api/server.h"
 #include "core/base/clock.h"
 #include "daemon/store/db.h"
 

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "core/base/time_text.h"
 #include "daemon/main/progress_bar.h"
 
 static double now_s;

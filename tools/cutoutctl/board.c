@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
-#include "daemon/main/progress_bar.h"
+#include "core/base/time_text.h"
 
 enum { BAR_WIDTH = 24, LINE_SIZE = 640 };
 static const double REDRAW_INTERVAL_S = 0.1;

@@ -7,14 +7,7 @@
 #ifndef CUTOUTD_DAEMON_STORE_QUERY_WATCH_H
 #define CUTOUTD_DAEMON_STORE_QUERY_WATCH_H
 
-#include "daemon/store/table/run_table.h"
-
-enum watch_kind { WATCH_RUN, WATCH_SWEEP, WATCH_ALL };
-
-struct watch {
-    enum watch_kind kind;
-    int64_t id; /* of the run or the sweep; 0 with WATCH_ALL */
-};
+#include "daemon/store/table/event_table.h"
 
 enum watch_state {
     WATCH_OPEN,  /* something is still to come */

@@ -12,9 +12,16 @@
 #include <stdint.h>
 
 #include "core/train/trainer.h"
-#include "daemon/store/query/watch.h"
 #include "daemon/store/table/epoch_table.h"
 #include "daemon/store/table/run_table.h"
+
+/* Whose events: one run's, those of a sweep's runs, all. */
+enum watch_kind { WATCH_RUN, WATCH_SWEEP, WATCH_ALL };
+
+struct watch {
+    enum watch_kind kind;
+    int64_t id; /* of the run or the sweep; 0 with WATCH_ALL */
+};
 
 enum event_type { EVENT_STATE, EVENT_EPOCH, EVENT_CHECKPOINT, EVENT_EDIT };
 

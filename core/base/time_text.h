@@ -1,0 +1,18 @@
+/* Moments and durations as text.
+ *
+ * Layer: core/base. Thread rule: pure functions on their arguments.
+ */
+#ifndef CUTOUTD_CORE_BASE_TIME_TEXT_H
+#define CUTOUTD_CORE_BASE_TIME_TEXT_H
+
+#include <stdint.h>
+
+enum { TIME_TEXT_SIZE = 32, DURATION_SIZE = 32 };
+
+/* "2026-03-01T12:00:00.250Z" (RFC 3339). Returns ret_text. */
+const char *time_format(int64_t unix_ms, char ret_text[TIME_TEXT_SIZE]);
+
+/* "3:07", "1:02:03", "12 days"; "-:--" when it is not known. Returns ret_text. */
+const char *duration_format(double seconds, char ret_text[DURATION_SIZE]);
+
+#endif
