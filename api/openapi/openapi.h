@@ -1,4 +1,4 @@
-/* The description of the API for programs: api/openapi/openapi.json, made part of the binary.
+/* The description of the API for programs: api/openapi, made part of the binary.
  *
  * Layer: api. Thread rule: a constant.
  */

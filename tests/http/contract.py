@@ -1,4 +1,4 @@
-"""Holds every answer of the daemon against its description, api/openapi/openapi.json.
+"""Holds every answer of the daemon against its description, api/openapi.
 
 What a request and its answer look like is compared with the document: path and method, status,
 content type, headers, body; of a request that was accepted also the query arguments and the body.
@@ -15,11 +15,25 @@ try:
     from jsonschema import Draft202012Validator
 except ImportError:
     Draft202012Validator = None
-    print("SKIPPED: no python3-jsonschema here, so no body is validated against api/openapi/openapi.json",
+    print("SKIPPED: no python3-jsonschema here, so no body is validated against api/openapi",
           file=sys.stderr)
 
-DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../api/openapi.json")
+API = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../api")
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+
+def read_document():
+    """The document as api/openapi/embed.cmake joins it: its frame, and a file a resource."""
+    folder = os.path.join(API, "openapi")
+    with open(os.path.join(folder, "document.json"), encoding="utf-8") as file:
+        document = json.load(file)
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".json") and name != "document.json":
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                resource = json.load(file)
+            document["paths"].update(resource["paths"])
+            document["components"]["schemas"].update(resource["schemas"])
+    return document
 
 
 def resolve(root, node):
@@ -38,8 +52,7 @@ def resolve(root, node):
 
 class Contract:
     def __init__(self):
-        with open(DOCUMENT, encoding="utf-8") as file:
-            self.document = json.load(file)
+        self.document = read_document()
         self.paths = resolve(self.document, self.document["paths"])
         self.schemas = resolve(self.document, self.document["components"]["schemas"])
         self.patterns = [(re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path))), path)
@@ -75,7 +88,7 @@ class Contract:
         path, _, query = target.partition("?")
         wrong = self.differences(method, unquote(path), query, response, sent)
         if wrong:
-            raise AssertionError(f"{method} {target}: {response.status} is not as api/openapi/openapi.json "
+            raise AssertionError(f"{method} {target}: {response.status} is not as api/openapi "
                                  "says:\n  " + "\n  ".join(wrong) + f"\n{response.body[:2000]}")
 
     def differences(self, method, path, query, response, sent):
@@ -149,7 +162,7 @@ class Contract:
         wrong = (["there is no such event"] if schema is None
                  else self.errors_of(schema, event["data"]))
         if wrong:
-            raise AssertionError(f"an event of {target} is not as api/openapi/openapi.json says:\n  "
+            raise AssertionError(f"an event of {target} is not as api/openapi says:\n  "
                                  + "\n  ".join(wrong) + f"\n{event}")
 
 

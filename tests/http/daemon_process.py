@@ -144,7 +144,7 @@ class Daemon:
 
     def curl(self, path, *options, data=None, malformed=False):
         """One request; `data` is sent as the body (a dictionary as JSON). The answer must be as
-        api/openapi/openapi.json describes it, unless the request is `malformed`: none of the API's, on
+        api/openapi describes it, unless the request is `malformed`: none of the API's, on
         purpose."""
         arguments = ["curl", "-sS", "--globoff", "--max-time", str(PATIENCE_S),
                      *self.curl_options, *options]
