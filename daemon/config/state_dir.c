@@ -62,6 +62,28 @@ static void close_directory(DIR **directory) {
     }
 }
 
+/* The name of the file that says which database a directory belongs to. */
+static const char MARKER[] = "instance";
+
+/* A directory without a marker is never removed, so one that cannot be made does no harm. */
+static void mark(const char *directory, const char *run_dir) {
+    char from[PATH_MAX];
+    char to[PATH_MAX];
+    if (snprintf(from, sizeof(from), "%s/%s", directory, MARKER) < (int)sizeof(from) &&
+        snprintf(to, sizeof(to), "%s/%s", run_dir, MARKER) < (int)sizeof(to)) {
+        (void)link(from, to);
+    }
+}
+
+enum status state_dir_make_run(const char *directory, int64_t run_id, struct error *error) {
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/runs/%" PRId64, directory, run_id);
+    TRY(state_dir_make(path, error));
+    mark(directory, path);
+    return STATUS_OK;
+}
+
+/* The marker goes last: without it the rest would not be removed at the next start. */
 enum status state_dir_remove_run(const char *directory, int64_t run_id, struct error *error) {
     char path[PATH_MAX];
     (void)snprintf(path, sizeof(path), "%s/runs/%" PRId64, directory, run_id);
@@ -70,27 +92,13 @@ enum status state_dir_remove_run(const char *directory, int64_t run_id, struct e
         return errno == ENOENT ? STATUS_OK : error_set_errno(error, errno, "cannot open %s", path);
     }
     for (const struct dirent *file = readdir(files); file; file = readdir(files)) {
-        if (strcmp(file->d_name, ".") != 0 && strcmp(file->d_name, "..") != 0) {
+        if (strcmp(file->d_name, ".") != 0 && strcmp(file->d_name, "..") != 0 &&
+            strcmp(file->d_name, MARKER) != 0) {
             (void)unlinkat(dirfd(files), file->d_name, 0);
         }
     }
+    (void)unlinkat(dirfd(files), MARKER, 0);
     return rmdir(path) == 0 ? STATUS_OK : error_set_errno(error, errno, "cannot remove %s", path);
-}
-
-int state_dir_remove_unknown_runs(const char *directory,
-                                  bool (*is_known)(void *user, int64_t run_id), void *user) {
-    char path[PATH_MAX];
-    int n_removed = 0;
-    (void)snprintf(path, sizeof(path), "%s/runs", directory);
-    CLEANUP(close_directory) DIR *runs = opendir(path);
-    for (const struct dirent *run = runs ? readdir(runs) : NULL; run; run = readdir(runs)) {
-        char *end = NULL;
-        int64_t id = strtoll(run->d_name, &end, 10);
-        if (id > 0 && *end == '\0' && !is_known(user, id)) {
-            n_removed += state_dir_remove_run(directory, id, NULL) == STATUS_OK;
-        }
-    }
-    return n_removed;
 }
 
 static int64_t size_of(const char *directory, const char *name) {
@@ -114,5 +122,6 @@ enum status state_dir_link_run_file(const char *directory, int64_t source_id, in
     char to[PATH_MAX];
     (void)snprintf(from, sizeof(from), "%s/runs/%" PRId64 "/%s", directory, source_id, name);
     (void)snprintf(to, sizeof(to), "%s/runs/%" PRId64, directory, id);
+    TRY(state_dir_make_run(directory, id, error));
     return durable_link(from, to, name, error);
 }

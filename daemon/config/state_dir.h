@@ -32,13 +32,12 @@ void state_dir_measure(const char *directory, struct state_dir_usage *ret_usage)
 /* Nobody listens any more. A file that is not there is fine. */
 void state_dir_remove_address(const char *directory);
 
+/* Makes DIRECTORY/runs/ID, if need be, and marks it as the database's (state_dir_sweep.h).
+ * STATUS_IO, STATUS_NO_SPACE. */
+enum status state_dir_make_run(const char *directory, int64_t run_id, struct error *error);
+
 /* Removes the files of a run that was deleted; files that are not there are fine. STATUS_IO. */
 enum status state_dir_remove_run(const char *directory, int64_t run_id, struct error *error);
-
-/* Removes the files of runs for which is_known says no: a crash may have come between the deletion
- * of a run and that of its files. Returns how many runs that were. */
-int state_dir_remove_unknown_runs(const char *directory,
-                                  bool (*is_known)(void *user, int64_t run_id), void *user);
 
 /* Gives run `id` the file `name` of run `source_id`; files of runs are never changed, so both may
  * have it. STATUS_NOT_FOUND, STATUS_IO, STATUS_NO_SPACE. */

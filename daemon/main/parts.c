@@ -7,6 +7,9 @@
 
 #include "daemon/config/lock.h"
 #include "daemon/config/state_dir.h"
+#include "daemon/config/state_dir_sweep.h"
+#include "daemon/store/query/upkeep.h"
+#include "daemon/store/table/setting_table.h"
 #include "daemon/work/recovery.h"
 
 /* Until a full disk is tried again. */
@@ -47,6 +50,31 @@ static enum status open_tokens(struct parts *parts, struct error *error) {
     return STATUS_OK;
 }
 
+/* What deleted runs have left behind goes; what belongs to no run of this database is put aside. */
+static enum status sweep_state(const struct parts *parts, struct error *error) {
+    char instance[64];
+    struct state_dir_swept swept;
+    struct state_dir_owner owner = {
+        .instance = instance, .is_known = is_known_run, .user = parts->store};
+    TRY(setting_table_get(parts->store, SETTING_INSTANCE, instance, sizeof(instance), error));
+    TRY(upkeep_last_run_id(parts->store, &owner.last_run_id, error));
+    TRY(state_dir_sweep(parts->config->state_dir, &owner, clock_unix_ms(&clock_system), &swept,
+                        error));
+    if (swept.n_removed > 0) {
+        log_info("removed what %d deleted run(s) had left behind", swept.n_removed);
+    }
+    if (swept.n_leftovers > 0) {
+        log_info("removed %d checkpoint(s) and backup(s) that were not finished",
+                 swept.n_leftovers);
+    }
+    if (swept.n_unknown > 0) {
+        log_warning("%d directories of runs do not belong to this database (it is new, older, or "
+                    "another one): moved to %s, nothing in them is removed",
+                    swept.n_unknown, swept.unknown);
+    }
+    return STATUS_OK;
+}
+
 static enum status open_state(struct parts *parts, struct error *error) {
     const char *directory = parts->config->state_dir;
     char path[CONFIG_TEXT_SIZE + 32];
@@ -57,10 +85,7 @@ static enum status open_state(struct parts *parts, struct error *error) {
     (void)snprintf(path, sizeof(path), "%s/cutoutd.db", directory);
     TRY(store_open(path, &parts->store, error));
     TRY(recovery_run(parts->store, &clock_system, &recovered, error));
-    int n_removed = state_dir_remove_unknown_runs(directory, is_known_run, parts->store);
-    if (n_removed > 0) {
-        log_info("removed what %d deleted run(s) had left behind", n_removed);
-    }
+    TRY(sweep_state(parts, error));
     if (recovered.n_requeued > 0) {
         log_info("%d interrupted run(s) will go on from their last checkpoints",
                  recovered.n_requeued);

@@ -55,8 +55,7 @@ static enum status link_one(const char *state_dir, const char *directory,
     struct stat info;
     (void)snprintf(from, sizeof(from), "%s/runs/%lld/%s", state_dir, (long long)file->run_id,
                    file->path);
-    (void)snprintf(to, sizeof(to), "%s/runs/%lld", directory, (long long)file->run_id);
-    TRY(state_dir_make(to, error));
+    TRY(state_dir_make_run(directory, file->run_id, error));
     (void)snprintf(to, sizeof(to), "%s/runs/%lld/%s", directory, (long long)file->run_id,
                    file->path);
     if (link(from, to) != 0 || stat(to, &info) != 0) {
@@ -70,11 +69,22 @@ static enum status link_one(const char *state_dir, const char *directory,
     return STATUS_OK;
 }
 
+/* So that the copy's directories are known as the database's (state_dir_sweep.h). A state directory
+ * that no daemon was started in has none. */
+static void link_instance(const char *state_dir, const char *directory) {
+    char from[LINK_PATH_SIZE];
+    char to[LINK_PATH_SIZE];
+    (void)snprintf(from, sizeof(from), "%s/instance", state_dir);
+    (void)snprintf(to, sizeof(to), "%s/instance", directory);
+    (void)link(from, to);
+}
+
 static enum status link_files(const struct backup_wish *wish, const char *directory,
                               const char *database, struct backup *backup, struct error *error) {
     CLEANUP(free_pointer) struct upkeep_file *files = NULL;
     size_t n = 0;
     TRY(upkeep_list_files(database, &files, &n, error));
+    link_instance(wish->state_dir, directory);
     for (size_t i = 0; i < n; i++) {
         TRY(link_one(wish->state_dir, directory, &files[i], backup, error));
     }

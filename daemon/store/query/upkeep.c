@@ -12,7 +12,7 @@
 #include "core/base/cleanup.h"
 #include "daemon/store/table/tables.h"
 
-enum { OLDEST_QUEUED, LIST_FINISHED, FORGET_LAST, N_STATEMENTS };
+enum { OLDEST_QUEUED, LAST_RUN_ID, LIST_FINISHED, FORGET_LAST, N_STATEMENTS };
 
 #define FINISHED                                                                                   \
     " state IN ('succeeded', 'failed', 'canceled') AND finished_ms < ?1"                           \
@@ -22,6 +22,7 @@ const struct statement_set upkeep_statements = {
     N_STATEMENTS,
     {
         [OLDEST_QUEUED] = "SELECT min(created_ms) FROM run WHERE state = 'queued'",
+        [LAST_RUN_ID] = "SELECT seq FROM sqlite_sequence WHERE name = 'run'",
         [LIST_FINISHED] = "SELECT id FROM run WHERE" FINISHED " ORDER BY id",
         [FORGET_LAST] = ("DELETE FROM checkpoint WHERE run_id = ?2 AND kind = 'last'"
                          " AND EXISTS (SELECT 1 FROM run WHERE id = ?2 AND" FINISHED ")"),
@@ -30,11 +31,12 @@ const struct statement_set upkeep_statements = {
 
 /* ---- age ---- */
 
-static enum status oldest_queued(struct db *db, int64_t *ret_created_ms, struct error *error) {
-    sqlite3_stmt *statement = db_statement(db, DB_UPKEEP, OLDEST_QUEUED);
+/* The statement's one number; 0: it has none. */
+static enum status read_number(struct db *db, int index, int64_t *ret_number, struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_UPKEEP, index);
     bool row = false;
     TRY(db_step(db, statement, &row, error));
-    *ret_created_ms = row ? sqlite3_column_int64(statement, 0) : 0;
+    *ret_number = row ? sqlite3_column_int64(statement, 0) : 0;
     (void)sqlite3_reset(statement);
     return STATUS_OK;
 }
@@ -42,7 +44,14 @@ static enum status oldest_queued(struct db *db, int64_t *ret_created_ms, struct 
 enum status upkeep_oldest_queued(struct store *store, int64_t *ret_created_ms,
                                  struct error *error) {
     struct db *db = store_reader_acquire(store);
-    enum status status = oldest_queued(db, ret_created_ms, error);
+    enum status status = read_number(db, OLDEST_QUEUED, ret_created_ms, error);
+    store_reader_release(store, db);
+    return status;
+}
+
+enum status upkeep_last_run_id(struct store *store, int64_t *ret_id, struct error *error) {
+    struct db *db = store_reader_acquire(store);
+    enum status status = read_number(db, LAST_RUN_ID, ret_id, error);
     store_reader_release(store, db);
     return status;
 }

@@ -16,6 +16,9 @@
 /* When the oldest queued run was submitted (Unix ms); 0: nothing is queued. */
 enum status upkeep_oldest_queued(struct store *store, int64_t *ret_created_ms, struct error *error);
 
+/* The highest id that was ever given to a run, also when that run is gone; 0: none was. */
+enum status upkeep_last_run_id(struct store *store, int64_t *ret_id, struct error *error);
+
 /* The path of the store's database file. */
 void upkeep_path(struct store *store, char *ret_path, size_t size);
 
