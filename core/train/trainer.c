@@ -192,13 +192,13 @@ int64_t trainer_memory_bytes(const struct run_config *config, const struct kerne
 
 /* ---- checkpoints ---- */
 
-static enum status report_checkpoint(struct trainer *t, enum checkpoint_kind kind,
+static enum status report_checkpoint(struct trainer *t, bool best,
                                      const struct checkpoint_file *file, struct error *error) {
     if (!t->callbacks->on_checkpoint) {
         return STATUS_OK;
     }
     const struct checkpoint_report report = {
-        .kind = kind,
+        .best = best,
         .path = file->path,
         .sha256 = file->sha256,
         .n_bytes = file->n_bytes,
@@ -219,10 +219,7 @@ static enum status write_checkpoint(struct trainer *t, bool best, struct error *
     TRY(checkpoint_file_name(&t->files, t->state.epochs_done, t->state.step, file.path, error));
     struct checkpoint_contents contents = contents_of(t);
     TRY(checkpoint_write(&contents, &file, error));
-    TRY(report_checkpoint(t, CHECKPOINT_LAST, &file, error));
-    if (best) {
-        TRY(report_checkpoint(t, CHECKPOINT_BEST, &file, error));
-    }
+    TRY(report_checkpoint(t, best, &file, error));
     checkpoint_files_retire(&t->files, file.path, t->state.best_epoch);
     t->checkpoint_at_s = clock_monotonic_s(o->clock) + o->checkpoint_interval_s;
     return STATUS_OK;

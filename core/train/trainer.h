@@ -45,8 +45,10 @@ struct epoch_report {
 
 enum checkpoint_kind { CHECKPOINT_LAST, CHECKPOINT_BEST };
 
+/* A file is always the last one. What belongs together is one report, so that whoever keeps the
+ * books knows all of it or nothing. */
 struct checkpoint_report {
-    enum checkpoint_kind kind;
+    bool best;          /* it is that of the best epoch so far as well */
     const char *path;   /* valid during the call */
     const char *sha256; /* hex; valid during the call */
     int64_t n_bytes;

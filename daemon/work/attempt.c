@@ -2,14 +2,13 @@
  * on the worker's stack and is used by that thread only. */
 #include "daemon/work/attempt.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/base/log.h"
 #include "daemon/compare/epoch_view.h"
+#include "daemon/config/state_dir.h"
 #include "daemon/spec/run_spec.h"
 #include "daemon/store/table/checkpoint_table.h"
 
@@ -80,18 +79,21 @@ static enum status on_epoch(void *user, const struct epoch_report *report, struc
 static enum status on_checkpoint(void *user, const struct checkpoint_report *report,
                                  struct error *error) {
     struct session *s = user;
-    struct checkpoint_row row = {
-        .kind = report->kind,
+    struct checkpoint_row rows[2] = {{
+        .kind = CHECKPOINT_LAST,
         .n_bytes = report->n_bytes,
         .epochs_done = report->epochs_done,
         .step = report->step,
         .at_ms = now_ms(s),
-    };
+    }};
     s->reported = true;
     const char *slash = strrchr(report->path, '/');
-    (void)snprintf(row.path, sizeof(row.path), "%s", slash ? slash + 1 : report->path);
-    (void)snprintf(row.sha256, sizeof(row.sha256), "%s", report->sha256);
-    return note_store(s, checkpoint_table_put(s->options->store, s->progress.run_id, &row, error));
+    (void)snprintf(rows[0].path, sizeof(rows[0].path), "%s", slash ? slash + 1 : report->path);
+    (void)snprintf(rows[0].sha256, sizeof(rows[0].sha256), "%s", report->sha256);
+    rows[1] = rows[0];
+    rows[1].kind = CHECKPOINT_BEST;
+    return note_store(s, checkpoint_table_put(s->options->store, s->progress.run_id, rows,
+                                              report->best ? 2 : 1, error));
 }
 
 static bool should_stop(void *user) {
@@ -107,19 +109,10 @@ static bool stops_at_once(void *user) {
 
 /* ---- before training ---- */
 
-static enum status make_directory(const char *path, struct error *error) {
-    if (mkdir(path, 0750) != 0 && errno != EEXIST) {
-        return error_set_errno(error, errno, "cannot make the directory %s", path);
-    }
-    return STATUS_OK;
-}
-
 static enum status make_run_dir(struct session *s, struct error *error) {
-    (void)snprintf(s->run_dir, sizeof(s->run_dir), "%s/runs", s->options->state_dir);
-    TRY(make_directory(s->run_dir, error));
     (void)snprintf(s->run_dir, sizeof(s->run_dir), "%s/runs/%lld", s->options->state_dir,
                    (long long)s->attempt->run->id);
-    return make_directory(s->run_dir, error);
+    return state_dir_make_run(s->options->state_dir, s->attempt->run->id, error);
 }
 
 static enum status set_origin(struct session *s, const char *dataset_sha256, struct error *error) {

@@ -82,12 +82,11 @@ static enum status on_checkpoint(void *user, const struct checkpoint_report *rep
     char digest[SHA256_HEX_SIZE];
     assert_int_equal(sha256_file(report->path, digest, error), STATUS_OK);
     assert_string_equal(digest, report->sha256);
-    if (report->kind == CHECKPOINT_BEST) {
+    if (report->best) {
         (void)snprintf(r->best, sizeof(r->best), "%s", report->path);
-    } else {
-        (void)snprintf(r->last, sizeof(r->last), "%s", report->path);
-        memcpy(r->last_sha256, report->sha256, sizeof(digest));
     }
+    (void)snprintf(r->last, sizeof(r->last), "%s", report->path);
+    memcpy(r->last_sha256, report->sha256, sizeof(digest));
     return STATUS_OK;
 }
 

@@ -167,6 +167,43 @@ static void a_stopped_run_ends_with_the_same_history(void **state) {
     assert_same_history(l->w.f.store, stopped, whole);
 }
 
+/* The row of the best checkpoint is of the best epoch, and its file is whole. */
+static void assert_best_is_best(const struct local_fixture *l, const struct run_row *run) {
+    struct checkpoint_list list = {0};
+    const struct checkpoint_row *best = NULL;
+    char path[512];
+    char digest[SHA256_HEX_SIZE];
+    ASSERT_OK(checkpoint_table_list(l->w.f.store, run->id, &list, &fixture_error));
+    for (size_t i = 0; i < list.n; i++) {
+        best = list.rows[i].kind == CHECKPOINT_BEST ? &list.rows[i] : best;
+        (void)snprintf(path, sizeof(path), "%s/runs/%lld/%s", l->w.f.dir, (long long)run->id,
+                       list.rows[i].path);
+        ASSERT_OK(sha256_file(path, digest, &fixture_error));
+        assert_string_equal(digest, list.rows[i].sha256);
+    }
+    assert_non_null(best);
+    assert_int_equal(best->epochs_done, run->best_epoch);
+    checkpoint_list_clear(&list);
+}
+
+static void whatever_write_fails_the_best_checkpoint_is_that_of_the_best_epoch(void **state) {
+    struct local_fixture *l = *state;
+    int64_t first = 0;
+    work_start(&l->w);
+    for (int nth = 0; nth <= 8; nth++) {
+        store_inject_failure(l->w.f.store, nth == 0 ? 0 : 1 + nth); /* the first submits it */
+        int64_t id = submit(l, run_text);
+        work_wait_until(&l->w, id, work_is_final, "final");
+        store_inject_failure(l->w.f.store, 0);
+        struct run_row row = fixture_get_run(l->w.f.store, id);
+        assert_string_equal(run_state_name(row.state), "succeeded");
+        first = nth == 0 ? id : first;
+        assert_same_history(l->w.f.store, first, id);
+        assert_best_is_best(l, &row);
+        run_row_clear(&row);
+    }
+}
+
 static void a_config_that_asks_for_too_many_images_fails_with_the_reason(void **state) {
     struct local_fixture *l = *state;
     work_start(&l->w);
@@ -183,6 +220,7 @@ static void a_config_that_asks_for_too_many_images_fails_with_the_reason(void **
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_stopped_run_ends_with_the_same_history),
+        TEST(whatever_write_fails_the_best_checkpoint_is_that_of_the_best_epoch),
         TEST(a_config_that_asks_for_too_many_images_fails_with_the_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

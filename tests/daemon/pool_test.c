@@ -48,7 +48,7 @@ static enum status report_epoch(const struct execution *e, int epoch, struct err
     const struct epoch_report report = {
         .epoch = epoch, .val_wrong = 10 - epoch, .val_total = 20, .seconds = 1.0, .best = true};
     const struct checkpoint_report checkpoint = {
-        .kind = CHECKPOINT_LAST, .path = path, .sha256 = sha256, .epochs_done = epoch};
+        .path = path, .sha256 = sha256, .epochs_done = epoch};
     TRY(c->on_step(c->user, &step, error));
     TRY(c->on_epoch(c->user, &report, error));
     return c->on_checkpoint(c->user, &checkpoint, error);
@@ -353,7 +353,7 @@ static void damaged_checkpoints_fall_back_to_the_one_before(void **state) {
         struct checkpoint_row row = {.kind = CHECKPOINT_LAST, .epochs_done = epoch};
         memset(row.sha256, 'b', sizeof(row.sha256) - 1);
         (void)snprintf(row.path, sizeof(row.path), "%06d-000000.safetensors", epoch);
-        ASSERT_OK(checkpoint_table_put(p->w.f.store, id, &row, &fixture_error));
+        ASSERT_OK(checkpoint_table_put(p->w.f.store, id, &row, 1, &fixture_error));
     }
     (void)snprintf(p->damaged[0], sizeof(p->damaged[0]), "000002-000000");
     work_start(&p->w);
@@ -377,7 +377,7 @@ static void without_an_intact_checkpoint_it_starts_anew(void **state) {
     struct checkpoint_row row = {.kind = CHECKPOINT_LAST, .epochs_done = 2};
     memset(row.sha256, 'b', sizeof(row.sha256) - 1);
     (void)snprintf(row.path, sizeof(row.path), "000002-000000.safetensors");
-    ASSERT_OK(checkpoint_table_put(p->w.f.store, id, &row, &fixture_error));
+    ASSERT_OK(checkpoint_table_put(p->w.f.store, id, &row, 1, &fixture_error));
     (void)snprintf(p->damaged[0], sizeof(p->damaged[0]), "000002-000000");
     work_start(&p->w);
     work_wait_until(&p->w, id, work_is_final, "final");
