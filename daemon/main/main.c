@@ -128,6 +128,7 @@ static int train(int argc, char **argv, char **environment) {
                                                   .output_dir = words.output_dir,
                                                   .out = stderr};
             code = command_train(&options);
+            log_sink_close();
         }
     }
     free(config);

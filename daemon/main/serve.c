@@ -154,6 +154,7 @@ enum status serve(const struct config *config) {
     if (status != STATUS_OK) {
         log_error("%s", error.message);
         parts_stop(&parts);
+        log_sink_close();
         return status;
     }
     const char *also_on = config->listen_address[0] ? config->unix_socket : "";
@@ -168,5 +169,6 @@ enum status serve(const struct config *config) {
     release_signals(&signals);
     parts_stop(&parts);
     log_info("stopped");
+    log_sink_close();
     return STATUS_OK;
 }

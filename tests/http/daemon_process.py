@@ -59,6 +59,7 @@ class Daemon:
         self.listen = listen
         self.curl_options = list(curl_options)
         self.flags = []
+        self.stderr = None  # a descriptor; None: the log file
         self.process = None
         self.address = None
 
@@ -82,7 +83,7 @@ class Daemon:
                 self.process = subprocess.Popen(
                     [os.environ["CUTOUTD"], "serve", "--listen", self.listen,
                      "--state-dir", self.state_dir, "--workers", "1", "--threads-per-run", "1", *self.flags],
-                    env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                    env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=self.stderr or log)
             self._wait_until_ready(notify)
         with open(os.path.join(self.state_dir, "address"), encoding="ascii") as file:
             self.address = file.read().strip()

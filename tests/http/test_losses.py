@@ -67,6 +67,23 @@ class Losses(DaemonTestCase):
         self.assertFalse(os.path.exists(directory))
         self.assertFalse(os.path.exists(os.path.join(daemon.state_dir, "unknown")))
 
+    def test_a_log_that_nobody_reads_stops_nothing(self):
+        daemon = self.make_daemon()
+        self.addCleanup(self.dispose, daemon)
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        os.set_blocking(writer, False)
+        with self.assertRaises(BlockingIOError):
+            while True:
+                os.write(writer, b"full" * 1024)
+        os.set_blocking(writer, True)
+        daemon.stderr = writer
+        daemon.start()
+        os.close(writer)
+        run = daemon.submit()
+        self.assertEqual(daemon.wait_for_end(run)["state"], "succeeded")
+        self.assertEqual(daemon.terminate(), 0)
+
 
 if __name__ == "__main__":
     unittest.main()
