@@ -21,6 +21,7 @@ static enum status status_of_errno(int errno_value) {
     switch (errno_value) {
     case ENOSPC:
     case EDQUOT:
+    case EFBIG: /* a limit on the size of files (ulimit -f) */
         return STATUS_NO_SPACE;
     case ENOENT:
         return STATUS_NOT_FOUND;

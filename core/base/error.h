@@ -20,7 +20,7 @@ struct error {
 enum status error_set(struct error *error, enum status code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Like error_set with ": " and the text of errno appended; ENOSPC and EDQUOT become
+/* Like error_set with ": " and the text of errno appended; ENOSPC, EDQUOT and EFBIG become
  * STATUS_NO_SPACE, ENOENT STATUS_NOT_FOUND, ENOMEM STATUS_NO_MEMORY, everything else STATUS_IO. */
 enum status error_set_errno(struct error *error, int errno_value, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

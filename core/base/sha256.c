@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/regular_file.h"
 
 _Static_assert(sizeof(crypto_hash_sha256_state) <= sizeof(((struct sha256 *)0)->state),
                "struct sha256 must hold libsodium's state");
@@ -28,21 +29,31 @@ void sha256_end(struct sha256 *sha, char ret_hex[SHA256_HEX_SIZE]) {
     (void)sodium_bin2hex(ret_hex, SHA256_HEX_SIZE, digest, sizeof(digest));
 }
 
-enum status sha256_file(const char *path, char ret_hex[SHA256_HEX_SIZE], struct error *error) {
-    CLEANUP(close_file) FILE *file = fopen(path, "rbe");
-    if (!file) {
-        return error_set_errno(error, errno, "cannot open %s", path);
-    }
+enum status sha256_fd(int fd, const char *name, char ret_hex[SHA256_HEX_SIZE],
+                      struct error *error) {
     struct sha256 sha;
-    sha256_begin(&sha);
     unsigned char buffer[65536];
-    size_t n;
-    while ((n = fread(buffer, 1, sizeof(buffer), file)) > 0) {
-        sha256_update(&sha, buffer, n);
+    off_t offset = 0;
+    ssize_t n = 1;
+    sha256_begin(&sha);
+    while (n > 0) {
+        n = pread(fd, buffer, sizeof(buffer), offset);
+        if (n < 0 && errno == EINTR) {
+            n = 1;
+        } else if (n > 0) {
+            sha256_update(&sha, buffer, (size_t)n);
+            offset += n;
+        }
     }
-    if (ferror(file)) {
-        return error_set_errno(error, errno, "cannot read %s", path);
+    if (n < 0) {
+        return error_set_errno(error, errno, "cannot read %s", name);
     }
     sha256_end(&sha, ret_hex);
     return STATUS_OK;
+}
+
+enum status sha256_file(const char *path, char ret_hex[SHA256_HEX_SIZE], struct error *error) {
+    CLEANUP(close_fd) int fd = -1;
+    TRY(regular_file_open(path, &fd, error));
+    return sha256_fd(fd, path, ret_hex, error);
 }

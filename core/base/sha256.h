@@ -19,7 +19,11 @@ void sha256_begin(struct sha256 *sha);
 void sha256_update(struct sha256 *sha, const void *bytes, size_t n_bytes);
 void sha256_end(struct sha256 *sha, char ret_hex[SHA256_HEX_SIZE]);
 
-/* The digest of a whole file. STATUS_NOT_FOUND or STATUS_IO with the path in the message. */
+/* The digest of a whole regular file. STATUS_NOT_FOUND or STATUS_IO with the path in the message.
+ */
 enum status sha256_file(const char *path, char ret_hex[SHA256_HEX_SIZE], struct error *error);
+
+/* The same of an open file, whose position stays where it is; name: for the message. */
+enum status sha256_fd(int fd, const char *name, char ret_hex[SHA256_HEX_SIZE], struct error *error);
 
 #endif

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/regular_file.h"
 #include "core/train/safetensors_internal.h"
 
 static const uint64_t MAX_HEADER_BYTES = UINT64_C(16) << 20;
@@ -53,9 +54,10 @@ static void free_file(struct safetensors **file) {
 }
 
 static enum status load(struct safetensors *file, const char *path, struct error *error) {
-    CLEANUP(close_file) FILE *stream = fopen(path, "rbe");
+    CLEANUP(close_file) FILE *stream = NULL;
     struct stat about;
-    if (!stream || fstat(fileno(stream), &about) != 0) {
+    TRY(regular_file_stream(path, &stream, error));
+    if (fstat(fileno(stream), &about) != 0) {
         return error_set_errno(error, errno, "cannot open %s", path);
     }
     file->n_bytes = (size_t)about.st_size;

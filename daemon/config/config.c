@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/regular_file.h"
 #include "daemon/config/config_internal.h"
 
 static const char VARIABLE_PREFIX[] = "CUTOUTD_";
@@ -156,11 +157,17 @@ static int handle_key(void *user, const char *section, const char *name, const c
 
 static enum status load_file(struct config *config, const char *path, bool must_exist,
                              struct error *error) {
-    CLEANUP(close_file) FILE *stream = fopen(path, "re");
-    if (!stream) {
-        return errno == ENOENT && !must_exist
-                   ? STATUS_OK
-                   : error_set_errno(error, errno, "cannot open the config file %s", path);
+    CLEANUP(close_file) FILE *stream = NULL;
+    struct error opening;
+    if (strcmp(path, "/dev/null") == 0) { /* the usual word for: none */
+        return STATUS_OK;
+    }
+    enum status status = regular_file_stream(path, &stream, &opening);
+    if (status == STATUS_NOT_FOUND && !must_exist) {
+        return STATUS_OK;
+    }
+    if (status != STATUS_OK) {
+        return error_set(error, status, "the config file: %s", opening.message);
     }
     struct file_reader reader = {.config = config, .path = path, .stream = stream, .error = error};
     int failed = ini_parse_stream(read_line, &reader, handle_key, &reader);

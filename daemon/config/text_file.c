@@ -8,13 +8,10 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/durable.h"
+#include "core/base/regular_file.h"
 
-enum status text_file_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret_n_bytes,
-                           struct error *error) {
-    CLEANUP(close_file) FILE *file = fopen(path, "rbe");
-    if (!file) {
-        return error_set_errno(error, errno, "cannot open %s", path);
-    }
+static enum status read_stream(FILE *file, const char *path, size_t max_bytes, char **ret_text,
+                               size_t *ret_n_bytes, struct error *error) {
     CLEANUP(free_pointer) char *text = malloc(max_bytes + 2);
     if (!text) {
         return error_set(error, STATUS_NO_MEMORY, "no memory to read %s", path);
@@ -32,6 +29,20 @@ enum status text_file_read(const char *path, size_t max_bytes, char **ret_text, 
     *ret_n_bytes = n_bytes;
     text = NULL;
     return STATUS_OK;
+}
+
+enum status text_file_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret_n_bytes,
+                           struct error *error) {
+    CLEANUP(close_file) FILE *file = NULL;
+    TRY(regular_file_stream(path, &file, error));
+    return read_stream(file, path, max_bytes, ret_text, ret_n_bytes, error);
+}
+
+enum status text_file_read_any(const char *path, size_t max_bytes, char **ret_text,
+                               size_t *ret_n_bytes, struct error *error) {
+    CLEANUP(close_file) FILE *file = fopen(path, "rbe");
+    return file ? read_stream(file, path, max_bytes, ret_text, ret_n_bytes, error)
+                : error_set_errno(error, errno, "cannot open %s", path);
 }
 
 static enum status write_and_sync(const char *path, const char *text, struct error *error) {

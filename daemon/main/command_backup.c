@@ -16,6 +16,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/durable.h"
+#include "core/base/regular_file.h"
 #include "core/base/sha256.h"
 #include "daemon/config/lock.h"
 #include "daemon/config/text_file.h"
@@ -195,10 +196,11 @@ static enum status copy_bytes(int from, int to, const char *path, struct error *
 
 static enum status copy_file(const struct copy *copy, const char *target, struct error *error) {
     char sha256[SHA256_HEX_SIZE];
-    CLEANUP(close_fd) int from = open(copy->path, O_RDONLY | O_CLOEXEC);
-    if (from < 0) {
-        return error_set_errno(error, errno, "the backup is made, but cannot be read at %s",
-                               copy->path);
+    CLEANUP(close_fd) int from = -1;
+    enum status status = regular_file_open(copy->path, &from, error);
+    if (status != STATUS_OK) {
+        error_prefix(error, "the backup is made, but cannot be read");
+        return status;
     }
     CLEANUP(close_fd) int to = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (to < 0) {

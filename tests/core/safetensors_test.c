@@ -404,7 +404,7 @@ static void a_write_that_fails_leaves_the_old_file(void **state) {
         (void)signal(SIGXFSZ, SIG_IGN);
         _exit(setrlimit(RLIMIT_FSIZE, &limit) == 0 ? overfill(1 << 20) : 99);
     }
-    assert_int_equal(child_result(child), STATUS_IO);
+    assert_int_equal(child_result(child), STATUS_NO_SPACE);
 }
 
 /* On a file system of 64 KiB, in a mount namespace of its own; only root may make one. */

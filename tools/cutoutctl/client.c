@@ -24,7 +24,7 @@ static enum status read_token(struct client *client, const char *token_file, str
     CLEANUP(free_pointer) char *text = NULL;
     if (token_file) {
         size_t n = 0;
-        TRY(text_file_read(token_file, TOKEN_FILE_MOST, &text, &n, error));
+        TRY(text_file_read_any(token_file, TOKEN_FILE_MOST, &text, &n, error));
         token = text + strspn(text, " \t\r\n");
         text[(size_t)(token - text) + strcspn(token, " \t\r\n")] = '\0';
         if (token[0] == '\0') {
