@@ -64,11 +64,24 @@ static void check_memory(const struct api_context *context, const struct run_con
                      gib(needed), gib(limit), advice);
 }
 
+/* More images than there are would fail at the first step, perhaps at night. */
+static void check_count(const char *field, int wanted, const struct dataset_description *dataset,
+                        int n, struct field_errors *errors) {
+    if (dataset->available && wanted > n) {
+        field_errors_add(errors, field, "%d are wanted; the data set %s has %d.", wanted,
+                         dataset->name, n);
+    }
+}
+
 /* The data set must be there, and an epoch of it have at least one step. */
 static void check_dataset(const struct api_context *context, const struct run_config *config,
                           struct admission *admission, struct field_errors *errors) {
-    int n_train = dataset_registry_train_images(context->options.datasets, config->dataset);
-    bool available = n_train > 0;
+    struct dataset_description dataset;
+    dataset_registry_find(context->options.datasets, config->dataset, &dataset);
+    int n_train = dataset.n_train;
+    bool available = dataset.available;
+    check_count("train_images", config->train_images, &dataset, dataset.n_train, errors);
+    check_count("test_images", config->test_images, &dataset, dataset.n_test, errors);
     if (config->train_images > 0 && config->train_images < n_train) {
         n_train = config->train_images;
     }

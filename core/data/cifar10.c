@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/regular_file.h"
 #include "core/data/dataset.h"
 #include "core/data/dataset_build.h"
 
@@ -39,9 +40,6 @@ static enum status rows_count(const char *path, FILE *file, int *ret_n_rows, str
     if (fstat(fileno(file), &info) != 0) {
         return error_set_errno(error, errno, "cannot examine %s", path);
     }
-    if (!S_ISREG(info.st_mode)) {
-        return error_set(error, STATUS_IO, "%s is not a regular file", path);
-    }
     long long n_bytes = info.st_size;
     if (n_bytes == 0) {
         return error_set(error, STATUS_CORRUPT, "%s is empty: a row has %d bytes", path, ROW_BYTES);
@@ -62,10 +60,8 @@ static enum status rows_count(const char *path, FILE *file, int *ret_n_rows, str
 
 /* Appends the rows of one file to `set`. */
 static enum status file_append(const char *path, struct image_set *set, struct error *error) {
-    CLEANUP(close_file) FILE *file = fopen(path, "rbe");
-    if (!file) {
-        return error_set_errno(error, errno, "cannot open %s", path);
-    }
+    CLEANUP(close_file) FILE *file = NULL;
+    TRY(regular_file_stream(path, &file, error));
     int n_rows = 0;
     TRY(rows_count(path, file, &n_rows, error));
     if (n_rows > DATASET_MAX_IMAGES - set->n) {
@@ -94,21 +90,30 @@ static enum status file_append(const char *path, struct image_set *set, struct e
     return STATUS_OK;
 }
 
-/* data_batch_1.bin must be there; the others may be missing (a subset of the data). */
+static enum status batch_path(const char *directory, int number, char path[PATH_MAX],
+                              struct error *error) {
+    char file_name[32];
+    (void)snprintf(file_name, sizeof(file_name), "data_batch_%d.bin", number);
+    return path_make(directory, file_name, path, error);
+}
+
+/* Data batches 1 to the highest that is there, without gaps: a subset of the data is meant, a hole
+ * in it is not. */
 static enum status train_read(const char *directory, struct image_set *set, struct error *error) {
-    for (int i = 1; i <= N_TRAIN_FILES; i++) {
-        char file_name[32];
-        char path[PATH_MAX];
-        (void)snprintf(file_name, sizeof(file_name), "data_batch_%d.bin", i);
-        TRY(path_make(directory, file_name, path, error));
-        struct error missing;
-        enum status status = file_append(path, set, &missing);
-        if (status == STATUS_NOT_FOUND && i > 1) {
-            continue;
+    char path[PATH_MAX];
+    int highest = 1;
+    for (int i = 2; i <= N_TRAIN_FILES; i++) {
+        struct stat info;
+        TRY(batch_path(directory, i, path, error));
+        highest = stat(path, &info) == 0 || errno != ENOENT ? i : highest;
+    }
+    for (int i = 1; i <= highest; i++) {
+        TRY(batch_path(directory, i, path, error));
+        enum status status = file_append(path, set, error);
+        if (status == STATUS_NOT_FOUND && i < highest) {
+            error_prefix(error, "data_batch_%d.bin is there", highest);
         }
-        if (status != STATUS_OK) {
-            return error_set(error, status, "%s", missing.message);
-        }
+        TRY(status);
     }
     return STATUS_OK;
 }
@@ -118,9 +123,11 @@ static enum status class_names_read(const char *directory, struct dataset *datas
                                     struct error *error) {
     char path[PATH_MAX];
     TRY(path_make(directory, "batches.meta.txt", path, error));
-    CLEANUP(close_file) FILE *file = fopen(path, "re");
-    if (!file && errno != ENOENT) {
-        return error_set_errno(error, errno, "cannot open %s", path);
+    CLEANUP(close_file) FILE *file = NULL;
+    struct error opening;
+    enum status status = regular_file_stream(path, &file, &opening);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+        return error_set(error, status, "%s", opening.message);
     }
     for (int i = 0; i < DATASET_CLASSES; i++) {
         char *name = dataset->class_names[i];

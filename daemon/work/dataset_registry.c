@@ -5,13 +5,16 @@
  */
 #include "daemon/work/dataset_registry.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/base/cleanup.h"
 #include "core/base/log.h"
+#include "core/base/regular_file.h"
 
 enum { CIFAR10_ROW_BYTES = 1 + IMAGE_BYTES, CIFAR10_TRAIN_FILES = 5 };
 
@@ -94,35 +97,77 @@ const char *dataset_registry_default(const struct dataset_registry *registry) {
     return find(registry, "cifar10") >= 0 ? "cifar10" : DATASET_SHAPES;
 }
 
-/* Whole rows in a file by its length; -1: not there or not whole rows. */
-static int count_rows(const char *directory, const char *file) {
+/* Whole rows in a file by its length. STATUS_NOT_FOUND, STATUS_IO, STATUS_CORRUPT. */
+static enum status count_rows(const char *directory, const char *file, int *ret_rows,
+                              struct error *error) {
     char path[CONFIG_TEXT_SIZE + 32];
     struct stat info;
+    CLEANUP(close_fd) int fd = -1;
     (void)snprintf(path, sizeof(path), "%s/%s", directory, file);
-    if (stat(path, &info) != 0 || info.st_size == 0 || info.st_size % CIFAR10_ROW_BYTES != 0) {
-        return -1;
+    TRY(regular_file_open(path, &fd, error));
+    if (fstat(fd, &info) != 0) {
+        return error_set_errno(error, errno, "cannot look at %s", path);
     }
-    return (int)(info.st_size / CIFAR10_ROW_BYTES);
+    if (info.st_size == 0 || info.st_size % CIFAR10_ROW_BYTES != 0) {
+        return error_set(error, STATUS_CORRUPT, "%s does not have whole rows of %d bytes", path,
+                         CIFAR10_ROW_BYTES);
+    }
+    *ret_rows = (int)(info.st_size / CIFAR10_ROW_BYTES);
+    return STATUS_OK;
+}
+
+/* Batches 1 to the highest that is there, as the reader wants them (core/data/cifar10.c). */
+static enum status count_train_rows(const char *directory, int *ret_n, int *ret_batches,
+                                    struct error *error) {
+    enum status missing = STATUS_OK; /* of the first batch that could not be counted */
+    struct error why = {0};
+    *ret_n = 0;
+    *ret_batches = 0;
+    for (int i = 1; i <= CIFAR10_TRAIN_FILES; i++) {
+        char file[32];
+        int rows = 0;
+        struct error reading;
+        (void)snprintf(file, sizeof(file), "data_batch_%d.bin", i);
+        enum status status = count_rows(directory, file, &rows, &reading);
+        bool there = status != STATUS_NOT_FOUND;
+        if (there && missing == STATUS_NOT_FOUND && i > 1) {
+            error_prefix(&why, "%s is there", file);
+            return error_set(error, missing, "%s", why.message);
+        }
+        if (there && status != STATUS_OK) {
+            return error_set(error, status, "%s", reading.message);
+        }
+        if (!there && missing == STATUS_OK) {
+            missing = status;
+            why = reading;
+        }
+        *ret_n += rows;
+        *ret_batches += there;
+    }
+    return *ret_batches > 0 ? STATUS_OK : error_set(error, missing, "%s", why.message);
 }
 
 static void describe_files(struct dataset_description *description) {
-    int first = count_rows(description->directory, "data_batch_1.bin");
-    int test = count_rows(description->directory, "test_batch.bin");
-    if (first < 0 || test < 0) {
-        (void)snprintf(description->problem, sizeof(description->problem),
-                       "%s is missing in %.120s or not whole rows of %d bytes",
-                       first < 0 ? "data_batch_1.bin" : "test_batch.bin", description->directory,
-                       CIFAR10_ROW_BYTES);
+    struct error error;
+    int n_train = 0;
+    int n_test = 0;
+    int n_batches = 0;
+    enum status status = count_train_rows(description->directory, &n_train, &n_batches, &error);
+    if (status == STATUS_OK) {
+        status = count_rows(description->directory, "test_batch.bin", &n_test, &error);
+    }
+    if (status != STATUS_OK) {
+        (void)snprintf(description->problem, sizeof(description->problem), "%.*s",
+                       (int)sizeof(description->problem) - 1, error.message);
         return;
     }
     description->available = true;
-    description->n_test = test;
-    description->n_train = first;
-    for (int i = 2; i <= CIFAR10_TRAIN_FILES; i++) {
-        char file[32];
-        (void)snprintf(file, sizeof(file), "data_batch_%d.bin", i);
-        int rows = count_rows(description->directory, file);
-        description->n_train += rows > 0 ? rows : 0;
+    description->n_train = n_train;
+    description->n_test = n_test;
+    if (n_batches < CIFAR10_TRAIN_FILES) {
+        (void)snprintf(description->warning, sizeof(description->warning),
+                       "only data_batch_1.bin to data_batch_%d.bin are there, of %d", n_batches,
+                       CIFAR10_TRAIN_FILES);
     }
 }
 
@@ -141,15 +186,29 @@ void dataset_registry_describe(const struct dataset_registry *registry, size_t i
     }
 }
 
-int dataset_registry_train_images(const struct dataset_registry *registry, const char *name) {
-    for (size_t i = 0; i < dataset_registry_count(registry); i++) {
-        struct dataset_description description;
-        dataset_registry_describe(registry, i, &description);
-        if (strcmp(description.name, name) == 0) {
-            return description.available ? description.n_train : 0;
-        }
+void dataset_registry_find(const struct dataset_registry *registry, const char *name,
+                           struct dataset_description *ret_description) {
+    int index = find(registry, name);
+    if (index >= 0) {
+        dataset_registry_describe(registry, (size_t)index, ret_description);
+    } else {
+        *ret_description = (struct dataset_description){.problem = "there is no such data set"};
     }
-    return 0;
+}
+
+int dataset_registry_train_images(const struct dataset_registry *registry, const char *name) {
+    struct dataset_description description;
+    dataset_registry_find(registry, name, &description);
+    return description.n_train;
+}
+
+/* A set that is smaller than its name says is worth a line each time that it is read. */
+static void warn(const struct dataset_registry *registry, const struct entry *entry) {
+    struct dataset_description description;
+    dataset_registry_describe(registry, (size_t)(entry - registry->entries), &description);
+    if (description.warning[0]) {
+        log_warning("data set %s: %s", entry->name, description.warning);
+    }
 }
 
 static void digest_set(struct sha256 *sha, const struct image_set *set) {
@@ -200,6 +259,7 @@ static enum status open_entry(struct dataset_registry *registry, struct entry *e
     digest(dataset, hex);
     log_info("data set %s: %d training and %d test images, sha256 %.12s", entry->name,
              dataset->train.n, dataset->test.n, hex);
+    warn(registry, entry);
     (void)pthread_mutex_lock(&registry->mutex);
     entry->dataset = dataset;
     memcpy(entry->sha256, hex, sizeof(hex));

@@ -40,12 +40,17 @@ struct dataset_description {
     int n_train;           /* 0 when not available */
     int n_test;
     bool available;
-    char problem[256]; /* why it is not available; "" otherwise */
+    char problem[512]; /* why it is not available; "" otherwise */
+    char warning[128]; /* it is available, but perhaps not what is meant; "" otherwise */
 };
 
 /* index: 0 .. count-1. */
 void dataset_registry_describe(const struct dataset_registry *registry, size_t index,
                                struct dataset_description *ret_description);
+
+/* The same by its name; not available when there is none of that name. */
+void dataset_registry_find(const struct dataset_registry *registry, const char *name,
+                           struct dataset_description *ret_description);
 
 /* How many training images the set of that name has; 0: there is no such set, or it cannot be read
  * at the moment. */

@@ -15,7 +15,7 @@
 
 enum { ROW = 3073 };
 
-static const char *const file_names[] = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_4.bin",
+static const char *const file_names[] = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
                                          "test_batch.bin", "batches.meta.txt"};
 static char directory[64];
 
@@ -91,7 +91,7 @@ static void reads_rows_of_several_files_interleaved(void **state) {
     (void)state;
     rows_write("data_batch_1.bin", 3, 2 * ROW);
     rows_write("data_batch_2.bin", 5, 1 * ROW);
-    rows_write("data_batch_4.bin", 6, 4 * ROW); /* number 3 is missing: fine */
+    rows_write("data_batch_3.bin", 6, 4 * ROW); /* numbers 4 and 5 are missing: fine */
     rows_write("test_batch.bin", 0, 3 * ROW);
     struct dataset *dataset = open_good();
     assert_string_equal(dataset->name, "made");
@@ -135,6 +135,14 @@ static void a_missing_file_is_named(void **state) {
     open_bad(STATUS_NOT_FOUND, "data_batch_1.bin", "No such file");
     rows_write("data_batch_1.bin", 0, ROW);
     open_bad(STATUS_NOT_FOUND, "test_batch.bin", "No such file");
+}
+
+static void a_gap_in_the_batches_is_refused_with_the_name(void **state) {
+    (void)state;
+    rows_write("data_batch_1.bin", 0, ROW);
+    rows_write("data_batch_3.bin", 0, ROW);
+    rows_write("test_batch.bin", 0, ROW);
+    open_bad(STATUS_NOT_FOUND, "data_batch_3.bin is there", "data_batch_2.bin: No such file");
 }
 
 static void a_cut_file_is_refused_with_its_offset(void **state) {
@@ -227,6 +235,7 @@ int main(void) {
         TEST(reads_rows_of_several_files_interleaved),
         TEST(class_names_come_from_the_meta_file),
         TEST(a_missing_file_is_named),
+        TEST(a_gap_in_the_batches_is_refused_with_the_name),
         TEST(a_cut_file_is_refused_with_its_offset),
         TEST(a_label_over_nine_is_refused_with_its_offset),
         TEST(a_directory_in_place_of_a_file_is_refused),

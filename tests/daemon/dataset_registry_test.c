@@ -68,6 +68,38 @@ static void sets_are_described_by_their_files_lengths(void **state) {
     assert_true(d.available);
     assert_int_equal(d.n_train, 15);
     assert_int_equal(d.n_test, 4);
+    assert_non_null(strstr(d.warning, "data_batch_2.bin are there, of 5"));
+    write_rows(r->dir, "data_batch_4.bin", ROW);
+    dataset_registry_describe(r->registry, 1, &d);
+    assert_false(d.available);
+    assert_non_null(strstr(d.problem, "data_batch_3.bin: No such file"));
+    write_rows(r->dir, "data_batch_3.bin", ROW);
+    write_rows(r->dir, "data_batch_5.bin", ROW);
+    dataset_registry_describe(r->registry, 1, &d);
+    assert_true(d.available);
+    assert_string_equal(d.warning, "");
+    assert_int_equal(d.n_train, 18);
+    write_rows(r->dir, "data_batch_5.bin", ROW + 1);
+    dataset_registry_describe(r->registry, 1, &d);
+    assert_non_null(strstr(d.problem, "data_batch_5.bin does not have whole rows"));
+}
+
+static void what_cannot_be_read_is_called_so(void **state) {
+    struct registry_fixture *r = *state;
+    struct dataset_description d;
+    char path[128];
+    (void)snprintf(path, sizeof(path), "%s/data_batch_1.bin", r->dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    dataset_registry_describe(r->registry, 1, &d);
+    assert_non_null(strstr(d.problem, "data_batch_1.bin is not a regular file"));
+    assert_int_equal(rmdir(path), 0);
+    if (geteuid() != 0) { /* root may read everything */
+        write_rows(r->dir, "data_batch_1.bin", ROW);
+        assert_int_equal(chmod(r->dir, 0), 0);
+        dataset_registry_describe(r->registry, 1, &d);
+        assert_int_equal(chmod(r->dir, 0700), 0);
+        assert_non_null(strstr(d.problem, "Permission denied"));
+    }
 }
 
 static void a_set_is_shared_and_its_digest_tells_its_content(void **state) {
@@ -161,6 +193,7 @@ static void workers_that_want_it_at_once_get_the_same(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(sets_are_described_by_their_files_lengths),
+        TEST(what_cannot_be_read_is_called_so),
         TEST(a_set_is_shared_and_its_digest_tells_its_content),
         TEST(unused_sets_make_room_and_are_read_again),
         TEST(problems_are_told_and_tried_again),
