@@ -56,7 +56,7 @@ struct run_config {
     int n_lr_steps; /* 0: constant */
     struct lr_step lr_steps[RUN_MAX_LR_STEPS];
     bool lr_plateau;  /* ReduceLROnPlateau on val_loss: factor sqrt(0.1), patience 5, floor 5e-7 */
-    bool stop_on_nan; /* a loss that is not finite ends the run as failed after that epoch */
+    bool stop_on_nan; /* an epoch that diverged (trainer.h) ends the run as failed */
     double l2;        /* penalty l2 * sum(w^2) over the conv kernels (no 1/2) */
     bool l2_dense;    /* the dense kernel as well */
     uint64_t seed;

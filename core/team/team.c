@@ -44,6 +44,9 @@ struct team {
     _Alignas(64) atomic_int n_sleeping; /* members in wait_for_work's slow path */
     atomic_bool owner_sleeping;         /* the owner in wait_for_pieces' slow path */
     atomic_bool ending;
+    atomic_bool stopped;     /* pieces are left out; set by the owner */
+    team_question *question; /* the owner's alone, as the next */
+    void *question_user;
     pthread_mutex_t mutex; /* guards nothing but the two sleeps */
     pthread_cond_t work_published;
     pthread_cond_t pieces_done;
@@ -59,6 +62,14 @@ static inline void spin_pause(void) {
 #endif
 }
 
+bool team_goes_on(struct team *team, int member) {
+    if (member == 0 && team->question && !team_has_stopped(team) &&
+        team->question(team->question_user)) {
+        atomic_store_explicit(&team->stopped, true, memory_order_relaxed);
+    }
+    return !team_has_stopped(team);
+}
+
 /* Claims and runs pieces until none is left. */
 static void run_pieces(struct team *team, int number) {
     uint64_t ticket = atomic_load_explicit(&team->ticket, memory_order_acquire);
@@ -72,7 +83,9 @@ static void run_pieces(struct team *team, int number) {
                                                    memory_order_acq_rel, memory_order_acquire)) {
             continue;
         }
-        team->task(team->user, next, number);
+        if (team_goes_on(team, number)) {
+            team->task(team->user, next, number);
+        }
         int done = atomic_fetch_add(&team->n_done, 1) + 1;
         if (done == n_pieces && number != 0 && atomic_load(&team->owner_sleeping)) {
             pthread_mutex_lock(&team->mutex);
@@ -178,6 +191,15 @@ int team_size(const struct team *team) {
     return team->n_threads;
 }
 
+void team_ask(struct team *team, team_question *should_stop, void *user) {
+    team->question = should_stop;
+    team->question_user = user;
+}
+
+bool team_has_stopped(const struct team *team) {
+    return atomic_load_explicit(&team->stopped, memory_order_relaxed);
+}
+
 static void publish(struct team *team, team_task *task, void *user, int n_pieces) {
     team->task = task;
     team->user = user;
@@ -193,7 +215,7 @@ static void publish(struct team *team, team_task *task, void *user, int n_pieces
 
 void team_run(struct team *team, team_task *task, void *user, int n_pieces) {
     if (team->n_threads == 1 || n_pieces == 1) {
-        for (int i = 0; i < n_pieces; i++) {
+        for (int i = 0; i < n_pieces && team_goes_on(team, 0); i++) {
             task(user, i, 0);
         }
         return;

@@ -11,6 +11,8 @@
 #ifndef CUTOUTD_CORE_TEAM_TEAM_H
 #define CUTOUTD_CORE_TEAM_TEAM_H
 
+#include <stdbool.h>
+
 #include "core/base/error.h"
 
 enum { TEAM_MAX_THREADS = 64 };
@@ -33,5 +35,17 @@ int team_size(const struct team *team);
 /* Runs task(user, 0 .. n_pieces-1) and returns when all pieces are done; what they wrote is visible
  * to the caller and to the pieces of the next call. */
 void team_run(struct team *team, team_task *task, void *user, int n_pieces);
+
+/* Lets calls be broken off. While a question is set, the owner asks it before each piece that it
+ * runs; once it has said true, no member runs a piece any more, in this call or later ones: what
+ * they would have written is then as it was. NULL: asks nothing from here on. */
+typedef bool team_question(void *user);
+void team_ask(struct team *team, team_question *should_stop, void *user);
+
+/* Whether pieces were left out. */
+bool team_has_stopped(const struct team *team);
+
+/* For pieces that take long, in between: whether to go on. Asks when `member` is the owner. */
+bool team_goes_on(struct team *team, int member);
 
 #endif

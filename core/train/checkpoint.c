@@ -2,6 +2,7 @@
 #include "core/train/checkpoint.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,21 +56,22 @@ static void fingerprint(const struct checkpoint_contents *contents, char text[FI
 static void format_state(const struct train_state *s, int64_t optimizer_step_count,
                          char text[STATE_SIZE]) {
     (void)snprintf(text, STATE_SIZE,
-                   "%d %d %a %" PRId64 " %" PRId64 " %a %a %a %d %d %d %d %" PRId64, s->epochs_done,
-                   s->step, s->loss_sum, s->correct, s->images, s->train_seconds, s->plateau.scale,
-                   s->plateau.best, s->plateau.wait, s->best_epoch, s->best_wrong, s->diverged,
-                   optimizer_step_count);
+                   "%d %d %a %" PRId64 " %" PRId64 " %a %a %a %d %d %d %d %" PRId64 " %a",
+                   s->epochs_done, s->step, s->loss_sum, s->correct, s->images, s->train_seconds,
+                   s->plateau.scale, s->plateau.best, s->plateau.wait, s->best_epoch, s->best_wrong,
+                   s->diverged, optimizer_step_count, s->cross_entropy_sum);
 }
 
 static bool parse_state(const char *text, struct train_state *ret, int64_t *ret_steps) {
-    struct train_state s = {0};
+    struct train_state s = {.cross_entropy_sum = (double)NAN};
     int diverged = 0;
-    int n = sscanf(text, "%d %d %la %" SCNd64 " %" SCNd64 " %la %la %la %d %d %d %d %" SCNd64,
-                   &s.epochs_done, &s.step, &s.loss_sum, &s.correct, &s.images, &s.train_seconds,
-                   &s.plateau.scale, &s.plateau.best, &s.plateau.wait, &s.best_epoch, &s.best_wrong,
-                   &diverged, ret_steps);
+    int n =
+        sscanf(text, "%d %d %la %" SCNd64 " %" SCNd64 " %la %la %la %d %d %d %d %" SCNd64 " %la",
+               &s.epochs_done, &s.step, &s.loss_sum, &s.correct, &s.images, &s.train_seconds,
+               &s.plateau.scale, &s.plateau.best, &s.plateau.wait, &s.best_epoch, &s.best_wrong,
+               &diverged, ret_steps, &s.cross_entropy_sum);
     s.diverged = diverged != 0;
-    if (n != 13 || s.epochs_done < 0 || s.step < 0 || *ret_steps < 0) {
+    if (n < 13 || s.epochs_done < 0 || s.step < 0 || *ret_steps < 0) {
         return false;
     }
     *ret = s;

@@ -28,6 +28,19 @@ static bool is_checkpoint_name(const char *name) {
     return !strcmp(name, again);
 }
 
+/* Of a checkpoint whose writing was cut short (safetensors.h); none is being written now. */
+static bool is_unfinished(const char *name) {
+    char without[CHECKPOINT_NAME_SIZE];
+    size_t length = strlen(name);
+    size_t end = strlen(".tmp");
+    if (length <= end || length - end >= sizeof(without) || strcmp(name + length - end, ".tmp")) {
+        return false;
+    }
+    memcpy(without, name, length - end);
+    without[length - end] = '\0';
+    return is_checkpoint_name(without);
+}
+
 void checkpoint_files_begin(struct checkpoint_files *files, const char *directory,
                             const char *resume_path) {
     *files = (struct checkpoint_files){.directory = directory};
@@ -58,7 +71,7 @@ void checkpoint_files_retire(struct checkpoint_files *files, const char *newest,
         bool keep = !strcmp(entry->d_name, base_name(newest)) ||
                     !strcmp(entry->d_name, files->previous) ||
                     (best_epoch > 0 && !strcmp(entry->d_name, best));
-        if (!keep && is_checkpoint_name(entry->d_name)) {
+        if (is_unfinished(entry->d_name) || (!keep && is_checkpoint_name(entry->d_name))) {
             (void)unlinkat(dirfd(directory), entry->d_name, 0);
         }
     }

@@ -26,7 +26,8 @@ void checkpoint_files_begin(struct checkpoint_files *files, const char *director
 enum status checkpoint_file_name(const struct checkpoint_files *files, int epochs_done, int step,
                                  char ret_path[CHECKPOINT_PATH_SIZE], struct error *error);
 
-/* Removes every checkpoint but `newest`, the one before it, and that of best_epoch (0: none). Files
+/* Removes every checkpoint but `newest`, the one before it, and that of best_epoch (0: none), and
+ * what a kill has left of unfinished ones. No file may be being written. Files
  * of other names are left alone; a file that cannot be removed is tried again next time. */
 void checkpoint_files_retire(struct checkpoint_files *files, const char *newest, int best_epoch);
 

@@ -21,7 +21,8 @@ struct train_state {
     int epochs_done; /* whole epochs, validation included */
     int step;        /* steps done of the next one; all of them: its validation is pending */
     /* Sums over the images of the epoch under way. */
-    double loss_sum;
+    double loss_sum;          /* L2 included */
+    double cross_entropy_sum; /* without; NaN: an older checkpoint did not say */
     int64_t correct;
     int64_t images;
     double train_seconds;
@@ -32,6 +33,13 @@ struct train_state {
 };
 
 struct train_state train_state_begin(void);
+
+/* From the end of an epoch to the beginning of the next. */
+void train_state_next_epoch(struct train_state *state);
+
+/* Of the epoch whose sums the state holds: a loss is not finite, or the mean training cross-entropy
+ * is above 10 ln(classes). */
+bool train_state_has_diverged(const struct train_state *state, double train_loss, double val_loss);
 
 /* Takes an epoch's validation loss into account. */
 void plateau_update(struct plateau *plateau, double val_loss);

@@ -22,6 +22,10 @@ enum { FILL_IMAGES = 8 }; /* images one piece of work makes */
 
 static const double SPEED_MEMORY_S = 10.0;
 
+/* How long a stop waits for the step under way; after that, and at once for a kill, the step is
+ * given up, and the run goes on from before it. */
+static const double STEP_PATIENCE_S = 3.0;
+
 struct trainer {
     const struct trainer_options *options;
     const struct trainer_callbacks *callbacks;
@@ -37,11 +41,15 @@ struct trainer {
     struct optimizer *optimizer;
     float *params;
     float *moving;
+    float *moving_before; /* before the step that is under way */
     float *gradient;
     int32_t *order; /* of the epoch under way */
 
     struct train_state state;
     struct checkpoint_files files;
+    int saved_epochs; /* what the newest checkpoint holds; -1: there is none */
+    int saved_step;
+    double asked_at_s;      /* when should_stop said true within a step; 0: it has not */
     double checkpoint_at_s; /* when the next one inside an epoch is due */
     double recent_images;   /* of measure_speed */
     double recent_seconds;
@@ -59,6 +67,7 @@ static void trainer_close(struct trainer *t) {
     team_free(t->team);
     free(t->params);
     free(t->moving);
+    free(t->moving_before);
     free(t->gradient);
     free(t->order);
 }
@@ -126,9 +135,10 @@ static float *new_floats(size_t n) {
 static enum status open_memory(struct trainer *t, struct error *error) {
     t->params = new_floats(t->net.n_params);
     t->moving = new_floats(t->net.n_moving);
+    t->moving_before = new_floats(t->net.n_moving);
     t->gradient = new_floats(t->net.n_params);
     t->order = calloc((size_t)t->n_train, sizeof(*t->order));
-    if (!t->params || !t->moving || !t->gradient || !t->order) {
+    if (!t->params || !t->moving || !t->moving_before || !t->gradient || !t->order) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for the parameters of the network");
     }
     return STATUS_OK;
@@ -150,11 +160,14 @@ static struct checkpoint_contents contents_of(struct trainer *t) {
 static enum status open_state(struct trainer *t, struct error *error) {
     const struct trainer_options *o = t->options;
     t->state = train_state_begin();
+    t->saved_epochs = -1;
     checkpoint_files_begin(&t->files, o->checkpoint_dir, o->resume_path);
     if (o->resume_path) {
         struct checkpoint_contents contents = contents_of(t);
         contents.foreign = o->resume_foreign;
         TRY(checkpoint_read(o->resume_path, o->resume_sha256, &contents, error));
+        t->saved_epochs = t->state.epochs_done;
+        t->saved_step = t->state.step;
     } else {
         resnet_init(&t->net, t->config->seed, t->params, t->moving);
     }
@@ -209,10 +222,12 @@ static enum status report_checkpoint(struct trainer *t, bool best,
 }
 
 /* Older files go only after the new one was reported, so that whoever keeps the books never knows
- * nothing but files that are gone. */
+ * nothing but files that are gone. A state that is on the disk already is not written again: its
+ * file would take the place of itself, and that of the one before. */
 static enum status write_checkpoint(struct trainer *t, bool best, struct error *error) {
     const struct trainer_options *o = t->options;
-    if (!o->checkpoint_dir) {
+    bool saved = t->saved_epochs == t->state.epochs_done && t->saved_step == t->state.step;
+    if (!o->checkpoint_dir || saved) {
         return STATUS_OK;
     }
     struct checkpoint_file file;
@@ -221,6 +236,8 @@ static enum status write_checkpoint(struct trainer *t, bool best, struct error *
     TRY(checkpoint_write(&contents, &file, error));
     TRY(report_checkpoint(t, best, &file, error));
     checkpoint_files_retire(&t->files, file.path, t->state.best_epoch);
+    t->saved_epochs = t->state.epochs_done;
+    t->saved_step = t->state.step;
     t->checkpoint_at_s = clock_monotonic_s(o->clock) + o->checkpoint_interval_s;
     return STATUS_OK;
 }
@@ -229,9 +246,23 @@ static bool should_stop(const struct trainer *t) {
     return t->callbacks->should_stop && t->callbacks->should_stop(t->callbacks->user);
 }
 
+static bool stops_at_once(const struct trainer *t) {
+    return t->callbacks->stops_at_once && t->callbacks->stops_at_once(t->callbacks->user);
+}
+
+/* Asked by the team within a step or a validation. */
+static bool must_break_off(void *user) {
+    struct trainer *t = user;
+    if (!should_stop(t)) {
+        return false;
+    }
+    double now = clock_monotonic_s(t->options->clock);
+    t->asked_at_s = t->asked_at_s > 0 ? t->asked_at_s : now;
+    return stops_at_once(t) || now - t->asked_at_s >= STEP_PATIENCE_S;
+}
+
 static enum status stop(struct trainer *t, struct error *error) {
-    bool at_once = t->callbacks->stops_at_once && t->callbacks->stops_at_once(t->callbacks->user);
-    if (!at_once) {
+    if (!stops_at_once(t)) {
         TRY(write_checkpoint(t, false, error));
     }
     return error_set(error, STATUS_STOPPED, "stopped after epoch %d, step %d", t->state.epochs_done,
@@ -242,13 +273,12 @@ static enum status stop(struct trainer *t, struct error *error) {
 
 /* Image b of the batch has its copies at b*M .. b*M+M-1. */
 static void fill_piece(void *user, int piece, int member) {
-    (void)member;
     struct trainer *t = user;
     const struct image_set *set = &t->options->dataset->train;
     int n = t->n_train - t->batch_first;
     n = (n < t->config->batch_size ? n : t->config->batch_size) * t->config->m;
     int end = (piece + 1) * FILL_IMAGES < n ? (piece + 1) * FILL_IMAGES : n;
-    for (int i = piece * FILL_IMAGES; i < end; i++) {
+    for (int i = piece * FILL_IMAGES; i < end && team_goes_on(t->team, member); i++) {
         int image = t->order[t->batch_first + i / t->config->m];
         augment_train_image(t->config, &t->normaliser, set, t->state.epochs_done, image,
                             i % t->config->m,
@@ -306,16 +336,37 @@ static enum status report_step(struct trainer *t, double lr, struct error *error
     return t->callbacks->on_step(t->callbacks->user, &report, error);
 }
 
+/* The part of a step that may be broken off: up to here nothing but the moving statistics has
+ * changed, which are set back. False: it was. */
+static bool find_gradient(struct trainer *t, int *ret_n, struct engine_result *ret_result) {
+    double start = clock_monotonic_s(t->options->clock);
+    size_t n_bytes = t->net.n_moving * sizeof(*t->moving);
+    memcpy(t->moving_before, t->moving, n_bytes);
+    team_ask(t->team, must_break_off, t);
+    *ret_n = fill_batch(t);
+    double seconds = clock_monotonic_s(t->options->clock) - start;
+    engine_train(t->engine, *ret_n, t->params, t->moving, t->gradient, ret_result);
+    team_ask(t->team, NULL, NULL);
+    if (team_has_stopped(t->team)) {
+        memcpy(t->moving, t->moving_before, n_bytes);
+        return false;
+    }
+    t->data_seconds += seconds;
+    return true;
+}
+
 static enum status train_step(struct trainer *t, struct error *error) {
     double start = clock_monotonic_s(t->options->clock);
     double lr = current_lr(t);
-    int n = fill_batch(t);
-    t->data_seconds += clock_monotonic_s(t->options->clock) - start;
+    int n = 0;
     struct engine_result result;
-    engine_train(t->engine, n, t->params, t->moving, t->gradient, &result);
+    if (!find_gradient(t, &n, &result)) {
+        return stop(t, error);
+    }
     double penalty = optimizer_step(t->optimizer, t->team, t->params, t->gradient, lr);
     t->state.step++;
     t->state.loss_sum += result.loss + penalty * n;
+    t->state.cross_entropy_sum += result.loss;
     t->state.correct += result.correct;
     t->state.images += n;
     double seconds = clock_monotonic_s(t->options->clock) - start;
@@ -356,10 +407,12 @@ static enum status validate(struct trainer *t, struct epoch_report *ret_report,
     for (int first = 0; first < t->n_test; first += ENGINE_EVALUATE_MAX) {
         int n = t->n_test - first < ENGINE_EVALUATE_MAX ? t->n_test - first : ENGINE_EVALUATE_MAX;
         struct engine_result result;
+        team_ask(t->team, must_break_off, t);
         engine_evaluate(t->engine, test_image, t, first, n, NULL, &result);
+        team_ask(t->team, NULL, NULL);
         loss += result.loss;
         correct += result.correct;
-        if (should_stop(t)) {
+        if (team_has_stopped(t->team) || should_stop(t)) {
             return stop(t, error);
         }
     }
@@ -378,30 +431,28 @@ static enum status validate(struct trainer *t, struct epoch_report *ret_report,
         .images_per_second = (double)s->images / fmax(s->train_seconds, 1e-9),
         .best = s->best_epoch == 0 || t->n_test - correct < s->best_wrong,
     };
+    ret_report->diverged =
+        train_state_has_diverged(s, ret_report->train_loss, ret_report->val_loss);
     return STATUS_OK;
 }
 
 /* From the end of one epoch to the beginning of the next. */
 static void advance_epoch(struct train_state *s, const struct epoch_report *report) {
-    s->diverged = s->diverged || !isfinite(report->train_loss) || !isfinite(report->val_loss);
+    s->diverged = s->diverged || report->diverged;
     plateau_update(&s->plateau, report->val_loss);
     if (report->best) {
         s->best_epoch = report->epoch;
         s->best_wrong = report->val_wrong;
     }
-    s->epochs_done++;
-    s->step = 0;
-    s->loss_sum = 0.0;
-    s->correct = 0;
-    s->images = 0;
-    s->train_seconds = 0.0;
+    train_state_next_epoch(s);
 }
 
 /* After the checkpoint, and again when the run is asked to go on from it. */
 static enum status check_finite(const struct trainer *t, struct error *error) {
     return t->config->stop_on_nan && t->state.diverged
                ? error_set(error, STATUS_DIVERGED,
-                           "a loss was no finite number by epoch %d, and stop_on_nan is set",
+                           "by epoch %d a loss was no finite number, or ten times that of "
+                           "guessing, and stop_on_nan is set",
                            t->state.epochs_done)
                : STATUS_OK;
 }

@@ -1,7 +1,7 @@
 /* Trains one run from its beginning or from a checkpoint, reporting through callbacks.
  *
  * Layer: core/train. Thread rule: trainer_run is called by one thread, which becomes member 0 of
- * the team; every callback is called on that thread, between steps.
+ * the team; every callback is called on that thread, all but should_stop between steps.
  *
  * Knows no database and no HTTP; its caller does.
  */
@@ -40,7 +40,8 @@ struct epoch_report {
     double lr;
     double seconds;           /* training and validation of this epoch, summed over interruptions */
     double images_per_second; /* training images (all copies) a second of training time */
-    bool best;                /* fewer wrong than in every epoch before */
+    bool diverged; /* a loss is not finite, or the training cross-entropy above 10 ln(classes) */
+    bool best;     /* fewer wrong than in every epoch before */
 };
 
 enum checkpoint_kind { CHECKPOINT_LAST, CHECKPOINT_BEST };
@@ -67,11 +68,12 @@ struct trainer_callbacks {
     /* After the file is durable under its final name. */
     enum status (*on_checkpoint)(void *user, const struct checkpoint_report *report,
                                  struct error *error);
-    /* Asked after each step and during validation; true: write a checkpoint and return
-     * STATUS_STOPPED. */
+    /* Asked many times within each step and validation, and after each step; true: the step under
+     * way is finished if it does so within three seconds and given up otherwise, a validation is
+     * given up, a checkpoint is written, and STATUS_STOPPED returned. Once true it must stay so. */
     bool (*should_stop)(void *user);
-    /* Asked when should_stop said true; true: return STATUS_STOPPED without writing a checkpoint.
-     */
+    /* Asked when should_stop said true; true: give up what is under way and return STATUS_STOPPED
+     * without writing a checkpoint. */
     bool (*stops_at_once)(void *user);
 };
 
@@ -94,14 +96,14 @@ struct trainer_result {
     int epochs_done;
     int best_epoch; /* from 1; 0: none yet */
     int best_wrong;
-    bool diverged;     /* a loss was not finite */
+    bool diverged;     /* an epoch was */
     double data_share; /* of the steps' time, what went into making their images */
 };
 
 /* STATUS_OK: all epochs are done. STATUS_STOPPED: should_stop said so; the last checkpoint holds
  * the exact state, unless stops_at_once said true. STATUS_CORRUPT: resume_path is damaged or
  * belongs to another config (nothing was trained; the caller may try the checkpoint before it).
- * STATUS_DIVERGED: a loss was not finite and stop_on_nan is set. STATUS_NO_MEMORY, STATUS_IO,
+ * STATUS_DIVERGED: an epoch diverged and stop_on_nan is set. STATUS_NO_MEMORY, STATUS_IO,
  * STATUS_NO_SPACE: *error says what to do; the checkpoints on disk are intact. */
 enum status trainer_run(const struct trainer_options *options,
                         const struct trainer_callbacks *callbacks,

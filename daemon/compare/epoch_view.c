@@ -21,6 +21,7 @@ struct epoch_row epoch_row_of(const struct epoch_report *report) {
         .lr = report->lr,
         .seconds = report->seconds,
         .images_per_second = report->images_per_second,
+        .diverged = report->diverged,
     };
 }
 

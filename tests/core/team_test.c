@@ -83,11 +83,52 @@ static void sizes_out_of_range_are_refused(void **state) {
     team_free(NULL);
 }
 
+struct counted {
+    atomic_int n_asked;
+    atomic_int n_run;
+    int stop_after; /* questions */
+};
+
+static bool stops_after(void *user) {
+    struct counted *c = user;
+    return atomic_fetch_add(&c->n_asked, 1) >= c->stop_after;
+}
+
+static void count_run(void *user, int piece, int member) {
+    struct counted *c = user;
+    (void)piece;
+    (void)member;
+    atomic_fetch_add(&c->n_run, 1);
+}
+
+static void a_call_that_is_broken_off_returns_and_later_ones_do_nothing(void **state) {
+    (void)state;
+    for (int threads = 1; threads <= 3; threads++) {
+        struct counted c = {.stop_after = 5};
+        struct team *team = NULL;
+        assert_int_equal(team_create(threads, &team, NULL), STATUS_OK);
+        team_run(team, count_run, &c, 100);
+        assert_int_equal(atomic_load(&c.n_run), 100); /* no question: all */
+        team_ask(team, stops_after, &c);
+        for (int call = 0; call < 100 && !team_has_stopped(team); call++) {
+            team_run(team, count_run, &c, 100);
+        }
+        assert_true(team_has_stopped(team));
+        assert_int_equal(atomic_load(&c.n_asked), 6);
+        int n_run = atomic_load(&c.n_run);
+        team_ask(team, NULL, NULL);
+        team_run(team, count_run, &c, 100);
+        assert_int_equal(atomic_load(&c.n_run), n_run);
+        team_free(team);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_piece_runs_once_a_call),
         cmocka_unit_test(members_run_at_the_same_time),
         cmocka_unit_test(sizes_out_of_range_are_refused),
+        cmocka_unit_test(a_call_that_is_broken_off_returns_and_later_ones_do_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

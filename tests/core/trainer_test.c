@@ -18,7 +18,7 @@
 #include "core/train/trainer.h"
 #include "tests/core/slow.h"
 
-enum { MAX_EPOCHS = 8, PATH_SIZE = 256 };
+enum { STEPS = 4, MAX_EPOCHS = 8, PATH_SIZE = 256 };
 
 /* A run of three epochs of four steps, the last of them partial. */
 static struct run_config small_config(void) {
@@ -40,9 +40,11 @@ struct recorder {
     struct epoch_report epochs[MAX_EPOCHS];
     int n_epochs;
     int steps;
-    int stop_after_steps; /* of this attempt; 0: never */
-    int polls;            /* of should_stop */
-    int stop_at_poll;     /* 0: never */
+    int stop_after_steps;    /* of this attempt; 0: never */
+    int polls;               /* of should_stop */
+    int stop_at_poll;        /* 0: never */
+    int polls_after_step;    /* of should_stop, since the last on_step */
+    bool stop_in_validation; /* of the first epoch */
     char last[PATH_SIZE];
     char last_sha256[SHA256_HEX_SIZE];
     char best[PATH_SIZE];
@@ -61,6 +63,7 @@ static enum status on_step(void *user, const struct step_report *report, struct 
     struct recorder *r = user;
     (void)error;
     r->steps++;
+    r->polls_after_step = 0;
     assert_in_range(report->step, 1, report->steps_per_epoch);
     assert_true(report->images_per_second > 0.0 && report->eta_seconds >= 0.0);
     return STATUS_OK;
@@ -93,6 +96,10 @@ static enum status on_checkpoint(void *user, const struct checkpoint_report *rep
 static bool should_stop(void *user) {
     struct recorder *r = user;
     r->polls++;
+    r->polls_after_step++;
+    if (r->stop_in_validation && r->steps == STEPS && r->polls_after_step > 2) {
+        return true;
+    }
     return (r->stop_after_steps > 0 && r->steps >= r->stop_after_steps) ||
            (r->stop_at_poll > 0 && r->polls >= r->stop_at_poll);
 }
@@ -132,6 +139,20 @@ static void recorder_end(struct recorder *r) {
     (void)rmdir(r->directory);
 }
 
+/* No step is waited for: each reading is ten seconds after the one before. */
+static double hasty_monotonic_s(void *user) {
+    (void)user;
+    static double now = 1.0;
+    return now += 10.0;
+}
+
+static int64_t hasty_unix_ms(void *user) {
+    (void)user;
+    return 0;
+}
+
+static const struct clock hasty_clock = {NULL, hasty_monotonic_s, hasty_unix_ms};
+
 static enum status run(const struct run_config *config, struct recorder *r, int threads,
                        const char *resume, const char *sha256, struct trainer_result *ret_result,
                        struct error *error) {
@@ -139,7 +160,7 @@ static enum status run(const struct run_config *config, struct recorder *r, int 
         .config = config,
         .dataset = shared_dataset(),
         .kernels = &kernels_blas,
-        .clock = &clock_system,
+        .clock = r->stop_at_poll > 0 ? &hasty_clock : &clock_system,
         .n_threads = threads,
         .checkpoint_dir = r->directory,
         .checkpoint_interval_s = 1e9,
@@ -240,9 +261,93 @@ static void an_interrupted_run_ends_with_the_same_bits(void **state) {
         check_interrupted(&config, &whole, 6, 0); /* in the middle of the second epoch */
         check_interrupted(&config, &whole, 1, 0); /* after the very first step */
         check_interrupted(&config, &whole, 8, 0); /* after an epoch's last step */
-        check_interrupted(&config, &whole, 0, 5); /* inside the first validation */
+        /* Making images, forwards, backwards: wherever a step is broken off. */
+        for (int poll = 1; poll <= (SLOW_BUILD ? 4 : 300); poll += 3 + poll / 4) {
+            check_interrupted(&config, &whole, 0, poll);
+        }
         recorder_end(&whole);
     }
+}
+
+struct deadline {
+    double start_s;
+    double asked_s;
+};
+
+static bool stop_after_a_moment(void *user) {
+    struct deadline *d = user;
+    double now = clock_monotonic_s(&clock_system);
+    if (d->asked_s == 0.0 && now - d->start_s > 0.5) {
+        d->asked_s = now;
+    }
+    return d->asked_s > 0.0;
+}
+
+static bool at_once(void *user) {
+    (void)user;
+    return true;
+}
+
+/* One step of it takes minutes: each image has half a million squares. */
+static void a_kill_ends_the_longest_step_within_two_seconds(void **state) {
+    (void)state;
+    struct run_config config = small_config();
+    config.batch_size = 1;
+    config.m = 512;
+    config.copies = COPIES_ALIASED;
+    config.cutout_squares = RUN_MAX_SQUARES;
+    config.cutout_size = 32;
+    struct trainer_result result;
+    for (int threads = 1; threads <= 2; threads++) {
+        struct deadline deadline = {.start_s = clock_monotonic_s(&clock_system)};
+        const struct trainer_options options = {
+            .config = &config,
+            .dataset = shared_dataset(),
+            .kernels = &kernels_blas,
+            .clock = &clock_system,
+            .n_threads = threads,
+            .checkpoint_interval_s = 1e9,
+        };
+        const struct trainer_callbacks callbacks = {
+            .user = &deadline, .should_stop = stop_after_a_moment, .stops_at_once = at_once};
+        assert_int_equal(trainer_run(&options, &callbacks, &result, NULL), STATUS_STOPPED);
+        assert_true(clock_monotonic_s(&clock_system) - deadline.asked_s < (SLOW_BUILD ? 20 : 2));
+    }
+}
+
+/* Twice in the same validation: there is nothing new to keep, so nothing else goes either. */
+static void two_stops_in_one_validation_keep_the_checkpoint_before(void **state) {
+    (void)state;
+    struct run_config config = small_config();
+    struct recorder whole = recorder_begin();
+    struct recorder r = recorder_begin();
+    struct trainer_result result;
+    struct error error;
+    assert_int_equal(run(&config, &whole, 2, NULL, NULL, &result, NULL), STATUS_OK);
+    r.stop_after_steps = 2;
+    assert_int_equal(run(&config, &r, 2, NULL, NULL, &result, &error), STATUS_STOPPED);
+    char before[PATH_SIZE];
+    char resume[PATH_SIZE];
+    memcpy(before, r.last, sizeof(before));
+    r.stop_after_steps = 0;
+    r.stop_in_validation = true;
+    r.steps = 2; /* that are done */
+    assert_int_equal(run(&config, &r, 2, before, NULL, &result, &error), STATUS_STOPPED);
+    assert_non_null(strstr(r.last, "/000000-000004.safetensors"));
+    memcpy(resume, r.last, sizeof(resume));
+    r.stop_in_validation = false;
+    r.polls = 0;
+    r.stop_at_poll = 2;
+    r.last[0] = '\0';
+    assert_int_equal(run(&config, &r, 2, resume, NULL, &result, &error), STATUS_STOPPED);
+    assert_string_equal(r.last, ""); /* nothing was reported */
+    assert_int_equal(access(before, R_OK), 0);
+    assert_int_equal(access(resume, R_OK), 0);
+    r.stop_at_poll = 0;
+    assert_int_equal(run(&config, &r, 2, resume, NULL, &result, &error), STATUS_OK);
+    assert_same_history(&whole, &r);
+    recorder_end(&r);
+    recorder_end(&whole);
 }
 
 static void aliased_copies_equal_one_copy_with_all_squares(void **state) {
@@ -336,6 +441,35 @@ static void a_diverging_run_says_so(void **state) {
     recorder_end(&r);
 }
 
+static void a_loss_far_above_guessing_is_divergence_too(void **state) {
+    (void)state;
+    struct run_config config = small_config();
+    struct recorder r = recorder_begin();
+    struct trainer_result result;
+    struct error error;
+    config.optimizer = OPTIMIZER_ADAM;
+    config.lr = 100.0;
+    config.n_lr_steps = 0;
+    config.epochs = 2;
+    assert_int_equal(run(&config, &r, 2, NULL, NULL, &result, NULL), STATUS_OK);
+    assert_true(isfinite(r.epochs[0].train_loss) && isfinite(r.epochs[0].val_loss));
+    assert_true(r.epochs[0].train_loss > 24.0);
+    assert_true(r.epochs[0].diverged && result.diverged);
+    config.stop_on_nan = true;
+    assert_int_equal(run(&config, &r, 2, NULL, NULL, &result, &error), STATUS_DIVERGED);
+    assert_int_equal(result.epochs_done, 1);
+    /* L2 is no part of it. */
+    config = small_config();
+    config.l2 = 10.0;
+    config.lr = 1e-6;
+    config.n_lr_steps = 0;
+    config.epochs = 1;
+    assert_int_equal(run(&config, &r, 2, NULL, NULL, &result, NULL), STATUS_OK);
+    assert_true(r.epochs[0].train_loss > 24.0);
+    assert_false(result.diverged);
+    recorder_end(&r);
+}
+
 static void impossible_sizes_are_refused(void **state) {
     (void)state;
     struct run_config config = small_config();
@@ -372,10 +506,13 @@ int main(void) {
         cmocka_unit_test(a_run_reports_every_epoch_and_keeps_three_files),
         cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
         cmocka_unit_test(an_interrupted_run_ends_with_the_same_bits),
+        cmocka_unit_test(a_kill_ends_the_longest_step_within_two_seconds),
+        cmocka_unit_test(two_stops_in_one_validation_keep_the_checkpoint_before),
         cmocka_unit_test(aliased_copies_equal_one_copy_with_all_squares),
         cmocka_unit_test(a_damaged_or_foreign_checkpoint_is_refused),
         cmocka_unit_test(a_failing_callback_ends_the_run_and_keeps_the_files),
         cmocka_unit_test(a_diverging_run_says_so),
+        cmocka_unit_test(a_loss_far_above_guessing_is_divergence_too),
         cmocka_unit_test(impossible_sizes_are_refused),
         cmocka_unit_test(memory_grows_with_the_batch),
     };

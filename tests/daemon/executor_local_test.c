@@ -2,6 +2,8 @@
  * of one that was not. */
 #include "tests/daemon/work_fixture.h"
 
+#include <stdatomic.h>
+
 #include "daemon/spec/run_spec.h"
 #include "daemon/store/table/checkpoint_table.h"
 #include "daemon/store/table/epoch_table.h"
@@ -12,6 +14,7 @@ struct local_fixture {
     struct work_fixture w;
     struct executor_local local;
     struct executor inner; /* the one that is tested */
+    atomic_bool held;      /* it is */
     bool hold;             /* after the first step of the second epoch, until told to stop */
 };
 
@@ -30,6 +33,7 @@ static bool should_stop(void *user) {
 static enum status on_step(void *user, const struct step_report *report, struct error *error) {
     struct held_run *h = user;
     TRY(h->inner->on_step(h->inner->user, report, error));
+    atomic_store(&h->l->held, h->l->hold && report->epoch == 2);
     while (h->l->hold && report->epoch == 2 && !should_stop(h)) {
         work_wait_a_moment(&h->l->w);
     }
@@ -135,6 +139,9 @@ static void a_stopped_run_ends_with_the_same_history(void **state) {
     work_start(&l->w);
     int64_t stopped = submit(l, run_text);
     work_wait_until(&l->w, stopped, is_in_second_epoch, "in its second epoch");
+    while (!atomic_load(&l->held)) {
+        work_wait_a_moment(&l->w);
+    }
     work_stop(&l->w);
     struct run_row row = fixture_get_run(l->w.f.store, stopped);
     assert_int_equal(row.state, RUN_QUEUED);

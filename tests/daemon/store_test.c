@@ -201,6 +201,18 @@ static void numbers_that_are_not_finite_come_back_as_nan_and_mark_the_run(void *
     run_row_clear(&run);
 }
 
+static void a_run_that_has_diverged_stays_so(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    struct epoch_row row = make_epoch(1, 90);
+    row.diverged = true; /* its numbers are finite */
+    ASSERT_OK(epoch_table_put(f->store, id, &row, &fixture_error));
+    put_epoch(f->store, id, 2, 80);
+    struct run_row run = fixture_get_run(f->store, id);
+    assert_true(run.diverged);
+    run_row_clear(&run);
+}
+
 static void more_epochs_than_one_block_are_listed_in_order(void **state) {
     struct store_fixture *f = *state;
     int64_t id = fixture_add_run(f->store, 0);
@@ -396,6 +408,7 @@ int main(void) {
         TEST(an_epoch_repeated_after_a_crash_is_told_once),
         TEST(an_epoch_and_its_event_are_one_commit),
         TEST(numbers_that_are_not_finite_come_back_as_nan_and_mark_the_run),
+        TEST(a_run_that_has_diverged_stays_so),
         TEST(more_epochs_than_one_block_are_listed_in_order),
         TEST(checkpoints_kept_are_the_last_two_and_the_best),
         TEST(a_reset_forgets_the_history_but_not_the_states),

@@ -289,6 +289,12 @@ enum status run_note_epoch(struct db *db, int64_t run_id, struct error *error) {
     return db_execute(db, statement, NULL, error);
 }
 
+enum status run_note_diverged(struct db *db, int64_t run_id, struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_NOTE_DIVERGED);
+    sqlite3_bind_int64(statement, 1, run_id);
+    return db_execute(db, statement, NULL, error);
+}
+
 enum status run_touch(struct db *db, int64_t run_id, int64_t now_ms, struct error *error) {
     return change_existing(db, db_statement(db, DB_RUN, RUN_TOUCH), run_id, now_ms, error);
 }

@@ -68,6 +68,9 @@ static enum status put(struct db *db, void *arguments, struct error *error) {
     sqlite3_bind_int64(statement, 12, a->run_id);
     TRY(db_execute(db, statement, NULL, error));
     TRY(run_note_epoch(db, a->run_id, error));
+    if (a->row->diverged) {
+        TRY(run_note_diverged(db, a->run_id, error));
+    }
     return event_add_epoch(db, a->run_id, a->row->epoch, a->row->at_ms, error);
 }
 

@@ -5,6 +5,7 @@
 #ifndef CUTOUTD_DAEMON_STORE_TABLE_EPOCH_TABLE_H
 #define CUTOUTD_DAEMON_STORE_TABLE_EPOCH_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,7 @@ struct epoch_row {
     double seconds;
     double images_per_second;
     int64_t at_ms; /* Unix time of its end */
+    bool diverged; /* put: marks the run; not read back */
 };
 
 struct epoch_list {

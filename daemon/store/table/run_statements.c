@@ -54,9 +54,10 @@ const struct statement_set run_statements = {
              " mean_last_5 = (SELECT avg(error) FROM (SELECT CAST(val_wrong AS REAL) / val_total"
              "  AS error FROM epoch WHERE run_id = ?1 ORDER BY epoch DESC LIMIT 5)),"
              " train_seconds = (SELECT total(seconds) FROM epoch WHERE run_id = ?1),"
-             " diverged = EXISTS (SELECT 1 FROM epoch WHERE run_id = ?1"
+             " diverged = diverged OR EXISTS (SELECT 1 FROM epoch WHERE run_id = ?1"
              "  AND (train_loss IS NULL OR val_loss IS NULL))"
              " WHERE id = ?1"),
+        [RUN_NOTE_DIVERGED] = "UPDATE run SET diverged = 1 WHERE id = ?1",
         [RUN_TOUCH] = ("UPDATE run SET interruptions = 0," CHANGED "WHERE id = ?1"),
         [RUN_EDIT] = ("UPDATE run SET name = coalesce(?4, name), priority = coalesce(?5, priority),"
                       " labels_json = coalesce(?6, labels_json), config_json = ?7," CHANGED

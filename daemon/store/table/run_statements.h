@@ -30,6 +30,7 @@ enum run_statement {
     RUN_SET_REASON,
     RUN_RESET,
     RUN_NOTE_EPOCH,
+    RUN_NOTE_DIVERGED,
     RUN_TOUCH,
     RUN_EDIT,
     RUN_FORGET_LABELS,

@@ -84,7 +84,7 @@ struct run_row {
     int best_wrong;           /* valid when best_epoch > 0 */
     int last_wrong;           /* of epoch epochs_done; valid when epochs_done > 0 */
     int val_total;            /* 0 before the first epoch */
-    bool diverged;            /* a loss was not finite in some epoch */
+    bool diverged;            /* some epoch was (core/train/trainer.h) */
     double images_per_second; /* of the latest epoch; 0 before the first */
 
     int64_t created_ms; /* Unix time; 0 where it has not happened */

@@ -99,6 +99,9 @@ enum status sweep_read_runs(struct db *db, int64_t sweep_id, int64_t **ret_ids, 
 /* Brings the run's summary columns up to its epochs. */
 enum status run_note_epoch(struct db *db, int64_t run_id, struct error *error);
 
+/* Marks the run as diverged, which it stays. */
+enum status run_note_diverged(struct db *db, int64_t run_id, struct error *error);
+
 /* Counts a change of what belongs to the run (its revision). STATUS_NOT_FOUND. */
 enum status run_touch(struct db *db, int64_t run_id, int64_t now_ms, struct error *error);
 
