@@ -99,7 +99,7 @@ static enum status open_newest(struct api_context *context, int64_t run_id,
         }
         (void)snprintf(path, sizeof(path), "%s/runs/%" PRId64 "/%s",
                        context->options.config->state_dir, run_id, row->path);
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
         if (fd >= 0) {
             *ret_row = *row;
             *ret_fd = fd;
@@ -111,6 +111,24 @@ static enum status open_newest(struct api_context *context, int64_t run_id,
     }
     return error_set(error, STATUS_IO, "the checkpoint %s of run %" PRId64 " is not on the disk",
                      checkpoint_kind_name(kind), run_id);
+}
+
+/* The digest is the ETag: bytes that have changed on the disk are not given under it. */
+static enum status check_bytes(int fd, int64_t run_id, const struct checkpoint_row *row,
+                               struct error *error) {
+    char digest[SHA256_HEX_SIZE];
+    struct stat info;
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size != row->n_bytes) {
+        return error_set(error, STATUS_CORRUPT,
+                         "the checkpoint %s of run %" PRId64 " does not have its %" PRId64 " bytes",
+                         row->path, run_id, row->n_bytes);
+    }
+    TRY(sha256_fd(fd, row->path, digest, error));
+    return strcmp(digest, row->sha256) == 0 ? STATUS_OK
+                                            : error_set(error, STATUS_CORRUPT,
+                                                        "the checkpoint %s of run %" PRId64
+                                                        " is damaged: its SHA-256 is %s, it was %s",
+                                                        row->path, run_id, digest, row->sha256);
 }
 
 static void reply_unsatisfiable(struct reply *reply, const struct request *request,
@@ -167,13 +185,9 @@ void route_checkpoint_download(struct api_context *context, const struct request
                       "Checkpoints are best.safetensors and last.safetensors.");
         return;
     }
-    struct stat info;
     enum status status = open_newest(context, run.id, kind, &row, &fd, &error);
-    if (status == STATUS_OK && (fstat(fd, &info) != 0 || info.st_size != row.n_bytes)) {
-        status =
-            error_set(&error, STATUS_CORRUPT,
-                      "the checkpoint %s of run %" PRId64 " does not have its %" PRId64 " bytes",
-                      row.path, run.id, row.n_bytes);
+    if (status == STATUS_OK) {
+        status = check_bytes(fd, run.id, &row, &error);
     }
     if (status != STATUS_OK) {
         reply_error(reply, request, &error);

@@ -133,6 +133,11 @@ static enum status set_origin(struct session *s, const char *dataset_sha256, str
                       run_table_set_origin(s->options->store, run->id, &origin, now_ms(s), error));
 }
 
+/* The epochs that the run took over from another; 0: none. */
+static int forked_epoch(const struct run_row *run) {
+    return run->forked_from > 0 ? run->forked_epoch : 0;
+}
+
 /* A first attempt notes what it trains with; a later one must find the same. Other kernels round
  * differently: such a run starts anew and says so, it never mixes two. */
 static enum status settle_origin(struct session *s, const char *dataset_sha256,
@@ -148,6 +153,12 @@ static enum status settle_origin(struct session *s, const char *dataset_sha256,
                          run->dataset, dataset_sha256, run->dataset_sha256);
     }
     bool stays = begun && executor->has_variant(executor->user, run->variant);
+    if (begun && !stays && forked_epoch(run) > 0) {
+        return error_set(error, STATUS_UNSUPPORTED,
+                         "it was forked from a run that was trained with the %s kernels, which "
+                         "this machine does not have",
+                         run->variant);
+    }
     if (begun && !stays) {
         char reason[RUN_REASON_SIZE];
         (void)snprintf(reason, sizeof(reason),
@@ -187,7 +198,7 @@ static enum status execute(struct session *s, const struct checkpoint_row *from,
         execution.resume_sha256 = from->sha256;
         /* What a fork took over was written under the other run's settings. */
         execution.resume_foreign = s->attempt->run->forked_from > 0 && from->step == 0 &&
-                                   from->epochs_done <= s->attempt->run->forked_epoch;
+                                   from->epochs_done <= forked_epoch(s->attempt->run);
     }
     struct trainer_result result;
     s->reported = false;
@@ -216,11 +227,25 @@ static enum status say_fallback(struct session *s, const struct checkpoint_row *
         s, run_table_set_reason(s->options->store, s->attempt->run->id, reason, now_ms(s), error));
 }
 
+/* A fork goes on from where it was forked or from later ones of its own. What lies before was
+ * trained under other settings, so to repeat it under the fork's is another experiment. */
+static enum status refuse_anew(const struct run_row *run, struct error *error) {
+    return forked_epoch(run) > 0
+               ? error_set(error, STATUS_CORRUPT,
+                           "no checkpoint from epoch %d on is intact, and a fork of run %lld does "
+                           "not begin before that: fork it again",
+                           run->forked_epoch, (long long)run->forked_from)
+               : STATUS_OK;
+}
+
 /* Newest checkpoint first, then the ones before it, then from the beginning. */
 static enum status execute_from_list(struct session *s, const struct checkpoint_list *list,
                                      struct error *error) {
     for (size_t i = 0; i < list->n; i++) {
         const struct checkpoint_row *from = &list->rows[i];
+        if (from->epochs_done < forked_epoch(s->attempt->run)) {
+            continue;
+        }
         if (i > 0) {
             TRY(say_fallback(s, from, error));
         }
@@ -238,6 +263,7 @@ static enum status execute_from_list(struct session *s, const struct checkpoint_
         log_warning("run %lld: cannot go on from %s: %s", (long long)s->attempt->run->id,
                     from->path, damage.message);
     }
+    TRY(refuse_anew(s->attempt->run, error));
     if (list->n > 0) {
         TRY(say_fallback(s, NULL, error));
     }
