@@ -23,17 +23,35 @@ static void on_signal(int number) {
     stop_signal = number;
 }
 
-/* SA_RESETHAND: the second signal ends the process as if nobody handled it. */
+/* A terminal that is closed asks for an end too: by SIGHUP, or, when it was a pipe of ssh, by
+ * SIGPIPE at the next line. */
+static const int end_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+
+enum { N_END_SIGNALS = sizeof(end_signals) / sizeof(end_signals[0]) };
+
+static struct sigaction former_actions[N_END_SIGNALS];
+
+/* SA_RESETHAND: the second signal ends the process as if nobody handled it; but not SIGPIPE, which
+ * comes with every line. nohup has SIGHUP ignored, and it stays so. */
 static void signals_handle(void) {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
     stop_signal = 0;
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
+    (void)signal(SIGXFSZ, SIG_IGN); /* the write fails with EFBIG, which says what is wrong */
+    for (int i = 0; i < N_END_SIGNALS; i++) {
+        int number = end_signals[i];
+        const struct sigaction action = {.sa_handler = on_signal,
+                                         .sa_flags = (number == SIGPIPE ? 0 : (int)SA_RESETHAND) |
+                                                     SA_RESTART};
+        (void)sigaction(number, &action, &former_actions[i]);
+        if (number == SIGHUP && former_actions[i].sa_handler == SIG_IGN) {
+            (void)signal(number, SIG_IGN);
+        }
+    }
 }
 
 static void signals_restore(void) {
-    (void)signal(SIGINT, SIG_DFL);
-    (void)signal(SIGTERM, SIG_DFL);
+    for (int i = 0; i < N_END_SIGNALS; i++) {
+        (void)sigaction(end_signals[i], &former_actions[i], NULL);
+    }
 }
 
 struct train {
@@ -52,7 +70,7 @@ struct train {
 static enum status spec_text(const char *path, char **ret_text, size_t *ret_n_bytes,
                              struct error *error) {
     const char *file = strcmp(path, "-") == 0 ? "/dev/stdin" : path;
-    return text_file_read(file, MAX_SPEC_BYTES, ret_text, ret_n_bytes, error);
+    return text_file_read_any(file, MAX_SPEC_BYTES, ret_text, ret_n_bytes, error);
 }
 
 /* Prints all that is wrong with the file, a line each. */
@@ -134,6 +152,12 @@ static enum status on_epoch(void *user, const struct epoch_report *report, struc
     return train->output ? epochs_csv_put(&train->output->csv, report, error) : STATUS_OK;
 }
 
+static enum status on_checkpoint(void *user, const struct checkpoint_report *report,
+                                 struct error *error) {
+    const struct train *train = user;
+    return train_output_note_digest(train->output, report->path, report->sha256, error);
+}
+
 static bool should_stop(void *user) {
     (void)user;
     return stop_signal != 0;
@@ -156,11 +180,13 @@ static enum status train_from(struct train *train, const struct train_checkpoint
         .checkpoint_dir = train->output ? train->output->checkpoint_dir : NULL,
         .checkpoint_interval_s = config->checkpoint_interval_s,
         .resume_path = checkpoint ? checkpoint->path : NULL,
+        .resume_sha256 = checkpoint && checkpoint->sha256[0] ? checkpoint->sha256 : NULL,
     };
     const struct trainer_callbacks callbacks = {
         .user = train,
         .on_step = on_step,
         .on_epoch = on_epoch,
+        .on_checkpoint = train->output ? on_checkpoint : NULL,
         .should_stop = should_stop,
     };
     return trainer_run(&options, &callbacks, ret_result, error);
@@ -219,8 +245,8 @@ static void print_end(const struct train *train, enum status status,
     if (status == STATUS_OK) {
         (void)fprintf(out, "done: %d epochs, fewest wrong in epoch %d: %d%s%s%s\n",
                       result->epochs_done, result->best_epoch, result->best_wrong,
-                      result->diverged ? "; the loss was not a finite number" : "",
-                      directory ? "; see " : "", directory ? directory : "");
+                      result->diverged ? "; it diverged" : "", directory ? "; see " : "",
+                      directory ? directory : "");
     } else if (status != STATUS_STOPPED) {
         (void)fprintf(out, "cutoutd train: %s\n", error->message);
     } else if (directory) {

@@ -122,6 +122,99 @@ static int newest_first(const void *a, const void *b) {
     return second->step > first->step ? 1 : second->step < first->step ? -1 : 0;
 }
 
+/* ---- digests ---- */
+
+/* SHA256SUMS: "DIGEST  NAME" a line. */
+struct digests {
+    char path[PATH_MAX];
+    char *text; /* "" when there is no such file */
+};
+
+static void digests_free(struct digests *digests) {
+    free(digests->text);
+}
+
+static enum status digests_read(const struct train_output *output, struct digests *digests,
+                                struct error *error) {
+    size_t n_bytes = 0;
+    struct error reading;
+    TRY(path_join(digests->path, output->checkpoint_dir, "SHA256SUMS", error));
+    enum status status =
+        text_file_read(digests->path, MAX_TEXT_BYTES, &digests->text, &n_bytes, &reading);
+    if (status == STATUS_NOT_FOUND) {
+        digests->text = strdup("");
+        return digests->text ? STATUS_OK : error_set(error, STATUS_NO_MEMORY, "no memory");
+    }
+    return status == STATUS_OK ? STATUS_OK : error_set(error, status, "%s", reading.message);
+}
+
+/* Reads the line at *at, and moves on to the next; false: there is none. A line of another form
+ * has an empty name. */
+static bool next_digest(const char **at, char ret_sha256[SHA256_HEX_SIZE],
+                        char ret_name[NAME_MAX + 1]) {
+    if (!**at) {
+        return false;
+    }
+    ret_name[0] = '\0';
+    (void)sscanf(*at, "%64[0-9a-f]  %255[^\n]", ret_sha256, ret_name);
+    *at += strcspn(*at, "\n");
+    *at += **at == '\n';
+    return true;
+}
+
+static void find_digest(const struct digests *digests, const char *wanted,
+                        char ret_sha256[SHA256_HEX_SIZE]) {
+    const char *at = digests->text;
+    char sha256[SHA256_HEX_SIZE];
+    char name[NAME_MAX + 1];
+    ret_sha256[0] = '\0';
+    while (next_digest(&at, sha256, name)) {
+        if (strcmp(name, wanted) == 0) {
+            memcpy(ret_sha256, sha256, SHA256_HEX_SIZE);
+        }
+    }
+}
+
+/* The lines of the other files that are still there. */
+static enum status keep_digests(const struct train_output *output, const struct digests *digests,
+                                const char *but, FILE *out, struct error *error) {
+    const char *at = digests->text;
+    char sha256[SHA256_HEX_SIZE];
+    char name[NAME_MAX + 1];
+    char path[PATH_MAX];
+    while (next_digest(&at, sha256, name)) {
+        TRY(path_join(path, output->checkpoint_dir, name, error));
+        if (name[0] && strcmp(name, but) != 0 && access(path, F_OK) == 0) {
+            (void)fprintf(out, "%s  %s\n", sha256, name);
+        }
+    }
+    return STATUS_OK;
+}
+
+enum status train_output_note_digest(const struct train_output *output, const char *path,
+                                     const char *sha256, struct error *error) {
+    CLEANUP(digests_free) struct digests digests = {.text = NULL};
+    CLEANUP(free_pointer) char *text = NULL;
+    size_t n_bytes = 0;
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    TRY(digests_read(output, &digests, error));
+    FILE *out = open_memstream(&text, &n_bytes);
+    if (!out) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for the digests of checkpoints");
+    }
+    enum status status = keep_digests(output, &digests, name, out, error);
+    (void)fprintf(out, "%s  %s\n", sha256, name);
+    bool failed = ferror(out) != 0;
+    if (fclose(out) != 0 || failed) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for the digests of checkpoints");
+    }
+    TRY(status);
+    return text_file_write(digests.path, text, error);
+}
+
+/* ---- checkpoints ---- */
+
 struct listing {
     struct dirent **entries;
     int count;
@@ -156,6 +249,11 @@ enum status train_output_checkpoints(const struct train_output *output,
         const char *name = listing.entries[i]->d_name;
         TRY(path_join(found[i].path, output->checkpoint_dir, name, error));
         (void)sscanf(name, "%d-%d", &found[i].epochs_done, &found[i].step);
+    }
+    CLEANUP(digests_free) struct digests digests = {.text = NULL};
+    TRY(digests_read(output, &digests, error));
+    for (int i = 0; i < listing.count; i++) {
+        find_digest(&digests, listing.entries[i]->d_name, found[i].sha256);
     }
     qsort(found, (size_t)listing.count, sizeof(*found), newest_first);
     *ret_checkpoints = found;

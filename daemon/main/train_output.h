@@ -5,6 +5,7 @@
  *     epochs.csv     the history
  *     lock           held while a process trains into it (daemon/config/lock.h)
  *     checkpoints/   NNNNNN-NNNNNN.safetensors: whole epochs, and steps of the next one
+ *     checkpoints/SHA256SUMS   their digests, for `sha256sum -c` too
  *
  * Layer: daemon. Thread rule: one thread. The lock keeps two processes apart.
  */
@@ -13,6 +14,7 @@
 
 #include <limits.h>
 
+#include "core/base/sha256.h"
 #include "daemon/main/epochs_csv.h"
 
 enum { VARIANT_NAME_SIZE = 16 };
@@ -49,6 +51,7 @@ struct train_checkpoint {
     char path[PATH_MAX];
     int epochs_done;
     int step;
+    char sha256[SHA256_HEX_SIZE]; /* what its digest must be; "": it was not noted */
 };
 
 /* The checkpoints, newest first: an array owned by the caller (free), NULL when there is none.
@@ -56,5 +59,10 @@ struct train_checkpoint {
 enum status train_output_checkpoints(const struct train_output *output,
                                      struct train_checkpoint **ret_checkpoints, int *ret_count,
                                      struct error *error);
+
+/* Notes the digest of a checkpoint that was written; forgets those of files that are gone. Statuses
+ * of text_file_write; STATUS_INVALID: a path is too long. */
+enum status train_output_note_digest(const struct train_output *output, const char *path,
+                                     const char *sha256, struct error *error);
 
 #endif

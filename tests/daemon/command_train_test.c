@@ -206,6 +206,58 @@ static void a_damaged_checkpoint_is_passed_over(void **state) {
     assert_same_history("whole", "parts");
 }
 
+/* A weight that has changed is as good as any other to look at. */
+static void change_last_byte(const char *name) {
+    char path[PATH_SIZE];
+    path_make(path, name);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, -2, SEEK_END), 0);
+    int byte = fgetc(file);
+    assert_int_equal(fseek(file, -2, SEEK_END), 0);
+    assert_int_equal(fputc(byte ^ 1, file), byte ^ 1);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void a_checkpoint_with_another_digest_is_passed_over(void **state) {
+    (void)state;
+    assert_train(0, SPEC, "whole");
+    interrupt("parts", "epoch 2/3 ", SIGTERM);
+    change_last_byte("parts/checkpoints/000002-000001.safetensors");
+    assert_says(0, SPEC, "parts", "continuing after epoch 2, step 0");
+    assert_same_history("whole", "parts");
+    char command[PATH_SIZE];
+    (void)snprintf(command, sizeof(command),
+                   "cd '%s/whole/checkpoints' && sha256sum --quiet --ignore-missing -c SHA256SUMS",
+                   parent);
+    assert_int_equal(system(command), 0);
+}
+
+static void what_a_kill_left_unfinished_is_removed(void **state) {
+    (void)state;
+    char path[PATH_SIZE];
+    interrupt("parts", "epoch 1/3 ", SIGTERM);
+    path_make(path, "parts/checkpoints/000001-000000.safetensors.tmp");
+    assert_int_equal(text_file_write(path, "half", NULL), STATUS_OK);
+    assert_train(0, SPEC, "parts");
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+static void a_closed_terminal_leaves_a_checkpoint(void **state) {
+    (void)state;
+    interrupt("parts", "epoch 1/3 ", SIGHUP);
+    assert_says(0, SPEC, "parts", "continuing after epoch 1, step 1");
+}
+
+static void under_nohup_a_closed_terminal_ends_nothing(void **state) {
+    (void)state;
+    static struct console console;
+    console = (struct console){.word = "epoch 1/3 ", .signal_number = SIGHUP};
+    (void)signal(SIGHUP, SIG_IGN);
+    assert_int_equal(train(&console, SPEC, "whole"), 0);
+    assert_ptr_equal(signal(SIGHUP, SIG_DFL), SIG_IGN);
+}
+
 static void without_a_whole_checkpoint_nothing_is_begun_anew(void **state) {
     (void)state;
     interrupt("parts", "epoch 1/3 ", SIGTERM);
@@ -298,6 +350,10 @@ int main(void) {
         TEST(a_run_leaves_its_history_config_and_checkpoints),
         TEST(an_interrupted_run_ends_with_the_same_history),
         TEST(a_damaged_checkpoint_is_passed_over),
+        TEST(a_checkpoint_with_another_digest_is_passed_over),
+        TEST(what_a_kill_left_unfinished_is_removed),
+        TEST(a_closed_terminal_leaves_a_checkpoint),
+        TEST(under_nohup_a_closed_terminal_ends_nothing),
         TEST(without_a_whole_checkpoint_nothing_is_begun_anew),
         TEST(a_lost_history_is_not_continued_with_a_gap),
         TEST(a_finished_run_stays_as_it_is),
