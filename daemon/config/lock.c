@@ -8,6 +8,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "core/base/cleanup.h"
+
 static enum status say_who_holds(int fd, const char *directory, struct error *error) {
     char holder[32] = "";
     ssize_t n = pread(fd, holder, sizeof(holder) - 1, 0);
@@ -17,27 +19,39 @@ static enum status say_who_holds(int fd, const char *directory, struct error *er
                      holder, directory);
 }
 
+static enum status lock_directory(int directory_fd, int file_fd, const char *directory,
+                                  struct error *error) {
+    if (flock(directory_fd, LOCK_EX | LOCK_NB) == 0) {
+        return STATUS_OK;
+    }
+    return errno == EWOULDBLOCK ? say_who_holds(file_fd, directory, error)
+                                : error_set_errno(error, errno, "cannot lock %s", directory);
+}
+
+static enum status write_pid(int fd, const char *path, struct error *error) {
+    char pid[32];
+    int n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+    return ftruncate(fd, 0) == 0 && pwrite(fd, pid, (size_t)n, 0) == n
+               ? STATUS_OK
+               : error_set_errno(error, errno, "cannot write %s", path);
+}
+
+/* The directory is what is locked: unlike a file in it, it cannot be removed and made again while
+ * somebody works in it. The file says who that is. */
 enum status lock_take(const char *directory, int *ret_fd, struct error *error) {
     char path[1024];
     (void)snprintf(path, sizeof(path), "%s/lock", directory);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    CLEANUP(close_fd) int directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory_fd < 0) {
+        return error_set_errno(error, errno, "cannot open %s", directory);
+    }
+    CLEANUP(close_fd) int fd = open(path, O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0640);
     if (fd < 0) {
         return error_set_errno(error, errno, "cannot open %s", path);
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        enum status status = errno == EWOULDBLOCK
-                                 ? say_who_holds(fd, directory, error)
-                                 : error_set_errno(error, errno, "cannot lock %s", path);
-        (void)close(fd);
-        return status;
-    }
-    char pid[32];
-    int n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)n, 0) != n) {
-        enum status status = error_set_errno(error, errno, "cannot write %s", path);
-        (void)close(fd);
-        return status;
-    }
-    *ret_fd = fd;
+    TRY(lock_directory(directory_fd, fd, directory, error));
+    TRY(write_pid(fd, path, error));
+    *ret_fd = directory_fd;
+    directory_fd = -1;
     return STATUS_OK;
 }

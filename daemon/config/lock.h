@@ -7,8 +7,9 @@
 
 #include "core/base/error.h"
 
-/* Takes DIRECTORY/lock and writes our pid into it. The lock lasts until the returned descriptor is
- * closed or the process ends, however it ends. STATUS_BUSY with the pid of the holder; STATUS_IO.
+/* Locks the directory and writes our pid into DIRECTORY/lock. The lock lasts until the returned
+ * descriptor is closed or the process ends, however it ends. STATUS_BUSY with the pid of the
+ * holder; STATUS_IO.
  */
 enum status lock_take(const char *directory, int *ret_fd, struct error *error);
 

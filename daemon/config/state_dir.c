@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -99,6 +100,32 @@ enum status state_dir_remove_run(const char *directory, int64_t run_id, struct e
     }
     (void)unlinkat(dirfd(files), MARKER, 0);
     return rmdir(path) == 0 ? STATUS_OK : error_set_errno(error, errno, "cannot remove %s", path);
+}
+
+/* So much more than the ballast must be free, for it not to be what fills the disk. */
+enum { PLENTY = 8 };
+
+void state_dir_make_ballast(const char *directory) {
+    char path[PATH_MAX];
+    struct state_dir_usage usage;
+    if (snprintf(path, sizeof(path), "%s/ballast", directory) >= (int)sizeof(path) ||
+        access(path, F_OK) == 0) {
+        return;
+    }
+    state_dir_measure(directory, &usage);
+    if (usage.free_bytes < (int64_t)PLENTY * STATE_DIR_BALLAST_BYTES) {
+        return;
+    }
+    CLEANUP(close_fd) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd >= 0 && posix_fallocate(fd, 0, STATE_DIR_BALLAST_BYTES) != 0) {
+        (void)unlink(path);
+    }
+}
+
+bool state_dir_drop_ballast(const char *directory) {
+    char path[PATH_MAX];
+    return snprintf(path, sizeof(path), "%s/ballast", directory) < (int)sizeof(path) &&
+           unlink(path) == 0;
 }
 
 static int64_t size_of(const char *directory, const char *name) {

@@ -39,6 +39,13 @@ enum status state_dir_make_run(const char *directory, int64_t run_id, struct err
 /* Removes the files of a run that was deleted; files that are not there are fine. STATUS_IO. */
 enum status state_dir_remove_run(const char *directory, int64_t run_id, struct error *error);
 
+/* DIRECTORY/ballast takes room that the final states of runs can be written into once the disk is
+ * full. Make: where it is missing and there is plenty of room. Drop: true: it was there, and has
+ * made room now. */
+enum { STATE_DIR_BALLAST_BYTES = 4 << 20 };
+void state_dir_make_ballast(const char *directory);
+bool state_dir_drop_ballast(const char *directory);
+
 /* Gives run `id` the file `name` of run `source_id`; files of runs are never changed, so both may
  * have it. STATUS_NOT_FOUND, STATUS_IO, STATUS_NO_SPACE. */
 enum status state_dir_link_run_file(const char *directory, int64_t source_id, int64_t id,

@@ -3,6 +3,7 @@
  *
  * Thread rule: the main thread.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,7 +173,26 @@ static int with_config(int (*command)(const struct config *), int argc, char **a
     return code;
 }
 
-int main(int argc, char **argv) {
+static volatile sig_atomic_t exit_code;
+
+static void leave_at_once(int signal_number) {
+    (void)signal_number;
+    _exit(exit_code);
+}
+
+/* OpenBLAS ends its threads at exit, and waits for ever for one that a limit on memory kept it from
+ * making. All work is done and closed by now, so that nothing is lost when the wait ends. */
+static int leave(int code) {
+    enum { PATIENCE_S = 5 };
+    const struct sigaction action = {.sa_handler = leave_at_once};
+    (void)fflush(NULL);
+    exit_code = code;
+    (void)sigaction(SIGALRM, &action, NULL);
+    (void)alarm(PATIENCE_S);
+    return code;
+}
+
+static int run_command(int argc, char **argv) {
     const char *command = argc > 1 ? argv[1] : "";
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
@@ -203,4 +223,8 @@ int main(int argc, char **argv) {
         return command_token(argc - 2, argv + 2);
     }
     return usage_error(*command ? "there is no such command" : "which command?");
+}
+
+int main(int argc, char **argv) {
+    return leave(run_command(argc, argv));
 }

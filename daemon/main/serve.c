@@ -147,6 +147,7 @@ enum status serve(const struct config *config) {
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     catch_signals(&signals);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* the write fails with EFBIG: no space, as on a full disk */
     (void)umask(027);
     raise_file_limit();
     log_sink_install(config->log_level);

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "core/base/log.h"
+#include "daemon/config/state_dir.h"
 #include "daemon/store/table/setting_table.h"
 #include "daemon/work/attempt.h"
 
@@ -121,14 +122,22 @@ static enum status leave_run(struct slot *slot, int64_t run_id, const struct ver
 static void carry_out(struct slot *slot, int64_t run_id, const struct verdict *verdict) {
     struct pool *pool = slot->pool;
     struct error error;
-    while (leave_run(slot, run_id, verdict, &error) != STATUS_OK) {
+    enum status status = leave_run(slot, run_id, verdict, &error);
+    while (status != STATUS_OK) {
         log_error("run %lld: cannot store that it is %s: %s", (long long)run_id,
                   run_state_name(verdict->to), error.message);
-        if (atomic_load(&pool->stop)) {
+        bool room = status == STATUS_NO_SPACE && state_dir_drop_ballast(pool->options.state_dir);
+        if (atomic_load(&pool->stop) && !room) {
             return;
         }
         atomic_fetch_add(&slot->heartbeat, 1);
-        wait_a_while(pool, pool->options.retry_delay_s);
+        if (room) {
+            log_warning("the disk is full: freed the %d MiB that were kept for this",
+                        STATE_DIR_BALLAST_BYTES >> 20);
+        } else {
+            wait_a_while(pool, pool->options.retry_delay_s);
+        }
+        status = leave_run(slot, run_id, verdict, &error);
     }
     log_info("run %lld: %s%s%s%s", (long long)run_id, run_state_name(verdict->to),
              verdict->reason[0] ? " (" : "", verdict->reason, verdict->reason[0] ? ")" : "");
@@ -145,6 +154,7 @@ static void see_through(struct slot *slot, const struct run_row *run) {
         .heartbeat = &slot->heartbeat,
     };
     struct verdict verdict;
+    state_dir_make_ballast(pool->options.state_dir);
     log_info("run %lld: attempt %d starts on worker %d", (long long)run->id, run->attempt,
              slot->index + 1);
     attempt_run(&attempt, &verdict);

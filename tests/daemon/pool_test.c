@@ -346,6 +346,26 @@ static void no_failing_write_loses_the_run(void **state) {
     }
 }
 
+static void on_a_full_disk_the_ballast_makes_room_for_the_last_move(void **state) {
+    struct pool_fixture *p = *state;
+    char path[128];
+    (void)snprintf(path, sizeof(path), "%s/ballast", p->w.f.dir);
+    p->w.options.n_workers = 1;
+    p->w.options.retry_delay_s = 1000.0;
+    work_start(&p->w);
+    int64_t id = submit(p, "shapes");
+    work_wait_until(&p->w, id, work_is_final, "final");
+    assert_int_equal(access(path, F_OK), 0);
+    store_inject_failure(p->w.f.store, 8); /* submitted, claimed, origin, two times two, final */
+    id = submit(p, "shapes");
+    work_wait_until(&p->w, id, work_is_final, "final");
+    struct run_row row = fixture_get_run(p->w.f.store, id);
+    assert_string_equal(run_state_name(row.state), "succeeded");
+    assert_int_equal(row.attempt, 1);
+    run_row_clear(&row);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
 static void damaged_checkpoints_fall_back_to_the_one_before(void **state) {
     struct pool_fixture *p = *state;
     int64_t id = submit(p, "shapes");
@@ -454,6 +474,7 @@ int main(void) {
         TEST(stopping_puts_runs_back_and_the_next_start_goes_on),
         TEST(a_full_disk_puts_the_run_back_until_it_is_not),
         TEST(no_failing_write_loses_the_run),
+        TEST(on_a_full_disk_the_ballast_makes_room_for_the_last_move),
         TEST(damaged_checkpoints_fall_back_to_the_one_before),
         TEST(without_an_intact_checkpoint_it_starts_anew),
         TEST(other_kernels_start_anew_and_say_so),

@@ -53,6 +53,26 @@ static void a_second_daemon_is_told_who_holds_it(void **state) {
     assert_int_equal(close(fd), 0);
 }
 
+static void removing_the_lock_file_lets_nobody_in(void **state) {
+    int fd = -1;
+    char path[128];
+    ASSERT_OK(lock_take(*state, &fd, &fixture_error));
+    (void)snprintf(path, sizeof(path), "%s/lock", (char *)*state);
+    assert_int_equal(unlink(path), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct error error = {0};
+        int second = -1;
+        (void)close(fd);
+        _exit(lock_take(*state, &second, &error) == STATUS_BUSY ? 0 : 1);
+    }
+    int how = 0;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(WIFEXITED(how) && WEXITSTATUS(how) == 0);
+    assert_int_equal(close(fd), 0);
+}
+
 static void the_address_comes_and_goes(void **state) {
     char path[128];
     char *text = NULL;
@@ -73,6 +93,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(it_is_made_with_its_parents),
         TEST(a_second_daemon_is_told_who_holds_it),
+        TEST(removing_the_lock_file_lets_nobody_in),
         TEST(the_address_comes_and_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

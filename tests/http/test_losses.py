@@ -3,10 +3,13 @@
 import glob
 import hashlib
 import os
+import resource
 import shutil
+import subprocess
+import tempfile
 import unittest
 
-from daemon_process import DaemonTestCase
+from daemon_process import PATIENCE_S, SLOW_BUILD, DaemonTestCase
 
 
 def checkpoints(directory):
@@ -83,6 +86,83 @@ class Losses(DaemonTestCase):
         run = daemon.submit()
         self.assertEqual(daemon.wait_for_end(run)["state"], "succeeded")
         self.assertEqual(daemon.terminate(), 0)
+
+    def change_a_byte(self, daemon, run):
+        """In all checkpoints of the run; the copies of other runs stay as they are."""
+        for path in glob.glob(os.path.join(daemon.state_dir, "runs", run, "*.safetensors")):
+            with open(path, "rb") as file:
+                content = bytearray(file.read())
+            content[-5] ^= 1
+            os.unlink(path)
+            with open(path, "wb") as file:
+                file.write(content)
+
+    def test_a_fork_of_a_damaged_checkpoint_fails_with_the_reason(self):
+        daemon = self.daemon
+        source = daemon.submit()
+        daemon.wait_for_end(source)
+        answer = daemon.curl(f"/api/v1/runs/{source}/fork",
+                             data={"overrides": {"epochs": 4, "hold": True}})
+        self.assertEqual(answer.status, 201, answer.body)
+        fork = answer.json()["id"]
+        self.change_a_byte(daemon, fork)
+        daemon.curl(f"/api/v1/runs/{fork}/release", "-X", "POST")
+        end = daemon.wait_for_end(fork)
+        self.assertEqual((end["state"], end["epochs_done"]), ("failed", 2))
+        self.assertIn(f"a fork of run {source} does not begin before that", end["reason"])
+
+    def test_changed_bytes_are_not_given_under_the_old_digest(self):
+        daemon = self.daemon
+        run = daemon.submit()
+        daemon.wait_for_end(run)
+        path = f"/api/v1/runs/{run}/checkpoints/best.safetensors"
+        self.assertEqual(daemon.curl(path, "--head").status, 200)
+        self.change_a_byte(daemon, run)
+        for options in ((), ("-H", "Range: bytes=0-99")):
+            self.assert_problem(daemon.curl(path, *options), 500)
+        self.assertIn("is damaged: its SHA-256 is", daemon.log())
+
+    def test_a_limit_on_file_sizes_is_a_full_disk(self):
+        daemon = self.fresh()
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (400_000, hard))
+        run = daemon.submit()
+        events = daemon.events(run, until=lambda event: "will be tried again" in (
+            event["data"].get("reason") or ""))
+        self.assertIn("will be tried again", events[-1]["data"]["reason"])
+        self.assertTrue(daemon.running)
+        self.assertEqual(daemon.terminate(), 0)
+
+    def test_more_images_than_there_are_are_refused_at_once(self):
+        for field, n, there in (("train_images", 513, 512), ("test_images", 101, 100)):
+            problem = self.assert_problem(
+                self.daemon.curl("/api/v1/runs", data={"dataset": "shapes", field: n}), 422)
+            self.assertEqual(problem["errors"][0]["pointer"], "/" + field)
+            self.assertIn(str(there), problem["errors"][0]["detail"])
+
+    def test_a_lost_lock_file_lets_no_second_daemon_in(self):
+        daemon = self.fresh()
+        os.unlink(os.path.join(daemon.state_dir, "lock"))
+        second = subprocess.run(
+            [os.environ["CUTOUTD"], "serve", "--listen", "127.0.0.1:0", "--state-dir",
+             daemon.state_dir], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        self.assertEqual(second.returncode, 1)
+        self.assertIn("another cutoutd", second.stderr)
+
+    @unittest.skipIf(SLOW_BUILD, "sanitizers need more address space than there is")
+    def test_with_too_little_memory_it_ends_by_itself_or_by_a_signal(self):
+        for n_bytes in range(120_000_000, 240_000_000, 30_000_000):
+            with self.subTest(n_bytes=n_bytes), tempfile.TemporaryDirectory() as directory:
+                process = subprocess.Popen(
+                    [os.environ["CUTOUTD"], "serve", "--listen", "127.0.0.1:0",
+                     "--state-dir", directory], stderr=subprocess.DEVNULL,
+                    preexec_fn=lambda n=n_bytes: resource.setrlimit(resource.RLIMIT_AS, (n, n)))
+                self.addCleanup(process.kill)
+                try:
+                    process.wait(2)  # it could not start
+                except subprocess.TimeoutExpired:
+                    process.terminate()
+                process.wait(PATIENCE_S)
 
 
 if __name__ == "__main__":
