@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { BUSY_TIMEOUT_MS = 5000 };
 
@@ -83,6 +84,30 @@ enum status db_open(struct db *db, const char *path, bool writer, struct error *
         return status;
     }
     return STATUS_OK;
+}
+
+static enum status check_identity(const char *path, struct file_identity *known,
+                                  struct error *error) {
+    struct stat info;
+    bool there = stat(path, &info) == 0;
+    if (there && known->ino == 0) {
+        *known = (struct file_identity){info.st_dev, info.st_ino};
+    }
+    return there && known->dev == info.st_dev && known->ino == info.st_ino
+               ? STATUS_OK
+               : error_set(error, STATUS_IO,
+                           "%s was removed or replaced while the daemon uses it: nothing can be "
+                           "stored; put it back, or stop the daemon and restore a backup",
+                           path);
+}
+
+enum status db_check_in_place(struct db *db, struct error *error) {
+    const char *path = sqlite3_db_filename(db->handle, "main");
+    if (!path || !path[0]) {
+        return STATUS_OK; /* in memory */
+    }
+    TRY(check_identity(path, &db->database, error));
+    return check_identity(sqlite3_filename_wal(path), &db->wal, error);
 }
 
 enum status db_prepare(struct db *db, struct error *error) {

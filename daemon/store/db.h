@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "core/base/error.h"
 #include "daemon/store/store.h"
@@ -60,14 +61,27 @@ struct run_ids {
 /* Frees and zeroes. A zeroed list is fine. */
 void run_ids_clear(struct run_ids *list);
 
+/* Which file a name stood for; ino 0: not looked yet. */
+struct file_identity {
+    dev_t dev;
+    ino_t ino;
+};
+
 struct db {
     sqlite3 *handle;
+    struct file_identity database; /* of db_check_in_place */
+    struct file_identity wal;
     sqlite3_stmt *statements[DB_TABLE_COUNT][DB_MAX_STATEMENTS];
     struct run_ids touched; /* by the body that runs; filled by db_touch */
 };
 
 /* Opens without preparing. STATUS_IO, STATUS_CORRUPT, STATUS_NO_MEMORY. */
 enum status db_open(struct db *db, const char *path, bool writer, struct error *error);
+
+/* Before each commit: that the database and its log are still the files of their names. What is
+ * written into a file that was removed or replaced is gone with the process. The first call, in the
+ * first transaction after the opening, only notes which files those are. STATUS_IO. */
+enum status db_check_in_place(struct db *db, struct error *error);
 
 /* Prepares every statement. Migrations come before this. */
 enum status db_prepare(struct db *db, struct error *error);

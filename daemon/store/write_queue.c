@@ -109,6 +109,7 @@ static enum status run_bodies(struct write_queue *queue, struct write_job *group
             return job->status;
         }
     }
+    TRY(db_check_in_place(db, error));
     double begun_s = clock_monotonic_s(&clock_system);
     TRY(control(db, "COMMIT", error));
     histogram_add(&queue->commits, clock_monotonic_s(&clock_system) - begun_s);

@@ -81,6 +81,26 @@ static void a_run_is_read_back_as_it_was_submitted(void **state) {
     assert_int_equal(run_table_get(f->store, 99, &row, &fixture_error), STATUS_NOT_FOUND);
 }
 
+/* "" is the database itself. */
+static void nothing_is_acknowledged_into_a_file_that_is_gone(void **state) {
+    struct store_fixture *f = *state;
+    static const char *const suffixes[] = {"", "-wal"};
+    int64_t id = fixture_add_run(f->store, 0);
+    for (int i = 0; i < 2; i++) {
+        char path[128];
+        char aside[160];
+        (void)snprintf(path, sizeof(path), "%s%s", f->path, suffixes[i]);
+        (void)snprintf(aside, sizeof(aside), "%s.aside", path);
+        assert_int_equal(rename(path, aside), 0);
+        assert_int_equal(move(f->store, id, RUN_QUEUED, RUN_HELD), STATUS_IO);
+        assert_int_equal(rename(aside, path), 0);
+        assert_int_equal(fixture_state(f->store, id), RUN_QUEUED);
+        /* Put back, it goes on. */
+        ASSERT_OK(move(f->store, id, RUN_QUEUED, RUN_HELD));
+        ASSERT_OK(move(f->store, id, RUN_HELD, RUN_QUEUED));
+    }
+}
+
 static void a_move_and_its_event_are_one_commit(void **state) {
     struct store_fixture *f = *state;
     int64_t id = fixture_add_run(f->store, 0);
@@ -401,6 +421,7 @@ static void many_threads_write_and_read(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_run_is_read_back_as_it_was_submitted),
+        TEST(nothing_is_acknowledged_into_a_file_that_is_gone),
         TEST(a_move_and_its_event_are_one_commit),
         TEST(a_move_from_another_state_is_a_conflict_that_names_the_moves),
         TEST(every_change_counts_the_revision_up),
