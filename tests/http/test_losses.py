@@ -125,8 +125,8 @@ class Losses(DaemonTestCase):
     def test_a_limit_on_file_sizes_is_a_full_disk(self):
         daemon = self.fresh()
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-        resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (400_000, hard))
-        run = daemon.submit()
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (1_500_000, hard))
+        run = daemon.submit(depth=20)  # its checkpoint is larger, the database is not
         events = daemon.events(run, until=lambda event: "will be tried again" in (
             event["data"].get("reason") or ""))
         self.assertIn("will be tried again", events[-1]["data"]["reason"])
