@@ -11,10 +11,14 @@
 #include "daemon/config/config.h"
 #include "daemon/config/tokens.h"
 #include "daemon/store/store.h"
+#include "daemon/work/dataset_registry.h"
 #include "daemon/work/pool.h"
+
+struct listeners;
 
 /* Everything is borrowed and must outlive the server. */
 struct api_options {
+    struct listeners *listeners; /* open already, and taken over; NULL: opened by the next three */
     const char *listen_address; /* numeric; "": not on the network */
     int port;                   /* 0: any free one */
     const char *unix_socket;    /* a path to listen on as well; NULL or "": none */

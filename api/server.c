@@ -122,28 +122,40 @@ static enum status start_library(struct api_server *server, int fd, bool tls,
     return error_set(error, STATUS_IO, "cannot start the HTTP%s server", tls ? "S" : "");
 }
 
-static enum status start_on_network(struct api_server *server, struct error *error) {
-    const struct api_options *options = &server->context.options;
+static enum status start_on_network(struct api_server *server, struct listeners *listeners,
+                                    struct error *error) {
     struct api_context *context = &server->context;
     bool tls = server->tls != NULL;
-    int fd = -1;
-    TRY(listener_open(options->listen_address, options->port, &fd, context->address,
-                      sizeof(context->address), error));
+    int fd = listeners->fd;
+    listeners->fd = -1;
+    (void)snprintf(context->address, sizeof(context->address), "%s", listeners->address);
     (void)snprintf(context->url, sizeof(context->url), "%s://%s", tls ? "https" : "http",
                    context->address);
     return start_library(server, fd, tls, &server->daemon, error);
 }
 
-static enum status start_on_path(struct api_server *server, struct error *error) {
-    const char *path = server->context.options.unix_socket;
+static enum status start_on_path(struct api_server *server, struct listeners *listeners,
+                                 struct error *error) {
     struct api_context *context = &server->context;
-    int fd = -1;
-    TRY(listener_open_unix(path, &fd, error));
     if (!server->daemon) {
-        (void)snprintf(context->address, sizeof(context->address), "unix:%s", path);
+        (void)snprintf(context->address, sizeof(context->address), "unix:%s", listeners->path);
         (void)snprintf(context->url, sizeof(context->url), "http://localhost");
     }
-    return start_library(server, fd, false, &server->unix_daemon, error);
+    int fd = listeners->unix_fd;
+    listeners->unix_fd = -1;
+    enum status status = start_library(server, fd, false, &server->unix_daemon, error);
+    if (status != STATUS_OK) {
+        (void)unlink(listeners->path);
+    }
+    return status;
+}
+
+static enum status start_serving(struct api_server *server, struct listeners *listeners,
+                                 struct error *error) {
+    if (listeners->fd >= 0) {
+        TRY(start_on_network(server, listeners, error));
+    }
+    return listeners->unix_fd >= 0 ? start_on_path(server, listeners, error) : STATUS_OK;
 }
 
 /* The clock */
@@ -234,11 +246,15 @@ static enum status start(struct api_server *server, struct error *error) {
     TRY(background_start(&server->context.admin, error));
     TRY(background_start(&server->context.pictures, error));
     TRY(start_ticker(server, error));
-    if (options->listen_address[0]) {
-        TRY(start_on_network(server, error));
+    if (options->listeners) {
+        return start_serving(server, options->listeners, error);
     }
-    return options->unix_socket && options->unix_socket[0] ? start_on_path(server, error)
-                                                           : STATUS_OK;
+    struct listeners listeners;
+    TRY(listeners_open(options->listen_address, options->port, options->unix_socket, &listeners,
+                       error));
+    enum status status = start_serving(server, &listeners, error);
+    listeners_close(&listeners);
+    return status;
 }
 
 enum status api_server_start(const struct api_options *options, struct api_server **ret_server,
@@ -277,6 +293,12 @@ enum status api_server_reload_tls(struct api_server *server, bool *ret_changed,
     return STATUS_OK;
 }
 
+void api_server_ask_stop(struct api_server *server) {
+    if (server) {
+        atomic_store(&server->context.stopping, true);
+    }
+}
+
 static void stop_libraries(struct api_server *server) {
     if (server->unix_daemon) {
         /* First the path: who comes from now on shall not be kept waiting. */
@@ -293,7 +315,7 @@ void api_server_stop(struct api_server *server) {
     if (!server) {
         return;
     }
-    atomic_store(&server->context.stopping, true);
+    api_server_ask_stop(server);
     if (server->ticker_started) {
         (void)pthread_mutex_lock(&server->mutex);
         server->ticker_must_stop = true;

@@ -29,6 +29,10 @@ const char *api_server_url(const struct api_server *server);
 enum status api_server_reload_tls(struct api_server *server, bool *ret_changed,
                                   int64_t *ret_expires_ms, struct error *error);
 
+/* Ready no more; backups and purges that run end after the step they are at. Does not wait. NULL is
+ * fine. */
+void api_server_ask_stop(struct api_server *server);
+
 /* Ends every stream, waits for handlers that run, closes. NULL is fine. */
 void api_server_stop(struct api_server *server);
 

@@ -232,6 +232,12 @@ static bool should_stop(const struct trainer *t) {
     return t->callbacks->should_stop && t->callbacks->should_stop(t->callbacks->user);
 }
 
+static bool is_checkpoint_due(const struct trainer *t) {
+    const struct trainer_callbacks *c = t->callbacks;
+    return clock_monotonic_s(t->options->clock) >= t->checkpoint_at_s ||
+           (c->should_checkpoint && c->should_checkpoint(c->user));
+}
+
 static enum status stop(struct trainer *t, struct error *error) {
     bool at_once = t->callbacks->stops_at_once && t->callbacks->stops_at_once(t->callbacks->user);
     if (!at_once) {
@@ -335,7 +341,7 @@ static enum status train_epoch(struct trainer *t, struct error *error) {
         if (should_stop(t)) {
             return stop(t, error);
         }
-        if (clock_monotonic_s(t->options->clock) >= t->checkpoint_at_s) {
+        if (is_checkpoint_due(t)) {
             TRY(write_checkpoint(t, false, error));
         }
     }

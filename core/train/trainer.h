@@ -71,6 +71,8 @@ struct trainer_callbacks {
     /* Asked when should_stop said true; true: return STATUS_STOPPED without writing a checkpoint.
      */
     bool (*stops_at_once)(void *user);
+    /* Asked after each step; true: write a checkpoint now, and go on. */
+    bool (*should_checkpoint)(void *user);
 };
 
 struct trainer_options {

@@ -232,7 +232,7 @@ static enum status make(const struct config *config, const char *temporary, bool
     }
     TRY(status);
     (void)snprintf(source, sizeof(source), "%s/cutoutd.db", config->state_dir);
-    return upkeep_copy(source, temporary, error);
+    return upkeep_copy(source, temporary, NULL, error);
 }
 
 int command_backup(const struct config *config, const char *file) {

@@ -50,48 +50,55 @@ static enum status open_tokens(struct parts *parts, struct error *error) {
 static enum status open_state(struct parts *parts, struct error *error) {
     const char *directory = parts->config->state_dir;
     char path[CONFIG_TEXT_SIZE + 32];
-    struct recovery_result recovered;
     TRY(state_dir_make(directory, error));
     TRY(lock_take(directory, &parts->lock_fd, error));
     state_dir_remove_address(directory);
     (void)snprintf(path, sizeof(path), "%s/cutoutd.db", directory);
     TRY(store_open(path, &parts->store, error));
-    TRY(recovery_run(parts->store, &clock_system, &recovered, error));
     int n_removed = state_dir_remove_unknown_runs(directory, is_known_run, parts->store);
     if (n_removed > 0) {
         log_info("removed what %d deleted run(s) had left behind", n_removed);
     }
-    if (recovered.n_requeued > 0) {
-        log_info("%d interrupted run(s) will go on from their last checkpoints",
-                 recovered.n_requeued);
-    }
     return STATUS_OK;
 }
 
-static enum status start_pool(struct parts *parts, struct error *error) {
+static enum status make_pool(struct parts *parts, struct error *error) {
     const struct config *config = parts->config;
-    parts->executor = (struct executor_local){
+    parts->local = (struct executor_local){
         .kernels = parts->kernels,
         .clock = &clock_system,
+        .datasets = parts->datasets,
         .n_threads = config->threads_per_run,
         .n_cores = !strcmp(config->text[CONFIG_THREADS_PER_RUN], "auto")
                        ? config->workers * config->threads_per_run
                        : 0,
         .checkpoint_interval_s = config->checkpoint_interval_s,
+        .memory_limit_bytes = config->memory_limit_bytes,
     };
+    parts->executors[0] = executor_local_make(&parts->local);
     const struct pool_options options = {
         .n_workers = config->workers,
         .store = parts->store,
         .queue = parts->queue,
         .hub = parts->hub,
         .progress = parts->progress,
-        .datasets = parts->datasets,
-        .executor = executor_local_make(&parts->executor),
+        .executors = parts->executors,
+        .n_executors = sizeof(parts->executors) / sizeof(parts->executors[0]),
         .clock = &clock_system,
         .state_dir = config->state_dir,
         .retry_delay_s = RETRY_DELAY_S,
     };
-    return pool_start(&options, &parts->pool, error);
+    return pool_create(&options, &parts->pool, error);
+}
+
+static enum status recover(const struct parts *parts, struct error *error) {
+    struct recovery_result recovered;
+    TRY(recovery_run(parts->store, parts->pool, &clock_system, &recovered, error));
+    if (recovered.n_requeued > 0) {
+        log_info("%d interrupted run(s) will go on from their last checkpoints",
+                 recovered.n_requeued);
+    }
+    return STATUS_OK;
 }
 
 static enum status start_retention(struct parts *parts, struct error *error) {
@@ -106,8 +113,7 @@ static enum status start_retention(struct parts *parts, struct error *error) {
 
 static enum status start_server(struct parts *parts, struct error *error) {
     const struct api_options options = {
-        .listen_address = parts->config->listen_address,
-        .port = parts->config->listen_port,
+        .listeners = &parts->listeners,
         .unix_socket = parts->config->unix_socket,
         .tls_cert = parts->config->tls_cert,
         .tls_key = parts->config->tls_key,
@@ -134,22 +140,31 @@ enum status parts_start(struct parts *parts, struct error *error) {
     TRY(parts_check_reach(config, error));
     TRY(open_tokens(parts, error));
     TRY(kernels_select(config->isa, &parts->kernels, error));
+    TRY(listeners_open(config->listen_address, config->listen_port, config->unix_socket,
+                       &parts->listeners, error));
     TRY(open_state(parts, error));
     TRY(hub_create(&parts->hub, error));
     store_observe(parts->store, hub_publish, parts->hub);
     TRY(queue_create(parts->store, &clock_system, &parts->queue, error));
     TRY(progress_board_create(POOL_MAX_WORKERS, &parts->progress, error));
     TRY(dataset_registry_create(config, &parts->datasets, error));
-    TRY(start_pool(parts, error));
+    TRY(make_pool(parts, error));
+    TRY(recover(parts, error));
+    TRY(start_server(parts, error));
     TRY(start_retention(parts, error));
-    return start_server(parts, error);
+    return pool_begin(parts->pool, error);
 }
 
 void parts_stop(struct parts *parts) {
+    /* All are asked before one is waited for: training is told at once, whatever else is busy. */
+    pool_ask_stop(parts->pool);
+    retention_ask_stop(parts->retention);
+    api_server_ask_stop(parts->server);
     if (parts->server) {
         state_dir_remove_address(parts->config->state_dir);
     }
     api_server_stop(parts->server);
+    listeners_close(&parts->listeners);
     retention_stop(parts->retention);
     pool_stop(parts->pool);
     dataset_registry_free(parts->datasets);

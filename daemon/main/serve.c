@@ -141,7 +141,7 @@ static void raise_file_limit(void) {
 }
 
 enum status serve(const struct config *config) {
-    struct parts parts = {.config = config, .lock_fd = -1};
+    struct parts parts = {.config = config, .lock_fd = -1, .listeners = {.fd = -1, .unix_fd = -1}};
     struct error error;
     sigset_t signals = signals_to_wait_for();
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);

@@ -96,8 +96,9 @@ enum status queue_submit_sweep(struct queue *queue, const struct sweep_draft *dr
     return STATUS_OK;
 }
 
-enum status queue_claim(struct queue *queue, struct run_row *ret_run, struct error *error) {
-    return run_table_claim(queue->store, clock_unix_ms(queue->clock), ret_run, error);
+enum status queue_claim(struct queue *queue, const struct run_claim *claim, struct run_row *ret_run,
+                        struct error *error) {
+    return run_table_claim(queue->store, claim, clock_unix_ms(queue->clock), ret_run, error);
 }
 
 enum status queue_finish(struct queue *queue, int64_t id, enum run_state state, const char *reason,

@@ -31,9 +31,10 @@ enum status queue_submit(struct queue *queue, const struct run_draft *draft, int
 enum status queue_submit_sweep(struct queue *queue, const struct sweep_draft *draft,
                                int64_t *ret_id, struct error *error);
 
-/* Takes the next run: highest priority, then order of arrival. STATUS_NOT_FOUND: nothing queued.
- * The caller owns *ret_run (run_row_clear). */
-enum status queue_claim(struct queue *queue, struct run_row *ret_run, struct error *error);
+/* Takes the next run of those that `claim` does not pass over: highest priority, then order of
+ * arrival. STATUS_NOT_FOUND: none is queued. The caller owns *ret_run (run_row_clear). */
+enum status queue_claim(struct queue *queue, const struct run_claim *claim, struct run_row *ret_run,
+                        struct error *error);
 
 /* A number that changes whenever there may be new work or the queue was woken. */
 uint64_t queue_generation(struct queue *queue);

@@ -152,6 +152,15 @@ int dataset_registry_train_images(const struct dataset_registry *registry, const
     return 0;
 }
 
+bool dataset_registry_is_missing(const struct dataset_registry *registry, const char *name) {
+    int index = find(registry, name);
+    struct dataset_description description = {.available = true};
+    if (index >= 0) {
+        dataset_registry_describe(registry, (size_t)index, &description);
+    }
+    return !description.available;
+}
+
 static void digest_set(struct sha256 *sha, const struct image_set *set) {
     sha256_update(sha, set->pixels, (size_t)set->n * IMAGE_BYTES);
     sha256_update(sha, set->labels, (size_t)set->n);

@@ -1,4 +1,5 @@
-/* Layer: daemon/work. Thread rule: the mutex guards `must_stop`. */
+/* Layer: daemon/work. Thread rule: must_stop is set with the mutex held, so that the thread does
+ * not sleep over it. */
 #include "daemon/work/retention.h"
 
 #include <dirent.h>
@@ -26,7 +27,7 @@ struct retention {
     bool started;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
-    bool must_stop; /* guarded by mutex */
+    atomic_bool must_stop;
 };
 
 /* ---- one run ---- */
@@ -89,33 +90,20 @@ static enum status purge_run(const struct retention_options *options, int64_t ru
     return STATUS_OK;
 }
 
-static bool must_stop(struct retention *retention) {
-    if (!retention) {
-        return false;
-    }
-    (void)pthread_mutex_lock(&retention->mutex);
-    bool stop = retention->must_stop;
-    (void)pthread_mutex_unlock(&retention->mutex);
-    return stop;
-}
-
-static enum status purge(const struct retention_options *options, int older_than_days, bool dry_run,
-                         struct retention *retention, struct purge_result *ret_result,
-                         struct error *error) {
+enum status retention_purge(const struct retention_options *options, int older_than_days,
+                            bool dry_run, struct purge_result *ret_result, struct error *error) {
     CLEANUP(free_pointer) int64_t *ids = NULL;
     size_t n = 0;
     int64_t before_ms = clock_unix_ms(options->clock) - older_than_days * DAY_MS;
     *ret_result = (struct purge_result){0};
     TRY(upkeep_list_finished(options->store, before_ms, &ids, &n, error));
-    for (size_t i = 0; i < n && !must_stop(retention); i++) {
+    for (size_t i = 0; i < n; i++) {
+        if (options->stop && atomic_load(options->stop)) {
+            return error_set(error, STATUS_BUSY, "the purge was given up: the daemon is stopping");
+        }
         TRY(purge_run(options, ids[i], before_ms, dry_run, ret_result, error));
     }
     return STATUS_OK;
-}
-
-enum status retention_purge(const struct retention_options *options, int older_than_days,
-                            bool dry_run, struct purge_result *ret_result, struct error *error) {
-    return purge(options, older_than_days, dry_run, NULL, ret_result, error);
 }
 
 /* ---- once a day ---- */
@@ -124,7 +112,7 @@ static void purge_and_tell(struct retention *retention) {
     struct purge_result result;
     struct error error;
     int days = retention->options.keep_days;
-    if (purge(&retention->options, days, false, retention, &result, &error) != STATUS_OK) {
+    if (retention_purge(&retention->options, days, false, &result, &error) != STATUS_OK) {
         log_warning("keep_checkpoints_days: %s", error.message);
     }
     if (result.n_runs > 0) {
@@ -136,14 +124,14 @@ static void purge_and_tell(struct retention *retention) {
 
 static void *work(void *user) {
     struct retention *retention = user;
-    while (!must_stop(retention)) {
+    while (!atomic_load(&retention->must_stop)) {
         purge_and_tell(retention);
         struct timespec until;
         (void)clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += INTERVAL_S;
         (void)pthread_mutex_lock(&retention->mutex);
         int reason = 0;
-        while (!retention->must_stop && reason == 0) {
+        while (!atomic_load(&retention->must_stop) && reason == 0) {
             reason = pthread_cond_timedwait(&retention->wake, &retention->mutex, &until);
         }
         (void)pthread_mutex_unlock(&retention->mutex);
@@ -163,6 +151,7 @@ enum status retention_start(const struct retention_options *options,
     }
     pthread_condattr_t monotonic;
     retention->options = *options;
+    retention->options.stop = &retention->must_stop;
     (void)pthread_mutex_init(&retention->mutex, NULL);
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -178,15 +167,21 @@ enum status retention_start(const struct retention_options *options,
     return STATUS_OK;
 }
 
+void retention_ask_stop(struct retention *retention) {
+    if (retention) {
+        (void)pthread_mutex_lock(&retention->mutex);
+        atomic_store(&retention->must_stop, true);
+        (void)pthread_cond_signal(&retention->wake);
+        (void)pthread_mutex_unlock(&retention->mutex);
+    }
+}
+
 void retention_stop(struct retention *retention) {
     if (!retention) {
         return;
     }
+    retention_ask_stop(retention);
     if (retention->started) {
-        (void)pthread_mutex_lock(&retention->mutex);
-        retention->must_stop = true;
-        (void)pthread_cond_signal(&retention->wake);
-        (void)pthread_mutex_unlock(&retention->mutex);
         (void)pthread_join(retention->thread, NULL);
     }
     (void)pthread_cond_destroy(&retention->wake);

@@ -8,6 +8,7 @@
 #ifndef CUTOUTD_DAEMON_WORK_RETENTION_H
 #define CUTOUTD_DAEMON_WORK_RETENTION_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "core/base/clock.h"
@@ -17,7 +18,8 @@ struct retention_options {
     struct store *store;
     const char *state_dir;
     const struct clock *clock;
-    int keep_days; /* 0: nothing goes by itself */
+    int keep_days;           /* 0: nothing goes by itself */
+    const atomic_bool *stop; /* true: end after the run it is at; NULL: never */
 };
 
 struct purge_result {
@@ -27,8 +29,8 @@ struct purge_result {
 };
 
 /* Removes the last checkpoints of runs that ended more than `older_than_days` ago; dry_run: only
- * counts. Statuses of the store; what was removed before stays removed. A file that cannot be
- * removed is logged. */
+ * counts. STATUS_BUSY: it was stopped; statuses of the store; what was removed before stays
+ * removed. A file that cannot be removed is logged. */
 enum status retention_purge(const struct retention_options *options, int older_than_days,
                             bool dry_run, struct purge_result *ret_result, struct error *error);
 
@@ -40,7 +42,10 @@ struct retention;
 enum status retention_start(const struct retention_options *options,
                             struct retention **ret_retention, struct error *error);
 
-/* Ends after the run it is at. NULL is fine. */
+/* Asks it to end after the run it is at. Does not wait. NULL is fine. */
+void retention_ask_stop(struct retention *retention);
+
+/* Asks, and waits for it. NULL is fine. */
 void retention_stop(struct retention *retention);
 
 #endif

@@ -19,9 +19,12 @@
 #include "core/kernels/kernels.h"
 #include "daemon/queue/queue.h"
 #include "daemon/store/table/epoch_table.h"
+#include "daemon/work/executor_local.h"
 #include "daemon/work/hub.h"
 
 struct fixture {
+    struct executor_local local;
+    struct executor executor;
     char dir[64];
     struct config config;
     struct api_context context;
@@ -67,15 +70,23 @@ static int fixture_open(void **state) {
     assert_int_equal(progress_board_create(1, &options->progress, &error), STATUS_OK);
     assert_int_equal(dataset_registry_create(&fixture->config, &options->datasets, &error),
                      STATUS_OK);
+    fixture->local =
+        (struct executor_local){.kernels = options->kernels,
+                                .clock = options->clock,
+                                .datasets = options->datasets,
+                                .n_threads = 1,
+                                .memory_limit_bytes = fixture->config.memory_limit_bytes};
+    fixture->executor = executor_local_make(&fixture->local);
     const struct pool_options pool = {.n_workers = 0,
                                       .store = options->store,
                                       .queue = options->queue,
                                       .hub = options->hub,
                                       .progress = options->progress,
-                                      .datasets = options->datasets,
+                                      .executors = &fixture->executor,
+                                      .n_executors = 1,
                                       .clock = options->clock,
                                       .state_dir = fixture->dir};
-    assert_int_equal(pool_start(&pool, &options->pool, &error), STATUS_OK);
+    assert_int_equal(pool_create(&pool, &options->pool, &error), STATUS_OK);
     (void)snprintf(fixture->config.state_dir, sizeof(fixture->config.state_dir), "%s",
                    fixture->dir);
     (void)snprintf(fixture->context.url, sizeof(fixture->context.url), "http://127.0.0.1:1");
@@ -131,7 +142,9 @@ static int64_t submit(struct fixture *fixture, const char *body) {
 static inline void claim(struct fixture *fixture, int64_t id) {
     struct run_row row;
     struct error error;
-    assert_int_equal(queue_claim(fixture->context.options.queue, &row, &error), STATUS_OK);
+    assert_int_equal(
+        queue_claim(fixture->context.options.queue, &(struct run_claim){0}, &row, &error),
+        STATUS_OK);
     assert_int_equal(row.id, id);
     run_row_clear(&row);
 }

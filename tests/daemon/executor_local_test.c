@@ -10,12 +10,12 @@ enum { EPOCHS = 2, N_TRAIN = 48, N_TEST = 20 };
 
 struct local_fixture {
     struct work_fixture w;
-    struct executor_local local;
-    struct executor inner; /* the one that is tested */
-    bool hold;             /* after the first step of the second epoch, until told to stop */
+    bool hold; /* after the first step of the second epoch, until told to stop */
 };
 
-/* ---- an executor around it, which holds a run at a known step ---- */
+static struct local_fixture fixture;
+
+/* ---- a trainer around the real one, which holds a run at a known step ---- */
 
 struct held_run {
     struct local_fixture *l;
@@ -27,11 +27,18 @@ static bool should_stop(void *user) {
     return h->inner->should_stop(h->inner->user);
 }
 
+static bool should_checkpoint(void *user) {
+    const struct held_run *h = user;
+    return h->inner->should_checkpoint(h->inner->user);
+}
+
 static enum status on_step(void *user, const struct step_report *report, struct error *error) {
     struct held_run *h = user;
     TRY(h->inner->on_step(h->inner->user, report, error));
-    while (h->l->hold && report->epoch == 2 && !should_stop(h)) {
-        work_wait_a_moment(&h->l->w);
+    int seen = work_changes(&h->l->w);
+    while (h->l->hold && report->epoch == 2 && !should_stop(h) &&
+           work_wait_for_change(&h->l->w, seen)) {
+        seen = work_changes(&h->l->w);
     }
     return STATUS_OK;
 }
@@ -47,39 +54,22 @@ static enum status on_checkpoint(void *user, const struct checkpoint_report *rep
     return h->inner->on_checkpoint(h->inner->user, report, error);
 }
 
-static enum status execute(void *user, const struct execution *execution,
-                           struct trainer_result *ret_result, struct error *error) {
-    struct local_fixture *l = user;
-    struct held_run held = {l, execution->callbacks};
-    const struct trainer_callbacks callbacks = {&held,         on_step,     on_epoch,
-                                                on_checkpoint, should_stop, NULL};
-    struct execution around = *execution;
-    around.callbacks = &callbacks;
-    return l->inner.execute(l->inner.user, &around, ret_result, error);
-}
-
-static const char *variant(void *user) {
-    const struct local_fixture *l = user;
-    return l->inner.variant(l->inner.user);
-}
-
-static bool has_variant(void *user, const char *name) {
-    const struct local_fixture *l = user;
-    return l->inner.has_variant(l->inner.user, name);
+static enum status train(const struct trainer_options *options,
+                         const struct trainer_callbacks *inner, struct trainer_result *ret_result,
+                         struct error *error) {
+    struct held_run held = {&fixture, inner};
+    const struct trainer_callbacks callbacks = {
+        &held, on_step, on_epoch, on_checkpoint, should_stop, NULL, should_checkpoint};
+    return trainer_run(options, &callbacks, ret_result, error);
 }
 
 static int set_up(void **state) {
-    static struct local_fixture l;
-    memset(&l, 0, sizeof(l));
-    work_begin(&l.w, N_TRAIN, N_TEST);
-    l.local = (struct executor_local){.clock = &clock_system,
-                                      .kernels = &kernels_blas,
-                                      .n_threads = 1,
-                                      .checkpoint_interval_s = 1000.0};
-    l.inner = executor_local_make(&l.local);
-    l.w.options.executor = (struct executor){&l, variant, has_variant, NULL, execute};
-    l.w.options.n_workers = 1;
-    *state = &l;
+    struct local_fixture *l = &fixture;
+    memset(l, 0, sizeof(*l));
+    work_begin(&l->w, N_TRAIN, N_TEST);
+    l->w.local.train = train;
+    l->w.options.n_workers = 1;
+    *state = l;
     return 0;
 }
 
@@ -149,8 +139,8 @@ static void a_stopped_run_ends_with_the_same_history(void **state) {
     checkpoint_list_clear(&list);
 
     /* Other kernels are chosen now, another number of threads; the run keeps its own kernels. */
-    l->local.kernels = &kernels_ref;
-    l->local.n_threads = 2;
+    l->w.local.kernels = &kernels_ref;
+    l->w.local.n_threads = 2;
     l->hold = false;
     work_start(&l->w);
     work_wait_until(&l->w, stopped, work_is_final, "final");
@@ -160,7 +150,7 @@ static void a_stopped_run_ends_with_the_same_history(void **state) {
     assert_string_equal(row.variant, "blas");
     run_row_clear(&row);
 
-    l->local.kernels = &kernels_blas;
+    l->w.local.kernels = &kernels_blas;
     work_start(&l->w);
     int64_t whole = submit(l, run_text);
     work_wait_until(&l->w, whole, work_is_final, "final");

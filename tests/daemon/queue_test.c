@@ -27,7 +27,7 @@ static int tear_down(void **state) {
 
 static int64_t claim(struct queue *queue) {
     struct run_row row = {0};
-    enum status status = queue_claim(queue, &row, &fixture_error);
+    enum status status = queue_claim(queue, &(struct run_claim){0}, &row, &fixture_error);
     int64_t id = row.id;
     if (status == STATUS_OK) {
         assert_int_equal(row.state, RUN_RUNNING);

@@ -23,7 +23,7 @@ static int tear_down(void **state) {
 
 static void claim(struct store *store) {
     struct run_row row = {0};
-    ASSERT_OK(run_table_claim(store, 2000, &row, &fixture_error));
+    ASSERT_OK(run_table_claim(store, &(struct run_claim){0}, 2000, &row, &fixture_error));
     run_row_clear(&row);
 }
 
@@ -35,7 +35,7 @@ static void running_runs_are_queued_again(void **state) {
     claim(f->store);
     claim(f->store);
     struct recovery_result result = {0};
-    ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+    ASSERT_OK(recovery_run(f->store, NULL, &clock_system, &result, &fixture_error));
     assert_int_equal(result.n_requeued, 2);
     assert_int_equal(result.n_asked, 0);
     for (int64_t id = 1; id <= 3; id++) {
@@ -45,7 +45,7 @@ static void running_runs_are_queued_again(void **state) {
         assert_string_equal(row.reason, id <= 2 ? "interrupted" : "");
         run_row_clear(&row);
     }
-    ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+    ASSERT_OK(recovery_run(f->store, NULL, &clock_system, &result, &fixture_error));
     assert_int_equal(result.n_requeued, 0);
 }
 
@@ -56,7 +56,7 @@ static void an_accepted_cancel_is_not_forgotten(void **state) {
     claim(f->store);
     assert_int_equal(fixture_request(f->store, id, RUN_REQUEST_CANCEL), STATUS_OK);
     struct recovery_result result = {0};
-    ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+    ASSERT_OK(recovery_run(f->store, NULL, &clock_system, &result, &fixture_error));
     assert_int_equal(result.n_asked, 1);
     struct run_row row = fixture_get_run(f->store, id);
     assert_int_equal(row.state, RUN_CANCELED);
@@ -71,12 +71,12 @@ static void a_run_that_ends_the_daemon_every_time_fails_at_last(void **state) {
     struct recovery_result result = {0};
     for (int i = 0; i < 5; i++) {
         claim(f->store);
-        ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+        ASSERT_OK(recovery_run(f->store, NULL, &clock_system, &result, &fixture_error));
         assert_int_equal(result.n_requeued, 1);
         assert_int_equal(fixture_state(f->store, id), RUN_QUEUED);
     }
     claim(f->store);
-    ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+    ASSERT_OK(recovery_run(f->store, NULL, &clock_system, &result, &fixture_error));
     assert_int_equal(result.n_requeued, 0);
     assert_int_equal(result.n_failed, 1);
     struct run_row row = fixture_get_run(f->store, id);
@@ -93,7 +93,7 @@ static void an_epoch_in_between_counts_as_progress(void **state) {
         claim(f->store);
         const struct epoch_row row = {.epoch = i + 1, .val_total = 10, .lr = 1, .at_ms = 1};
         ASSERT_OK(epoch_table_put(f->store, id, &row, &fixture_error));
-        ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+        ASSERT_OK(recovery_run(f->store, NULL, &clock_system, &result, &fixture_error));
         assert_int_equal(result.n_failed, 0);
         assert_int_equal(fixture_state(f->store, id), RUN_QUEUED);
     }
@@ -105,7 +105,7 @@ static void an_accepted_pause_is_not_forgotten(void **state) {
     claim(f->store);
     assert_int_equal(fixture_request(f->store, id, RUN_REQUEST_PAUSE), STATUS_OK);
     struct recovery_result result = {0};
-    ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+    ASSERT_OK(recovery_run(f->store, NULL, &clock_system, &result, &fixture_error));
     assert_int_equal(result.n_asked, 1);
     assert_int_equal(fixture_state(f->store, id), RUN_PAUSED);
 }
@@ -117,7 +117,7 @@ static void more_runs_than_one_round_are_all_found(void **state) {
         claim(f->store);
     }
     struct recovery_result result = {0};
-    ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+    ASSERT_OK(recovery_run(f->store, NULL, &clock_system, &result, &fixture_error));
     assert_int_equal(result.n_requeued, 150);
 }
 

@@ -75,7 +75,7 @@ static int64_t add_run(const struct store_fixture *f, enum run_state state, int6
     struct run_row row = {0};
     int64_t id = 0;
     ASSERT_OK(run_table_insert(f->store, &draft, finished_ms, &id, &fixture_error));
-    ASSERT_OK(run_table_claim(f->store, finished_ms, &row, &fixture_error));
+    ASSERT_OK(run_table_claim(f->store, &(struct run_claim){0}, finished_ms, &row, &fixture_error));
     assert_int_equal(row.id, id);
     run_row_clear(&row);
     put_checkpoint(f, id, CHECKPOINT_BEST, 2);

@@ -116,7 +116,7 @@ static void every_change_counts_the_revision_up(void **state) {
     struct store_fixture *f = *state;
     int64_t id = fixture_add_run(f->store, 0);
     struct run_row row = {0};
-    ASSERT_OK(run_table_claim(f->store, 1500, &row, &fixture_error));
+    ASSERT_OK(run_table_claim(f->store, &(struct run_claim){0}, 1500, &row, &fixture_error));
     assert_int_equal(row.revision, 2);
     run_row_clear(&row);
     put_epoch(f->store, id, 1, 40);

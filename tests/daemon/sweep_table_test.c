@@ -167,7 +167,7 @@ static void a_sweep_is_deleted_whole_or_not_at_all(void **state) {
     int64_t kept = fixture_add_run(f->store, -1);
     int64_t id = add_sweep(f->store, 3); /* runs 2 (held), 3, 4 */
     struct run_row row = {0};
-    ASSERT_OK(run_table_claim(f->store, 7000, &row, &fixture_error));
+    ASSERT_OK(run_table_claim(f->store, &(struct run_claim){0}, 7000, &row, &fixture_error));
     assert_int_equal(row.id, 3);
     run_row_clear(&row);
     int64_t *ids = NULL;

@@ -195,6 +195,7 @@ enum status run_table_move(struct store *store, const struct run_move *move, str
 }
 
 struct claim_arguments {
+    const struct run_claim *claim;
     int64_t now_ms;
     struct run_row row;
 };
@@ -203,6 +204,12 @@ static enum status claim(struct db *db, void *arguments, struct error *error) {
     struct claim_arguments *a = arguments;
     sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_CLAIM);
     sqlite3_bind_int64(statement, 2, a->now_ms);
+    if (a->claim->executors) {
+        db_bind_text(statement, 3, a->claim->executors);
+    }
+    if (a->claim->datasets) {
+        db_bind_text(statement, 4, a->claim->datasets);
+    }
     bool row = false;
     TRY(db_step(db, statement, &row, error));
     if (!row) {
@@ -215,9 +222,9 @@ static enum status claim(struct db *db, void *arguments, struct error *error) {
     return run_read(db, id, &a->row, error);
 }
 
-enum status run_table_claim(struct store *store, int64_t now_ms, struct run_row *ret_row,
-                            struct error *error) {
-    struct claim_arguments arguments = {.now_ms = now_ms};
+enum status run_table_claim(struct store *store, const struct run_claim *run_claim, int64_t now_ms,
+                            struct run_row *ret_row, struct error *error) {
+    struct claim_arguments arguments = {.claim = run_claim, .now_ms = now_ms};
     enum status status = store_write(store, claim, &arguments, error);
     if (status != STATUS_OK) {
         run_row_clear(&arguments.row);
@@ -252,12 +259,17 @@ enum status run_table_set_origin(struct store *store, int64_t id, const struct r
     return store_write(store, set_origin, &arguments, error);
 }
 
+enum status run_set_reason(struct db *db, int64_t id, const char *reason, int64_t now_ms,
+                           struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_SET_REASON);
+    db_bind_text(statement, 3, reason);
+    TRY(change_existing(db, statement, id, now_ms, error));
+    return event_add_state(db, id, now_ms, error);
+}
+
 static enum status set_reason(struct db *db, void *arguments, struct error *error) {
     const struct change *a = arguments;
-    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_SET_REASON);
-    db_bind_text(statement, 3, a->reason);
-    TRY(change_existing(db, statement, a->id, a->now_ms, error));
-    return event_add_state(db, a->id, a->now_ms, error);
+    return run_set_reason(db, a->id, a->reason, a->now_ms, error);
 }
 
 enum status run_table_set_reason(struct store *store, int64_t id, const char *reason,

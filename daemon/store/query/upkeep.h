@@ -5,6 +5,7 @@
 #ifndef CUTOUTD_DAEMON_STORE_QUERY_UPKEEP_H
 #define CUTOUTD_DAEMON_STORE_QUERY_UPKEEP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,8 +22,10 @@ void upkeep_path(struct store *store, char *ret_path, size_t size);
 
 /* Copies the database file `source`, which may be open and written to, as it is at one moment into
  * the new file `target`, checks the copy (PRAGMA quick_check) and syncs it. Writers go on
- * meanwhile. STATUS_CONFLICT: target exists. On failure target is gone. */
-enum status upkeep_copy(const char *source, const char *target, struct error *error);
+ * meanwhile. *stop (NULL: never) becoming true ends it: STATUS_BUSY. STATUS_CONFLICT: target
+ * exists. On failure target is gone. */
+enum status upkeep_copy(const char *source, const char *target, const atomic_bool *stop,
+                        struct error *error);
 
 /* Which file belongs to which run. */
 struct upkeep_file {

@@ -87,6 +87,12 @@ static enum status put(struct db *db, void *arguments, struct error *error) {
     return event_add_checkpoint(db, a->run_id, a->row, error);
 }
 
+enum status checkpoint_put(struct db *db, int64_t run_id, const struct checkpoint_row *row,
+                           struct error *error) {
+    struct put_arguments arguments = {run_id, row};
+    return put(db, &arguments, error);
+}
+
 enum status checkpoint_table_put(struct store *store, int64_t run_id,
                                  const struct checkpoint_row *row, struct error *error) {
     struct put_arguments arguments = {run_id, row};

@@ -54,6 +54,18 @@ static void read_row(sqlite3_stmt *statement, struct epoch_row *row) {
     row->at_ms = sqlite3_column_int64(statement, 10);
 }
 
+enum status epoch_put(struct db *db, int64_t run_id, const struct epoch_row *row,
+                      struct error *error) {
+    /* First, because it is what notices that there is no such run. */
+    TRY(run_touch(db, run_id, row->at_ms, error));
+    sqlite3_stmt *statement = db_statement(db, DB_EPOCH, PUT);
+    bind_row(statement, row);
+    sqlite3_bind_int64(statement, 12, run_id);
+    TRY(db_execute(db, statement, NULL, error));
+    TRY(run_note_epoch(db, run_id, error));
+    return event_add_epoch(db, run_id, row->epoch, row->at_ms, error);
+}
+
 struct put_arguments {
     int64_t run_id;
     const struct epoch_row *row;
@@ -61,14 +73,7 @@ struct put_arguments {
 
 static enum status put(struct db *db, void *arguments, struct error *error) {
     const struct put_arguments *a = arguments;
-    /* First, because it is what notices that there is no such run. */
-    TRY(run_touch(db, a->run_id, a->row->at_ms, error));
-    sqlite3_stmt *statement = db_statement(db, DB_EPOCH, PUT);
-    bind_row(statement, a->row);
-    sqlite3_bind_int64(statement, 12, a->run_id);
-    TRY(db_execute(db, statement, NULL, error));
-    TRY(run_note_epoch(db, a->run_id, error));
-    return event_add_epoch(db, a->run_id, a->row->epoch, a->row->at_ms, error);
+    return epoch_put(db, a->run_id, a->row, error);
 }
 
 enum status epoch_table_put(struct store *store, int64_t run_id, const struct epoch_row *row,

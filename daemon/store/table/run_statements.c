@@ -13,25 +13,33 @@ const struct statement_set run_statements = {
             ("INSERT INTO run (name, priority, labels_json, config_json, preset, dataset,"
              " depth, epochs, m, cutout_size, seed, copies, optimizer, owner, sweep_id, "
              "forked_from,"
-             " forked_epoch, state, batch_size, train_images, drop_last, created_ms, updated_ms)"
+             " forked_epoch, state, batch_size, train_images, drop_last, executor, created_ms,"
+             " updated_ms)"
              " VALUES (?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
-             " ?18, ?19, ?20, ?21, ?22, ?2, ?2)"),
+             " ?18, ?19, ?20, ?21, ?22, ?23, ?2, ?2)"),
         [RUN_INSERT_LABELS] = ("INSERT INTO run_label (run_id, key, value)"
                                " SELECT ?1, key, value FROM json_each(?2)"),
         [RUN_GET] = ("SELECT " RUN_COLUMNS " FROM run WHERE id = ?1"),
         [RUN_COUNT] = "SELECT state, count(*) FROM run GROUP BY state",
         [RUN_MOVE] = ("UPDATE run SET state = ?4, reason = ?5, attempt = attempt + ?6,"
-                      " request = '', finished_ms = CASE WHEN ?7 THEN ?2 END," CHANGED
+                      " request = '', handle = '', finished_ms = CASE WHEN ?7 THEN ?2 END," CHANGED
                       "WHERE id = ?1 AND state = ?3"),
         [RUN_CLAIM] =
-            ("UPDATE run SET state = 'running', reason = '',"
-             " started_ms = coalesce(started_ms, ?2)," CHANGED
-             "WHERE state = 'queued' AND id = (SELECT id FROM run AS r WHERE state = 'queued'"
-             " AND NOT EXISTS (SELECT 1 FROM run_after a JOIN run d ON d.id = a.after_id"
-             "  WHERE a.run_id = r.id AND d.state <> 'succeeded')"
-             " ORDER BY priority DESC, id LIMIT 1) RETURNING id"),
+            /* The handle is stored with the state: whatever was started has a name in the row. */
+        ("UPDATE run SET state = 'running', reason = '', reports = 0,"
+         " handle = 'run-' || id || '.' || attempt,"
+         " started_ms = coalesce(started_ms, ?2)," CHANGED
+         "WHERE state = 'queued' AND id = (SELECT id FROM run AS r WHERE state = 'queued'"
+         " AND (?3 IS NULL OR instr(?3, ',' || executor || ',') > 0)"
+         " AND (?4 IS NULL OR instr(?4, ',' || executor || '/' || dataset || ',') = 0)"
+         " AND NOT EXISTS (SELECT 1 FROM run_after a JOIN run d ON d.id = a.after_id"
+         "  WHERE a.run_id = r.id AND d.state <> 'succeeded')"
+         " ORDER BY priority DESC, id LIMIT 1) RETURNING id"),
         [RUN_REQUEST] =
             ("UPDATE run SET request = ?3," CHANGED "WHERE id = ?1 AND state = 'running'"),
+        [RUN_REPORT] =
+            ("UPDATE run SET reports = max(reports, ?4) WHERE id = ?1 AND state = 'running'"
+             " AND attempt = ?3 AND (?4 = 0 OR reports < ?4)"),
         [RUN_SET_ORIGIN] =
             ("UPDATE run SET variant = ?3, dataset_sha256 = ?4, steps_per_epoch = ?5,"
              " images_per_epoch = ?6," CHANGED "WHERE id = ?1"),

@@ -15,7 +15,8 @@
     " epochs_done, best_epoch, best_wrong, last_wrong, val_total, diverged, images_per_second,"    \
     " created_ms, started_ms, finished_ms, updated_ms, revision, owner, sweep_id, forked_from,"    \
     " forked_epoch, copies, optimizer, steps_per_epoch, images_per_epoch, best_error, last_error," \
-    " mean_last_5, train_seconds, interruptions, batch_size, train_images, drop_last, " after
+    " mean_last_5, train_seconds, interruptions, batch_size, train_images, drop_last, executor, "  \
+    "handle, " after
 #define RUN_COLUMNS RUN_COLUMNS_WITH(RUN_PART_SQL_LABELS, RUN_PART_SQL_CONFIG, RUN_PART_SQL_AFTER)
 
 enum run_statement {
@@ -26,6 +27,7 @@ enum run_statement {
     RUN_MOVE,
     RUN_CLAIM,
     RUN_REQUEST,
+    RUN_REPORT,
     RUN_SET_ORIGIN,
     RUN_SET_REASON,
     RUN_RESET,

@@ -58,6 +58,7 @@ enum status run_insert(struct db *db, const struct run_draft *draft, int64_t now
     sqlite3_bind_int(statement, 20, config->batch_size);
     sqlite3_bind_int(statement, 21, config->train_images);
     sqlite3_bind_int(statement, 22, config->drop_last);
+    db_bind_text(statement, 23, draft->executor ? draft->executor : RUN_EXECUTOR_DEFAULT);
     TRY(db_execute(db, statement, NULL, error));
     int64_t id = sqlite3_last_insert_rowid(db->handle);
     db_touch(db, id);
@@ -168,6 +169,8 @@ enum status run_read_row(sqlite3_stmt *s, struct run_row *row, struct error *err
     row->batch_size = sqlite3_column_int(s, c++);
     row->train_images = sqlite3_column_int(s, c++);
     row->drop_last = sqlite3_column_int(s, c++) != 0;
+    db_column_text(s, c++, row->executor, sizeof(row->executor));
+    db_column_text(s, c++, row->handle, sizeof(row->handle));
     row->after = column_copy(s, c++);
     if (!row->labels_json || !row->config_json || !row->after) {
         run_row_clear(row);

@@ -19,7 +19,12 @@ enum {
     RUN_REASON_SIZE = 512,
     RUN_VARIANT_SIZE = 16,
     RUN_OWNER_SIZE = 64,
+    RUN_EXECUTOR_SIZE = 32,
+    RUN_HANDLE_SIZE = 64,
 };
+
+/* What trains a run that asks for nothing else. */
+#define RUN_EXECUTOR_DEFAULT "local"
 
 /* What was asked of a running run and is carried out as soon as it can be. */
 enum run_request {
@@ -42,6 +47,7 @@ struct run_draft {
     const char *labels_json;         /* a JSON object, opaque here */
     const char *config_json;         /* the resolved spec, opaque here */
     const struct run_config *config; /* source of the columns that lists filter by */
+    const char *executor;            /* name of one; NULL: RUN_EXECUTOR_DEFAULT */
     const char *owner;               /* name of the token it came with; NULL or "": none */
     int64_t sweep_id;                /* 0: of no sweep */
     int64_t forked_from;             /* 0: not a fork */
@@ -110,6 +116,9 @@ struct run_row {
     int batch_size; /* of the config, as the next two: what an epoch takes follows from them */
     int train_images;
     bool drop_last;
+    char executor[RUN_EXECUTOR_SIZE];
+    char handle[RUN_HANDLE_SIZE]; /* of the attempt that is running, for its executor; "" otherwise
+                                   */
 };
 
 /* Frees what the row owns and zeroes it. A zeroed row is fine. */
@@ -159,10 +168,17 @@ struct run_move {
  * (the message names the state and the moves it allows); STATUS_NOT_FOUND. */
 enum status run_table_move(struct store *store, const struct run_move *move, struct error *error);
 
-/* Takes the queued run of the highest priority, among equals the oldest, to state running and reads
- * it, in one commit. STATUS_NOT_FOUND: nothing is queued. The caller owns *ret_row. */
-enum status run_table_claim(struct store *store, int64_t now_ms, struct run_row *ret_row,
-                            struct error *error);
+/* Which queued runs are passed over; a NULL member passes over none. */
+struct run_claim {
+    const char *executors; /* ",local,other,": runs of others are */
+    const char *datasets;  /* ",local/cifar10,": runs of that executor with that data set are */
+};
+
+/* Takes the queued run of the highest priority, among equals the oldest, to state running, with the
+ * handle of its attempt, and reads it, in one commit. STATUS_NOT_FOUND: nothing of that kind is
+ * queued. The caller owns *ret_row. */
+enum status run_table_claim(struct store *store, const struct run_claim *claim, int64_t now_ms,
+                            struct run_row *ret_row, struct error *error);
 
 /* The daemon ended while the run was running. STATUS_NOT_FOUND. */
 enum status run_table_count_interruption(struct store *store, int64_t id, int64_t now_ms,

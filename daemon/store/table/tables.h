@@ -28,6 +28,13 @@ enum status event_add_checkpoint(struct db *db, int64_t run_id, const struct che
 /* Deletes the events of epochs and checkpoints. */
 enum status event_forget_history(struct db *db, int64_t run_id, struct error *error);
 
+/* An epoch or a checkpoint with all that is stored with it: the bodies of epoch_table_put and
+ * checkpoint_table_put. */
+enum status epoch_put(struct db *db, int64_t run_id, const struct epoch_row *row,
+                      struct error *error);
+enum status checkpoint_put(struct db *db, int64_t run_id, const struct checkpoint_row *row,
+                           struct error *error);
+
 enum status epoch_forget_all(struct db *db, int64_t run_id, struct error *error);
 /* As checkpoint_table_list, on any connection. The caller owns what is in *list, also on failure.
  */
@@ -83,6 +90,10 @@ enum status run_move(struct db *db, const struct run_move *move, struct error *e
 /* Notes on a running run what it shall do. STATUS_CONFLICT: it is not running; STATUS_NOT_FOUND. */
 enum status run_request(struct db *db, int64_t id, enum run_request request, int64_t now_ms,
                         struct error *error);
+
+/* Says something about a run that stays in its state. STATUS_NOT_FOUND. */
+enum status run_set_reason(struct db *db, int64_t id, const char *reason, int64_t now_ms,
+                           struct error *error);
 
 /* Forgets the run with all that belongs to it. STATUS_CONFLICT: it is running, or another run waits
  * for it; STATUS_NOT_FOUND. */
