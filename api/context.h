@@ -19,10 +19,10 @@ struct listeners;
 /* Everything is borrowed and must outlive the server. */
 struct api_options {
     struct listeners *listeners; /* open already, and taken over; NULL: opened by the next three */
-    const char *listen_address; /* numeric; "": not on the network */
-    int port;                   /* 0: any free one */
-    const char *unix_socket;    /* a path to listen on as well; NULL or "": none */
-    const char *tls_cert;       /* of the network's listener, PEM files; NULL or "": no TLS */
+    const char *listen_address;  /* numeric; "": not on the network */
+    int port;                    /* 0: any free one */
+    const char *unix_socket;     /* a path to listen on as well; NULL or "": none */
+    const char *tls_cert;        /* of the network's listener, PEM files; NULL or "": no TLS */
     const char *tls_key;
     const struct config *config;
     const struct clock *clock;

@@ -37,11 +37,16 @@ static inline void fixture_open_store(struct store_fixture *f) {
     ASSERT_OK(store_open(f->path, &f->store, &fixture_error));
 }
 
-static inline void fixture_begin(struct store_fixture *f) {
+/* The directory alone. */
+static inline void fixture_make_dir(struct store_fixture *f) {
     memset(f, 0, sizeof(*f));
     (void)snprintf(f->dir, sizeof(f->dir), "/tmp/cutoutd-test-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     (void)snprintf(f->path, sizeof(f->path), "%s/cutoutd.db", f->dir);
+}
+
+static inline void fixture_begin(struct store_fixture *f) {
+    fixture_make_dir(f);
     fixture_open_store(f);
 }
 

@@ -51,10 +51,10 @@ static inline void work_stop(struct work_fixture *w) {
     w->pool = NULL;
 }
 
-/* Data set `shapes` with so many images. */
-static inline void work_begin(struct work_fixture *w, int n_train, int n_test) {
-    memset(w, 0, sizeof(*w));
-    fixture_begin(&w->f);
+/* In the directory that w->f names; all else in *w is zero. Data set `shapes` with so many images.
+ */
+static inline void work_open(struct work_fixture *w, int n_train, int n_test) {
+    fixture_open_store(&w->f);
     (void)pthread_mutex_init(&w->mutex, NULL);
     pthread_condattr_t monotonic;
     (void)pthread_condattr_init(&monotonic);
@@ -86,6 +86,12 @@ static inline void work_begin(struct work_fixture *w, int n_train, int n_test) {
         .state_dir = w->f.dir,
         .retry_delay_s = 0.01,
     };
+}
+
+static inline void work_begin(struct work_fixture *w, int n_train, int n_test) {
+    memset(w, 0, sizeof(*w));
+    fixture_make_dir(&w->f);
+    work_open(w, n_train, n_test);
 }
 
 static inline void work_end(struct work_fixture *w) {
