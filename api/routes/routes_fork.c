@@ -115,8 +115,15 @@ static enum status parse_spec(const struct api_context *context, const cJSON *ov
     }
     CLEANUP(free_pointer) char *json = cJSON_PrintUnformatted(document);
     errors->n = 0;
-    return json ? run_spec_parse(json, strlen(json), &surroundings, &fork->spec, errors)
-                : STATUS_NO_MEMORY;
+    enum status status =
+        json ? run_spec_parse(json, strlen(json), &surroundings, &fork->spec, errors)
+             : STATUS_NO_MEMORY;
+    if (status == STATUS_OK && !fork->spec.executor[0] &&
+        pool_executor(context->options.pool, fork->source->executor)) {
+        (void)snprintf(fork->spec.executor, sizeof(fork->spec.executor), "%s",
+                       fork->source->executor);
+    }
+    return status;
 }
 
 /* A checkpoint fits only the network and the optimizer that it was made with. */
@@ -148,7 +155,7 @@ static bool settle_spec(struct api_context *context, const struct request *reque
     enum status status = parse_spec(context, overrides, fork, &errors);
     if (status == STATUS_OK) {
         check_fit(fork, &errors);
-        admission_check(context, &fork->spec.config, &fork->admission, &errors);
+        admission_check(context, &fork->spec, &fork->admission, &errors);
     }
     for (int i = 0; i < errors.n; i++) {
         char pointer[sizeof(errors.items[i].pointer)];

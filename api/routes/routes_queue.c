@@ -37,6 +37,27 @@ static void write_short_run(struct json_writer *writer, const struct run_row *ro
     json_write_end(writer, '}');
 }
 
+/* What the run needs and is not there at present; others go before it. */
+static bool explain_missing(const struct api_context *context, const struct run_row *row,
+                            char *text, size_t size) {
+    const struct dataset_registry *datasets = context->options.datasets;
+    if (!pool_executor(context->options.pool, row->executor)) {
+        (void)snprintf(text, size, "There is no executor %s in the config.", row->executor);
+        return true;
+    }
+    for (size_t i = 0; i < dataset_registry_count(datasets); i++) {
+        struct dataset_description description;
+        dataset_registry_describe(datasets, i, &description);
+        if (!description.available && strcmp(description.name, row->dataset) == 0 &&
+            strcmp(row->executor, RUN_EXECUTOR_DEFAULT) == 0) {
+            (void)snprintf(text, size, "Its data set %s cannot be read: %s.", row->dataset,
+                           description.problem);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void explain_wait(const struct api_context *context, const struct pool_status *scheduler,
                          const struct run_row *row, int64_t position, char *text, size_t size) {
     struct after blocker;
@@ -47,6 +68,9 @@ static void explain_wait(const struct api_context *context, const struct pool_st
     if (forecast_blocker(context, row, &blocker)) {
         (void)snprintf(text, size, "It comes after run %" PRId64 ", which is %s.", blocker.run_id,
                        run_state_name(blocker.state));
+        return;
+    }
+    if (explain_missing(context, row, text, size)) {
         return;
     }
     if (scheduler->draining) {
@@ -110,7 +134,7 @@ static bool write_running(struct api_context *context, const struct request *req
 static void write_waiting(struct json_writer *writer, struct forecast *forecast,
                           const struct pool_status *scheduler, const struct run_row *row,
                           int64_t position) {
-    char why[160];
+    char why[384];
     char time[TIME_TEXT_SIZE];
     struct estimate estimate;
     explain_wait(forecast->context, scheduler, row, position, why, sizeof(why));

@@ -147,6 +147,20 @@ static void write_fork(struct json_writer *writer, const char *key, const struct
     }
 }
 
+/* Where it is trained; null: nowhere at present, and it will be in this process. */
+static void write_placement(struct json_writer *writer, const char *key,
+                            const struct run_row *row) {
+    bool local = strcmp(row->executor, RUN_EXECUTOR_DEFAULT) == 0;
+    if (local && row->state != RUN_RUNNING) {
+        json_write_null(writer, key);
+        return;
+    }
+    json_write_object(writer, key);
+    json_write_string(writer, "executor", row->executor);
+    write_text(writer, "job", local ? "" : row->handle);
+    json_write_end(writer, '}');
+}
+
 static void write_best(struct json_writer *writer, const char *key, const struct run_row *row) {
     write_result(writer, key, row->best_epoch, row->best_wrong, row->val_total);
 }
@@ -199,6 +213,7 @@ static const struct {
     {"sweep", COLUMN(MEMBER_ID, sweep_id)},
     {"after", MEMBER_OTHER, 0, write_after, RUN_PART_AFTER},
     {"forked_from", MEMBER_OTHER, 0, write_fork, 0},
+    {"placement", MEMBER_OTHER, 0, write_placement, 0},
     {"config", MEMBER_OTHER, 0, write_config, RUN_PART_CONFIG},
     {"progress", MEMBER_PROGRESS, 0, NULL, 0},
     {"estimate", MEMBER_ESTIMATE, 0, NULL, 0},

@@ -27,7 +27,8 @@ struct run_spec {
     int n_labels;
     struct run_label labels[RUN_SPEC_MAX_LABELS];
     /* Of the submission, not of the run: they are not written. */
-    bool hold; /* do not start before it is released */
+    char executor[32]; /* what shall train it; "": the daemon's default */
+    bool hold;         /* do not start before it is released */
     int n_after;
     int64_t after[RUN_SPEC_MAX_AFTER]; /* ids of runs that must succeed before */
     struct run_config config;          /* complete: preset values overlaid with what was given */
@@ -51,6 +52,9 @@ struct run_spec_context {
     const char *const *dataset_names;
     size_t n_dataset_names;
     const char *default_dataset;
+    /* The executors that exist. NULL: any name is taken. */
+    const char *const *executor_names;
+    size_t n_executor_names;
     /* What "auto" becomes, so that an accepted run keeps its bits whatever is set later. CONV_AUTO:
      * it stays. */
     enum conv_algorithm conv_algorithm;

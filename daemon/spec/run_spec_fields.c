@@ -29,7 +29,7 @@ struct field {
 
 static read_field read_name, read_preset, read_dataset, read_depth, read_int, read_bool,
     read_number, read_lr, read_copies, read_normalise, read_optimizer, read_conv_algorithm,
-    read_schedule, read_seed, read_labels, read_after;
+    read_schedule, read_seed, read_labels, read_executor, read_after;
 
 #define IN_SPEC(member) offsetof(struct run_spec, member)
 
@@ -64,6 +64,7 @@ static const struct field fields[] = {
     {"stop_on_nan", read_bool, IN_SPEC(config.stop_on_nan), 0, 0},
     {"priority", read_int, IN_SPEC(priority), -1000, 1000},
     {"labels", read_labels, 0, 0, 0},
+    {"executor", read_executor, 0, 0, 0},
     {"hold", read_bool, IN_SPEC(hold), 0, 0},
     {"after", read_after, 0, 0, 0},
 };
@@ -225,6 +226,21 @@ static void read_dataset(struct parse *parse, const struct field *field, const c
         return;
     }
     (void)snprintf(parse->spec.config.dataset, RUN_NAME_SIZE, "%s", item->valuestring);
+}
+
+static void read_executor(struct parse *parse, const struct field *field, const cJSON *item) {
+    const struct run_spec_context *context = parse->context;
+    size_t size = sizeof(parse->spec.executor);
+    bool fits = cJSON_IsString(item) && item->valuestring[0] && strlen(item->valuestring) < size;
+    bool known = fits && !context->executor_names;
+    for (size_t i = 0; fits && !known && i < context->n_executor_names; i++) {
+        known = strcmp(context->executor_names[i], item->valuestring) == 0;
+    }
+    if (!known) {
+        refuse_choice(parse, field, item, context->executor_names, context->n_executor_names);
+        return;
+    }
+    (void)snprintf(parse->spec.executor, size, "%s", item->valuestring);
 }
 
 static bool has_control_characters(const char *text) {

@@ -96,6 +96,9 @@ enum status pool_create(const struct pool_options *options, struct pool **ret_po
     }
     pool->options = *options;
     pool->look_at_s = (double)INFINITY;
+    for (size_t i = 0; i < options->n_executors; i++) {
+        pool->names[i] = options->executors[i].name;
+    }
     (void)pthread_mutex_init(&pool->moves, NULL);
     (void)pthread_mutex_init(&pool->growing, NULL);
     attempt_table_init(&pool->attempts, &pool->options, pool_on_outcome, pool);
@@ -239,6 +242,11 @@ const struct executor *pool_executor(const struct pool *pool, const char *name) 
         }
     }
     return NULL;
+}
+
+const char *const *pool_executor_names(const struct pool *pool, size_t *ret_n) {
+    *ret_n = pool->options.n_executors;
+    return pool->names;
 }
 
 bool pool_is_alive(struct pool *pool) {

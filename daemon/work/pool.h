@@ -94,6 +94,9 @@ void pool_get_status(struct pool *pool, struct pool_status *ret_status);
 /* The executor of that name; "": the default, which is the first. NULL: there is none. */
 const struct executor *pool_executor(const struct pool *pool, const char *name);
 
+/* The names of all, as an array that lives as long as the pool. */
+const char *const *pool_executor_names(const struct pool *pool, size_t *ret_n);
+
 /* Whether every run has moved since the last call (for the watchdog). Waits for nothing. One
  * caller. */
 bool pool_is_alive(struct pool *pool);

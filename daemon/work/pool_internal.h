@@ -9,6 +9,7 @@
 
 struct pool {
     struct pool_options options;
+    const char *names[EXECUTOR_MOST]; /* of the executors */
     pthread_mutex_t moves;
     pthread_mutex_t growing; /* the settings that are stored */
     struct attempt_table attempts;
