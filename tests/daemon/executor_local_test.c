@@ -5,12 +5,13 @@
 #include "daemon/spec/run_spec.h"
 #include "daemon/store/table/checkpoint_table.h"
 #include "daemon/store/table/epoch_table.h"
+#include "daemon/store/table/event_table.h"
 
 enum { EPOCHS = 2, N_TRAIN = 48, N_TEST = 20 };
 
 struct local_fixture {
     struct work_fixture w;
-    bool hold; /* after the first step of the second epoch, until told to stop */
+    atomic_bool hold; /* after the first step of the second epoch, until told to stop */
 };
 
 static struct local_fixture fixture;
@@ -168,11 +169,92 @@ static void a_config_that_asks_for_too_many_images_fails_with_the_reason(void **
     run_row_clear(&row);
 }
 
+/* Puts something that is no checkpoint at the place of one. */
+static void replace_checkpoint(struct local_fixture *l, int64_t id, const char *name, bool by_dir) {
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%s/runs/%lld/%s", l->w.f.dir, (long long)id, name);
+    assert_int_equal(unlink(path), 0);
+    if (by_dir) {
+        assert_int_equal(mkdir(path, 0700), 0);
+        return;
+    }
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static bool has_reason(struct local_fixture *l, int64_t id, const char *text) {
+    struct event_list events = {0};
+    bool found = false;
+    ASSERT_OK(event_table_list(l->w.f.store, id, 0, 50, &events, &fixture_error));
+    for (size_t i = 0; i < events.n; i++) {
+        found = found || strstr(events.rows[i].reason, text);
+    }
+    event_list_clear(&events);
+    return found;
+}
+
+/* Stops a run in its second epoch: there are checkpoints of epoch 1 and of its step 1. */
+static int64_t stop_in_second_epoch(struct local_fixture *l) {
+    l->hold = true;
+    work_start(&l->w);
+    int64_t id = submit(l, run_text);
+    work_wait_until(&l->w, id, is_in_second_epoch, "in its second epoch");
+    work_stop(&l->w);
+    l->hold = false;
+    return id;
+}
+
+static void a_last_checkpoint_that_cannot_be_read_falls_back_to_the_one_before(void **state) {
+    struct local_fixture *l = *state;
+    int64_t id = stop_in_second_epoch(l);
+    replace_checkpoint(l, id, "000001-000001.safetensors", true); /* EISDIR */
+    work_start(&l->w);
+    work_wait_until(&l->w, id, work_is_final, "final");
+    assert_int_equal(fixture_state(l->w.f.store, id), RUN_SUCCEEDED);
+    assert_true(has_reason(l, id, "the last checkpoint is damaged; went on from epoch 1, step 0"));
+}
+
+static void a_damaged_checkpoint_is_never_named_as_the_one_it_went_on_from(void **state) {
+    struct local_fixture *l = *state;
+    int64_t id = stop_in_second_epoch(l);
+    replace_checkpoint(l, id, "000001-000001.safetensors", false);
+    replace_checkpoint(l, id, "000001-000000.safetensors", false);
+    work_start(&l->w);
+    work_wait_until(&l->w, id, work_is_final, "final");
+    assert_int_equal(fixture_state(l->w.f.store, id), RUN_SUCCEEDED);
+    assert_true(has_reason(l, id, "no checkpoint is intact; started anew"));
+    assert_false(has_reason(l, id, "went on from"));
+}
+
+static void a_checkpoint_is_written_when_it_is_asked_for(void **state) {
+    struct local_fixture *l = *state;
+    l->hold = true;
+    work_start(&l->w);
+    int64_t id = submit(l, run_text);
+    work_wait_until(&l->w, id, is_in_second_epoch, "in its second epoch");
+    assert_true(pool_checkpoint(l->w.pool, id));
+    l->hold = false;
+    work_note_change(&l->w, id);
+    work_wait_until(&l->w, id, work_is_final, "final");
+    struct event_list events = {0};
+    int n_inside = 0;
+    ASSERT_OK(event_table_list(l->w.f.store, id, 0, 50, &events, &fixture_error));
+    for (size_t i = 0; i < events.n; i++) {
+        n_inside += events.rows[i].type == EVENT_CHECKPOINT && events.rows[i].step > 0;
+    }
+    event_list_clear(&events);
+    assert_int_equal(n_inside, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_stopped_run_ends_with_the_same_history),
+        TEST(a_last_checkpoint_that_cannot_be_read_falls_back_to_the_one_before),
+        TEST(a_damaged_checkpoint_is_never_named_as_the_one_it_went_on_from),
+        TEST(a_checkpoint_is_written_when_it_is_asked_for),
         TEST(a_config_that_asks_for_too_many_images_fails_with_the_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

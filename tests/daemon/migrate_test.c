@@ -244,6 +244,23 @@ static void runs_get_what_the_time_of_their_epochs_depends_on(void **state) {
                      1);
 }
 
+static void runs_get_the_local_executor(void **state) {
+    sqlite3 *handle = *state;
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 8, &fixture_error));
+    assert_int_equal(
+        sqlite3_exec(handle,
+                     "INSERT INTO run (name, priority, labels_json, config_json, preset, dataset,"
+                     " depth, epochs, m, cutout_size, seed, state, created_ms, updated_ms) VALUES"
+                     " ('a', 1, '{}', '{}', 'p', 'd', 8, 2, 4, 12, 7, 'running', 5, 6)",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    ASSERT_OK(
+        migrate_apply(handle, migrations_embedded, migrations_embedded_count, &fixture_error));
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run WHERE executor = 'local'"
+                                         " AND handle = '' AND reports = 0 AND name = 'a'"),
+                     1);
+}
+
 static void a_file_that_is_no_database_is_refused(void **state) {
     (void)state;
     struct store_fixture f;
@@ -272,6 +289,7 @@ int main(void) {
         TEST(runs_of_the_first_version_are_carried_over),
         TEST(lists_get_their_indexes_and_runs_stay),
         TEST(runs_get_what_the_time_of_their_epochs_depends_on),
+        TEST(runs_get_the_local_executor),
         TEST(events_keep_their_ids_and_new_ones_go_on_behind_them),
         cmocka_unit_test(the_store_refuses_a_newer_database_and_keeps_it),
         cmocka_unit_test(a_file_that_is_no_database_is_refused),

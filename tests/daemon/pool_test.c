@@ -482,6 +482,19 @@ static void training_comes_after_the_rest_of_the_process(void **state) {
     assert_int_equal(atomic_load(&p->niceness), mine + 10 < 19 ? mine + 10 : 19);
 }
 
+/* Whatever else the daemon still waits for before it stops the pool. */
+static void being_asked_to_stop_is_enough_for_training_to_end(void **state) {
+    struct pool_fixture *p = *state;
+    p->script = WAIT_FOR_STOP;
+    work_start(&p->w);
+    int64_t id = submit(p, "shapes");
+    work_wait_until(&p->w, id, work_has_trained, "running");
+    pool_ask_stop(p->w.pool);
+    work_note_change(&p->w, id);
+    work_wait_until(&p->w, id, work_has_left, "queued");
+    assert_run(p, id, RUN_QUEUED, 2, "daemon stopped");
+}
+
 /* ---- what can come in between ---- */
 
 static atomic_int n_not_stored;
@@ -563,6 +576,7 @@ int main(void) {
         TEST(changed_images_fail_the_run_instead_of_mixing),
         TEST(an_idle_or_moving_pool_is_alive_and_a_hanging_one_is_not),
         TEST(training_comes_after_the_rest_of_the_process),
+        TEST(being_asked_to_stop_is_enough_for_training_to_end),
         TEST(a_cancel_while_a_pause_is_being_stored_is_not_lost),
         TEST(ten_thousand_starts_and_stops_end),
         TEST(an_error_that_passes_costs_an_attempt_and_one_that_stays_the_run),

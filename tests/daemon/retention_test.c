@@ -131,6 +131,18 @@ static void a_run_that_waits_again_keeps_its_checkpoints(void **state) {
     assert_true(has(f, id, "000004-000000.safetensors"));
 }
 
+static void a_stop_ends_a_purge_between_two_runs(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = add_run(f, RUN_FAILED, now_ms - 8 * DAY_MS);
+    struct retention_options options = options_of(f, 7);
+    struct purge_result result;
+    atomic_bool stop = true;
+    options.stop = &stop;
+    assert_int_equal(retention_purge(&options, 7, false, &result, &fixture_error), STATUS_BUSY);
+    assert_int_equal(result.n_runs, 0);
+    assert_true(has(f, id, "000004-000000.safetensors"));
+}
+
 static void a_best_that_is_also_the_last_stays(void **state) {
     struct store_fixture *f = *state;
     int64_t id = add_run(f, RUN_SUCCEEDED, now_ms - 8 * DAY_MS);
@@ -164,6 +176,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(the_best_of_an_old_final_run_stays_and_the_rest_goes, begin,
                                         end),
         cmocka_unit_test_setup_teardown(a_run_that_waits_again_keeps_its_checkpoints, begin, end),
+        cmocka_unit_test_setup_teardown(a_stop_ends_a_purge_between_two_runs, begin, end),
         cmocka_unit_test_setup_teardown(a_best_that_is_also_the_last_stays, begin, end),
         cmocka_unit_test_setup_teardown(the_first_purge_comes_at_the_start, begin, end),
     };
