@@ -163,6 +163,8 @@ static enum status begin(void *user, const struct run_report *report,
     TRY(make_run_dir(table, report->run_id, ret_plan->run_dir, error));
     TRY(a->executor->origin(a->executor->user, &a->run, &origin, error));
     TRY(settle_origin(table, a, &origin, error));
+    TRY(note_store(
+        a, run_table_note_begin(table->options->store, report->run_id, report->attempt, error)));
     (void)snprintf(ret_plan->variant, sizeof(ret_plan->variant), "%s", origin.variant);
     return note_store(a, checkpoint_table_list(table->options->store, report->run_id,
                                                &ret_plan->checkpoints, error));

@@ -335,7 +335,9 @@ static void forget(struct local_run *r, const struct run_row *run) {
     r->fallback = NULL;
     r->moved = false;
     atomic_store(&r->stop, 0);
-    atomic_store(&r->checkpoint, false);
+    /* A run that was interrupted before it got on shall get on: if its first step is done, the next
+     * end of the daemon is not counted against it. */
+    atomic_store(&r->checkpoint, run->interruptions > 0);
 }
 
 static enum status start(void *user, const struct run_row *run, struct error *error) {

@@ -175,7 +175,8 @@ static void start_run(struct pool *pool, struct attempt *a) {
     (void)pthread_mutex_lock(&pool->moves);
     if (status != STATUS_OK) {
         a->status = status;
-        a->again = true;
+        a->again = status == STATUS_IO || status == STATUS_NO_SPACE || status == STATUS_NO_MEMORY ||
+                   status == STATUS_BUSY;
         a->bounded = true;
         (void)snprintf(a->message, sizeof(a->message), "%s", error.message);
         a->ended = true;

@@ -75,7 +75,7 @@ static void bad_fields_are_a_problem_with_pointers(void **state) {
 
 static void run_that_needs_too_much_memory_is_refused_with_numbers(void **state) {
     struct fixture *fixture = *state;
-    fixture->config.memory_limit_bytes = (int64_t)1 << 30;
+    fixture->local.memory_limit_bytes = (int64_t)1 << 30;
     struct reply reply = ask(fixture, "POST", "/api/v1/runs", "{\"m\":512}");
     assert_int_equal(reply.http_status, 422);
     cJSON *problem = json_of(&reply);

@@ -6,6 +6,7 @@
 #include "daemon/store/table/checkpoint_table.h"
 #include "daemon/store/table/epoch_table.h"
 #include "daemon/store/table/event_table.h"
+#include "daemon/work/recovery.h"
 
 enum { EPOCHS = 2, N_TRAIN = 48, N_TEST = 20 };
 
@@ -227,6 +228,29 @@ static void a_damaged_checkpoint_is_never_named_as_the_one_it_went_on_from(void 
     assert_false(has_reason(l, id, "went on from"));
 }
 
+static void a_run_that_was_interrupted_writes_a_checkpoint_after_its_first_step(void **state) {
+    struct local_fixture *l = *state;
+    int64_t id = submit(l, run_text);
+    struct run_row row = {0};
+    struct recovery_result recovered;
+    ASSERT_OK(queue_claim(l->w.queue, &(struct run_claim){0}, &row, &fixture_error));
+    run_row_clear(&row);
+    ASSERT_OK(run_table_note_begin(l->w.f.store, id, 1, &fixture_error));
+    ASSERT_OK(recovery_run(l->w.f.store, NULL, &clock_system, &recovered, &fixture_error));
+    work_start(&l->w);
+    work_wait_until(&l->w, id, work_is_final, "final");
+    struct event_list events = {0};
+    int first = -1;
+    ASSERT_OK(event_table_list(l->w.f.store, id, 0, 50, &events, &fixture_error));
+    for (size_t i = 0; i < events.n && first < 0; i++) {
+        first = events.rows[i].type == EVENT_CHECKPOINT ? (int)i : -1;
+    }
+    assert_true(first >= 0);
+    assert_int_equal(events.rows[first].epoch, 0);
+    assert_int_equal(events.rows[first].step, 1);
+    event_list_clear(&events);
+}
+
 static void a_checkpoint_is_written_when_it_is_asked_for(void **state) {
     struct local_fixture *l = *state;
     l->hold = true;
@@ -254,6 +278,7 @@ int main(void) {
         TEST(a_stopped_run_ends_with_the_same_history),
         TEST(a_last_checkpoint_that_cannot_be_read_falls_back_to_the_one_before),
         TEST(a_damaged_checkpoint_is_never_named_as_the_one_it_went_on_from),
+        TEST(a_run_that_was_interrupted_writes_a_checkpoint_after_its_first_step),
         TEST(a_checkpoint_is_written_when_it_is_asked_for),
         TEST(a_config_that_asks_for_too_many_images_fails_with_the_reason),
     };

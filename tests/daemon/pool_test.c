@@ -356,13 +356,13 @@ static void a_full_disk_puts_the_run_back_until_it_is_not(void **state) {
     event_list_clear(&events);
 }
 
-/* After the run is stored: 1 claim, 2 origin, 3 epoch, 4 checkpoint, 5 and 6 the same of the second
- * epoch, 7 the last move. */
+/* After the run is stored: 1 claim, 2 origin, 3 begin, 4 epoch, 5 checkpoint, 6 and 7 the same of
+ * the second epoch, 8 the last move. */
 static void no_failing_write_loses_the_run(void **state) {
     struct pool_fixture *p = *state;
     p->w.options.n_workers = 1;
     work_start(&p->w);
-    for (int nth = 1; nth <= 7; nth++) {
+    for (int nth = 1; nth <= 8; nth++) {
         store_inject_failure(p->w.f.store, 1 + nth);
         int64_t id = submit(p, "shapes");
         work_wait_until(&p->w, id, work_is_final, "final");
@@ -370,7 +370,7 @@ static void no_failing_write_loses_the_run(void **state) {
         assert_string_equal(run_state_name(row.state), "succeeded");
         assert_int_equal(row.epochs_done, 2);
         /* A claim or a last move that failed is repeated; anything else costs an attempt. */
-        assert_int_equal(row.attempt, nth == 1 || nth == 7 ? 1 : 2);
+        assert_int_equal(row.attempt, nth == 1 || nth == 8 ? 1 : 2);
         run_row_clear(&row);
         store_inject_failure(p->w.f.store, 0);
     }

@@ -21,9 +21,18 @@ static int tear_down(void **state) {
     return 0;
 }
 
+/* Claims a run, whose attempt comes no farther. */
+static void claim_only(struct store *store) {
+    struct run_row row = {0};
+    ASSERT_OK(run_table_claim(store, &(struct run_claim){0}, 2000, &row, &fixture_error));
+    run_row_clear(&row);
+}
+
+/* Claims a run, whose attempt comes as far as training. */
 static void claim(struct store *store) {
     struct run_row row = {0};
     ASSERT_OK(run_table_claim(store, &(struct run_claim){0}, 2000, &row, &fixture_error));
+    ASSERT_OK(run_table_note_begin(store, row.id, row.attempt, &fixture_error));
     run_row_clear(&row);
 }
 
@@ -83,6 +92,18 @@ static void a_run_that_ends_the_daemon_every_time_fails_at_last(void **state) {
     assert_int_equal(row.state, RUN_FAILED);
     assert_non_null(strstr(row.reason, "6 times in a row"));
     run_row_clear(&row);
+}
+
+static void an_end_before_training_is_not_counted(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    struct recovery_result result = {0};
+    for (int i = 0; i < 10; i++) {
+        claim_only(f->store);
+        ASSERT_OK(recovery_run(f->store, NULL, &clock_system, &result, &fixture_error));
+        assert_int_equal(result.n_requeued, 1);
+        assert_int_equal(fixture_state(f->store, id), RUN_QUEUED);
+    }
 }
 
 static void an_epoch_in_between_counts_as_progress(void **state) {
@@ -215,6 +236,7 @@ int main(void) {
         TEST(running_runs_are_queued_again),
         TEST(an_accepted_cancel_is_not_forgotten),
         TEST(a_run_that_ends_the_daemon_every_time_fails_at_last),
+        TEST(an_end_before_training_is_not_counted),
         TEST(an_epoch_in_between_counts_as_progress),
         TEST(an_accepted_pause_is_not_forgotten),
         TEST(more_runs_than_one_round_are_all_found),

@@ -185,6 +185,25 @@ enum status run_table_count_interruption(struct store *store, int64_t id, int64_
     return store_write(store, count_interruption, &arguments, error);
 }
 
+struct begin_arguments {
+    int64_t id;
+    int attempt;
+};
+
+static enum status note_begin(struct db *db, void *arguments, struct error *error) {
+    const struct begin_arguments *a = arguments;
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_NOTE_BEGIN);
+    sqlite3_bind_int64(statement, 1, a->id);
+    sqlite3_bind_int(statement, 2, a->attempt);
+    return db_execute(db, statement, NULL, error);
+}
+
+enum status run_table_note_begin(struct store *store, int64_t id, int attempt,
+                                 struct error *error) {
+    struct begin_arguments arguments = {id, attempt};
+    return store_write(store, note_begin, &arguments, error);
+}
+
 static enum status move_run(struct db *db, void *arguments, struct error *error) {
     return run_move(db, arguments, error);
 }

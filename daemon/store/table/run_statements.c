@@ -26,7 +26,7 @@ const struct statement_set run_statements = {
                       "WHERE id = ?1 AND state = ?3"),
         [RUN_CLAIM] =
             /* The handle is stored with the state: whatever was started has a name in the row. */
-        ("UPDATE run SET state = 'running', reason = '', reports = 0,"
+        ("UPDATE run SET state = 'running', reason = '', reports = 0, began = 0,"
          " handle = 'run-' || id || '.' || attempt,"
          " started_ms = coalesce(started_ms, ?2)," CHANGED
          "WHERE state = 'queued' AND id = (SELECT id FROM run AS r WHERE state = 'queued'"
@@ -84,7 +84,8 @@ const struct statement_set run_statements = {
         [RUN_AHEAD] = ("SELECT count(*) FROM (SELECT 1 FROM run WHERE state = 'queued'"
                        " AND (priority > ?1 OR (priority = ?1 AND id < ?2)) LIMIT ?3)"),
         [RUN_COUNT_INTERRUPTION] =
-            ("UPDATE run SET interruptions = interruptions + 1," CHANGED "WHERE id = ?1"),
+            ("UPDATE run SET interruptions = interruptions + began," CHANGED "WHERE id = ?1"),
+        [RUN_NOTE_BEGIN] = "UPDATE run SET began = 1 WHERE id = ?1 AND attempt = ?2",
         /* The newest few: what was measured long ago may have been another machine. */
         [RUN_SPEED] =
             ("SELECT count(*), total(train_seconds), total(epochs_done * images_per_epoch)"

@@ -40,6 +40,7 @@ enum run_statement {
     RUN_LINE_PLACE,
     RUN_AHEAD,
     RUN_COUNT_INTERRUPTION,
+    RUN_NOTE_BEGIN,
     RUN_SPEED,
     RUN_N_STATEMENTS,
 };

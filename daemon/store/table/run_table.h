@@ -180,7 +180,11 @@ struct run_claim {
 enum status run_table_claim(struct store *store, const struct run_claim *claim, int64_t now_ms,
                             struct run_row *ret_row, struct error *error);
 
-/* The daemon ended while the run was running. STATUS_NOT_FOUND. */
+/* The attempt has come as far as training. */
+enum status run_table_note_begin(struct store *store, int64_t id, int attempt, struct error *error);
+
+/* The daemon ended, or training failed, while the run was running: counted if it had come as far as
+ * training. STATUS_NOT_FOUND. */
 enum status run_table_count_interruption(struct store *store, int64_t id, int64_t now_ms,
                                          struct error *error);
 
