@@ -95,8 +95,13 @@ int attempt_table_count(struct attempt_table *table, const struct executor *exec
  * removes it. */
 static enum status find(struct attempt_table *table, const struct run_report *report,
                         struct attempt **ret_attempt, struct error *error) {
-    struct attempt *a = attempt_table_find(table, report->run_id);
-    if (!a || a->run.attempt != report->attempt) {
+    (void)pthread_mutex_lock(&table->mutex);
+    struct attempt *a = table->first;
+    while (a && (a->run.id != report->run_id || a->run.attempt != report->attempt)) {
+        a = a->next;
+    }
+    (void)pthread_mutex_unlock(&table->mutex);
+    if (!a) {
         return error_set(error, STATUS_CONFLICT,
                          "run %lld is not at attempt %d: its report is refused",
                          (long long)report->run_id, report->attempt);

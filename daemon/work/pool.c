@@ -136,8 +136,8 @@ enum status pool_attach(struct pool *pool, int64_t run_id, struct error *error) 
     pool_pass_on_request(a);
     bool left = status == STATUS_OK && a->ended && pool_leave(pool, a);
     if (status != STATUS_OK) {
-        attempt_table_remove(&pool->attempts, a);
         progress_board_clear(pool->options.progress, a->slot);
+        attempt_table_remove(&pool->attempts, a);
         attempt_free(a);
     }
     (void)pthread_mutex_unlock(&pool->moves);

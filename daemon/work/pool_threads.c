@@ -65,6 +65,8 @@ bool pool_leave(struct pool *pool, struct attempt *a) {
     if (destination.wait) {
         pause_executor(pool, a->executor);
     }
+    /* Before another attempt may have the slot. */
+    progress_board_clear(pool->options.progress, a->slot);
     attempt_table_remove(&pool->attempts, a);
     log_info("run %lld: %s%s%s%s", (long long)a->run.id, run_state_name(destination.to),
              destination.reason[0] ? " (" : "", destination.reason,
@@ -75,7 +77,6 @@ bool pool_leave(struct pool *pool, struct attempt *a) {
 void pool_forget(struct pool *pool, struct attempt *a) {
     /* Who read between the commit and this saw progress of a run that is over: tell them to look
      * again. */
-    progress_board_clear(pool->options.progress, a->slot);
     hub_publish(pool->options.hub, a->run.id);
     attempt_free(a);
     queue_wake(pool->options.queue); /* there is room for one more */

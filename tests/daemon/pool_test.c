@@ -534,6 +534,33 @@ static void a_cancel_while_a_pause_is_being_stored_is_not_lost(void **state) {
     assert_run(p, id, RUN_CANCELED, 1, "canceled by the user");
 }
 
+/* The linker puts this in front of the queue's function: a stop comes right before the dispatcher
+ * reads the generation, after whatever it looked at before. */
+uint64_t __real_queue_generation(struct queue *queue);
+uint64_t __wrap_queue_generation(struct queue *queue);
+
+static atomic_bool stop_at_generation;
+
+uint64_t __wrap_queue_generation(struct queue *queue) {
+    if (atomic_exchange(&stop_at_generation, false)) {
+        pool_ask_stop(fixture.w.pool);
+    }
+    return __real_queue_generation(queue);
+}
+
+static void a_stop_right_before_the_generation_is_read_is_not_slept_over(void **state) {
+    struct pool_fixture *p = *state;
+    (void)alarm(SLOW_BUILD ? 240 : 60);
+    ASSERT_OK(pool_create(&p->w.options, &p->w.pool, &fixture_error));
+    atomic_store(&stop_at_generation, true);
+    ASSERT_OK(pool_begin(p->w.pool, &fixture_error));
+    while (atomic_load(&stop_at_generation)) {
+        sched_yield();
+    }
+    work_stop(&p->w);
+    (void)alarm(0);
+}
+
 /* A stop between any two looks of a thread is seen. */
 static void ten_thousand_starts_and_stops_end(void **state) {
     struct pool_fixture *p = *state;
@@ -578,6 +605,7 @@ int main(void) {
         TEST(training_comes_after_the_rest_of_the_process),
         TEST(being_asked_to_stop_is_enough_for_training_to_end),
         TEST(a_cancel_while_a_pause_is_being_stored_is_not_lost),
+        TEST(a_stop_right_before_the_generation_is_read_is_not_slept_over),
         TEST(ten_thousand_starts_and_stops_end),
         TEST(an_error_that_passes_costs_an_attempt_and_one_that_stays_the_run),
     };
