@@ -534,16 +534,21 @@ static void a_cancel_while_a_pause_is_being_stored_is_not_lost(void **state) {
     assert_run(p, id, RUN_CANCELED, 1, "canceled by the user");
 }
 
-/* The linker puts this in front of the queue's function: a stop comes right before the dispatcher
- * reads the generation, after whatever it looked at before. */
+/* The linker puts this in front of the queue's function: the dispatcher is held here, after
+ * whatever it looked at before, until a stop has come. */
 uint64_t __real_queue_generation(struct queue *queue);
 uint64_t __wrap_queue_generation(struct queue *queue);
 
-static atomic_bool stop_at_generation;
+static atomic_bool hold_at_generation;
+static atomic_bool held_at_generation;
 
 uint64_t __wrap_queue_generation(struct queue *queue) {
-    if (atomic_exchange(&stop_at_generation, false)) {
-        pool_ask_stop(fixture.w.pool);
+    if (atomic_exchange(&hold_at_generation, false)) {
+        uint64_t before = __real_queue_generation(queue);
+        atomic_store(&held_at_generation, true);
+        while (__real_queue_generation(queue) == before) {
+            sched_yield();
+        }
     }
     return __real_queue_generation(queue);
 }
@@ -552,12 +557,14 @@ static void a_stop_right_before_the_generation_is_read_is_not_slept_over(void **
     struct pool_fixture *p = *state;
     (void)alarm(SLOW_BUILD ? 240 : 60);
     ASSERT_OK(pool_create(&p->w.options, &p->w.pool, &fixture_error));
-    atomic_store(&stop_at_generation, true);
+    atomic_store(&held_at_generation, false);
+    atomic_store(&hold_at_generation, true);
     ASSERT_OK(pool_begin(p->w.pool, &fixture_error));
-    while (atomic_load(&stop_at_generation)) {
+    while (!atomic_load(&held_at_generation)) {
         sched_yield();
     }
-    work_stop(&p->w);
+    pool_stop(p->w.pool);
+    p->w.pool = NULL;
     (void)alarm(0);
 }
 
