@@ -7,17 +7,17 @@
 #include "core/base/cleanup.h"
 #include "core/base/time_text.h"
 #include "daemon/compare/epoch_view.h"
-#include "daemon/store/table/checkpoint_table.h"
-#include "daemon/store/table/event_table.h"
+#include "daemon/store/query/event_list.h"
 
 enum { EVENTS_AT_ONCE = 500 };
 
 static void put_epoch(FILE *out, const struct epoch_row *row) {
-    (void)fprintf(out, "epoch %d", row->epoch);
-    if (row->epoch > 0) {
+    (void)fprintf(out, "epoch %d", row->report.epoch);
+    if (row->report.epoch > 0) {
         (void)fprintf(out, ": training loss %.4f, validation error %.4f (%d of %d), %.1f s",
-                      row->train_loss, error_ratio(row->val_wrong, row->val_total), row->val_wrong,
-                      row->val_total, row->seconds);
+                      row->report.train_loss,
+                      error_ratio(row->report.val_wrong, row->report.val_total),
+                      row->report.val_wrong, row->report.val_total, row->report.seconds);
     }
 }
 

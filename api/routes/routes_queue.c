@@ -12,6 +12,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/time_text.h"
 #include "daemon/spec/field_errors.h"
+#include "daemon/store/query/run_queue.h"
 #include "daemon/store/table/idempotency_table.h"
 #include "daemon/work/pool.h"
 
@@ -83,7 +84,7 @@ static bool write_running(struct api_context *context, const struct request *req
                           struct reply *reply, struct json_writer *writer) {
     CLEANUP(run_list_clear) struct run_list list = {0};
     struct error error;
-    if (run_table_line(context->options.store, RUN_RUNNING, LIST_LIMIT_MOST, &list, &error) !=
+    if (run_queue_list(context->options.store, RUN_RUNNING, LIST_LIMIT_MOST, &list, &error) !=
         STATUS_OK) {
         reply_error(reply, request, &error);
         return false;
@@ -141,8 +142,8 @@ void route_queue(struct api_context *context, const struct request *request, str
     }
     CLEANUP(queue_page_clear) struct queue_page page = {0};
     struct error error;
-    if (run_table_queue(context->options.store, cursor ? &after : NULL, (int)limit, &page,
-                        &error) != STATUS_OK) {
+    if (run_queue_page(context->options.store, cursor ? &after : NULL, (int)limit, &page, &error) !=
+        STATUS_OK) {
         reply_error(reply, request, &error);
         return;
     }

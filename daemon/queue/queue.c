@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "daemon/store/change/run_change.h"
+#include "daemon/store/change/sweep_change.h"
+
 struct queue {
     struct store *store;
     const struct clock *clock;

@@ -14,7 +14,7 @@
 #include <time.h>
 
 #include "core/base/log.h"
-#include "daemon/store/table/setting_table.h"
+#include "daemon/store/change/setting_change.h"
 #include "daemon/work/attempt.h"
 
 struct slot {

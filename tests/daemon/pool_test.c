@@ -3,9 +3,9 @@
 
 #include <stdatomic.h>
 
+#include "daemon/store/query/event_list.h"
 #include "daemon/store/table/checkpoint_table.h"
 #include "daemon/store/table/epoch_table.h"
-#include "daemon/store/table/event_table.h"
 
 /* What the executor does; set before the run is submitted. */
 enum script {

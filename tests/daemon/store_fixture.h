@@ -14,6 +14,8 @@
 #include <cmocka.h>
 
 #include "daemon/store/change/run_batch.h"
+#include "daemon/store/change/run_change.h"
+#include "daemon/store/change/run_progress.h"
 
 struct store_fixture {
     char dir[64];

@@ -17,7 +17,7 @@
 
 #define HEADER                                                                                     \
     "epoch,train_loss,train_accuracy,val_loss,val_accuracy,val_error,val_wrong,val_total,lr,"      \
-    "seconds,images_per_second\n"
+    "seconds,images_per_second,images,steps\n"
 
 static char parent[64];
 static char directory[80];
@@ -76,6 +76,8 @@ static struct epoch_report epoch_of(int number) {
         .lr = 1e-3,
         .seconds = 1.25,
         .images_per_second = 100,
+        .images = 640,
+        .steps = 5,
     };
 }
 
@@ -99,7 +101,7 @@ static void rows_come_back_after_reopening(void **state) {
     const char *row = text + strlen(HEADER);
     assert_int_equal(sscanf(row, "1,%lf,", &loss), 1);
     assert_true(loss == 1.0 / 3); /* the very same bits */
-    assert_non_null(strstr(row, ",0.5,2.5,0.7,0.3,3,10,0.001,1.25,100\n2,"));
+    assert_non_null(strstr(row, ",0.5,2.5,0.7,0.3,3,10,0.001,1.25,100,640,5\n2,"));
 
     output = open_good();
     assert_int_equal(output.csv.n_rows, 2);
@@ -110,6 +112,27 @@ static void rows_come_back_after_reopening(void **state) {
     train_output_close(&output);
     free(text);
     free(longer);
+}
+
+/* Columns were added since: those that its rows lack are empty. */
+static void a_history_of_an_earlier_version_goes_on(void **state) {
+    (void)state;
+    struct train_output output = open_good();
+    train_output_close(&output);
+    struct error error;
+    assert_int_equal(
+        text_file_write(path_of("epochs.csv"),
+                        "epoch,train_loss,train_accuracy,val_loss,val_accuracy,val_error,"
+                        "val_wrong,val_total,lr,seconds,images_per_second\n"
+                        "1,2,0.5,2.5,0.7,0.3,3,10,0.001,1.25,100\n",
+                        &error),
+        STATUS_OK);
+    output = open_good();
+    put_good(&output, 2);
+    char *text = content_of("epochs.csv");
+    assert_non_null(strstr(text, HEADER "1,2,0.5,2.5,0.7,0.3,3,10,0.001,1.25,100,,\n2,"));
+    free(text);
+    train_output_close(&output);
 }
 
 static void a_repeated_epoch_replaces_its_row_and_those_after(void **state) {
@@ -263,6 +286,7 @@ static void a_directory_that_cannot_be_made_is_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(rows_come_back_after_reopening),
+        TEST(a_history_of_an_earlier_version_goes_on),
         TEST(a_repeated_epoch_replaces_its_row_and_those_after),
         TEST(losses_that_are_no_numbers_are_empty_cells),
         TEST(a_damaged_history_is_refused),

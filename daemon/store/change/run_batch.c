@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/store/table/tables.h"
+#include "daemon/store/change/run_change.h"
+#include "daemon/store/table/idempotency_table.h"
+#include "daemon/store/table/run_rows.h"
 
 void run_outcomes_clear(struct run_outcomes *outcomes) {
     for (size_t i = 0; i < outcomes->n; i++) {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "daemon/store/query/run_query_sql.h"
-#include "daemon/store/table/tables.h"
+#include "daemon/store/table/run_rows.h"
 
 /* Up to FEW_RUNS it is better to look at all of them than to walk until a page is full; up to
  * SOME_RUNS a walk had better have a list of them than ask for each run that it meets. */

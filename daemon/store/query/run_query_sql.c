@@ -23,7 +23,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/store/table/run_statements.h"
+#include "daemon/store/table/run_columns.h"
 
 static const struct {
     const char *name;

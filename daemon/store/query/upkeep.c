@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/store/table/tables.h"
+#include "daemon/store/table/run_rows.h"
 
 enum { OLDEST_QUEUED, LIST_FINISHED, FORGET_LAST, N_STATEMENTS };
 

@@ -7,7 +7,7 @@
 #ifndef CUTOUTD_DAEMON_STORE_QUERY_WATCH_H
 #define CUTOUTD_DAEMON_STORE_QUERY_WATCH_H
 
-#include "daemon/store/table/event_table.h"
+#include "daemon/store/query/event_list.h"
 
 enum watch_state {
     WATCH_OPEN,  /* something is still to come */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/store/table/tables.h"
+#include "daemon/store/db.h"
 
 enum { GET, PUT, FORGET_OLD, N_STATEMENTS };
 

@@ -16,10 +16,13 @@
 enum status setting_table_get(struct store *store, const char *name, char *ret_value, size_t size,
                               struct error *error);
 
-struct idempotency_answer;
+struct db;
 
-/* Adds or replaces; `answer` (NULL: none) is stored with it. */
-enum status setting_table_put(struct store *store, const char *name, const char *value,
-                              const struct idempotency_answer *answer, struct error *error);
+/* The same on any connection. */
+enum status setting_read(struct db *db, const char *name, char *ret_value, size_t size,
+                         struct error *error);
+
+/* From a store_body: adds or replaces. */
+enum status setting_write(struct db *db, const char *name, const char *value, struct error *error);
 
 #endif
