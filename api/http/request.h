@@ -10,6 +10,7 @@
 
 #include "api/http/request_id.h"
 #include "api/http/url.h"
+#include "core/base/decimal.h"
 #include "daemon/config/tokens.h"
 
 enum { REQUEST_MAX_BODY_BYTES = 64 * 1024, REQUEST_HEADER_SIZE = 256, REQUEST_MAX_PARAMETERS = 2 };
@@ -66,11 +67,5 @@ bool request_has_tag(const struct request *request, const char *weak_tag);
  * run x"). */
 enum status request_read_id(const struct request *request, const char *what, int64_t *ret_id,
                             struct error *error);
-
-/* A decimal number without sign, blanks or leading zeros, 1 to `most`. false: it is not. */
-bool text_to_id(const char *text, int64_t most, int64_t *ret_value);
-
-/* A decimal whole number from 0 to `most`. false: it is not. */
-bool text_to_count(const char *text, int64_t most, int64_t *ret_value);
 
 #endif

@@ -77,8 +77,7 @@ static bool read_key(const char *text, struct run_cursor *cursor) {
         return *text == '\0';
     case 'i':
         cursor->type = RUN_KEY_INTEGER;
-        cursor->integer = strtoll(text, &end, 10);
-        return end != text && *end == '\0';
+        return text_to_integer(text, INT64_MAX, &cursor->integer);
     case 'r':
         cursor->type = RUN_KEY_REAL;
         cursor->real = strtod(text, &end);
@@ -100,10 +99,14 @@ static bool read_cursor(const char *text, struct run_query *query) {
     if (!decode_hex(text, plain) || strncmp(plain, order, n_order) != 0) {
         return false;
     }
-    char *end = NULL;
+    char *id = plain + n_order;
+    char *space = strchr(id, ' ');
+    if (!space) {
+        return false;
+    }
+    *space = '\0';
     query->after.set = true;
-    query->after.id = strtoll(plain + n_order, &end, 10);
-    return end != plain + n_order && *end == ' ' && read_key(end + 1, &query->after);
+    return text_to_id(id, INT64_MAX, &query->after.id) && read_key(space + 1, &query->after);
 }
 
 /* Filters */

@@ -1,5 +1,6 @@
 /* The queue as it stands, and the scheduler that works through it. Layer: api. */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,12 +68,24 @@ static void explain_wait(const struct api_context *context, const struct pool_st
 enum { CURSOR_SIZE = 48 };
 
 static bool read_cursor(const char *text, struct queue_place *ret_place) {
-    int used = 0;
-    if (sscanf(text, "%d.%" SCNd64 "%n", &ret_place->priority, &ret_place->id, &used) != 2) {
+    char copy[CURSOR_SIZE];
+    size_t n = strlen(text);
+    if (n == 0 || n >= sizeof(copy)) {
         return false;
     }
-    ret_place->held = text[used] == 'h';
-    return text[used + ret_place->held] == '\0' && ret_place->id > 0;
+    memcpy(copy, text, n + 1);
+    ret_place->held = copy[n - 1] == 'h';
+    copy[n - ret_place->held] = '\0';
+    char *dot = strchr(copy, '.');
+    if (!dot) {
+        return false;
+    }
+    *dot = '\0';
+    int64_t priority = 0;
+    bool good =
+        text_to_integer(copy, INT_MAX, &priority) && text_to_id(dot + 1, INT64_MAX, &ret_place->id);
+    ret_place->priority = (int)priority;
+    return good;
 }
 
 static void write_cursor(const struct run_row *last, char text[CURSOR_SIZE]) {

@@ -91,7 +91,8 @@ static enum status on_checkpoint(void *user, const struct checkpoint_report *rep
     const char *slash = strrchr(report->path, '/');
     (void)snprintf(row.path, sizeof(row.path), "%s", slash ? slash + 1 : report->path);
     (void)snprintf(row.sha256, sizeof(row.sha256), "%s", report->sha256);
-    return note_store(s, checkpoint_table_put(s->options->store, s->progress.run_id, &row, error));
+    return note_store(s,
+                      checkpoint_table_put(s->options->store, s->progress.run_id, &row, 1, error));
 }
 
 static bool should_stop(void *user) {

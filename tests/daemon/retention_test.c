@@ -64,7 +64,7 @@ static void put_checkpoint(const struct store_fixture *f, int64_t id, enum check
     (void)snprintf(row.path, sizeof(row.path), "%06d-000000.safetensors", epochs_done);
     memset(row.sha256, 'a', SHA256_HEX_SIZE - 1);
     put_file(f, id, row.path);
-    ASSERT_OK(checkpoint_table_put(f->store, id, &row, &fixture_error));
+    ASSERT_OK(checkpoint_table_put(f->store, id, &row, 1, &fixture_error));
 }
 
 /* A run with checkpoints of epochs 2 (best), 3 and 4 that ended in this state. */

@@ -63,7 +63,7 @@ static int64_t add_source(struct store *store, int m, int64_t images) {
     for (int epoch = 1; epoch <= 3; epoch++) {
         put_epoch(store, id, epoch, images);
     }
-    ASSERT_OK(checkpoint_table_put(store, id, &checkpoint, &fixture_error));
+    ASSERT_OK(checkpoint_table_put(store, id, &checkpoint, 1, &fixture_error));
     return id;
 }
 

@@ -224,7 +224,7 @@ static void put_checkpoint(struct store *store, int64_t run, enum checkpoint_kin
         .kind = kind, .n_bytes = 10, .epochs_done = epochs, .step = step, .at_ms = 9};
     (void)snprintf(row.path, sizeof(row.path), "%06d-%06d.safetensors", epochs, step);
     memset(row.sha256, 'a', sizeof(row.sha256) - 1);
-    ASSERT_OK(checkpoint_table_put(store, run, &row, &fixture_error));
+    ASSERT_OK(checkpoint_table_put(store, run, &row, 1, &fixture_error));
 }
 
 static void checkpoints_kept_are_the_last_two_and_the_best(void **state) {

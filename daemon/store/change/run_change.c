@@ -83,7 +83,7 @@ static enum status move_one(struct db *db, const struct run_move *move, struct e
                    : explain_conflict(db, move->id, error);
 }
 
-/* Whoever waits for a run that will not succeed fails with it. */
+/* Every run that comes after one that will not succeed fails with it. */
 static enum status fail_waiting(struct db *db, const struct run_move *cause, struct error *error) {
     char reason[RUN_REASON_SIZE];
     (void)snprintf(reason, sizeof(reason), "run %lld, which it comes after, was %s",
@@ -105,7 +105,8 @@ static enum status fail_waiting(struct db *db, const struct run_move *cause, str
     return STATUS_OK;
 }
 
-/* What may refuse it comes before the first change: run_batch.c goes on after a refusal. */
+/* Everything that may refuse comes before the first change, because run_batch.c commits the other
+ * runs after a refusal of one. */
 enum status run_move(struct db *db, const struct run_move *move, struct error *error) {
     if (move->to == RUN_QUEUED && run_state_may_move(move->from, move->to)) {
         TRY(after_check(db, move->id, error));

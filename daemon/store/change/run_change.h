@@ -18,7 +18,8 @@ struct db;
 enum status run_table_insert(struct store *store, const struct run_draft *draft, int64_t now_ms,
                              int64_t *ret_id, struct error *error);
 
-/* One legal move and its event; whoever waits for a run that will not succeed fails with it.
+/* One legal move and its event; every run that comes after one that will not succeed fails with
+ * it.
  * STATUS_CONFLICT: the run is no longer in `from`, or the table of moves does not have this one
  * (the message names the state and the moves it allows); STATUS_NOT_FOUND. */
 enum status run_table_move(struct store *store, const struct run_move *move, struct error *error);

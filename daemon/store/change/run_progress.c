@@ -61,18 +61,23 @@ enum status epoch_table_put(struct store *store, int64_t run_id, const struct ep
 
 struct checkpoint_arguments {
     int64_t run_id;
-    const struct checkpoint_row *row;
+    const struct checkpoint_row *rows;
+    size_t n_rows;
 };
 
-static enum status put_checkpoint(struct db *db, void *arguments, struct error *error) {
+static enum status put_checkpoints(struct db *db, void *arguments, struct error *error) {
     const struct checkpoint_arguments *a = arguments;
-    TRY(run_touch(db, a->run_id, a->row->at_ms, error));
-    TRY(checkpoint_add(db, a->run_id, a->row, error));
-    return event_add_checkpoint(db, a->run_id, a->row, error);
+    for (size_t i = 0; i < a->n_rows; i++) {
+        TRY(run_touch(db, a->run_id, a->rows[i].at_ms, error));
+        TRY(checkpoint_add(db, a->run_id, &a->rows[i], error));
+        TRY(event_add_checkpoint(db, a->run_id, &a->rows[i], error));
+    }
+    return STATUS_OK;
 }
 
 enum status checkpoint_table_put(struct store *store, int64_t run_id,
-                                 const struct checkpoint_row *row, struct error *error) {
-    struct checkpoint_arguments arguments = {run_id, row};
-    return store_write(store, put_checkpoint, &arguments, error);
+                                 const struct checkpoint_row *rows, size_t n_rows,
+                                 struct error *error) {
+    struct checkpoint_arguments arguments = {run_id, rows, n_rows};
+    return store_write(store, put_checkpoints, &arguments, error);
 }

@@ -18,8 +18,8 @@ enum {
     N_STATEMENTS,
 };
 
-/* Of a sweep so many ids are looked at at a time, whosever they are: a stream that begins long ago
- * does not hold a thread for all of it. */
+/* Of a sweep one read looks at no more ids than these, since most of them may be of other runs: a
+ * stream that begins long ago does not hold a thread for all of it. */
 enum { SWEEP_STRETCH = 5000 };
 
 /* CROSS JOIN: the events come first, in their order. The 1 behind EPOCH_COLUMNS is for the comma.
@@ -119,7 +119,8 @@ static sqlite3_stmt *bind(struct db *db, int first_statement, const struct stret
 _Static_assert(WATCH_RUN == 0 && WATCH_SWEEP == 1 && WATCH_ALL == 2,
                "statements are in the order of enum watch_kind");
 
-/* Leaves out what is of no interest for certain. false: nothing is left. */
+/* Of a sweep: begins where its runs have their next event and bounds the stretch of ids that is
+ * read. *ret_any: there is such an event. */
 static enum status narrow(struct db *db, struct stretch *stretch, bool *ret_any,
                           struct error *error) {
     *ret_any = true;

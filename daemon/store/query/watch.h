@@ -2,7 +2,7 @@
  *
  * Layer: daemon/store. Thread rule and statuses: store/store.h.
  *
- * It has no table of its own: it reads `run` and `sweep` for whoever follows `event`.
+ * It has no table of its own: it reads `run` and `sweep` for the streams that follow `event`.
  */
 #ifndef CUTOUTD_DAEMON_STORE_QUERY_WATCH_H
 #define CUTOUTD_DAEMON_STORE_QUERY_WATCH_H

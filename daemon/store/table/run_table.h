@@ -91,7 +91,7 @@ struct run_row {
     int64_t started_ms; /* first claim */
     int64_t finished_ms;
     int64_t updated_ms;
-    int64_t revision; /* from 1, one more at every change of the row: good for an ETag */
+    int64_t revision; /* from 1; one more at every change of the row or of what belongs to it */
 
     char owner[RUN_OWNER_SIZE]; /* "" when it came without a token */
     int64_t sweep_id;           /* 0: of no sweep */
