@@ -17,6 +17,7 @@
 #define CONTENT_JSON "application/json"
 #define CONTENT_CSV "text/csv; charset=utf-8"
 #define CONTENT_TEXT "text/plain; charset=utf-8"
+#define CONTENT_MARKDOWN "text/markdown; charset=utf-8"
 #define CONTENT_PROBLEM "application/problem+json"
 #define CONTENT_BYTES "application/octet-stream"
 #define CONTENT_EVENTS "text/event-stream"

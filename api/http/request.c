@@ -45,6 +45,22 @@ bool request_has_tag(const struct request *request, const char *weak_tag) {
     return strcmp(list, "*") == 0 || (list[0] && strstr(list, weak_tag + 2) != NULL);
 }
 
+bool request_matches(const struct request *request, const char *strong_tag) {
+    for (const char *item = request->if_match; *item;) {
+        size_t n = strcspn(item, ",");
+        size_t trimmed = n;
+        while (trimmed > 0 && item[trimmed - 1] == ' ') {
+            trimmed--;
+        }
+        if (trimmed == strlen(strong_tag) && strncmp(item, strong_tag, trimmed) == 0) {
+            return true;
+        }
+        item += n;
+        item += strspn(item, ", ");
+    }
+    return false;
+}
+
 enum status request_read_id(const struct request *request, const char *what, int64_t *ret_id,
                             struct error *error) {
     const char *text = request->parameters[0];

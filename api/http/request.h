@@ -29,6 +29,7 @@ struct request {
     char accept[REQUEST_HEADER_SIZE];
     char accept_encoding[REQUEST_HEADER_SIZE];
     char if_none_match[REQUEST_HEADER_SIZE];
+    char if_match[REQUEST_HEADER_SIZE]; /* too long: one that matches nothing */
     char range[REQUEST_HEADER_SIZE];
     char if_range[REQUEST_HEADER_SIZE];
     char last_event_id[REQUEST_HEADER_SIZE];
@@ -62,6 +63,9 @@ enum status request_check_owner(const struct request *request, const char *owner
 /* Whether If-None-Match has this tag ("W/\"...\""); weak and strong forms compare alike (RFC 9110,
  * 8.8.3). */
 bool request_has_tag(const struct request *request, const char *weak_tag);
+
+/* Whether If-Match lists this strong tag ("\"...\""). */
+bool request_matches(const struct request *request, const char *strong_tag);
 
 /* The number of the run or sweep that the path names. STATUS_NOT_FOUND: it is none ("there is no
  * run x"). */

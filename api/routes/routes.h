@@ -32,6 +32,9 @@ handler route_queue, route_scheduler, route_scheduler_drain, route_scheduler_res
 /* routes_run_list.c */
 handler route_run_list, route_run_get;
 
+/* routes_note.c */
+handler route_note_get, route_note_put, route_note_delete;
+
 /* routes_epochs.c */
 handler route_run_epochs, route_run_validation_error;
 

@@ -168,6 +168,10 @@ static void write_diverged(struct json_writer *writer, const char *key, const st
     json_write_bool(writer, key, row->diverged);
 }
 
+static void write_has_note(struct json_writer *writer, const char *key, const struct run_row *row) {
+    json_write_bool(writer, key, row->has_note);
+}
+
 /* The members, in the order in which they are written. */
 #define COLUMN(kind, name) kind, offsetof(struct run_row, name), NULL, 0
 static const struct {
@@ -209,6 +213,7 @@ static const struct {
     {"mean_last_5", COLUMN(MEMBER_NUMBER, mean_last_5)},
     {"train_seconds", COLUMN(MEMBER_NUMBER, train_seconds)},
     {"diverged", MEMBER_OTHER, 0, write_diverged, 0},
+    {"has_note", MEMBER_OTHER, 0, write_has_note, 0},
     {"kernel_variant", COLUMN(MEMBER_TEXT, variant)},
     {"dataset_sha256", COLUMN(MEMBER_TEXT, dataset_sha256)},
     {"created_at", COLUMN(MEMBER_TIME, created_ms)},

@@ -121,6 +121,7 @@ static enum status start_retention(struct parts *parts, struct error *error) {
         .state_dir = parts->config->state_dir,
         .clock = &clock_system,
         .keep_days = parts->config->keep_checkpoints_days,
+        .keep_events_days = parts->config->keep_events_days,
     };
     return retention_start(&options, &parts->retention, error);
 }

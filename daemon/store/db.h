@@ -30,6 +30,8 @@ enum db_table {
     DB_AFTER,
     DB_IDEMPOTENCY,
     DB_UPKEEP,
+    DB_NOTE,
+    DB_OLD_ROWS,
     DB_TABLE_COUNT,
 };
 
@@ -52,6 +54,8 @@ extern const struct statement_set progress_statements;
 extern const struct statement_set queue_statements;
 extern const struct statement_set event_list_statements;
 extern const struct statement_set upkeep_statements;
+extern const struct statement_set note_statements;
+extern const struct statement_set old_rows_statements;
 extern const struct statement_set after_statements;
 extern const struct statement_set idempotency_statements;
 

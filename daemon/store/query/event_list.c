@@ -6,6 +6,7 @@
 
 #include "daemon/store/table/epoch_columns.h"
 #include "daemon/store/table/epoch_rows.h"
+#include "daemon/store/table/setting_table.h"
 
 enum {
     LIST_RUN,
@@ -15,6 +16,10 @@ enum {
     COUNT_RUN,
     COUNT_SWEEP,
     COUNT_ALL,
+    EXPIRED_RUN,
+    EXPIRED_SWEEP,
+    EXPIRED_ALL,
+    LATEST,
     N_STATEMENTS,
 };
 
@@ -50,6 +55,19 @@ const struct statement_set event_list_statements = {
         [COUNT_SWEEP] = ("SELECT total((SELECT count(*) FROM (SELECT 1 FROM event"
                          " WHERE event.run_id = run.id AND event.id > ?2 LIMIT ?3)))"
                          " FROM run WHERE sweep_id = ?1"),
+        [EXPIRED_RUN] =
+            ("SELECT CAST(gone.value AS INTEGER) > ?2 AND created_ms <"
+             " CAST(before.value AS INTEGER) FROM run, setting AS gone,"
+             " setting AS before WHERE run.id = ?1 AND gone.name = '" SETTING_EVENTS_GONE_UPTO
+             "' AND before.name = '" SETTING_EVENTS_GONE_BEFORE "'"),
+        [EXPIRED_SWEEP] =
+            ("SELECT CAST(gone.value AS INTEGER) > ?2 AND created_ms <"
+             " CAST(before.value AS INTEGER) FROM sweep, setting AS gone,"
+             " setting AS before WHERE sweep.id = ?1 AND gone.name = '" SETTING_EVENTS_GONE_UPTO
+             "' AND before.name = '" SETTING_EVENTS_GONE_BEFORE "'"),
+        [EXPIRED_ALL] = ("SELECT CAST(value AS INTEGER) > ?2 FROM setting WHERE name = "
+                         "'" SETTING_EVENTS_GONE_UPTO "'"),
+        [LATEST] = (SELECT "WHERE event.run_id = ?1 ORDER BY event.id DESC LIMIT ?3"),
         [COUNT_ALL] = "SELECT count(*) FROM (SELECT 1 FROM event WHERE id > ?2 LIMIT ?3)",
     },
 };
@@ -140,33 +158,54 @@ static enum status narrow(struct db *db, struct stretch *stretch, bool *ret_any,
     return STATUS_OK;
 }
 
-static enum status read_list(struct db *db, struct stretch *stretch, struct event_list *list,
-                             struct error *error) {
+/* Whether events that are asked for were deleted because of their age. */
+static enum status read_expired(struct db *db, const struct stretch *stretch, bool *ret_expired,
+                                struct error *error) {
+    int64_t expired = 0;
+    TRY(read_number(db, bind(db, EXPIRED_RUN, stretch), &expired, error));
+    *ret_expired = expired != 0;
+    return STATUS_OK;
+}
+
+/* The rows of a statement, at most `limit`, for which there is room. */
+static enum status read_rows(struct db *db, sqlite3_stmt *statement, int limit,
+                             struct event_list *list, struct error *error) {
     bool row = false;
-    /* The newest id before the events: what is committed in between is in the list as well. */
-    TRY(event_read_newest(db, &stretch->last_id, error));
-    list->upto_id = stretch->last_id;
-    TRY(narrow(db, stretch, &row, error));
-    if (!row) {
-        return STATUS_OK;
-    }
-    list->rows = calloc((size_t)stretch->limit, sizeof(*list->rows));
-    if (!list->rows) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory for %d events", stretch->limit);
-    }
-    sqlite3_stmt *statement = bind(db, LIST_RUN, stretch);
-    if (stretch->watch->kind == WATCH_SWEEP) {
-        sqlite3_bind_int64(statement, 4, stretch->last_id);
-    }
     enum status status = db_step(db, statement, &row, error);
-    while (status == STATUS_OK && row && list->n < (size_t)stretch->limit) {
+    while (status == STATUS_OK && row && list->n < (size_t)limit) {
         status = read_row(statement, &list->rows[list->n++], error);
         if (status == STATUS_OK) {
             status = db_step(db, statement, &row, error);
         }
     }
     (void)sqlite3_reset(statement);
-    TRY(status);
+    list->more = row;
+    return status;
+}
+
+static enum status make_room(struct event_list *list, int limit, struct error *error) {
+    list->rows = calloc((size_t)limit, sizeof(*list->rows));
+    return list->rows ? STATUS_OK
+                      : error_set(error, STATUS_NO_MEMORY, "no memory for %d events", limit);
+}
+
+static enum status read_list(struct db *db, struct stretch *stretch, struct event_list *list,
+                             struct error *error) {
+    bool row = false;
+    /* The newest id before the events: what is committed in between is in the list as well. */
+    TRY(event_read_newest(db, &stretch->last_id, error));
+    list->upto_id = stretch->last_id;
+    TRY(read_expired(db, stretch, &list->expired, error));
+    TRY(narrow(db, stretch, &row, error));
+    if (!row) {
+        return STATUS_OK;
+    }
+    TRY(make_room(list, stretch->limit, error));
+    sqlite3_stmt *statement = bind(db, LIST_RUN, stretch);
+    if (stretch->watch->kind == WATCH_SWEEP) {
+        sqlite3_bind_int64(statement, 4, stretch->last_id);
+    }
+    TRY(read_rows(db, statement, stretch->limit, list, error));
     int64_t last_row = list->n > 0 ? list->rows[list->n - 1].id : 0;
     bool full = list->n == (size_t)stretch->limit;
     list->more = full || stretch->last_id < list->upto_id;
@@ -193,6 +232,39 @@ enum status event_table_list(struct store *store, int64_t run_id, int64_t after_
                              struct event_list *ret_list, struct error *error) {
     const struct watch watch = {WATCH_RUN, run_id};
     return event_table_follow(store, &watch, after_id, limit, ret_list, error);
+}
+
+static enum status read_latest(struct db *db, int64_t run_id, int limit, struct event_list *list,
+                               struct error *error) {
+    const struct watch watch = {WATCH_RUN, run_id};
+    /* One more than asked for tells whether there are more. */
+    const struct stretch stretch = {.watch = &watch, .limit = limit + 1};
+    TRY(make_room(list, limit, error));
+    TRY(read_expired(db, &stretch, &list->expired, error));
+    sqlite3_stmt *statement = db_statement(db, DB_EVENT_LIST, LATEST);
+    sqlite3_bind_int64(statement, 1, run_id);
+    sqlite3_bind_int(statement, 3, limit + 1);
+    TRY(read_rows(db, statement, limit, list, error));
+    for (size_t i = 0; i < list->n / 2; i++) {
+        struct event_row row = list->rows[i];
+        list->rows[i] = list->rows[list->n - 1 - i];
+        list->rows[list->n - 1 - i] = row;
+    }
+    return STATUS_OK;
+}
+
+enum status event_table_latest(struct store *store, int64_t run_id, int limit,
+                               struct event_list *ret_list, struct error *error) {
+    struct event_list list = {0};
+    struct db *db = store_reader_acquire(store);
+    enum status status = read_latest(db, run_id, limit, &list, error);
+    store_reader_release(store, db);
+    if (status != STATUS_OK) {
+        event_list_clear(&list);
+        return status;
+    }
+    *ret_list = list;
+    return STATUS_OK;
 }
 
 enum status event_table_count(struct store *store, const struct watch *watch, int64_t after_id,

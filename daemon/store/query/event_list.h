@@ -54,12 +54,19 @@ struct event_list {
     size_t n;
     int64_t upto_id; /* of what was asked for, no event up to this id is missing */
     bool more;       /* there may be more behind upto_id: ask again from there */
+    bool expired;    /* events behind `after_id` were deleted because of their age */
 };
 
 /* Events of a run with ids above `after_id`, at most `limit` (at least 1). The caller owns
  * *ret_list (event_list_clear). */
 enum status event_table_list(struct store *store, int64_t run_id, int64_t after_id, int limit,
                              struct event_list *ret_list, struct error *error);
+
+/* The newest `limit` (at least 1) events of a run, in order of ids; list.more: there are older
+ * ones.
+ */
+enum status event_table_latest(struct store *store, int64_t run_id, int limit,
+                               struct event_list *ret_list, struct error *error);
 
 /* The same for whatever is watched. A list that is not full need not be the last (`more`): of a
  * sweep, a bounded stretch of ids is looked at. */

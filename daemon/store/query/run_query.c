@@ -99,7 +99,8 @@ static enum status make_plan(struct db *db, const struct run_query *query,
             plan->driver = i;
         }
         bool label = query->conditions[i].field == RUN_FIELD_LABEL;
-        plan->listed |= label && n <= SOME_RUNS ? 1u << i : 0;
+        bool text = query->conditions[i].field == RUN_FIELD_TEXT;
+        plan->listed |= text || (label && n <= SOME_RUNS) ? 1u << i : 0;
     }
     if (plan->driver >= 0) {
         plan->listed = 0;

@@ -60,7 +60,8 @@
     X("train_images", INT, train_images)                                                           \
     X("drop_last", BOOL, drop_last)                                                                \
     X("inherited_epochs", INT, inherited_epochs)                                                   \
-    X("inherited_seconds", SUM, inherited_seconds)
+    X("inherited_seconds", SUM, inherited_seconds)                                                 \
+    X("EXISTS (SELECT 1 FROM note WHERE note.run_id = run.id)", BOOL, has_note)
 
 /* What is long or a look-up of its own (enum run_part): a list may have '' in its place. Read
  * behind the columns, in this order, as text that the row owns. */

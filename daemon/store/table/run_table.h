@@ -114,6 +114,7 @@ struct run_row {
      * theirs. They may have had other images and another speed. */
     int inherited_epochs;
     double inherited_seconds;
+    bool has_note; /* table `note` */
 };
 
 /* Frees what the row owns and zeroes it. A zeroed row is fine. */

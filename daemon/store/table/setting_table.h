@@ -12,6 +12,14 @@
 /* 32 hex digits drawn when the database was made: tells one history from another. */
 #define SETTING_INSTANCE "instance"
 
+/* Events up to this id, all of them from before this time (Unix ms), were deleted because of their
+ * age (change/old_rows.h). */
+#define SETTING_EVENTS_GONE_UPTO "events_gone_upto"
+#define SETTING_EVENTS_GONE_BEFORE "events_gone_before"
+
+/* Runs up to this id may still have name, priority and labels in their config_json. */
+#define SETTING_CONFIG_REWRITE_UPTO "config_rewrite_upto"
+
 /* The value into ret_value[size]. STATUS_NOT_FOUND; STATUS_TOO_LARGE. */
 enum status setting_table_get(struct store *store, const char *name, char *ret_value, size_t size,
                               struct error *error);

@@ -10,7 +10,9 @@
 
 enum { INSERT, GET, LIST, PROGRESS, RUNS, DELETE, N_STATEMENTS };
 
-#define COLUMNS "id, name, owner, spec_json, created_ms"
+#define COLUMNS                                                                                    \
+    "id, name, owner, spec_json, created_ms,"                                                      \
+    " EXISTS (SELECT 1 FROM note WHERE note.sweep_id = sweep.id)"
 
 const struct statement_set sweep_statements = {
     N_STATEMENTS,
@@ -62,6 +64,7 @@ static enum status read_row(sqlite3_stmt *s, struct sweep_row *row, struct error
     db_column_text(s, 2, row->owner, sizeof(row->owner));
     row->spec_json = strdup(spec ? spec : "");
     row->created_ms = sqlite3_column_int64(s, 4);
+    row->has_note = sqlite3_column_int(s, 5) != 0;
     return row->spec_json ? STATUS_OK
                           : error_set(error, STATUS_NO_MEMORY, "no memory to read a sweep");
 }

@@ -13,6 +13,7 @@ struct sweep_row {
     char owner[RUN_OWNER_SIZE]; /* "" when it came without a token */
     char *spec_json;            /* {"base":..,"grid":..} as it was given; owned by the row */
     int64_t created_ms;
+    bool has_note; /* table `note` */
 };
 
 /* Frees what the row owns and zeroes it. A zeroed row is fine. */
