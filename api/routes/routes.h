@@ -63,7 +63,7 @@ handler route_admin_backup, route_admin_purge;
 handler route_metrics;
 
 /* routes_meta.c */
-handler route_welcome, route_health, route_ready, route_openapi, route_preset_list,
+handler route_welcome, route_page, route_asset, route_health, route_ready, route_openapi, route_preset_list,
     route_preset_get, route_dataset_list, route_system;
 
 /* The run that the path names: the caller owns *ret_row (run_row_clear) when it returns true;
