@@ -5,7 +5,7 @@ import { ask, el } from "./dom.js";
 import { plural } from "./format.js";
 
 export const ACTIONS = {
-  pause: { label: "Pause", states: ["running", "queued"], why: "Only a running or queued run can be paused." },
+  pause: { label: "Pause", states: ["running"], why: "Only a running run can be paused." },
   resume: { label: "Resume", states: ["paused"], why: "Only a paused run can be resumed." },
   hold: { label: "Hold", states: ["queued"], why: "Only a queued run can be held." },
   release: { label: "Release", states: ["held"], why: "Only a held run can be released." },

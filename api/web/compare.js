@@ -175,7 +175,7 @@ class Compare {
     for (const x of Object.keys(AXES)) { holders[x].className = "figure"; holders[x].addEventListener("dblclick", () => this.change({ zoom: "" })); }
     this.table = el("table", { class: "groups" });
     this.foot = el("p", { class: "small" });
-    this.view.replaceChildren(el("div", { class: "bar title" }, el("h1", {}, plain(this.sweep?.name) || "Compare"), this.subtitle), this.answer, this.controls, this.panels, this.table, this.foot);
+    this.view.replaceChildren(el("div", { class: "bar title" }, el("h1", {}, plain(this.sweep?.name) || "Compare"), this.subtitle), this.answer, this.controls, this.panels, el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Groups" }, this.table), this.foot);
     this.arrange();
   }
 

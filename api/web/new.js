@@ -89,7 +89,7 @@ class New {
     this.curl = el("pre", {});
     this.button = el("button", { class: "first", type: "submit", onclick: () => this.submit().catch(complain) }, "Queue 1 run");
     this.wrong = el("span", { class: "bad" });
-    this.pictureHead = el("h2", {});
+    this.pictureHead = el("h2", {}, "What the network sees");
     this.picture = el("img", { class: "instances", alt: "" });
     const index = el("input", { size: 3, value: "4", inputMode: "numeric", "aria-label": "Image", oninput: () => this.preview() });
     this.index = index;

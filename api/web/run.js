@@ -50,7 +50,7 @@ class Run {
     this.strips = new Strips(el("div", { class: "strips" }));
     this.tabs = el("div", { class: "tabs", role: "tablist" }, ...TABS.map(([name, title]) => el("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel",
       onclick: () => { this.tab = name; address.set(name === "history" ? {} : { tab: name }); this.paintTab().catch(complain); } }, title)));
-    this.panel = el("div", { id: "panel", role: "tabpanel", class: "scroll" });
+    this.panel = el("div", { id: "panel", role: "tabpanel", class: "scroll", tabIndex: 0 });
     this.side = el("aside");
     this.view.replaceChildren(el("div", { class: "bar title" }, el("h1", {}, plain(this.run.name) || `run ${this.id}`), el("span", { class: "quiet" }, `run ${this.id}`), this.state, this.progress, this.actions),
       el("div", { class: "columns-2" }, el("div", { class: "wide-column" }, this.strips.holder, this.tabs, this.panel), this.side));

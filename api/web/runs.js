@@ -57,7 +57,7 @@ class Runs {
     this.table = el("table", { class: "runs" });
     this.more = el("div", { class: "bar more" });
     this.actions = el("div", { class: "bar push actions" });
-    body.append(el("div", { class: "bar filter" }, this.filterField(), this.stateChoice(), this.columnChoice(), this.actions), this.table, this.more);
+    body.append(el("h1", { class: "hidden" }, "Runs"), el("div", { class: "bar filter" }, this.filterField(), this.stateChoice(), this.columnChoice(), this.actions), this.table, this.more);
     await this.load();
     if (!this.context.alive()) { return () => {}; }
     this.view.replaceChildren(body);

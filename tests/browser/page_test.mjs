@@ -14,7 +14,7 @@ import AxeBuilder from "@axe-core/playwright";
 const [program, pictures] = process.argv.slice(2);
 const CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const SMALL = { preset: "paper", dataset: "shapes", depth: 8, train_images: 128, test_images: 100, epochs: 2 };
-const TIMEOUT = 60000;
+const TIMEOUT = 30000;
 let browser;
 
 class Daemon {
@@ -140,15 +140,16 @@ page_test("a wrong value is told at its field, and the button leads there", asyn
   await assert_accessible(page);
 });
 
-page_test("runs are paused, resumed, canceled and deleted from the table", async ({ daemon, page }) => {
+page_test("runs are held, released, canceled and deleted from the table", async ({ daemon, page }) => {
   await daemon.call("POST", "/scheduler/drain");
   await daemon.call("POST", "/runs", { ...SMALL, name: "one" });
   await daemon.call("POST", "/runs", { ...SMALL, name: "two" });
   await page.goto(`${daemon.url}/runs`);
   await page.getByLabel("Choose run 1", { exact: true }).check();
-  await page.getByRole("button", { name: "Pause" }).click();
-  await page.locator("tr[data-run='1']", { hasText: "paused" }).waitFor();
-  await page.getByRole("button", { name: "Resume" }).click();
+  assert.equal(await page.getByRole("button", { name: "Pause" }).getAttribute("aria-disabled"), "true");
+  await page.getByRole("button", { name: "Hold" }).click();
+  await page.locator("tr[data-run='1']", { hasText: "held" }).waitFor();
+  await page.getByRole("button", { name: "Release" }).click();
   await page.locator("tr[data-run='1']", { hasText: "queued" }).waitFor();
   await page.getByLabel("Choose run 2", { exact: true }).check();
   await page.getByText("2 selected").waitFor();
@@ -164,6 +165,19 @@ page_test("runs are paused, resumed, canceled and deleted from the table", async
   await page.getByRole("button", { name: "Delete runs" }).click();
   await page.getByText("No runs yet.").or(page.locator("table.runs:not(:has(tr[data-run]))")).first().waitFor();
   assert.equal((await daemon.call("GET", "/runs")).items.length, 0);
+});
+
+page_test("a run that is trained is paused and goes on to its end", async ({ daemon, page }) => {
+  await daemon.call("POST", "/runs", { ...SMALL, epochs: 200, name: "long" });
+  await page.goto(`${daemon.url}/runs/1`);
+  await page.getByText("running, attempt 1").waitFor();
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByText("paused, attempt 1").waitFor();
+  await page.getByRole("button", { name: "Resume" }).click();
+  await page.getByText("running, attempt 2").waitFor();
+  await page.getByRole("button", { name: "Cancel…" }).click();
+  await page.getByRole("button", { name: "Cancel run" }).click();
+  await page.getByText("canceled, attempt 2").waitFor();
 });
 
 page_test("the page says when the daemon is gone, and goes on when it is back", async ({ daemon, page }) => {
@@ -246,7 +260,7 @@ for (const [name, context] of [["phone", { viewport: { width: 390, height: 844 }
       await page.goto(daemon.url + path);
       await page.locator("main :is(h1, table.runs)").first().waitFor();
       await page.getByText("live", { exact: true }).waitFor();
-      await page.waitForLoadState("networkidle").catch(() => {});
+      await page.waitForFunction(() => [...document.images].every((image) => !image.src || image.complete));
       await shot(`${name}-${path.replaceAll(/[/?=]/g, "")}`);
       assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${path} scrolls sideways`);
       await assert_accessible(page);
