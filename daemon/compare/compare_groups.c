@@ -7,8 +7,8 @@
 #include <cjson/cJSON.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/text.h"
 #include "daemon/compare/compare_internal.h"
-#include "daemon/spec/json_check.h"
 
 static void delete_tree(cJSON **tree) {
     cJSON_Delete(*tree);
@@ -16,17 +16,9 @@ static void delete_tree(cJSON **tree) {
 
 /* A copy that ends at a whole character. */
 static void copy_text(const char *from, char *to, size_t size) {
-    size_t at = 0;
-    size_t n_bytes = strlen(from);
-    while (at < n_bytes) {
-        size_t length = utf8_sequence_length(from + at, n_bytes - at);
-        if (length == 0 || at + length >= size) {
-            break;
-        }
-        at += length;
-    }
-    memcpy(to, from, at);
-    to[at] = '\0';
+    size_t n = text_cut(from, strlen(from), size - 1);
+    memcpy(to, from, n);
+    to[n] = '\0';
 }
 
 /* The member as compact JSON; "null" when it is not there; no field is as long as the room. */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/spec/json_check.h"
+#include "core/base/text.h"
 #include "daemon/spec/run_spec_fields.h"
 
 void sweep_spec_clear(struct sweep_spec *spec) {
@@ -56,15 +56,12 @@ static void read_name(const cJSON *item, struct sweep_spec *spec, struct field_e
     if (!item) {
         return;
     }
-    bool usable = cJSON_IsString(item) && strlen(item->valuestring) <= SWEEP_NAME_MAX;
-    for (const char *c = usable ? item->valuestring : ""; *c; c++) {
-        usable &= (unsigned char)*c >= 0x20 && *c != 0x7f;
-    }
+    bool usable = cJSON_IsString(item) && strlen(item->valuestring) <= SWEEP_NAME_MAX &&
+                  text_is_plain(item->valuestring, strlen(item->valuestring));
     if (usable) {
         (void)snprintf(spec->name, sizeof(spec->name), "%s", item->valuestring);
     } else {
-        field_errors_add(errors, "name",
-                         "name must be a string of at most %d bytes without control characters.",
+        field_errors_add(errors, "name", "name must be at most %d bytes of " TEXT_PLAIN_RULE ".",
                          SWEEP_NAME_MAX);
     }
 }
@@ -184,12 +181,7 @@ static void name_child(const struct sweep_spec *spec, const cJSON *grid,
                                      axis->string, shown ? shown : "");
         }
     }
-    size_t n = 0;
-    size_t length = utf8_sequence_length(text, strlen(text));
-    while (text[n] && length > 0 && n + length < sizeof(child->spec.name)) {
-        n += length;
-        length = text[n] ? utf8_sequence_length(text + n, strlen(text + n)) : 0;
-    }
+    size_t n = text_cut(text, strlen(text), sizeof(child->spec.name) - 1);
     text[n] = '\0';
     memcpy(child->spec.name, text, n + 1);
 }
