@@ -7,7 +7,6 @@
 #include "api/routes/routes.h"
 #include "core/base/cleanup.h"
 #include "daemon/spec/field_errors.h"
-#include "daemon/spec/run_spec_json.h"
 #include "daemon/store/table/run_table.h"
 
 enum { MOST_TRIES = 5 };
@@ -34,31 +33,21 @@ static bool check_edit(const cJSON *document, const struct request *request, str
     return errors.n == 0;
 }
 
-/* Lays what `edit` was given over what is stored. */
+/* Stores what was given; the rest stays. */
 static enum status store_edit(struct api_context *context, const cJSON *document,
                               const struct run_spec *edit, const struct run_row *row,
                               struct error *error) {
-    struct run_spec spec;
-    TRY(run_spec_read_stored(row->config_json, &spec, error));
-    if (cJSON_GetObjectItemCaseSensitive(document, "name")) {
-        memcpy(spec.name, edit->name, sizeof(spec.name));
+    CLEANUP(free_pointer) char *labels_json = submission_labels(edit);
+    if (!labels_json) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory to write the labels as JSON");
     }
-    if (cJSON_GetObjectItemCaseSensitive(document, "priority")) {
-        spec.priority = edit->priority;
-    }
-    if (cJSON_GetObjectItemCaseSensitive(document, "labels")) {
-        spec.n_labels = edit->n_labels;
-        memcpy(spec.labels, edit->labels, sizeof(spec.labels));
-    }
-    CLEANUP(free_pointer) char *labels_json = submission_labels(&spec);
-    CLEANUP(free_pointer) char *config_json = run_spec_to_json(&spec);
-    if (!labels_json || !config_json) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory to write the run as JSON");
-    }
-    const struct run_edit change = {.name = spec.name,
-                                    .priority = &spec.priority,
-                                    .labels_json = labels_json,
-                                    .config_json = config_json,
+    bool name = cJSON_HasObjectItem(document, "name");
+    bool priority = cJSON_HasObjectItem(document, "priority");
+    bool labels = cJSON_HasObjectItem(document, "labels");
+    const struct run_edit change = {.name = name ? edit->name : NULL,
+                                    .priority = priority ? &edit->priority : NULL,
+                                    .labels_json = labels ? labels_json : NULL,
+                                    .config_json = row->config_json,
                                     .revision = row->revision};
     return run_table_edit(context->options.store, row->id, &change,
                           clock_unix_ms(context->options.clock), error);
