@@ -70,7 +70,7 @@ static const struct run_config_field fields[] = {
     {FIELD(drop_last), BOOL, BITS, .help = "Leave out the last, smaller batch of an epoch."},
     {FIELD(optimizer), CHOICE(optimizer_words), BITS,
      .help = "The rule by which the weights are changed.", .synonyms = "optimiser"},
-    {FIELD(lr), NUMBER(RUN_LEAST_LR, INFINITY), .most_new = RUN_MOST_LR, BITS,
+    {FIELD(lr), NUMBER(RUN_LEAST_LR, (double)INFINITY), .most_new = RUN_MOST_LR, BITS,
      .help = "Learning rate at epoch 0; alone it scales the preset's schedule.",
      .synonyms = "learning_rate, learningrate, eta"},
     {FIELD(momentum), NUMBER(0, 0.9999), BITS, .help = "Of sgd."},
@@ -83,7 +83,7 @@ static const struct run_config_field fields[] = {
      .help = "Penalty l2 * sum of squares (without 1/2) of the convolutions' kernels.",
      .synonyms = "weight_decay, l2_penalty"},
     {FIELD(l2_dense), BOOL, BITS, .help = "The dense layer's kernel as well."},
-    {FIELD(grad_clip), NUMBER(0, INFINITY), BITS, LATER(0),
+    {FIELD(grad_clip), NUMBER(0, (double)INFINITY), BITS, LATER(0),
      .help =
          "Bound of the gradient's L2 norm, the penalty's included, before the optimizer; 0: none.",
      .synonyms = "clip_grad_norm, max_grad_norm, clipnorm, gradient_clip, clip"},

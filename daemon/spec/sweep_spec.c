@@ -169,8 +169,10 @@ static void check_parts(const cJSON *base, const cJSON *grid,
                         const struct run_spec_context *context, struct sweep_spec *spec,
                         struct field_errors *errors) {
     static const struct sweep_child of_base;
+    bool good[SWEEP_MAX_FIELDS] = {false};
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, grid) {
+        good[spec->n_fields] = check_axis(item, errors);
         (void)snprintf(spec->fields[spec->n_fields++], sizeof(spec->fields[0]), "%.31s",
                        item->string);
     }
@@ -184,7 +186,7 @@ static void check_parts(const cJSON *base, const cJSON *grid,
     }
     int index = 0;
     cJSON_ArrayForEach(item, grid) {
-        if (check_axis(item, errors)) {
+        if (good[index]) {
             check_values(item, index, context, spec, errors);
         }
         index++;

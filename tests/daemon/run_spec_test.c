@@ -311,7 +311,7 @@ static void texts_that_cannot_be_shown_are_refused(void **state) {
     (void)state;
     assert_one_error("{\"name\":\"a\\u009b31m\"}", "/name", "control characters");
     assert_one_error("{\"name\":\"a\\ufffeb\"}", "/name", "must be UTF-8");
-    assert_one_error("{\"name\":\"\\u202eb\"}", "/name", "direction marks");
+    assert_one_error("{\"name\":\"\\u202eb\"}", "/name", "override the direction");
     assert_one_error("{\"labels\":{\"a\":\"\\u0085\"}}", "/labels/a", "control characters");
 }
 
