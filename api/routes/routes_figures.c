@@ -48,6 +48,10 @@ static bool read_size(const struct request *request, struct reply *reply, const 
 
 static bool read_look(const struct request *request, struct reply *reply, struct look *look) {
     const char *title = url_argument(&request->url, "title");
+    if (title && !text_is_plain(title, strlen(title))) {
+        reply_bad_argument(reply, request, "title", "title must be " TEXT_PLAIN_RULE ".");
+        return false;
+    }
     /* The text width of a paper, in points. */
     *look = (struct look){.width = 490, .height = 300, .title = title ? title : ""};
     return read_theme(request, reply, &look->dark) &&

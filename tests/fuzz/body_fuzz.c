@@ -11,8 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     } routes[] = {
         {"POST", "/api/v1/runs/1/fork"},         {"PATCH", "/api/v1/runs/1"},
         {"POST", "/api/v1/runs/bulk"},           {"POST", "/api/v1/runs?dry_run=true"},
-        {"POST", "/api/v1/sweeps?dry_run=true"}, {"PATCH", "/api/v1/scheduler"},
-        {"POST", "/api/v1/admin/purge"},
+        {"POST", "/api/v1/sweeps?dry_run=true"}, {"POST", "/api/v1/admin/purge"},
     };
     struct fixture *fixture = api_fuzz_open();
     if (size == 0) {
