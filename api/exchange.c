@@ -105,10 +105,14 @@ static void add_headers(struct MHD_Response *response, const struct request *req
     add_header(response, MHD_HTTP_HEADER_CONNECTION, reply->close ? "close" : "");
     /* A cache may keep it, but has to ask: runs change. */
     add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
-               reply->stream.open ? "no-store" : "no-cache");
+               reply->stream.open ? "no-store"
+               : reply->for_ever  ? "public, max-age=31536000, immutable"
+                                  : "no-cache");
+    add_header(response, "Content-Security-Policy", reply->security_policy);
     /* A proxy (nginx) must not collect events. */
     add_header(response, "X-Accel-Buffering", reply->stream.open ? "no" : "");
     add_header(response, "X-Content-Type-Options", "nosniff");
+    add_header(response, "Referrer-Policy", reply->security_policy ? "no-referrer" : "");
     add_header(response, "X-Request-Id", request->id);
 }
 

@@ -21,7 +21,15 @@
     "normalise, index, epoch, theme"
 
 static const struct route routes[] = {
-    {"GET", "/", SCOPE_READ, "", route_welcome},
+    {"GET", "/", SCOPE_NONE, "", route_welcome},
+    /* The page's addresses: what they show, it asks the API for. */
+    {"GET", "/runs", SCOPE_NONE, "*", route_page},
+    {"GET", "/runs/{id}", SCOPE_NONE, "*", route_page},
+    {"GET", "/compare", SCOPE_NONE, "*", route_page},
+    {"GET", "/sweeps/{id}", SCOPE_NONE, "*", route_page},
+    {"GET", "/new", SCOPE_NONE, "*", route_page},
+    {"GET", "/system", SCOPE_NONE, "*", route_page},
+    {"GET", "/assets/{digest}/{name}", SCOPE_NONE, "", route_asset},
     {"POST", V1 "/admin/backup", SCOPE_ADMIN, "", route_admin_backup},
     {"POST", V1 "/admin/purge", SCOPE_ADMIN, "", route_admin_purge},
     {"GET", "/metrics", SCOPE_READ, "", route_metrics},
