@@ -381,8 +381,7 @@ enum status compare_make(const struct compare_request *request, const struct com
 
 void comparison_clear(struct comparison *comparison) {
     for (size_t i = 0; i < comparison->n_groups; i++) {
-        free(comparison->groups[i].runs);
-        free(comparison->groups[i].points);
+        compare_group_clear(&comparison->groups[i]);
     }
     free(comparison->groups);
     memset(comparison, 0, sizeof(*comparison));

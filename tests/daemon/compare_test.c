@@ -16,7 +16,7 @@ enum { MAX_RUNS = 8, MAX_EPOCHS = 8 };
 /* Runs whose validation errors are given in percent of 100 test images. */
 struct input {
     int n;
-    char config[MAX_RUNS][256];
+    char config[MAX_RUNS][1024];
     struct run_row rows[MAX_RUNS];
     struct epoch_row epochs[MAX_RUNS][MAX_EPOCHS];
     struct epoch_list lists[MAX_RUNS];
@@ -362,6 +362,55 @@ static void runs_are_grouped_by_what_differs(void **state) {
     comparison_clear(&c);
 }
 
+/* Longer than any room for a value was: two experiments, not one group. */
+static void long_values_that_differ_make_two_groups(void **state) {
+    (void)state;
+    static struct input in;
+    in.n = 0;
+    for (int run = 0; run < 3; run++) {
+        char fields[800] = "\"m\":2,\"lr_schedule\":[";
+        for (int i = 0; i < 16; i++) {
+            size_t used = strlen(fields);
+            (void)snprintf(fields + used, sizeof(fields) - used, "%s{\"epoch\":%d,\"lr\":0.%015d}",
+                           i ? "," : "", 10000 + i, i == 15 && run == 2 ? 123456789 : 987654321);
+        }
+        strcat(fields, "]");
+        add_run(&in, fields, run, 1, (const int[]){run + 1}, 1);
+    }
+    struct compare_request request = {.target = (double)NAN};
+    struct error error;
+    assert_int_equal(compare_find_fields(in.runs, 3, &request, &error), STATUS_OK);
+    assert_int_equal(request.n_fields, 1);
+    assert_string_equal(request.fields[0], "lr_schedule");
+    struct comparison c = compare(&in, &request);
+    assert_int_equal(c.n_groups, 2);
+    assert_int_equal(c.groups[0].n_runs + c.groups[1].n_runs, 3);
+    assert_string_not_equal(c.groups[0].label, c.groups[1].label);
+    assert_true(strlen(c.groups[0].values[0]) > 512);
+    assert_int_equal(strncmp(c.groups[0].values[0], "[{\"epoch\":10000,", 16), 0);
+    comparison_clear(&c);
+}
+
+/* Stored before a field was there, a run means by it what it did. */
+static void an_older_run_is_compared_by_what_it_means(void **state) {
+    (void)state;
+    static struct input in;
+    in.n = 0;
+    add_run(&in, "\"m\":2", 1, 1, (const int[]){1}, 1);
+    add_run(&in, "\"m\":2,\"grad_clip\":0", 2, 1, (const int[]){1}, 1);
+    struct compare_request request = {.target = (double)NAN};
+    assert_int_equal(compare_find_fields(in.runs, 2, &request, NULL), STATUS_OK);
+    assert_int_equal(request.n_fields, 0);
+    add_run(&in, "\"m\":2,\"grad_clip\":1", 3, 1, (const int[]){1}, 1);
+    assert_int_equal(compare_find_fields(in.runs, 3, &request, NULL), STATUS_OK);
+    assert_int_equal(request.n_fields, 1);
+    struct comparison c = compare(&in, &request);
+    assert_int_equal(c.n_groups, 2);
+    assert_string_equal(c.groups[0].label, "grad_clip=0");
+    assert_int_equal(c.groups[0].n_runs, 2);
+    comparison_clear(&c);
+}
+
 static void metrics_and_axes_have_names(void **state) {
     (void)state;
     for (int i = 0; i < COMPARE_METRIC_COUNT; i++) {
@@ -394,6 +443,8 @@ int main(void) {
         cmocka_unit_test(runs_without_epochs_are_groups_without_points),
         cmocka_unit_test(several_fields_make_a_key),
         cmocka_unit_test(runs_are_grouped_by_what_differs),
+        cmocka_unit_test(long_values_that_differ_make_two_groups),
+        cmocka_unit_test(an_older_run_is_compared_by_what_it_means),
         cmocka_unit_test(metrics_and_axes_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

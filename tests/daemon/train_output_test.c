@@ -14,6 +14,7 @@
 
 #include "daemon/config/text_file.h"
 #include "daemon/main/train_output.h"
+#include "daemon/spec/run_spec_json.h"
 
 #define HEADER                                                                                     \
     "epoch,train_loss,train_accuracy,val_loss,val_accuracy,val_error,val_wrong,val_total,lr,"      \
@@ -202,6 +203,21 @@ static void a_directory_holds_one_run_only(void **state) {
     train_output_close(&output);
 }
 
+static void a_directory_of_an_earlier_version_is_gone_on_with(void **state) {
+    (void)state;
+    struct train_output output = open_good();
+    struct error error = {0};
+    static const char older[] = "{\"name\":\"x\",\"m\":4,\"priority\":1,\"labels\":{}}\n";
+    assert_int_equal(text_file_write(path_of("config.json"), older, NULL), STATUS_OK);
+    char *today = run_spec_stored_json(older);
+    assert_non_null(strstr(today, "\"grad_clip\":0"));
+    assert_int_equal(train_output_claim(&output, today, &error), STATUS_OK);
+    strstr(today, "\"m\":4")[4] = '5';
+    assert_int_equal(train_output_claim(&output, today, &error), STATUS_CONFLICT);
+    free(today);
+    train_output_close(&output);
+}
+
 static void images_and_kernels_are_those_of_the_beginning(void **state) {
     (void)state;
     char digest[SHA256_HEX_SIZE], other[SHA256_HEX_SIZE], variant[VARIANT_NAME_SIZE] = "";
@@ -291,6 +307,7 @@ int main(void) {
         TEST(losses_that_are_no_numbers_are_empty_cells),
         TEST(a_damaged_history_is_refused),
         TEST(a_directory_holds_one_run_only),
+        TEST(a_directory_of_an_earlier_version_is_gone_on_with),
         TEST(images_and_kernels_are_those_of_the_beginning),
         TEST(two_processes_are_kept_apart),
         TEST(checkpoints_are_listed_newest_first),
