@@ -186,6 +186,8 @@ enum status config_resolve(struct config *config, struct error *error) {
                         &config->checkpoint_interval_s, error));
     TRY(resolve_integer(config, CONFIG_KEEP_CHECKPOINTS_DAYS, 0, 36500,
                         &config->keep_checkpoints_days, error));
+    TRY(resolve_integer(config, CONFIG_KEEP_EVENTS_DAYS, 0, 36500, &config->keep_events_days,
+                        error));
     TRY(resolve_memory(config, error));
     TRY(resolve_log_level(config, error));
     TRY(resolve_isa(config, error));

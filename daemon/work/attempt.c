@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 #include "daemon/compare/epoch_view.h"
 #include "daemon/queue/run_action.h"
+#include "daemon/store/change/run_change.h"
 #include "daemon/work/recovery.h"
 
 /* Followers are woken by steps no more often than this; epochs and states wake them at once. */
@@ -206,8 +207,7 @@ static enum status epoch(void *user, const struct run_report *report,
     struct attempt_table *table = user;
     struct attempt *a = NULL;
     TRY(find(table, report, &a, error));
-    struct epoch_row row = epoch_row_of(epoch);
-    row.at_ms = now_ms(table);
+    const struct epoch_row row = {.report = *epoch, .at_ms = now_ms(table)};
     TRY(note_store(a, run_report_epoch(table->options->store, report, &row, error)));
     a->progressed = true;
     progress_board_add_epoch(table->options->progress, epoch->seconds);
@@ -232,7 +232,7 @@ static enum status checkpoint(void *user, const struct run_report *report,
     const char *slash = strrchr(checkpoint->path, '/');
     (void)snprintf(row.path, sizeof(row.path), "%s", slash ? slash + 1 : checkpoint->path);
     (void)snprintf(row.sha256, sizeof(row.sha256), "%s", checkpoint->sha256);
-    TRY(note_store(a, run_report_checkpoint(table->options->store, report, &row, error)));
+    TRY(note_store(a, run_report_checkpoints(table->options->store, report, &row, 1, error)));
     a->progressed = true;
     return STATUS_OK;
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "core/base/log.h"
-#include "daemon/store/table/setting_table.h"
+#include "daemon/store/change/setting_change.h"
 #include "daemon/work/pool_internal.h"
 
 /* ---- settings ---- */
@@ -200,13 +200,13 @@ void pool_stop(struct pool *pool) {
 
 /* The lock keeps every run where its row says it is, from the first row that is read to the last
  * executor that is told. What an executor obeys is stored first. */
-enum status pool_act(struct pool *pool, const struct run_wish *wish,
+enum status pool_act(struct pool *pool, const struct queue_action *asked,
                      struct run_outcomes *ret_outcomes, struct error *error) {
     (void)pthread_mutex_lock(&pool->moves);
-    enum status status = queue_act(pool->options.queue, wish, ret_outcomes, error);
+    enum status status = queue_act(pool->options.queue, asked, ret_outcomes, error);
     for (size_t i = 0; status == STATUS_OK && i < ret_outcomes->n; i++) {
         const struct run_outcome *outcome = &ret_outcomes->items[i];
-        struct attempt *a = outcome->deed == RUN_DEED_REQUEST
+        struct attempt *a = outcome->action == BATCH_REQUEST
                                 ? attempt_table_find(&pool->attempts, outcome->id)
                                 : NULL;
         if (a) {

@@ -219,7 +219,7 @@ void *pool_dispatch(void *user) {
             log_error("cannot take a run from the queue: %s", error.message);
             pause_claims(pool);
         }
-        queue_wait(queue, seen, -1.0);
+        queue_wait(queue, seen);
     }
 }
 

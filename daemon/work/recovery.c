@@ -3,6 +3,8 @@
 
 #include "core/base/log.h"
 #include "daemon/queue/run_action.h"
+#include "daemon/store/change/run_change.h"
+#include "daemon/store/query/run_queue.h"
 
 /* A run that takes the daemon down with it every time must not do so for ever. */
 static bool is_hopeless(const struct run_row *run) {
@@ -75,7 +77,7 @@ enum status recovery_run(struct store *store, struct pool *pool, const struct cl
     TRY(run_table_count(store, counts, error));
     if (counts[RUN_RUNNING] > 0) {
         struct run_list list = {0};
-        TRY(run_table_line(store, RUN_RUNNING, (int)counts[RUN_RUNNING], &list, error));
+        TRY(run_queue_list(store, RUN_RUNNING, (int)counts[RUN_RUNNING], &list, error));
         enum status status = recover_list(store, pool, &list, clock_unix_ms(clock), &result, error);
         run_list_clear(&list);
         TRY(status);

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "daemon/config/state_dir.h"
+#include "daemon/store/change/run_progress.h"
 #include "daemon/store/table/checkpoint_table.h"
 #include "daemon/work/backup.h"
 
@@ -34,7 +35,7 @@ static int set_up(void **state) {
         struct checkpoint_row row = {.kind = CHECKPOINT_LAST, .epochs_done = epoch};
         memset(row.sha256, 'a', SHA256_HEX_SIZE - 1);
         (void)snprintf(row.path, sizeof(row.path), "%06d-000000.safetensors", epoch);
-        ASSERT_OK(checkpoint_table_put(fixture.store, id, &row, &fixture_error));
+        ASSERT_OK(checkpoint_table_put(fixture.store, id, &row, 1, &fixture_error));
         (void)snprintf(path, sizeof(path), "%s/runs/%lld/%.60s", fixture.dir, (long long)id,
                        row.path);
         FILE *file = fopen(path, "w");

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "daemon/store/query/event_list.h"
 #include "daemon/store/table/checkpoint_table.h"
 #include "daemon/store/table/event_table.h"
 #include "daemon/work/recovery.h"
@@ -87,7 +88,7 @@ static int64_t submit(struct seam_fixture *s, const char *executor, int epochs) 
 }
 
 static void act(struct seam_fixture *s, enum run_action action, int64_t id) {
-    const struct run_wish wish = {.action = action, .ids = &id, .n_ids = 1};
+    const struct queue_action wish = {.action = action, .ids = &id, .n_ids = 1};
     struct run_outcomes outcomes;
     ASSERT_OK(pool_act(s->w.pool, &wish, &outcomes, &fixture_error));
     assert_int_equal(outcomes.items[0].error.code, STATUS_OK);

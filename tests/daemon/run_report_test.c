@@ -2,6 +2,7 @@
 #include "tests/daemon/store_fixture.h"
 
 #include "daemon/store/change/run_report.h"
+#include "daemon/store/query/event_list.h"
 #include "daemon/store/table/event_table.h"
 
 static int set_up(void **state) {
@@ -26,7 +27,7 @@ static void claim(const struct store_fixture *f) {
 static enum status put_epoch(const struct store_fixture *f, int attempt, int64_t number,
                              int epoch) {
     const struct run_report report = {.run_id = 1, .attempt = attempt, .number = number};
-    const struct epoch_row row = {.epoch = epoch, .val_total = 10, .lr = 1, .at_ms = 1};
+    const struct epoch_row row = {.report = {.epoch = epoch, .val_total = 10, .lr = 1}, .at_ms = 1};
     return run_report_epoch(f->store, &report, &row, &fixture_error);
 }
 
@@ -36,7 +37,7 @@ static enum status put_checkpoint(const struct store_fixture *f, int attempt, in
     struct checkpoint_row row = {.kind = CHECKPOINT_LAST, .epochs_done = epoch};
     memset(row.sha256, 'a', SHA256_HEX_SIZE - 1);
     (void)snprintf(row.path, sizeof(row.path), "%06d-000000.safetensors", epoch);
-    return run_report_checkpoint(f->store, &report, &row, &fixture_error);
+    return run_report_checkpoints(f->store, &report, &row, 1, &fixture_error);
 }
 
 static size_t count_events(const struct store_fixture *f) {

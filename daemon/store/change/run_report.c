@@ -1,13 +1,15 @@
 /* Layer: daemon/store. Thread rule: store/store.h. */
 #include "daemon/store/change/run_report.h"
 
-#include "daemon/store/table/run_statements.h"
-#include "daemon/store/table/tables.h"
+#include "daemon/store/change/run_progress.h"
+#include "daemon/store/table/event_table.h"
+#include "daemon/store/table/run_rows.h"
 
 struct report_arguments {
     const struct run_report *report;
     const struct epoch_row *epoch;
-    const struct checkpoint_row *checkpoint;
+    const struct checkpoint_row *checkpoints;
+    size_t n_checkpoints;
     const char *reason;
     int64_t now_ms;
 };
@@ -31,14 +33,10 @@ static enum status explain(struct db *db, const struct run_report *report, bool 
 
 static enum status accept(struct db *db, const struct run_report *report, bool *ret_again,
                           struct error *error) {
-    int changes = 0;
-    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_REPORT);
-    sqlite3_bind_int64(statement, 1, report->run_id);
-    sqlite3_bind_int(statement, 3, report->attempt);
-    sqlite3_bind_int64(statement, 4, report->number);
-    TRY(db_execute(db, statement, &changes, error));
+    bool taken = false;
+    TRY(run_take_report(db, report->run_id, report->attempt, report->number, &taken, error));
     *ret_again = false;
-    return changes == 1 ? STATUS_OK : explain(db, report, ret_again, error);
+    return taken ? STATUS_OK : explain(db, report, ret_again, error);
 }
 
 static enum status store_report(struct db *db, void *arguments, struct error *error) {
@@ -52,8 +50,11 @@ static enum status store_report(struct db *db, void *arguments, struct error *er
     if (a->epoch) {
         return epoch_put(db, id, a->epoch, error);
     }
-    return a->checkpoint ? checkpoint_put(db, id, a->checkpoint, error)
-                         : run_set_reason(db, id, a->reason, a->now_ms, error);
+    if (a->checkpoints) {
+        return checkpoints_put(db, id, a->checkpoints, a->n_checkpoints, error);
+    }
+    TRY(run_set_reason(db, id, a->reason, a->now_ms, error));
+    return event_add_state(db, id, a->now_ms, error);
 }
 
 enum status run_report_epoch(struct store *store, const struct run_report *report,
@@ -62,9 +63,11 @@ enum status run_report_epoch(struct store *store, const struct run_report *repor
     return store_write(store, store_report, &arguments, error);
 }
 
-enum status run_report_checkpoint(struct store *store, const struct run_report *report,
-                                  const struct checkpoint_row *row, struct error *error) {
-    struct report_arguments arguments = {.report = report, .checkpoint = row};
+enum status run_report_checkpoints(struct store *store, const struct run_report *report,
+                                   const struct checkpoint_row *rows, size_t n_rows,
+                                   struct error *error) {
+    struct report_arguments arguments = {
+        .report = report, .checkpoints = rows, .n_checkpoints = n_rows};
     return store_write(store, store_report, &arguments, error);
 }
 

@@ -25,8 +25,9 @@ struct run_report {
 enum status run_report_epoch(struct store *store, const struct run_report *report,
                              const struct epoch_row *row, struct error *error);
 
-enum status run_report_checkpoint(struct store *store, const struct run_report *report,
-                                  const struct checkpoint_row *row, struct error *error);
+enum status run_report_checkpoints(struct store *store, const struct run_report *report,
+                                   const struct checkpoint_row *rows, size_t n_rows,
+                                   struct error *error);
 
 /* Something to be said about the run: shown as its reason, told as an event. */
 enum status run_report_note(struct store *store, const struct run_report *report,
