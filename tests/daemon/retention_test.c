@@ -163,12 +163,12 @@ static void old_events_go_by_themselves(void **state) {
     options.keep_events_days = 7;
     struct retention *retention = NULL;
     ASSERT_OK(retention_start(&options, &retention, &fixture_error));
-    struct event_list list = {.n = 1};
-    while (list.n > 0) {
+    struct event_list list = {0};
+    do {
         event_list_clear(&list);
-        ASSERT_OK(event_table_list(f->store, id, 0, 100, &list, &fixture_error));
         (void)sched_yield();
-    }
+        ASSERT_OK(event_table_list(f->store, id, 0, 100, &list, &fixture_error));
+    } while (list.n > 0);
     retention_stop(retention);
     assert_true(list.expired);
     assert_int_equal(count_rows(f, id), 3); /* checkpoints are kept with keep_days 0 */
