@@ -19,6 +19,57 @@ static const char no_memory_problem[] =
     "{\"type\":\"urn:cutoutd:problem:no-memory\",\"title\":\"Out of memory\",\"status\":503,"
     "\"detail\":\"The daemon has no memory left to answer; try again later.\"}";
 
+/* What a client is told of a status: the code of the answer and the title of the problem. */
+struct http_answer {
+    int code;
+    const char *title;
+};
+
+/* The one table from status to HTTP; the compiler asks for every status. */
+static struct http_answer answer_of(enum status status) {
+    switch (status) {
+    case STATUS_OK:
+        return (struct http_answer){200, "Ok"};
+    case STATUS_STOPPED:
+        return (struct http_answer){200, "Stopped on request"};
+    case STATUS_INVALID:
+        return (struct http_answer){422, "Invalid argument"};
+    case STATUS_MALFORMED:
+        return (struct http_answer){400, "Malformed input"};
+    case STATUS_UNAUTHORIZED:
+        return (struct http_answer){401, "Not authorized"};
+    case STATUS_FORBIDDEN:
+        return (struct http_answer){403, "Forbidden"};
+    case STATUS_NOT_FOUND:
+        return (struct http_answer){404, "Not found"};
+    case STATUS_CONFLICT:
+        return (struct http_answer){409, "Conflict with the current state"};
+    case STATUS_TOO_LARGE:
+        return (struct http_answer){413, "Too large"};
+    case STATUS_CORRUPT:
+        return (struct http_answer){500, "Data is damaged"};
+    case STATUS_DIVERGED:
+        return (struct http_answer){500, "The loss is no longer a finite number"};
+    case STATUS_IO:
+        return (struct http_answer){500, "Input or output failed"};
+    case STATUS_NO_SPACE:
+        return (struct http_answer){507, "No space left on device"};
+    case STATUS_NO_MEMORY:
+        return (struct http_answer){503, "Out of memory"};
+    case STATUS_BUSY:
+        return (struct http_answer){503, "In use by another process"};
+    case STATUS_UNSUPPORTED:
+        return (struct http_answer){501, "Not supported"};
+    case STATUS_INTERNAL:
+        return (struct http_answer){500, "Internal error"};
+    }
+    return (struct http_answer){500, "Internal error"};
+}
+
+int http_code(enum status status) {
+    return answer_of(status).code;
+}
+
 void reply_clear(struct reply *reply) {
     free(reply->body);
     reply->body = NULL;
@@ -36,7 +87,7 @@ void reply_text(struct reply *reply, const struct request *request, int http_sta
     reply_clear(reply);
     if (!text) {
         log_error("%s %s: out of memory while answering", request->method, request->url.path);
-        reply->http_status = status_http(STATUS_NO_MEMORY);
+        reply->http_status = http_code(STATUS_NO_MEMORY);
         reply->content_type = CONTENT_PROBLEM;
         reply->retry_after_s = RETRY_AFTER_S;
         text = strdup(no_memory_problem);
@@ -174,16 +225,13 @@ static void problem_head(struct json_writer *writer, const char *key, const stru
 
 void problem_write_begin(struct json_writer *writer, const char *key, const struct request *request,
                          enum status status, const char *detail) {
-    /* NOT_FOUND: type ...:not-found, title "Not found". */
-    char kind[64];
-    char title[64];
+    char kind[64]; /* NOT_FOUND: "not-found" */
     (void)snprintf(kind, sizeof(kind), "%s", status_name(status));
     for (char *c = kind; *c; c++) {
         *c = *c == '_' ? '-' : (char)tolower((unsigned char)*c);
     }
-    (void)snprintf(title, sizeof(title), "%s", status_text(status));
-    title[0] = (char)toupper((unsigned char)title[0]);
-    problem_head(writer, key, request, status_http(status), kind, title, detail);
+    const struct http_answer answer = answer_of(status);
+    problem_head(writer, key, request, answer.code, kind, answer.title, detail);
 }
 
 void reply_problem_begin(struct json_writer *writer, const struct request *request,
@@ -193,7 +241,7 @@ void reply_problem_begin(struct json_writer *writer, const struct request *reque
 
 void reply_problem_end(struct reply *reply, const struct request *request, enum status status,
                        struct json_writer *writer) {
-    int http_status = status_http(status);
+    int http_status = http_code(status);
     reply_text(reply, request, http_status, CONTENT_PROBLEM, take_line(writer));
     if (http_status == 503) {
         reply->retry_after_s = RETRY_AFTER_S;
@@ -239,7 +287,7 @@ static const char *public_detail(enum status status) {
     if (status == STATUS_NO_SPACE) {
         return "The daemon's disk is full; nothing was stored. Free some space and try again.";
     }
-    if (status_http(status) == 503) {
+    if (http_code(status) == 503) {
         return "The daemon cannot do this at the moment; try again later.";
     }
     return "The daemon could not do this; its log says why.";
@@ -247,7 +295,7 @@ static const char *public_detail(enum status status) {
 
 void reply_detail(const struct request *request, const struct error *error, char *detail,
                   size_t size) {
-    if (status_http(error->code) < 500) {
+    if (http_code(error->code) < 500) {
         /* Messages of functions begin small and end open; this one is read on its own. */
         (void)snprintf(detail, size, "%s.", error->message);
         detail[0] = (char)toupper((unsigned char)detail[0]);

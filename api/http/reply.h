@@ -3,8 +3,8 @@
  * Layer: api. Thread rule: belongs to the thread that serves the request.
  *
  * Errors are RFC 9457 `application/problem+json`. Which status becomes which HTTP code is said in
- * one place, core/base/status.h; codes that belong to HTTP alone (405, 414, 431) are given as they
- * are.
+ * one place, the table of reply.c; codes that belong to HTTP alone (405, 414, 431) are given as
+ * they are.
  */
 #ifndef CUTOUTD_API_HTTP_REPLY_H
 #define CUTOUTD_API_HTTP_REPLY_H
@@ -60,6 +60,9 @@ struct reply {
     struct reply_file file;     /* with file.open instead of a body */
     struct reply_stream stream; /* likewise */
 };
+
+/* The HTTP status code that says the same to a client. */
+int http_code(enum status status);
 
 /* Frees body and link, closes the file. */
 void reply_clear(struct reply *reply);

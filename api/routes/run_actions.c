@@ -104,7 +104,7 @@ static void write_run(struct json_writer *writer, const char *key, const struct 
 }
 
 static int http_status_of(const struct run_outcome *outcome) {
-    return outcome->error.code != STATUS_OK    ? status_http(outcome->error.code)
+    return outcome->error.code != STATUS_OK    ? http_code(outcome->error.code)
            : outcome->deed == RUN_DEED_DELETE  ? 204
            : outcome->row.state == RUN_RUNNING ? 202
                                                : 200;
