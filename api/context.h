@@ -26,7 +26,7 @@ struct api_options {
     struct store *store;
     struct queue *queue;
     struct pool *pool;
-    struct hub *hub;
+    struct notifier *notifier;
     struct progress_board *progress;
     struct dataset_registry *datasets;
     struct tokens *tokens; /* NULL: everybody may do everything */

@@ -83,7 +83,7 @@ static enum status start_pool(struct parts *parts, struct error *error) {
         .n_workers = config->workers,
         .store = parts->store,
         .queue = parts->queue,
-        .hub = parts->hub,
+        .notifier = parts->notifier,
         .progress = parts->progress,
         .datasets = parts->datasets,
         .executor = executor_local_make(&parts->executor),
@@ -117,7 +117,7 @@ static enum status start_server(struct parts *parts, struct error *error) {
         .store = parts->store,
         .queue = parts->queue,
         .pool = parts->pool,
-        .hub = parts->hub,
+        .notifier = parts->notifier,
         .progress = parts->progress,
         .datasets = parts->datasets,
         .tokens = parts->tokens,
@@ -135,8 +135,8 @@ enum status parts_start(struct parts *parts, struct error *error) {
     TRY(open_tokens(parts, error));
     TRY(kernels_select(config->isa, &parts->kernels, error));
     TRY(open_state(parts, error));
-    TRY(hub_create(&parts->hub, error));
-    store_observe(parts->store, hub_publish, parts->hub);
+    TRY(notifier_create(&parts->notifier, error));
+    store_observe(parts->store, notifier_publish, parts->notifier);
     TRY(queue_create(parts->store, &clock_system, &parts->queue, error));
     TRY(progress_board_create(POOL_MAX_WORKERS, &parts->progress, error));
     TRY(dataset_registry_create(config, &parts->datasets, error));
@@ -156,7 +156,7 @@ void parts_stop(struct parts *parts) {
     progress_board_free(parts->progress);
     queue_free(parts->queue);
     store_close(parts->store);
-    hub_free(parts->hub);
+    notifier_free(parts->notifier);
     tokens_close(parts->tokens);
     if (parts->lock_fd >= 0) {
         (void)close(parts->lock_fd);

@@ -20,7 +20,7 @@ struct parts {
     const struct kernels *kernels;
     struct tokens *tokens; /* NULL: none are asked for */
     struct store *store;
-    struct hub *hub;
+    struct notifier *notifier;
     struct queue *queue;
     struct progress_board *progress;
     struct dataset_registry *datasets;

@@ -53,7 +53,7 @@ static enum status on_step(void *user, const struct step_report *report, struct 
     double now = clock_monotonic_s(s->options->clock);
     if (s->progress.n_reports == 1 || now - s->published_at_s >= STEP_PUBLISH_INTERVAL_S) {
         s->published_at_s = now;
-        hub_publish(s->options->hub, s->progress.run_id);
+        notifier_publish(s->options->notifier, s->progress.run_id);
     }
     return STATUS_OK;
 }

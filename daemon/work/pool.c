@@ -110,7 +110,7 @@ static enum status leave_run(struct slot *slot, int64_t run_id, const struct ver
         /* Followers that read between the commit and this saw progress of a finished run: tell
          * them to look again. */
         progress_board_clear(slot->pool->options.progress, slot->index);
-        hub_publish(slot->pool->options.hub, run_id);
+        notifier_publish(slot->pool->options.notifier, run_id);
         queue_wake(slot->pool->options.queue); /* there is room for one more */
     }
     return left ? STATUS_OK : status;

@@ -20,7 +20,7 @@
 #include "daemon/queue/queue.h"
 #include "daemon/work/dataset_registry.h"
 #include "daemon/work/executor.h"
-#include "daemon/work/hub.h"
+#include "daemon/work/notifier.h"
 #include "daemon/work/progress.h"
 
 enum { POOL_MAX_WORKERS = 64 };
@@ -30,7 +30,7 @@ struct pool_options {
     int n_workers; /* unless another number was set and stored */
     struct store *store;
     struct queue *queue;
-    struct hub *hub;
+    struct notifier *notifier;
     struct progress_board *progress; /* with POOL_MAX_WORKERS slots */
     struct dataset_registry *datasets;
     struct executor executor;

@@ -1,5 +1,5 @@
-/* A real store, queue, hub and progress board in a directory of their own, for tests of the API's
- * handlers. No worker: the tests play one through the store's functions. */
+/* A real store, queue, notifier and progress board in a directory of their own, for tests of the
+ * API's handlers. No worker: the tests play one through the store's functions. */
 #ifndef CUTOUTD_TESTS_API_FIXTURE_H
 #define CUTOUTD_TESTS_API_FIXTURE_H
 
@@ -19,7 +19,7 @@
 #include "core/kernels/kernels.h"
 #include "daemon/queue/queue.h"
 #include "daemon/store/table/epoch_table.h"
-#include "daemon/work/hub.h"
+#include "daemon/work/notifier.h"
 
 struct fixture {
     char dir[64];
@@ -62,15 +62,15 @@ static int fixture_open(void **state) {
     assert_int_equal(store_open(path, &options->store, &error), STATUS_OK);
     assert_int_equal(queue_create(options->store, &fixture->clock, &options->queue, &error),
                      STATUS_OK);
-    assert_int_equal(hub_create(&options->hub, &error), STATUS_OK);
-    store_observe(options->store, hub_publish, options->hub);
+    assert_int_equal(notifier_create(&options->notifier, &error), STATUS_OK);
+    store_observe(options->store, notifier_publish, options->notifier);
     assert_int_equal(progress_board_create(1, &options->progress, &error), STATUS_OK);
     assert_int_equal(dataset_registry_create(&fixture->config, &options->datasets, &error),
                      STATUS_OK);
     const struct pool_options pool = {.n_workers = 0,
                                       .store = options->store,
                                       .queue = options->queue,
-                                      .hub = options->hub,
+                                      .notifier = options->notifier,
                                       .progress = options->progress,
                                       .datasets = options->datasets,
                                       .clock = options->clock,
@@ -91,7 +91,7 @@ static int fixture_close(void **state) {
     progress_board_free(options->progress);
     queue_free(options->queue);
     store_close(options->store);
-    hub_free(options->hub);
+    notifier_free(options->notifier);
     char path[96];
     static const char *const files[] = {"test.db", "test.db-wal", "test.db-shm"};
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {

@@ -1,5 +1,5 @@
-/* Everything around the workers, for the tests of daemon/work: store, queue, hub, board, data sets,
- * and waiting for what a run becomes. */
+/* Everything around the workers, for the tests of daemon/work: store, queue, notifier, board, data
+ * sets, and waiting for what a run becomes. */
 #ifndef CUTOUTD_TESTS_DAEMON_WORK_FIXTURE_H
 #define CUTOUTD_TESTS_DAEMON_WORK_FIXTURE_H
 
@@ -15,7 +15,7 @@ enum { WORK_DEADLINE_S = 60 };
 struct work_fixture {
     struct store_fixture f;
     struct config config;
-    struct hub *hub;
+    struct notifier *notifier;
     struct queue *queue;
     struct progress_board *progress;
     struct dataset_registry *datasets;
@@ -53,8 +53,8 @@ static inline void work_begin(struct work_fixture *w, int n_train, int n_test) {
     (void)pthread_cond_init(&w->changed, NULL);
     w->config.shapes_train = n_train;
     w->config.shapes_test = n_test;
-    ASSERT_OK(hub_create(&w->hub, &fixture_error));
-    store_observe(w->f.store, hub_publish, w->hub);
+    ASSERT_OK(notifier_create(&w->notifier, &fixture_error));
+    store_observe(w->f.store, notifier_publish, w->notifier);
     ASSERT_OK(queue_create(w->f.store, &clock_system, &w->queue, &fixture_error));
     ASSERT_OK(progress_board_create(2, &w->progress, &fixture_error));
     ASSERT_OK(dataset_registry_create(&w->config, &w->datasets, &fixture_error));
@@ -62,7 +62,7 @@ static inline void work_begin(struct work_fixture *w, int n_train, int n_test) {
         .n_workers = 2,
         .store = w->f.store,
         .queue = w->queue,
-        .hub = w->hub,
+        .notifier = w->notifier,
         .progress = w->progress,
         .datasets = w->datasets,
         .clock = &clock_system,
@@ -77,7 +77,7 @@ static inline void work_end(struct work_fixture *w) {
     progress_board_free(w->progress);
     queue_free(w->queue);
     fixture_end(&w->f);
-    hub_free(w->hub);
+    notifier_free(w->notifier);
     (void)pthread_cond_destroy(&w->changed);
     (void)pthread_mutex_destroy(&w->mutex);
 }
@@ -96,14 +96,14 @@ static inline void work_wait_a_moment(struct work_fixture *w) {
     (void)pthread_mutex_unlock(&w->mutex);
 }
 
-/* Waits until the run's row satisfies `is`, looking again at each change that the hub tells. */
+/* Waits until the run's row satisfies `is`, looking again at each change that the notifier tells
+ * of. */
 static inline void work_wait_until(struct work_fixture *w, int64_t id,
                                    bool (*is)(const struct run_row *), const char *what) {
-    struct hub_subscription *subscription = NULL;
     struct timespec deadline;
     (void)clock_gettime(CLOCK_REALTIME, &deadline);
     deadline.tv_sec += WORK_DEADLINE_S;
-    ASSERT_OK(hub_subscribe(w->hub, id, work_note_change, w, &subscription, &fixture_error));
+    notifier_set(w->notifier, work_note_change, w);
     bool done = false;
     int code = 0;
     while (!done && code == 0) {
@@ -119,7 +119,7 @@ static inline void work_wait_until(struct work_fixture *w, int64_t id,
         }
         (void)pthread_mutex_unlock(&w->mutex);
     }
-    hub_unsubscribe(w->hub, subscription);
+    notifier_set(w->notifier, NULL, NULL);
     if (!done) {
         struct run_row row = fixture_get_run(w->f.store, id);
         fail_msg("run %lld is %s (%s), not %s", (long long)id, run_state_name(row.state),
