@@ -2,9 +2,9 @@
  *
  * Layer: api.
  *
- * Threads: N_THREADS of the library, which serve the connections, one of our own that wakes twice a
- * second for deadlines and heartbeats, and two for handlers that take long (backups; pictures,
- * which may have to read a data set first). The others wait for nothing but the store.
+ * Threads: N_THREADS of the library, which serve the connections and wait for nothing; those of the
+ * lanes (api/context.h), which run the handlers that ask the store; and one that wakes twice a
+ * second for deadlines and heartbeats.
  */
 #include "api/server.h"
 
@@ -33,6 +33,16 @@ enum {
     INACTIVITY_S = 30,
     RESERVED_FILES = 128, /* for the store, data sets, checkpoints */
     TICK_MS = 500,
+};
+
+/* Beyond most_waiting a client gets 503 with Retry-After. The readers of the store (12) suffice
+ * for all lanes at once, the streams and the health. */
+static const struct {
+    int n_threads;
+    int most_waiting;
+} lane_sizes[LANE_COUNT] = {
+    [LANE_READ] = {3, 2048},  [LANE_WRITE] = {4, 512}, [LANE_SLOW] = {2, 16},
+    [LANE_PICTURE] = {1, 64}, [LANE_ADMIN] = {1, 8},
 };
 
 struct api_server {
@@ -221,6 +231,14 @@ static void name_route(int route, const char **ret_method, const char **ret_patt
     *ret_pattern = router_at(route)->pattern;
 }
 
+static enum status start_lanes(struct api_server *server, struct error *error) {
+    for (int lane = LANE_HERE + 1; lane < LANE_COUNT; lane++) {
+        TRY(background_start(lane_sizes[lane].n_threads, lane_sizes[lane].most_waiting,
+                             &server->context.lanes[lane], error));
+    }
+    return STATUS_OK;
+}
+
 static enum status start(struct api_server *server, struct error *error) {
     const struct api_options *options = &server->context.options;
     TRY(connections_create(options->connection_cap, &server->host.connections, error));
@@ -231,8 +249,7 @@ static enum status start(struct api_server *server, struct error *error) {
     if (options->tls_cert && options->tls_cert[0]) {
         TRY(tls_open(options->tls_cert, options->tls_key, &server->tls, error));
     }
-    TRY(background_start(&server->context.admin, error));
-    TRY(background_start(&server->context.pictures, error));
+    TRY(start_lanes(server, error));
     TRY(start_ticker(server, error));
     if (options->listen_address[0]) {
         TRY(start_on_network(server, error));
@@ -302,8 +319,9 @@ void api_server_stop(struct api_server *server) {
         (void)pthread_join(server->ticker, NULL);
     }
     /* The library must not be stopped while a connection is suspended. */
-    background_stop(server->context.admin);
-    background_stop(server->context.pictures);
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        background_stop(server->context.lanes[lane]);
+    }
     if (server->context.streams) {
         stream_set_end(server->context.streams);
     }
@@ -312,8 +330,9 @@ void api_server_stop(struct api_server *server) {
     tail_free(server->context.tail);
     connections_free(server->host.connections);
     metrics_free(server->context.metrics);
-    background_free(server->context.admin);
-    background_free(server->context.pictures);
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        background_free(server->context.lanes[lane]);
+    }
     (void)pthread_cond_destroy(&server->stop_ticker);
     (void)pthread_mutex_destroy(&server->mutex);
     free(server);

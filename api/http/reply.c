@@ -70,6 +70,11 @@ int http_code(enum status status) {
     return answer_of(status).code;
 }
 
+bool reply_leave_to_slow(struct reply *reply, const struct request *request) {
+    reply->leave_to_slow = !request->slow;
+    return reply->leave_to_slow;
+}
+
 void reply_clear(struct reply *reply) {
     free(reply->body);
     reply->body = NULL;

@@ -56,6 +56,7 @@ struct reply {
     int retry_after_s;
     bool replayed;              /* the stored answer to an Idempotency-Key */
     bool stored;                /* already, in the transaction of what it tells about */
+    bool leave_to_slow;         /* no answer yet: the threads for what takes long shall give it */
     bool close;                 /* the connection cannot be used any further */
     struct reply_file file;     /* with file.open instead of a body */
     struct reply_stream stream; /* likewise */
@@ -63,6 +64,10 @@ struct reply {
 
 /* The HTTP status code that says the same to a client. */
 int http_code(enum status status);
+
+/* Asks for the threads for what takes long, unless the request is there already: true when the
+ * handler shall return and will be called again by one of them. */
+bool reply_leave_to_slow(struct reply *reply, const struct request *request);
 
 /* Frees body and link, closes the file. */
 void reply_clear(struct reply *reply);

@@ -21,6 +21,7 @@ struct request {
     char method[16];
     struct url url;
     int route; /* place in the table of routes + 1; 0: of none */
+    bool slow; /* the threads for what takes long serve it */
     /* What stood in the place of each {name} of the route's pattern; into url.path. */
     int n_parameters;
     char parameters[REQUEST_MAX_PARAMETERS][64];

@@ -223,6 +223,8 @@ void route_compare(struct api_context *context, const struct request *request,
     (void)snprintf(etag, sizeof(etag), "W/\"%s-%s\"", query.tag, format);
     if (request_has_tag(request, etag)) {
         reply->http_status = 304;
+    } else if (query.n_epochs > COMPARE_QUICK_EPOCHS && reply_leave_to_slow(reply, request)) {
+        return;
     } else if (!compare_query_run(context, request, reply, &query, &comparison)) {
         return;
     } else if (strcmp(format, "csv") == 0) {

@@ -12,6 +12,9 @@
 
 enum { EPOCH_MOST = 1000000, POINTS_LEAST = 3 };
 
+/* Longer histories are left to the threads for what takes long. */
+enum { MOST_EPOCHS_AT_ONCE = 5000 };
+
 struct history {
     struct run_row run;
     struct epoch_list list;
@@ -76,6 +79,11 @@ static bool read_history(struct api_context *context, const struct request *requ
     struct error error;
     if (!read_window(request, reply, &window) || !read_format(request, reply, &history->format) ||
         !route_find_run(context, request, reply, &history->run)) {
+        return false;
+    }
+    int64_t n = history->run.epochs_done - window.after;
+    n = window.limit > 0 && window.limit < n ? window.limit : n;
+    if (n > MOST_EPOCHS_AT_ONCE && reply_leave_to_slow(reply, request)) {
         return false;
     }
     /* One more than asked for tells whether there are more. */

@@ -119,6 +119,7 @@ static enum status start_server(struct parts *parts, struct error *error) {
         .pool = parts->pool,
         .notifier = parts->notifier,
         .progress = parts->progress,
+        .health = parts->health,
         .datasets = parts->datasets,
         .tokens = parts->tokens,
     };
@@ -137,6 +138,8 @@ enum status parts_start(struct parts *parts, struct error *error) {
     TRY(open_state(parts, error));
     TRY(notifier_create(&parts->notifier, error));
     store_observe(parts->store, notifier_publish, parts->notifier);
+    TRY(health_create(parts->store, config->state_dir, &clock_system, &parts->health, error));
+    TRY(health_start(parts->health, error));
     TRY(queue_create(parts->store, &clock_system, &parts->queue, error));
     TRY(progress_board_create(POOL_MAX_WORKERS, &parts->progress, error));
     TRY(dataset_registry_create(config, &parts->datasets, error));
@@ -155,6 +158,7 @@ void parts_stop(struct parts *parts) {
     dataset_registry_free(parts->datasets);
     progress_board_free(parts->progress);
     queue_free(parts->queue);
+    health_free(parts->health);
     store_close(parts->store);
     notifier_free(parts->notifier);
     tokens_close(parts->tokens);

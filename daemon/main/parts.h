@@ -10,6 +10,7 @@
 #include "api/server.h"
 #include "daemon/config/config.h"
 #include "daemon/work/executor.h"
+#include "daemon/work/health.h"
 #include "daemon/work/pool.h"
 #include "daemon/work/retention.h"
 
@@ -21,6 +22,7 @@ struct parts {
     struct tokens *tokens; /* NULL: none are asked for */
     struct store *store;
     struct notifier *notifier;
+    struct health *health;
     struct queue *queue;
     struct progress_board *progress;
     struct dataset_registry *datasets;

@@ -19,6 +19,7 @@
 #include "core/kernels/kernels.h"
 #include "daemon/queue/queue.h"
 #include "daemon/store/table/epoch_table.h"
+#include "daemon/work/health.h"
 #include "daemon/work/notifier.h"
 
 struct fixture {
@@ -76,6 +77,9 @@ static int fixture_open(void **state) {
                                       .clock = options->clock,
                                       .state_dir = fixture->dir};
     assert_int_equal(pool_start(&pool, &options->pool, &error), STATUS_OK);
+    assert_int_equal(
+        health_create(options->store, fixture->dir, options->clock, &options->health, &error),
+        STATUS_OK);
     (void)snprintf(fixture->config.state_dir, sizeof(fixture->config.state_dir), "%s",
                    fixture->dir);
     (void)snprintf(fixture->context.url, sizeof(fixture->context.url), "http://127.0.0.1:1");
@@ -86,6 +90,7 @@ static int fixture_open(void **state) {
 static int fixture_close(void **state) {
     struct fixture *fixture = *state;
     struct api_options *options = &fixture->context.options;
+    health_free(options->health);
     pool_stop(options->pool);
     dataset_registry_free(options->datasets);
     progress_board_free(options->progress);

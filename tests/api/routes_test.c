@@ -416,6 +416,11 @@ static void meta_routes_answer(void **state) {
     reply = ask(fixture, "GET", "/", NULL);
     assert_contains(reply.body, "curl -d '{\"m\":8,\"cutout_size\":12}' http://127.0.0.1:1/");
     reply_clear(&reply);
+    reply = ask(fixture, "GET", "/readyz", NULL); /* the last look is a minute old */
+    assert_int_equal(reply.http_status, 503);
+    assert_contains(reply.body, "The database does not answer.");
+    reply_clear(&reply);
+    health_look(fixture->context.options.health);
     reply = ask(fixture, "GET", "/readyz", NULL);
     assert_int_equal(reply.http_status, 200);
     reply_clear(&reply);

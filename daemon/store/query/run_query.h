@@ -51,6 +51,9 @@ enum run_sort {
 const char *run_field_name(enum run_field field);
 const char *run_sort_name(enum run_sort sort);
 
+/* Whether an index has this order; otherwise a list looks at every run. */
+bool run_sort_is_indexed(enum run_sort sort);
+
 /* Whether the field's values are texts; the others are numbers. */
 bool run_field_is_text(enum run_field field);
 
