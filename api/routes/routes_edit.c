@@ -11,6 +11,7 @@
 #include "daemon/store/table/run_table.h"
 
 enum { MOST_TRIES = 5 };
+static const double MOST_WAIT_S = 1.0; /* after it no other try begins */
 
 static const char editable[] = "name, priority, labels";
 
@@ -80,7 +81,11 @@ void route_run_edit(struct api_context *context, const struct request *request,
     /* A running run's row changes now and then: read and write again. */
     enum status status = STATUS_BUSY;
     struct error error = {.code = STATUS_BUSY, .message = "the run changes all the time"};
-    for (int i = 0; i < MOST_TRIES && status == STATUS_BUSY; i++) {
+    const struct clock *clock = context->options.clock;
+    double begun_s = clock_monotonic_s(clock);
+    for (int i = 0; i < MOST_TRIES && status == STATUS_BUSY &&
+                    clock_monotonic_s(clock) < begun_s + MOST_WAIT_S;
+         i++) {
         CLEANUP(run_row_clear) struct run_row row = {0};
         if (!route_find_run(context, request, reply, &row)) {
             return;
