@@ -197,7 +197,7 @@ static void init_locks(struct api_server *server) {
 }
 
 /* As many connections as wanted, but fewer than the process may have files open: above that limit
- * nobody would be told anything. */
+ * accept() fails, and a client gets no answer at all. */
 static int default_connection_cap(void) {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 ||
@@ -296,7 +296,7 @@ enum status api_server_reload_tls(struct api_server *server, bool *ret_changed,
 
 static void stop_libraries(struct api_server *server) {
     if (server->unix_daemon) {
-        /* First the path: who comes from now on shall not be kept waiting. */
+        /* The path goes first: later connections fail at once instead of waiting in the backlog. */
         (void)unlink(server->context.options.unix_socket);
         MHD_stop_daemon(server->unix_daemon);
     }

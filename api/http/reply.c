@@ -121,7 +121,7 @@ void reply_plain(struct reply *reply, const struct request *request, int http_st
     reply_text(reply, request, http_status, CONTENT_TEXT, strdup(text));
 }
 
-/* FNV-1a, 64 bits: nobody gains by two bodies of the same digest. */
+/* FNV-1a, 64 bits. Not collision-resistant, which an ETag of one's own answers need not be. */
 static uint64_t digest(const char *body, size_t n_body) {
     uint64_t hash = 0xcbf29ce484222325u;
     for (size_t i = 0; i < n_body; i++) {

@@ -56,7 +56,7 @@ struct reply {
     int retry_after_s;
     bool replayed;              /* the stored answer to an Idempotency-Key */
     bool stored;                /* already, in the transaction of what it tells about */
-    bool leave_to_slow;         /* no answer yet: the threads for what takes long shall give it */
+    bool leave_to_slow;         /* no answer yet: the threads for what takes long give it */
     bool close;                 /* the connection cannot be used any further */
     struct reply_file file;     /* with file.open instead of a body */
     struct reply_stream stream; /* likewise */

@@ -144,7 +144,8 @@ static bool read_grouping(const struct request *request, struct reply *reply,
     return true;
 }
 
-/* What to group by when nobody says; a sweep's grid has said it already. */
+/* What to group by without group_by=: of named runs the fields in which they differ; of a sweep its
+ * grid, which read_sweep_runs has set. */
 static bool choose_grouping(const struct request *request, struct reply *reply,
                             struct compare_query *query) {
     if (query->sweep_id > 0 || url_argument(&request->url, "group_by")) {

@@ -37,7 +37,7 @@ void run_files_remove(const struct api_context *context, int64_t id) {
     }
 }
 
-/* Succeeded runs are the one case in which another way leads where the user wants to go. */
+/* What to do instead, where an action that the state forbids has an alternative; else "". */
 static const char *advice(enum run_action action, const struct run_row *row) {
     if (action == RUN_ACTION_REQUEUE && row->state == RUN_SUCCEEDED) {
         return " It is complete: submit it again with another seed, or fork it.";
