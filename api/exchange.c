@@ -127,15 +127,26 @@ static void account(const struct exchange_host *host, const struct exchange *exc
         request->owner[0] ? request->owner : "-", request->id);
 }
 
+/* The body of a stream that nobody reads: HEAD has the headers of GET, and no length. */
+static ssize_t read_nothing(void *user, uint64_t position, char *buffer, size_t size) {
+    (void)user;
+    (void)position;
+    (void)buffer;
+    (void)size;
+    return MHD_CONTENT_READER_END_OF_STREAM;
+}
+
 /* Hands the reply over to the library. MHD_NO closes the connection without an answer. */
 static enum MHD_Result send_reply(const struct exchange_host *host,
                                   struct MHD_Connection *connection,
                                   const struct exchange *exchange, struct reply *reply) {
     struct MHD_Response *response = NULL;
     struct error error;
-    if (reply->stream.open && strcmp(exchange->request.method, "HEAD") != 0 &&
-        stream_open(host->context->streams, connection, &reply->stream, &response, &error) !=
-            STATUS_OK) {
+    if (reply->stream.open && strcmp(exchange->request.method, "HEAD") == 0) {
+        response =
+            MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1024, read_nothing, NULL, NULL);
+    } else if (reply->stream.open && stream_open(host->context->streams, connection, &reply->stream,
+                                                 &response, &error) != STATUS_OK) {
         reply->stream.open = false;
         reply_error(reply, &exchange->request, &error);
     }

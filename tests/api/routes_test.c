@@ -172,7 +172,7 @@ static void list_filters(void **state) {
     struct fixture *fixture = *state;
     (void)submit(fixture, "{\"m\":4}");
     (void)submit(fixture, "{\"m\":8,\"cutout_size\":16}");
-    (void)submit(fixture, "{\"m\":2}");
+    (void)submit(fixture, "{\"m\":2,\"labels\":{\"note\":\"a,b:c\\\\\"},\"name\":\"x,y\"}");
     claim(fixture, 1);
     static const struct {
         const char *query;
@@ -188,6 +188,11 @@ static void list_filters(void **state) {
                  {"dataset=shapes&depth=44&copies=independent", 3},
                  {"optimizer=adam", 0},
                  {"label=team:vision", 0},
+                 {"label=note:a%5C,b:c%5C%5C", 1},
+                 {"label=note:b,note:a%5C,b:c%5C%5C", 1},
+                 {"label=note:a,b:c%5C%5C", 0},
+                 {"name=x%5C,y", 1},
+                 {"name=x,y", 0},
                  {"owner=", 3},
                  {"m=4,8&m=8,2", 1}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

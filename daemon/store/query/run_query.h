@@ -83,7 +83,11 @@ struct run_cursor {
     char text[RUN_TITLE_SIZE];
 };
 
-enum { RUN_QUERY_MAX_CONDITIONS = 16, RUN_QUERY_MAX_VALUES = 64 };
+enum {
+    RUN_QUERY_MAX_CONDITIONS = 16,
+    RUN_QUERY_MAX_VALUES = 64,
+    RUN_QUERY_UNESCAPED_SIZE = 2048,
+};
 
 /* Zeroed: all runs, newest first, without the parts. */
 struct run_query {
@@ -91,6 +95,8 @@ struct run_query {
     struct run_condition conditions[RUN_QUERY_MAX_CONDITIONS];
     int n_values;
     struct run_value values[RUN_QUERY_MAX_VALUES];
+    char unescaped[RUN_QUERY_UNESCAPED_SIZE]; /* values that were given with escapes */
+    size_t n_unescaped;
     enum run_sort sort; /* runs without a value come last in both directions */
     bool ascending;     /* equals are ordered by id in the same direction */
     struct run_cursor after;
