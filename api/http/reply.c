@@ -269,6 +269,23 @@ void reply_field_errors(struct reply *reply, const struct request *request, enum
     reply_problem_end(reply, request, status, &writer);
 }
 
+/* Cuts off the beginning of a letter (UTF-8) whose end did not fit into a fixed room. */
+static void trim_to_letters(char *text) {
+    size_t n = strlen(text);
+    size_t lead = n;
+    while (lead > 0 && n - lead < 3 && ((unsigned char)text[lead - 1] & 0xc0) == 0x80) {
+        lead--;
+    }
+    if (lead == 0) {
+        return;
+    }
+    unsigned char c = (unsigned char)text[lead - 1];
+    size_t needed = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+    if (n - (lead - 1) < needed) {
+        text[lead - 1] = '\0';
+    }
+}
+
 static void problem(struct reply *reply, const struct request *request, enum status status,
                     const char *detail) {
     struct json_writer writer = {0};
@@ -284,6 +301,7 @@ void reply_problem(struct reply *reply, const struct request *request, enum stat
     va_start(arguments, format);
     (void)vsnprintf(detail, sizeof(detail), format, arguments);
     va_end(arguments);
+    trim_to_letters(detail);
     problem(reply, request, status, detail);
 }
 
@@ -302,7 +320,10 @@ void reply_detail(const struct request *request, const struct error *error, char
                   size_t size) {
     if (http_code(error->code) < 500) {
         /* Messages of functions begin small and end open; this one is read on its own. */
-        (void)snprintf(detail, size, "%s.", error->message);
+        (void)snprintf(detail, size - 1, "%s", error->message);
+        trim_to_letters(detail);
+        size_t n = strlen(detail);
+        (void)snprintf(detail + n, size - n, ".");
         detail[0] = (char)toupper((unsigned char)detail[0]);
     } else {
         log_error("%s %s: %s", request->method, request->url.path, error->message);
@@ -331,6 +352,7 @@ void reply_bad_argument(struct reply *reply, const struct request *request, cons
     va_start(arguments, format);
     (void)vsnprintf(detail, sizeof(detail), format, arguments);
     va_end(arguments);
+    trim_to_letters(detail);
     struct json_writer writer = {0};
     reply_problem_begin(&writer, request, STATUS_MALFORMED,
                         "An argument of the query cannot be used.");

@@ -15,6 +15,21 @@ static const char *text_of(const cJSON *problem, const char *name) {
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(problem, name));
 }
 
+static bool utf8_is_valid(const char *text) {
+    while (*text) {
+        unsigned char c = (unsigned char)*text++;
+        int n_more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0;
+        bool lead = c < 0x80 || c >= 0xc0;
+        for (; lead && n_more > 0; n_more--) {
+            lead = ((unsigned char)*text++ & 0xc0) == 0x80;
+        }
+        if (!lead) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void each_status_has_its_code_and_title(void **state) {
     (void)state;
     static const struct {
@@ -51,9 +66,38 @@ static void each_status_has_its_code_and_title(void **state) {
     }
 }
 
+/* A sentence longer than its room ends with a whole letter, wherever the cut comes. */
+static void sentences_are_cut_between_letters(void **state) {
+    (void)state;
+    static const char *const letters[] = {"x", "\u00e4", "\u20ac", "\U0001f600"};
+    for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
+        for (size_t shift = 0; shift < 4; shift++) {
+            char text[2048];
+            size_t n = shift;
+            memset(text, 'a', shift);
+            while (n + 5 < sizeof(text)) {
+                memcpy(text + n, letters[i], strlen(letters[i]));
+                n += strlen(letters[i]);
+            }
+            text[n] = '\0';
+            struct reply replies[3] = {0};
+            struct error error;
+            reply_problem(&replies[0], &request, STATUS_INVALID, "%s", text);
+            reply_bad_argument(&replies[1], &request, "x", "%s", text);
+            reply_error(&replies[2], &request,
+                        (error_set(&error, STATUS_CONFLICT, "%s", text), &error));
+            for (int k = 0; k < 3; k++) {
+                assert_true(utf8_is_valid(replies[k].body));
+                reply_clear(&replies[k]);
+            }
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_status_has_its_code_and_title),
+        cmocka_unit_test(sentences_are_cut_between_letters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
