@@ -1,6 +1,7 @@
 /* Layer: api. */
 #include "api/exchange.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,12 +28,14 @@ struct exchange {
     bool too_large;
     bool no_memory;
 
-    /* Of an answer that takes long. */
+    /* Of an answer that another thread gives. */
     struct background_job job;
     const struct exchange_host *host;
     struct MHD_Connection *connection;
+    int fd; /* of the connection; the library's */
     handler *found;
     bool answered;
+    bool gone; /* the client left before it was its turn: there is no answer */
     struct reply reply;
 };
 
@@ -128,15 +131,26 @@ static void account(const struct exchange_host *host, const struct exchange *exc
         request->owner[0] ? request->owner : "-", request->id);
 }
 
+/* The body of a stream that nobody reads: HEAD has the headers of GET, and no length. */
+static ssize_t read_nothing(void *user, uint64_t position, char *buffer, size_t size) {
+    (void)user;
+    (void)position;
+    (void)buffer;
+    (void)size;
+    return MHD_CONTENT_READER_END_OF_STREAM;
+}
+
 /* Hands the reply over to the library. MHD_NO closes the connection without an answer. */
 static enum MHD_Result send_reply(const struct exchange_host *host,
                                   struct MHD_Connection *connection,
                                   const struct exchange *exchange, struct reply *reply) {
     struct MHD_Response *response = NULL;
     struct error error;
-    if (reply->stream.open && strcmp(exchange->request.method, "HEAD") != 0 &&
-        stream_open(host->context->streams, connection, &reply->stream, &response, &error) !=
-            STATUS_OK) {
+    if (reply->stream.open && strcmp(exchange->request.method, "HEAD") == 0) {
+        response =
+            MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1024, read_nothing, NULL, NULL);
+    } else if (reply->stream.open && stream_open(host->context->streams, connection, &reply->stream,
+                                                 &response, &error) != STATUS_OK) {
         reply->stream.open = false;
         reply_error(reply, &exchange->request, &error);
     }
@@ -319,35 +333,81 @@ static handler *find_handler(const struct exchange_host *host, struct MHD_Connec
     return router_find(host->context, request, reply);
 }
 
-/* Answers that take long: the connection is suspended, and asked again when they are there. */
+/* Answers by other threads: the connection is suspended, and asked again when they are there. */
 
 static void suspend(void *user) {
     struct exchange *exchange = user;
     MHD_suspend_connection(exchange->connection);
 }
 
+static void stay_suspended(void *user) {
+    (void)user;
+}
+
+/* Whether the client closed its side. Nothing is read. */
+static bool client_is_gone(int fd) {
+    struct pollfd poll_fd = {.fd = fd, .events = POLLRDHUP};
+    return poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+static void refuse_job(struct exchange *exchange, struct reply *reply,
+                       enum background_answer answer) {
+    if (answer == BACKGROUND_FULL) {
+        reply_problem(reply, &exchange->request, STATUS_BUSY,
+                      "Too many such requests wait already; try again in a few seconds.");
+    } else {
+        reply_problem(reply, &exchange->request, STATUS_BUSY, "The daemon is stopping.");
+    }
+}
+
+static void answer_and_resume(void *user);
+
+/* Hands it on to the threads for what takes long. false: the exchange has its answer. */
+static bool pass_to_slow(struct exchange *exchange) {
+    reply_clear(&exchange->reply);
+    exchange->reply = (struct reply){0};
+    exchange->request.slow = true;
+    exchange->job = (struct background_job){
+        .accept = stay_suspended, .run = answer_and_resume, .user = exchange};
+    enum background_answer answer =
+        background_do(exchange->host->context->lanes[LANE_SLOW], &exchange->job);
+    if (answer != BACKGROUND_TAKEN) {
+        refuse_job(exchange, &exchange->reply, answer);
+    }
+    return answer == BACKGROUND_TAKEN;
+}
+
 static void answer_and_resume(void *user) {
     struct exchange *exchange = user;
     struct api_context *context = exchange->host->context;
     if (atomic_load(&context->stopping)) {
-        reply_problem(&exchange->reply, &exchange->request, STATUS_BUSY, "The daemon is stopping.");
+        refuse_job(exchange, &exchange->reply, BACKGROUND_STOPPING);
+    } else if (request_only_reads(&exchange->request) && client_is_gone(exchange->fd)) {
+        exchange->gone = true;
     } else {
         router_answer(context, &exchange->request, exchange->found, &exchange->reply);
+        if (exchange->reply.leave_to_slow && pass_to_slow(exchange)) {
+            return;
+        }
     }
     exchange->answered = true;
     /* From here on the exchange is the serving thread's again. */
     MHD_resume_connection(exchange->connection);
 }
 
-/* False: the daemon is stopping. */
-static bool answer_later(const struct exchange_host *host, struct MHD_Connection *connection,
-                         struct exchange *exchange, handler *found, struct background *background) {
+static enum background_answer answer_later(const struct exchange_host *host,
+                                           struct MHD_Connection *connection,
+                                           struct exchange *exchange, handler *found,
+                                           struct background *lane) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     exchange->host = host;
     exchange->connection = connection;
+    exchange->fd = info ? info->connect_fd : -1;
     exchange->found = found;
     exchange->job =
         (struct background_job){.accept = suspend, .run = answer_and_resume, .user = exchange};
-    return background_do(background, &exchange->job);
+    return background_do(lane, &exchange->job);
 }
 
 /* The reply to the whole request. False: it comes later. */
@@ -363,16 +423,17 @@ static bool answer(const struct exchange_host *host, struct MHD_Connection *conn
     if (!found) {
         return true;
     }
-    struct background *background = router_background(host->context, found);
-    if (!background) {
+    enum lane lane = router_at(exchange->request.route - 1)->lane;
+    if (lane == LANE_HERE) {
         router_answer(host->context, &exchange->request, found, reply);
         return true;
     }
-    if (answer_later(host, connection, exchange, found, background)) {
-        return false;
+    enum background_answer later =
+        answer_later(host, connection, exchange, found, host->context->lanes[lane]);
+    if (later != BACKGROUND_TAKEN) {
+        refuse_job(exchange, reply, later);
     }
-    reply_problem(reply, &exchange->request, STATUS_BUSY, "The daemon is stopping.");
-    return true;
+    return later != BACKGROUND_TAKEN;
 }
 
 enum MHD_Result exchange_continue(void *host_pointer, struct MHD_Connection *connection,
@@ -402,6 +463,9 @@ enum MHD_Result exchange_continue(void *host_pointer, struct MHD_Connection *con
         keep_body(exchange, upload, *n_upload);
         *n_upload = 0;
         return exchange->n_received > most_drained_bytes ? MHD_NO : MHD_YES;
+    }
+    if (exchange->gone) {
+        return MHD_NO;
     }
     if (!answer(host, connection, exchange, &reply)) {
         return MHD_YES;

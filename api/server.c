@@ -2,9 +2,9 @@
  *
  * Layer: api.
  *
- * Threads: N_THREADS of the library, which serve the connections, one of our own that wakes twice a
- * second for deadlines and heartbeats, and two for handlers that take long (backups; pictures,
- * which may have to read a data set first). The others wait for nothing but the store.
+ * Threads: N_THREADS of the library, which serve the connections and wait for nothing; those of the
+ * lanes (api/context.h), which run the handlers that ask the store; and one that wakes twice a
+ * second for deadlines and heartbeats.
  */
 #include "api/server.h"
 
@@ -33,6 +33,16 @@ enum {
     INACTIVITY_S = 30,
     RESERVED_FILES = 128, /* for the store, data sets, checkpoints */
     TICK_MS = 500,
+};
+
+/* Beyond most_waiting a client gets 503 with Retry-After. The readers of the store (12) suffice
+ * for all lanes at once, the streams and the health. */
+static const struct {
+    int n_threads;
+    int most_waiting;
+} lane_sizes[LANE_COUNT] = {
+    [LANE_READ] = {3, 2048},  [LANE_WRITE] = {4, 512}, [LANE_SLOW] = {2, 16},
+    [LANE_PICTURE] = {1, 64}, [LANE_ADMIN] = {1, 8},
 };
 
 struct api_server {
@@ -199,7 +209,7 @@ static void init_locks(struct api_server *server) {
 }
 
 /* As many connections as wanted, but fewer than the process may have files open: above that limit
- * nobody would be told anything. */
+ * accept() fails, and a client gets no answer at all. */
 static int default_connection_cap(void) {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 ||
@@ -233,6 +243,14 @@ static void name_route(int route, const char **ret_method, const char **ret_patt
     *ret_pattern = router_at(route)->pattern;
 }
 
+static enum status start_lanes(struct api_server *server, struct error *error) {
+    for (int lane = LANE_HERE + 1; lane < LANE_COUNT; lane++) {
+        TRY(background_start(lane_sizes[lane].n_threads, lane_sizes[lane].most_waiting,
+                             &server->context.lanes[lane], error));
+    }
+    return STATUS_OK;
+}
+
 static enum status start(struct api_server *server, struct error *error) {
     const struct api_options *options = &server->context.options;
     TRY(connections_create(options->connection_cap, &server->host.connections, error));
@@ -243,8 +261,7 @@ static enum status start(struct api_server *server, struct error *error) {
     if (options->tls_cert && options->tls_cert[0]) {
         TRY(tls_open(options->tls_cert, options->tls_key, &server->tls, error));
     }
-    TRY(background_start(&server->context.admin, error));
-    TRY(background_start(&server->context.pictures, error));
+    TRY(start_lanes(server, error));
     TRY(start_ticker(server, error));
     if (options->listeners) {
         return start_serving(server, options->listeners, error);
@@ -301,7 +318,7 @@ void api_server_ask_stop(struct api_server *server) {
 
 static void stop_libraries(struct api_server *server) {
     if (server->unix_daemon) {
-        /* First the path: who comes from now on shall not be kept waiting. */
+        /* The path goes first: later connections fail at once instead of waiting in the backlog. */
         (void)unlink(server->context.options.unix_socket);
         MHD_stop_daemon(server->unix_daemon);
     }
@@ -324,8 +341,9 @@ void api_server_stop(struct api_server *server) {
         (void)pthread_join(server->ticker, NULL);
     }
     /* The library must not be stopped while a connection is suspended. */
-    background_stop(server->context.admin);
-    background_stop(server->context.pictures);
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        background_stop(server->context.lanes[lane]);
+    }
     if (server->context.streams) {
         stream_set_end(server->context.streams);
     }
@@ -334,8 +352,9 @@ void api_server_stop(struct api_server *server) {
     tail_free(server->context.tail);
     connections_free(server->host.connections);
     metrics_free(server->context.metrics);
-    background_free(server->context.admin);
-    background_free(server->context.pictures);
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        background_free(server->context.lanes[lane]);
+    }
     (void)pthread_cond_destroy(&server->stop_ticker);
     (void)pthread_mutex_destroy(&server->mutex);
     free(server);

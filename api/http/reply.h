@@ -3,8 +3,8 @@
  * Layer: api. Thread rule: belongs to the thread that serves the request.
  *
  * Errors are RFC 9457 `application/problem+json`. Which status becomes which HTTP code is said in
- * one place, core/base/status.h; codes that belong to HTTP alone (405, 414, 431) are given as they
- * are.
+ * one place, the table of reply.c; codes that belong to HTTP alone (405, 414, 431) are given as
+ * they are.
  */
 #ifndef CUTOUTD_API_HTTP_REPLY_H
 #define CUTOUTD_API_HTTP_REPLY_H
@@ -60,10 +60,18 @@ struct reply {
     int retry_after_s;
     bool replayed;              /* the stored answer to an Idempotency-Key */
     bool stored;                /* already, in the transaction of what it tells about */
+    bool leave_to_slow;         /* no answer yet: the threads for what takes long give it */
     bool close;                 /* the connection cannot be used any further */
     struct reply_file file;     /* with file.open instead of a body */
     struct reply_stream stream; /* likewise */
 };
+
+/* The HTTP status code that says the same to a client. */
+int http_code(enum status status);
+
+/* Asks for the threads for what takes long, unless the request is there already: true when the
+ * handler shall return and will be called again by one of them. */
+bool reply_leave_to_slow(struct reply *reply, const struct request *request);
 
 /* Frees body and link, closes the file. */
 void reply_clear(struct reply *reply);

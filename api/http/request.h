@@ -22,6 +22,7 @@ struct request {
     char method[16];
     struct url url;
     int route; /* place in the table of routes + 1; 0: of none */
+    bool slow; /* the threads for what takes long serve it */
     /* What stood in the place of each {name} of the route's pattern; into url.path. */
     int n_parameters;
     char parameters[REQUEST_MAX_PARAMETERS][64];
@@ -44,8 +45,9 @@ struct request {
     size_t n_body;
 };
 
-/* The client prefers CSV: ?format=csv, or an Accept header with text/csv and without JSON. A format
- * that is none of the names in `allowed` ("json, csv") is refused: STATUS_MALFORMED. */
+/* The format to answer in: ?format=csv, or what Accept likes best among the names in `allowed`
+ * ("json, csv"; json csv ndjson sse text), with its q-values; without either the first of them.
+ * STATUS_MALFORMED: ?format= is none of them. */
 enum status request_format(const struct request *request, const char *allowed, char ret_format[8],
                            struct error *error);
 

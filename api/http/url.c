@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
 #include "daemon/spec/json_check.h"
 
@@ -78,10 +79,24 @@ static enum status decode_argument(const char *piece, size_t n_bytes, char **roo
     return STATUS_OK;
 }
 
+/* How many bytes of scheme and authority stand before the path when the target has the absolute
+ * form, as proxies are sent it (RFC 9112, 3.2.2); 0: it has not, or names no host. */
+static size_t absolute_prefix(const char *target) {
+    size_t n_scheme = strncasecmp(target, "http://", 7) == 0    ? 7
+                      : strncasecmp(target, "https://", 8) == 0 ? 8
+                                                                : 0;
+    size_t n_authority = n_scheme > 0 ? strcspn(target + n_scheme, "/?#") : 0;
+    return n_authority > 0 ? n_scheme + n_authority : 0;
+}
+
 enum status url_parse(const char *target, struct url *ret_url, struct error *error) {
     ret_url->n_arguments = 0;
-    if (target[0] != '/') {
-        return error_set(error, STATUS_MALFORMED, "the request's target must begin with '/'");
+    size_t n_prefix = absolute_prefix(target);
+    target += n_prefix;
+    bool no_path = n_prefix > 0 && (target[0] == '\0' || target[0] == '?');
+    if (target[0] != '/' && !no_path) {
+        return error_set(error, STATUS_MALFORMED,
+                         "the request's target must begin with '/' or http://HOST/");
     }
     size_t n_path = strcspn(target, "?");
     const char *query = target[n_path] == '?' ? target + n_path + 1 : "";
@@ -90,7 +105,7 @@ enum status url_parse(const char *target, struct url *ret_url, struct error *err
     if (n_path >= URL_PATH_SIZE || n_query + URL_MAX_ARGUMENTS + 2 >= URL_QUERY_SIZE) {
         return error_set(error, STATUS_TOO_LARGE, "the URL is too long");
     }
-    TRY(decode(target, n_path, true, ret_url->path, error));
+    TRY(decode(no_path ? "/" : target, no_path ? 1 : n_path, true, ret_url->path, error));
     char *room = ret_url->query;
     while (*query) {
         size_t n_bytes = strcspn(query, "&");

@@ -12,6 +12,10 @@
 
 enum { EPOCH_MOST = 1000000, POINTS_LEAST = 3 };
 
+/* Longer histories are left to the threads for what takes long; JSON without
+ * a limit comes in pages of JSON_PAGE. */
+enum { MOST_EPOCHS_AT_ONCE = 5000, JSON_PAGE = 10000 };
+
 struct history {
     struct run_row run;
     struct epoch_list list;
@@ -26,7 +30,7 @@ static void history_clear(struct history *history) {
 
 struct window {
     int64_t after; /* only later epochs */
-    int64_t limit; /* 0: all, as without the argument */
+    int64_t limit; /* 0: without the argument: all, of JSON a page */
     int64_t points;
 };
 
@@ -76,6 +80,14 @@ static bool read_history(struct api_context *context, const struct request *requ
     struct error error;
     if (!read_window(request, reply, &window) || !read_format(request, reply, &history->format) ||
         !route_find_run(context, request, reply, &history->run)) {
+        return false;
+    }
+    if (history->format == EPOCH_JSON && window.limit == 0 && window.points == 0) {
+        window.limit = JSON_PAGE;
+    }
+    int64_t n = history->run.epochs_done - window.after;
+    n = window.limit > 0 && window.limit < n ? window.limit : n;
+    if (n > MOST_EPOCHS_AT_ONCE && reply_leave_to_slow(reply, request)) {
         return false;
     }
     /* One more than asked for tells whether there are more. */

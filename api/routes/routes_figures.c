@@ -14,6 +14,9 @@
 #include "core/base/cleanup.h"
 #include "core/base/text.h"
 
+/* Larger pictures are left to the threads for what takes long. */
+enum { QUICK_SQUARE_POINTS = 800 * 600, QUICK_INSTANCES = 8 };
+
 /* What a figure is drawn with, beside what it shows. */
 struct look {
     bool dark;
@@ -200,6 +203,10 @@ void route_figure_curves(struct api_context *context, const struct request *requ
     (void)snprintf(etag, sizeof(etag), "W/\"%s-%s\"", query.tag, dot ? dot + 1 : "");
     if (request_has_tag(request, etag)) {
         reply->http_status = 304;
+    } else if ((query.n_epochs > COMPARE_QUICK_EPOCHS ||
+                look.width * look.height > QUICK_SQUARE_POINTS) &&
+               reply_leave_to_slow(reply, request)) {
+        return;
     } else if (compare_query_run(context, request, reply, &query, &comparison)) {
         draw_comparison(request, reply, format, &look, &query, &comparison);
     }
@@ -270,7 +277,7 @@ static bool read_run(struct api_context *context, const struct request *request,
 }
 
 /* The data set is read at its first use, which may take a second, and then stays in memory: on the
- * thread of its own that the router gives to pictures. */
+ * threads of their own that pictures have. */
 static void draw_instances(struct api_context *context, const struct request *request,
                            struct reply *reply, const struct run_config *config, int64_t image,
                            int64_t epoch, bool dark) {
@@ -322,6 +329,9 @@ void route_figure_cutout(struct api_context *context, const struct request *requ
     }
     if (epoch < 1) {
         reply_bad_argument(reply, request, "epoch", "Epochs are counted from 1.");
+        return;
+    }
+    if (spec.config.m > QUICK_INSTANCES && reply_leave_to_slow(reply, request)) {
         return;
     }
     draw_instances(context, request, reply, &spec.config, image, epoch, dark);

@@ -14,6 +14,7 @@
 #include "core/base/time_text.h"
 #include "core/kernels/kernels.h"
 #include "daemon/spec/run_spec_json.h"
+#include "daemon/work/health.h"
 
 /* Nothing on the page comes from elsewhere, and nothing is written into its document: no script and
  * no style but its own files can run, whatever a run is called. */
@@ -104,11 +105,10 @@ void route_ready(struct api_context *context, const struct request *request, str
         reply_problem(reply, request, STATUS_BUSY, "The daemon is stopping.");
         return;
     }
-    struct error error;
-    if (store_ping(context->options.store, &error) != STATUS_OK) {
-        /* Whatever the database's trouble is called: not ready is 503. */
-        error.code = STATUS_BUSY;
-        reply_error(reply, request, &error);
+    struct health_report health;
+    health_read(context->options.health, &health);
+    if (!health.is_ready) {
+        reply_problem(reply, request, STATUS_BUSY, "%s", health.reason);
         return;
     }
     reply_plain(reply, request, 200, "ready\n");

@@ -37,7 +37,7 @@ void run_files_remove(const struct api_context *context, int64_t id) {
     }
 }
 
-/* Succeeded runs are the one case in which another way leads where the user wants to go. */
+/* What to do instead, where an action that the state forbids has an alternative; else "". */
 static const char *advice(enum run_action action, const struct run_row *row) {
     if (action == RUN_ACTION_REQUEUE && row->state == RUN_SUCCEEDED) {
         return " It is complete: submit it again with another seed, or fork it.";
@@ -104,7 +104,7 @@ static void write_run(struct json_writer *writer, const char *key, const struct 
 }
 
 static int http_status_of(const struct run_outcome *outcome) {
-    return outcome->error.code != STATUS_OK    ? status_http(outcome->error.code)
+    return outcome->error.code != STATUS_OK    ? http_code(outcome->error.code)
            : outcome->action == BATCH_DELETE   ? 204
            : outcome->row.state == RUN_RUNNING ? 202
                                                : 200;

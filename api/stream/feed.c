@@ -286,7 +286,7 @@ static enum status put_all(struct feed *feed, const struct api_context *context,
     if (more) {
         return STATUS_OK; /* the client takes this first */
     }
-    /* Everybody hears of a deletion at once, but nobody shall wait for ever if not. */
+    /* A deletion wakes the stream at once; a wake-up that was lost is made up for here. */
     feed->check_end |= heartbeat && feed->watch.kind != WATCH_ALL;
     if (feed->check_end) {
         TRY(put_end(feed, context, out, error));

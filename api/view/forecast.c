@@ -146,7 +146,8 @@ static void read_queue(struct forecast *f) {
     }
 }
 
-/* A single run that is far behind costs a look, not the reading of the queue. */
+/* Whether more than FORECAST_MOST_RUNS are ahead of the run: a count over the index, which spares a
+ * single run far behind the reading of the whole queue. */
 static bool is_too_far(struct forecast *f, const struct run_row *row) {
     int n_ahead = 0;
     if (f->read || f->asked) {

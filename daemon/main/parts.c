@@ -101,7 +101,7 @@ static enum status make_pool(struct parts *parts, struct error *error) {
         .n_workers = config->workers,
         .store = parts->store,
         .queue = parts->queue,
-        .hub = parts->hub,
+        .notifier = parts->notifier,
         .progress = parts->progress,
         .executors = parts->executors,
         .n_executors = sizeof(parts->executors) / sizeof(parts->executors[0]),
@@ -145,8 +145,9 @@ static enum status start_server(struct parts *parts, struct error *error) {
         .store = parts->store,
         .queue = parts->queue,
         .pool = parts->pool,
-        .hub = parts->hub,
+        .notifier = parts->notifier,
         .progress = parts->progress,
+        .health = parts->health,
         .datasets = parts->datasets,
         .tokens = parts->tokens,
     };
@@ -165,8 +166,10 @@ enum status parts_start(struct parts *parts, struct error *error) {
     TRY(listeners_open(config->listen_address, config->listen_port, config->unix_socket,
                        &parts->listeners, error));
     TRY(open_state(parts, error));
-    TRY(hub_create(&parts->hub, error));
-    store_observe(parts->store, hub_publish, parts->hub);
+    TRY(notifier_create(&parts->notifier, error));
+    store_observe(parts->store, notifier_publish, parts->notifier);
+    TRY(health_create(parts->store, config->state_dir, &clock_system, &parts->health, error));
+    TRY(health_start(parts->health, error));
     TRY(queue_create(parts->store, &clock_system, &parts->queue, error));
     TRY(progress_board_create(POOL_MAX_WORKERS, &parts->progress, error));
     TRY(dataset_registry_create(config, &parts->datasets, error));
@@ -192,8 +195,9 @@ void parts_stop(struct parts *parts) {
     dataset_registry_free(parts->datasets);
     progress_board_free(parts->progress);
     queue_free(parts->queue);
+    health_free(parts->health);
     store_close(parts->store);
-    hub_free(parts->hub);
+    notifier_free(parts->notifier);
     tokens_close(parts->tokens);
     if (parts->lock_fd >= 0) {
         (void)close(parts->lock_fd);

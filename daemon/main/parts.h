@@ -11,6 +11,7 @@
 #include "api/server.h"
 #include "daemon/config/config.h"
 #include "daemon/work/executor_local.h"
+#include "daemon/work/health.h"
 #include "daemon/work/pool.h"
 #include "daemon/work/retention.h"
 
@@ -22,7 +23,8 @@ struct parts {
     struct tokens *tokens; /* NULL: none are asked for */
     struct listeners listeners;
     struct store *store;
-    struct hub *hub;
+    struct notifier *notifier;
+    struct health *health;
     struct queue *queue;
     struct progress_board *progress;
     struct dataset_registry *datasets;

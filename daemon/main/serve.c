@@ -25,7 +25,7 @@ static const double STATUS_INTERVAL_S = 10.0;
 /* "training run 3: epoch 5/50; 4 queued" */
 static void say_status(const struct parts *parts) {
     struct progress running[4];
-    int64_t counts[RUN_STATE_COUNT] = {0};
+    struct health_report health;
     char text[512] = "idle";
     size_t used = 0;
     size_t n = progress_board_all(parts->progress, running, 4);
@@ -35,10 +35,10 @@ static void say_status(const struct parts *parts) {
                                  running[i].epoch, running[i].epochs);
     }
     used = strlen(text);
-    if (run_table_count(parts->store, counts, NULL) == STATUS_OK) {
-        (void)snprintf(text + used, sizeof(text) - used, "; %lld queued",
-                       (long long)counts[RUN_QUEUED]);
-    }
+    /* From memory: the watchdog's word must not wait for the store. */
+    health_read(parts->health, &health);
+    (void)snprintf(text + used, sizeof(text) - used, "; %lld queued",
+                   (long long)health.runs[RUN_QUEUED]);
     notify_status(text);
 }
 

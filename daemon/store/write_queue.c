@@ -102,6 +102,7 @@ static void fail_group(struct write_job *group, enum status status, const struct
 static enum status run_bodies(struct write_queue *queue, struct write_job *group,
                               struct error *error) {
     struct db *db = &queue->db;
+    int n_changes = sqlite3_total_changes(db->handle);
     TRY(control(db, "BEGIN IMMEDIATE", error));
     for (struct write_job *job = group; job; job = job->next) {
         if (!run_job(queue, job)) {
@@ -109,15 +110,29 @@ static enum status run_bodies(struct write_queue *queue, struct write_job *group
             return job->status;
         }
     }
+    bool changed = sqlite3_total_changes(db->handle) != n_changes;
     double begun_s = clock_monotonic_s(&clock_system);
     TRY(control(db, "COMMIT", error));
-    histogram_add(&queue->commits, clock_monotonic_s(&clock_system) - begun_s);
+    if (changed) {
+        histogram_add(&queue->commits, clock_monotonic_s(&clock_system) - begun_s);
+        atomic_store(&queue->disk_failed, false);
+    }
     return STATUS_OK;
+}
+
+static void note_disk(struct write_queue *queue, enum status status) {
+    if (status == STATUS_NO_SPACE || status == STATUS_IO || status == STATUS_CORRUPT) {
+        atomic_store(&queue->disk_failed, true);
+    }
 }
 
 static void run_group(struct write_queue *queue, struct write_job *group) {
     struct error error = {.code = STATUS_OK};
     enum status status = run_bodies(queue, group, &error);
+    note_disk(queue, status);
+    for (struct write_job *job = group; job; job = job->next) {
+        note_disk(queue, job->status);
+    }
     if (status == STATUS_OK) {
         return;
     }

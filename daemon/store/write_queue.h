@@ -28,6 +28,7 @@ struct write_queue {
     struct write_job *first;      /* waiting, in the order in which they came */
     struct write_job **end;       /* where the next one goes */
     struct histogram commits;     /* how long COMMIT took */
+    atomic_bool disk_failed;      /* the last group that had something to store could not */
     atomic_int failure_countdown; /* see store_inject_failure */
 };
 

@@ -197,7 +197,7 @@ static enum status step(void *user, const struct run_report *report, const struc
     double now = clock_monotonic_s(table->options->clock);
     if (p->n_reports == 1 || now - a->published_at_s >= STEP_PUBLISH_INTERVAL_S) {
         a->published_at_s = now;
-        hub_publish(table->options->hub, p->run_id);
+        notifier_publish(table->options->notifier, p->run_id);
     }
     return STATUS_OK;
 }

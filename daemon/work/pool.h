@@ -22,7 +22,7 @@
 
 #include "daemon/queue/queue.h"
 #include "daemon/work/executor.h"
-#include "daemon/work/hub.h"
+#include "daemon/work/notifier.h"
 #include "daemon/work/progress.h"
 
 enum { POOL_MAX_WORKERS = 64 };
@@ -32,7 +32,7 @@ struct pool_options {
     int n_workers; /* unless another number was set and stored */
     struct store *store;
     struct queue *queue;
-    struct hub *hub;
+    struct notifier *notifier;
     struct progress_board *progress;
     const struct executor *executors; /* [n_executors], at most EXECUTOR_MOST */
     size_t n_executors;

@@ -77,7 +77,7 @@ bool pool_leave(struct pool *pool, struct attempt *a) {
 void pool_forget(struct pool *pool, struct attempt *a) {
     /* Who read between the commit and this saw progress of a run that is over: tell them to look
      * again. */
-    hub_publish(pool->options.hub, a->run.id);
+    notifier_publish(pool->options.notifier, a->run.id);
     attempt_free(a);
     queue_wake(pool->options.queue); /* there is room for one more */
 }

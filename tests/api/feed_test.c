@@ -275,7 +275,7 @@ static void deleted_run_ends_its_stream(void **state) {
     free(next(fixture, &run));
     free(next(fixture, &sweep));
     sql(fixture, "DELETE FROM run WHERE id = 2");
-    run.check_end = true; /* as the herald asks for */
+    run.check_end = true; /* as the waker asks */
     char *text = next(fixture, &run);
     assert_contains(text, "event: end\ndata: {\"run\":\"2\",\"deleted\":true}\n\n");
     assert_true(run.ended);
@@ -284,6 +284,36 @@ static void deleted_run_ends_its_stream(void **state) {
     fixture->now_s += FEED_HEARTBEAT_S; /* without being told */
     text = next(fixture, &sweep);
     assert_contains(text, "event: end\ndata: {\"sweep\":\"1\",\"deleted\":true}\n\n");
+    free(text);
+}
+
+/* The tail cannot be read for a moment, in which an event is stored: the next look tells it. */
+static void event_is_told_after_a_failed_update_of_the_tail(void **state) {
+    struct fixture *fixture = *state;
+    int64_t id = submit(fixture, "{}");
+    struct feed feed;
+    begin(fixture, &feed, id, -1);
+    free(next(fixture, &feed));
+    claim(fixture, id);
+    if (fixture->context.tail) {
+        struct tail_news news;
+        struct error error;
+        sql(fixture, "ALTER TABLE event RENAME TO event_away");
+        assert_int_not_equal(tail_update(fixture->context.tail, &news, &error), STATUS_OK);
+        sql(fixture, "ALTER TABLE event_away RENAME TO event");
+    }
+    char *text = NULL;
+    size_t n_bytes = 0;
+    struct error error;
+    assert_int_equal(feed_next(&feed, &fixture->context, &text, &n_bytes, &error), STATUS_OK);
+    if (fixture->context.tail) {
+        assert_contains(text, "\"state\":\"running\"");
+    }
+    free(text);
+    finish(fixture, id);
+    text = next(fixture, &feed); /* and nothing twice once the tail is read again */
+    assert_contains(text, "\"state\":\"succeeded\"");
+    assert_null(strstr(text, "\"state\":\"running\""));
     free(text);
 }
 
@@ -320,6 +350,7 @@ int main(void) {
         TEST(everything_is_every_run_and_never_ends),
         TEST(steps_say_whose_they_are),
         TEST(deleted_run_ends_its_stream),
+        TEST(event_is_told_after_a_failed_update_of_the_tail),
         TEST(lines_of_ndjson_hold_an_event_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* A real store, queue, hub and progress board in a directory of their own, for tests of the API's
- * handlers. No worker: the tests play one through the store's functions. */
+/* A real store, queue, notifier and progress board in a directory of their own, for tests of the
+ * API's handlers. No worker: the tests play one through the store's functions. */
 #ifndef CUTOUTD_TESTS_API_FIXTURE_H
 #define CUTOUTD_TESTS_API_FIXTURE_H
 
@@ -21,7 +21,8 @@
 #include "daemon/store/change/run_progress.h"
 #include "daemon/store/table/epoch_table.h"
 #include "daemon/work/executor_local.h"
-#include "daemon/work/hub.h"
+#include "daemon/work/health.h"
+#include "daemon/work/notifier.h"
 
 struct fixture {
     struct executor_local local;
@@ -66,8 +67,8 @@ static int fixture_open(void **state) {
     assert_int_equal(store_open(path, &options->store, &error), STATUS_OK);
     assert_int_equal(queue_create(options->store, &fixture->clock, &options->queue, &error),
                      STATUS_OK);
-    assert_int_equal(hub_create(&options->hub, &error), STATUS_OK);
-    store_observe(options->store, hub_publish, options->hub);
+    assert_int_equal(notifier_create(&options->notifier, &error), STATUS_OK);
+    store_observe(options->store, notifier_publish, options->notifier);
     assert_int_equal(progress_board_create(1, &options->progress, &error), STATUS_OK);
     assert_int_equal(dataset_registry_create(&fixture->config, &options->datasets, &error),
                      STATUS_OK);
@@ -81,13 +82,16 @@ static int fixture_open(void **state) {
     const struct pool_options pool = {.n_workers = 0,
                                       .store = options->store,
                                       .queue = options->queue,
-                                      .hub = options->hub,
+                                      .notifier = options->notifier,
                                       .progress = options->progress,
                                       .executors = &fixture->executor,
                                       .n_executors = 1,
                                       .clock = options->clock,
                                       .state_dir = fixture->dir};
     assert_int_equal(pool_create(&pool, &options->pool, &error), STATUS_OK);
+    assert_int_equal(
+        health_create(options->store, fixture->dir, options->clock, &options->health, &error),
+        STATUS_OK);
     (void)snprintf(fixture->config.state_dir, sizeof(fixture->config.state_dir), "%s",
                    fixture->dir);
     (void)snprintf(fixture->context.url, sizeof(fixture->context.url), "http://127.0.0.1:1");
@@ -98,12 +102,13 @@ static int fixture_open(void **state) {
 static int fixture_close(void **state) {
     struct fixture *fixture = *state;
     struct api_options *options = &fixture->context.options;
+    health_free(options->health);
     pool_stop(options->pool);
     dataset_registry_free(options->datasets);
     progress_board_free(options->progress);
     queue_free(options->queue);
     store_close(options->store);
-    hub_free(options->hub);
+    notifier_free(options->notifier);
     char path[96];
     static const char *const files[] = {"test.db", "test.db-wal", "test.db-shm"};
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {

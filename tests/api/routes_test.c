@@ -172,7 +172,7 @@ static void list_filters(void **state) {
     struct fixture *fixture = *state;
     (void)submit(fixture, "{\"m\":4}");
     (void)submit(fixture, "{\"m\":8,\"cutout_size\":16}");
-    (void)submit(fixture, "{\"m\":2}");
+    (void)submit(fixture, "{\"m\":2,\"labels\":{\"note\":\"a,b:c\\\\\"},\"name\":\"x,y\"}");
     claim(fixture, 1);
     static const struct {
         const char *query;
@@ -188,6 +188,11 @@ static void list_filters(void **state) {
                  {"dataset=shapes&depth=44&copies=independent", 3},
                  {"optimizer=adam", 0},
                  {"label=team:vision", 0},
+                 {"label=note:a%5C,b:c%5C%5C", 1},
+                 {"label=note:b,note:a%5C,b:c%5C%5C", 1},
+                 {"label=note:a,b:c%5C%5C", 0},
+                 {"name=x%5C,y", 1},
+                 {"name=x,y", 0},
                  {"owner=", 3},
                  {"m=4,8&m=8,2", 1}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -419,6 +424,11 @@ static void meta_routes_answer(void **state) {
     reply = ask(fixture, "GET", "/", NULL);
     assert_contains(reply.body, "curl -d '{\"m\":8,\"cutout_size\":12}' http://127.0.0.1:1/");
     reply_clear(&reply);
+    reply = ask(fixture, "GET", "/readyz", NULL); /* the last look is a minute old */
+    assert_int_equal(reply.http_status, 503);
+    assert_contains(reply.body, "The database does not answer.");
+    reply_clear(&reply);
+    health_look(fixture->context.options.health);
     reply = ask(fixture, "GET", "/readyz", NULL);
     assert_int_equal(reply.http_status, 200);
     reply_clear(&reply);

@@ -109,6 +109,15 @@ static void encoded_nul_is_refused(void **state) {
     api_server_stop(server);
 }
 
+static void absolute_form_of_the_target_is_the_same_request(void **state) {
+    struct api_server *server = start_server(*state);
+    char *answer = exchange(server, "GET http://x/healthz HTTP/1.1\r\nHost: x\r\n"
+                                    "Connection: close\r\n\r\n");
+    assert_contains(answer, "HTTP/1.1 200 ");
+    free(answer);
+    api_server_stop(server);
+}
+
 static void head_has_the_headers_only(void **state) {
     (void)submit(*state, "{}");
     struct api_server *server = start_server(*state);
@@ -120,6 +129,8 @@ static void head_has_the_headers_only(void **state) {
     answer = exchange(
         server, "HEAD /api/v1/runs/1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert_contains(answer, "text/event-stream");
+    assert_null(strstr(answer, "Content-Length:"));
+    assert_null(strstr(answer, "event: "));
     free(answer);
     api_server_stop(server);
 }
@@ -436,6 +447,7 @@ int main(void) {
         TEST(one_connection_serves_several_requests),
         TEST(doubtful_framing_is_refused_and_closed),
         TEST(encoded_nul_is_refused),
+        TEST(absolute_form_of_the_target_is_the_same_request),
         TEST(head_has_the_headers_only),
         TEST(chunked_body_is_put_together),
         TEST(stream_delivers_while_open_and_ends_with_the_run),

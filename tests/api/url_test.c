@@ -32,11 +32,30 @@ static void path_and_arguments_are_decoded(void **state) {
     assert_null(url_argument(&url, "z"));
 }
 
+static void absolute_form_is_its_path_and_query(void **state) {
+    (void)state;
+    static const char *const targets[] = {"http://host/a?b=c", "HTTPS://[::1]:8443/a?b=c"};
+    struct url url;
+    struct error error;
+    for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+        assert_int_equal(url_parse(targets[i], &url, &error), STATUS_OK);
+        assert_string_equal(url.path, "/a");
+        assert_string_equal(url_argument(&url, "b"), "c");
+    }
+    assert_int_equal(url_parse("http://host", &url, &error), STATUS_OK);
+    assert_string_equal(url.path, "/");
+    assert_int_equal(url_parse("http://host?b=c", &url, &error), STATUS_OK);
+    assert_string_equal(url.path, "/");
+    assert_string_equal(url_argument(&url, "b"), "c");
+}
+
 static void what_cannot_be_meant_is_refused(void **state) {
     (void)state;
     assert_refused("", STATUS_MALFORMED);
     assert_refused("*", STATUS_MALFORMED);
-    assert_refused("http://host/", STATUS_MALFORMED);
+    assert_refused("http:///", STATUS_MALFORMED);
+    assert_refused("ftp://host/", STATUS_MALFORMED);
+    assert_refused("host:80", STATUS_MALFORMED);
     assert_refused("/%00", STATUS_MALFORMED);
     assert_refused("/?a=%00b", STATUS_MALFORMED);
     assert_refused("/%0a", STATUS_MALFORMED);
@@ -106,6 +125,7 @@ static void format_follows_argument_then_accept(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(path_and_arguments_are_decoded),
+        cmocka_unit_test(absolute_form_is_its_path_and_query),
         cmocka_unit_test(what_cannot_be_meant_is_refused),
         cmocka_unit_test(long_targets_are_refused_and_the_longest_fit),
         cmocka_unit_test(numbers_are_plain_decimal),

@@ -130,9 +130,8 @@ static bool is_running(const struct run_row *row) {
 
 /* Waits until the process of a handle has reported that it is there. */
 static void wait_for_progress(struct seam_fixture *s, int64_t id) {
-    struct hub_subscription *subscription = NULL;
     struct progress progress = {.n_reports = 0};
-    ASSERT_OK(hub_subscribe(s->w.hub, id, work_note_change, &s->w, &subscription, &fixture_error));
+    notifier_set(s->w.notifier, work_note_change, &s->w);
     for (;;) {
         int seen = work_changes(&s->w);
         if (progress_board_find(s->w.progress, id, &progress) && progress.n_reports > 0) {
@@ -140,7 +139,7 @@ static void wait_for_progress(struct seam_fixture *s, int64_t id) {
         }
         assert_true(work_wait_for_change(&s->w, seen));
     }
-    hub_unsubscribe(s->w.hub, subscription);
+    notifier_set(s->w.notifier, NULL, NULL);
 }
 
 static void say(struct seam_fixture *s, const char *handle, const char *word) {

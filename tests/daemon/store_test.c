@@ -365,7 +365,7 @@ static void *write_and_read(void *user) {
         struct run_row row = fixture_get_run(store, id);
         assert_int_equal(row.last_wrong, i);
         run_row_clear(&row);
-        ASSERT_OK(store_ping(store, &fixture_error));
+        ASSERT_OK(store_check(store, &fixture_error));
     }
     return NULL;
 }

@@ -1,5 +1,5 @@
-/* Everything around the pool, for the tests of daemon/work: store, queue, hub, board, data sets,
- * and waiting for what happens. Nothing sleeps: whatever a test waits for counts a change. */
+/* Everything around the pool, for the tests of daemon/work: store, queue, notifier, board, data
+ * sets, and waiting for what happens. Nothing sleeps: whatever a test waits for counts a change. */
 #ifndef CUTOUTD_TESTS_DAEMON_WORK_FIXTURE_H
 #define CUTOUTD_TESTS_DAEMON_WORK_FIXTURE_H
 
@@ -16,7 +16,7 @@ enum { WORK_DEADLINE_S = 60 };
 struct work_fixture {
     struct store_fixture f;
     struct config config;
-    struct hub *hub;
+    struct notifier *notifier;
     struct queue *queue;
     struct progress_board *progress;
     struct dataset_registry *datasets;
@@ -63,8 +63,8 @@ static inline void work_open(struct work_fixture *w, int n_train, int n_test) {
     (void)pthread_condattr_destroy(&monotonic);
     w->config.shapes_train = n_train;
     w->config.shapes_test = n_test;
-    ASSERT_OK(hub_create(&w->hub, &fixture_error));
-    store_observe(w->f.store, hub_publish, w->hub);
+    ASSERT_OK(notifier_create(&w->notifier, &fixture_error));
+    store_observe(w->f.store, notifier_publish, w->notifier);
     ASSERT_OK(queue_create(w->f.store, &clock_system, &w->queue, &fixture_error));
     ASSERT_OK(progress_board_create(2, &w->progress, &fixture_error));
     ASSERT_OK(dataset_registry_create(&w->config, &w->datasets, &fixture_error));
@@ -78,7 +78,7 @@ static inline void work_open(struct work_fixture *w, int n_train, int n_test) {
         .n_workers = 2,
         .store = w->f.store,
         .queue = w->queue,
-        .hub = w->hub,
+        .notifier = w->notifier,
         .progress = w->progress,
         .executors = &w->executor,
         .n_executors = 1,
@@ -100,7 +100,7 @@ static inline void work_end(struct work_fixture *w) {
     progress_board_free(w->progress);
     queue_free(w->queue);
     fixture_end(&w->f);
-    hub_free(w->hub);
+    notifier_free(w->notifier);
     (void)pthread_cond_destroy(&w->changed);
     (void)pthread_mutex_destroy(&w->mutex);
 }
@@ -131,11 +131,11 @@ static inline bool work_wait_for_change(struct work_fixture *w, int seen) {
     return code == 0;
 }
 
-/* Waits until the run's row satisfies `is`, looking again at each change that the hub tells. */
+/* Waits until the run's row satisfies `is`, looking again at each change that the notifier tells
+ * of. */
 static inline void work_wait_until(struct work_fixture *w, int64_t id,
                                    bool (*is)(const struct run_row *), const char *what) {
-    struct hub_subscription *subscription = NULL;
-    ASSERT_OK(hub_subscribe(w->hub, id, work_note_change, w, &subscription, &fixture_error));
+    notifier_set(w->notifier, work_note_change, w);
     bool done = false;
     bool in_time = true;
     while (!done && in_time) {
@@ -145,7 +145,7 @@ static inline void work_wait_until(struct work_fixture *w, int64_t id,
         run_row_clear(&row);
         in_time = done || work_wait_for_change(w, seen);
     }
-    hub_unsubscribe(w->hub, subscription);
+    notifier_set(w->notifier, NULL, NULL);
     if (!done) {
         struct run_row row = fixture_get_run(w->f.store, id);
         fail_msg("run %lld is %s (%s), not %s", (long long)id, run_state_name(row.state),

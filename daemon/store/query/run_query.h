@@ -52,6 +52,9 @@ enum run_sort {
 const char *run_field_name(enum run_field field);
 const char *run_sort_name(enum run_sort sort);
 
+/* Whether an index has this order; otherwise a list looks at every run. */
+bool run_sort_is_indexed(enum run_sort sort);
+
 /* Whether the field's values are texts; the others are numbers. */
 bool run_field_is_text(enum run_field field);
 
@@ -81,7 +84,11 @@ struct run_cursor {
     char text[RUN_TITLE_SIZE];
 };
 
-enum { RUN_QUERY_MAX_CONDITIONS = 16, RUN_QUERY_MAX_VALUES = 64 };
+enum {
+    RUN_QUERY_MAX_CONDITIONS = 16,
+    RUN_QUERY_MAX_VALUES = 64,
+    RUN_QUERY_UNESCAPED_SIZE = 2048,
+};
 
 /* Zeroed: all runs, newest first, without the parts. */
 struct run_query {
@@ -89,6 +96,8 @@ struct run_query {
     struct run_condition conditions[RUN_QUERY_MAX_CONDITIONS];
     int n_values;
     struct run_value values[RUN_QUERY_MAX_VALUES];
+    char unescaped[RUN_QUERY_UNESCAPED_SIZE]; /* values that were given with escapes */
+    size_t n_unescaped;
     enum run_sort sort; /* runs without a value come last in both directions */
     bool ascending;     /* equals are ordered by id in the same direction */
     struct run_cursor after;

@@ -80,6 +80,10 @@ const char *run_sort_name(enum run_sort sort) {
     return sorts[sort].name;
 }
 
+bool run_sort_is_indexed(enum run_sort sort) {
+    return sorts[sort].index != NULL;
+}
+
 bool run_field_is_text(enum run_field field) {
     return fields[field].text;
 }

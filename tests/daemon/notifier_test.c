@@ -1,4 +1,4 @@
-/* Followers of runs, and the progress they read. */
+/* The follower of runs, and the progress it reads. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/work/hub.h"
+#include "daemon/work/notifier.h"
 #include "daemon/work/progress.h"
 
 static void count(void *user, int64_t run_id) {
@@ -15,61 +15,58 @@ static void count(void *user, int64_t run_id) {
     atomic_fetch_add(calls, (int)run_id);
 }
 
-static void followers_hear_of_their_run_or_of_all(void **state) {
+static void the_follower_hears_of_every_run_until_another_follows(void **state) {
     (void)state;
-    struct hub *hub = NULL;
-    struct hub_subscription *one = NULL;
-    struct hub_subscription *all = NULL;
-    atomic_int heard_one = 0;
-    atomic_int heard_all = 0;
-    assert_int_equal(hub_create(&hub, NULL), STATUS_OK);
-    assert_int_equal(hub_subscribe(hub, 3, count, &heard_one, &one, NULL), STATUS_OK);
-    assert_int_equal(hub_subscribe(hub, 0, count, &heard_all, &all, NULL), STATUS_OK);
-    hub_publish(hub, 3);
-    hub_publish(hub, 10);
-    assert_int_equal(heard_one, 3);
-    assert_int_equal(heard_all, 13);
-    hub_unsubscribe(hub, one);
-    hub_publish(hub, 3);
-    assert_int_equal(heard_one, 3);
-    assert_int_equal(heard_all, 16);
-    hub_unsubscribe(hub, all);
-    hub_unsubscribe(hub, NULL);
-    hub_free(hub);
+    struct notifier *notifier = NULL;
+    atomic_int first = 0;
+    atomic_int second = 0;
+    assert_int_equal(notifier_create(&notifier, NULL), STATUS_OK);
+    notifier_publish(notifier, 3); /* nobody follows */
+    notifier_set(notifier, count, &first);
+    notifier_publish(notifier, 3);
+    notifier_publish(notifier, 10);
+    assert_int_equal(first, 13);
+    notifier_set(notifier, count, &second);
+    notifier_publish(notifier, 5);
+    notifier_set(notifier, NULL, NULL);
+    notifier_publish(notifier, 7);
+    assert_int_equal(first, 13);
+    assert_int_equal(second, 5);
+    notifier_free(notifier);
+    notifier_free(NULL);
 }
 
 struct publisher {
-    struct hub *hub;
+    struct notifier *notifier;
     atomic_bool stop;
 };
 
 static void *publish_until_stopped(void *user) {
     struct publisher *p = user;
     while (!atomic_load(&p->stop)) {
-        hub_publish(p->hub, 1);
+        notifier_publish(p->notifier, 1);
     }
     return NULL;
 }
 
-/* What a follower's callback uses may go as soon as hub_unsubscribe returned. */
-static void no_callback_comes_after_unsubscribing(void **state) {
+/* What a follower's callback uses may go as soon as notifier_set returned. */
+static void no_callback_comes_after_following_ends(void **state) {
     (void)state;
     struct publisher p = {0};
     pthread_t thread;
-    assert_int_equal(hub_create(&p.hub, NULL), STATUS_OK);
+    assert_int_equal(notifier_create(&p.notifier, NULL), STATUS_OK);
     assert_int_equal(pthread_create(&thread, NULL, publish_until_stopped, &p), 0);
     for (int round = 0; round < 200; round++) {
-        struct hub_subscription *subscription = NULL;
         atomic_int calls = 0;
-        assert_int_equal(hub_subscribe(p.hub, 1, count, &calls, &subscription, NULL), STATUS_OK);
-        hub_unsubscribe(p.hub, subscription);
+        notifier_set(p.notifier, count, &calls);
+        notifier_set(p.notifier, NULL, NULL);
         int at_end = atomic_load(&calls);
-        hub_publish(p.hub, 1);
+        notifier_publish(p.notifier, 1);
         assert_int_equal(atomic_load(&calls), at_end);
     }
     atomic_store(&p.stop, true);
     assert_int_equal(pthread_join(thread, NULL), 0);
-    hub_free(p.hub);
+    notifier_free(p.notifier);
 }
 
 static void the_board_shows_what_runs(void **state) {
@@ -96,8 +93,8 @@ static void the_board_shows_what_runs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(followers_hear_of_their_run_or_of_all),
-        cmocka_unit_test(no_callback_comes_after_unsubscribing),
+        cmocka_unit_test(the_follower_hears_of_every_run_until_another_follows),
+        cmocka_unit_test(no_callback_comes_after_following_ends),
         cmocka_unit_test(the_board_shows_what_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
