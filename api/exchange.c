@@ -49,13 +49,24 @@ static void set_deadline(const struct exchange_host *host, struct MHD_Connection
                              seconds > 0 ? now_s + seconds : 0);
 }
 
-void *exchange_begin(void *host, const char *target, struct MHD_Connection *connection) {
-    (void)connection;
+static void free_exchange(void *user) {
+    struct exchange *exchange = user;
+    reply_clear(&exchange->reply);
+    free(exchange->target);
+    free(exchange->body);
+    free(exchange);
+}
+
+/* The library has read no more than the first line. What comes behind may make it give up without
+ * another word about this request, so the exchange is the connection's. */
+void *exchange_begin(void *host, const char *target, struct MHD_Connection *library_connection) {
     const struct exchange_host *exchange_host = host;
-    struct exchange *exchange = calloc(1, sizeof(*exchange));
+    struct connection *connection = connection_of(library_connection);
+    struct exchange *exchange = connection ? calloc(1, sizeof(*exchange)) : NULL;
     if (exchange) {
         exchange->begun_s = clock_monotonic_s(exchange_host->context->options.clock);
         exchange->target = strdup(target);
+        connection_keep(connection, exchange, free_exchange);
     }
     return exchange;
 }
@@ -63,15 +74,11 @@ void *exchange_begin(void *host, const char *target, struct MHD_Connection *conn
 void exchange_end(void *host, struct MHD_Connection *connection, void **exchange_pointer,
                   enum MHD_RequestTerminationCode how) {
     (void)how;
-    struct exchange *exchange = *exchange_pointer;
-    *exchange_pointer = NULL;
     const struct exchange_host *exchange_host = host;
     set_deadline(exchange_host, connection, exchange_host->context->options.head_deadline_s);
-    if (exchange) {
-        reply_clear(&exchange->reply);
-        free(exchange->target);
-        free(exchange->body);
-        free(exchange);
+    if (*exchange_pointer) {
+        *exchange_pointer = NULL;
+        connection_keep(connection_of(connection), NULL, NULL);
     }
 }
 

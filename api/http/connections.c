@@ -8,6 +8,8 @@
 struct connection {
     int fd;
     bool over_cap;
+    void *kept; /* the serving thread's, as is the next */
+    void (*release)(void *kept);
     double deadline_s; /* guarded by connections->mutex, as are the links */
     struct connection *previous, *next;
 };
@@ -71,7 +73,16 @@ void connections_remove(struct connections *connections, struct connection *conn
     }
     connections->n--;
     (void)pthread_mutex_unlock(&connections->mutex);
+    connection_keep(connection, NULL, NULL);
     free(connection);
+}
+
+void connection_keep(struct connection *connection, void *kept, void (*release)(void *kept)) {
+    if (connection->release) {
+        connection->release(connection->kept);
+    }
+    connection->kept = kept;
+    connection->release = release;
 }
 
 void connections_set_deadline(struct connections *connections, struct connection *connection,

@@ -34,6 +34,12 @@ void connections_set_deadline(struct connections *connections, struct connection
 /* Whether it came when the cap was reached. */
 bool connection_is_over_cap(const struct connection *connection);
 
+/* Gives the connection something that its request needs: `release` is called with it at the next
+ * connection_keep (NULL, NULL: nothing), and when the connection is removed at the latest. The HTTP
+ * library tells of the end of requests only that it has handed over, but of the end of every
+ * connection. On the thread that serves the connection. */
+void connection_keep(struct connection *connection, void *kept, void (*release)(void *kept));
+
 /* How many are open. */
 int connections_count(struct connections *connections);
 
