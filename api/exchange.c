@@ -1,16 +1,20 @@
 /* Layer: api. */
 #include "api/exchange.h"
 
+#include <arpa/inet.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "api/http/background.h"
+#include "api/http/head.h"
 #include "api/http/metrics.h"
+#include "api/http/origin.h"
 #include "api/router.h"
 #include "api/stream/stream.h"
 #include "core/base/cleanup.h"
+#include "core/base/host.h"
 #include "core/base/log.h"
 
 /* More than this of a refused body is not read before it is refused. */
@@ -40,6 +44,23 @@ static struct connection *connection_of(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info ? info->socket_context : NULL;
+}
+
+/* Whether a proxy that the admin trusts is at the other end. */
+static bool is_trusted(const struct exchange_host *host, struct MHD_Connection *connection) {
+    const struct config *config = host->context->options.config;
+    if (host->on_path) {
+        return config->trust_unix_socket;
+    }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char address[INET6_ADDRSTRLEN];
+    return info && info->client_addr &&
+           getnameinfo(info->client_addr,
+                       info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                                : sizeof(struct sockaddr_in),
+                       address, sizeof(address), NULL, 0, NI_NUMERICHOST) == 0 &&
+           host_address_is_listed(address, config->trusted_proxies);
 }
 
 static void set_deadline(const struct exchange_host *host, struct MHD_Connection *connection,
@@ -78,6 +99,7 @@ void exchange_end(void *host, struct MHD_Connection *connection, void **exchange
     set_deadline(exchange_host, connection, exchange_host->context->options.head_deadline_s);
     if (*exchange_pointer) {
         *exchange_pointer = NULL;
+        connections_set_grant(exchange_host->connections, connection_of(connection), NULL);
         connection_keep(connection_of(connection), NULL, NULL);
     }
 }
@@ -99,7 +121,10 @@ static void add_headers(struct MHD_Response *response, const struct request *req
     add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
     add_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, reply->gzip ? "gzip" : "");
     add_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
-    add_header(response, MHD_HTTP_HEADER_LOCATION, reply->location);
+    char location[sizeof(request->prefix) + sizeof(reply->location)];
+    (void)snprintf(location, sizeof(location), "%s%s", reply->location[0] ? request->prefix : "",
+                   reply->location);
+    add_header(response, MHD_HTTP_HEADER_LOCATION, location);
     add_header(response, MHD_HTTP_HEADER_ETAG, reply->etag);
     add_header(response, MHD_HTTP_HEADER_LINK, reply->link);
     add_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, reply->content_range);
@@ -171,60 +196,16 @@ static enum MHD_Result send_reply(const struct exchange_host *host,
 
 /* Receiving */
 
-struct framing {
-    int n_lengths;
-    int n_encodings;
-    int n_hosts;
-    bool chunked;
-    bool odd_name; /* one that another program may read differently */
-};
-
-static enum MHD_Result look_at_header(void *user, enum MHD_ValueKind kind, const char *name,
-                                      const char *value) {
-    (void)kind;
-    struct framing *framing = user;
-    framing->n_lengths += strcasecmp(name, "Content-Length") == 0;
-    framing->n_hosts += strcasecmp(name, "Host") == 0;
-    framing->odd_name |= name[0] == '\0' || name[strcspn(name, " \t\r\n\v\f")] != '\0';
-    if (strcasecmp(name, "Transfer-Encoding") == 0) {
-        framing->n_encodings++;
-        framing->chunked = value && strcasecmp(value, "chunked") == 0;
-    }
-    return MHD_YES;
-}
-
-/* Why the request's borders cannot be trusted, or NULL. */
-static const char *framing_problem(struct MHD_Connection *connection, const char *version) {
-    struct framing framing = {0};
-    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, look_at_header, &framing);
-    if (framing.n_lengths > 1) {
-        return "The request has more than one Content-Length.";
-    }
-    if (framing.n_lengths > 0 && framing.n_encodings > 0) {
-        return "The request has both Content-Length and Transfer-Encoding.";
-    }
-    if (framing.n_encodings > 1 || (framing.n_encodings == 1 && !framing.chunked)) {
-        return "The only transfer encoding understood here is chunked.";
-    }
-    if (framing.n_hosts > 1 || (framing.n_hosts == 0 && strcmp(version, "HTTP/1.0") != 0)) {
-        return "The request must have one Host.";
-    }
-    if (framing.odd_name) {
-        return "The name of a header must not contain blanks.";
-    }
-    return NULL;
-}
-
 static void reply_too_large(struct reply *reply, const struct request *request) {
     reply_problem(reply, request, STATUS_TOO_LARGE, "A body may have at most %d bytes.",
                   REQUEST_MAX_BODY_BYTES);
 }
 
 /* What can be refused before the body is read. true: *reply says so. */
-static bool refuse_head(struct MHD_Connection *connection, const char *version,
+static bool refuse_head(struct MHD_Connection *connection, const struct request_line *line,
                         const struct exchange *exchange, struct reply *reply) {
     const struct request *request = &exchange->request;
-    const char *problem = framing_problem(connection, version);
+    const char *problem = head_problem(connection, line);
     const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
     const char *expect = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Expect");
     uint64_t n_bytes = length ? strtoull(length, NULL, 10) : 0;
@@ -283,6 +264,92 @@ static void copy_idempotency_key(struct MHD_Connection *connection,
     }
 }
 
+static const char *look_up(struct MHD_Connection *connection, const char *name) {
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+/* Whether the request may come from where it comes from. False: *reply says why not. */
+static bool check_origin(const struct exchange_host *host, struct MHD_Connection *connection,
+                         const struct request *request, struct reply *reply) {
+    const struct api_options *options = &host->context->options;
+    const char *authority = request->url.authority;
+    const struct origin origin = {
+        .host = authority[0] ? authority : look_up(connection, MHD_HTTP_HEADER_HOST),
+        .origin = look_up(connection, "Origin"),
+        .fetch_site = look_up(connection, "Sec-Fetch-Site"),
+        .check_host = !options->tokens && !host->on_path,
+        .changes = !request_only_reads(request),
+        .allowed_hosts = options->config->allowed_hosts,
+    };
+    const char *problem = origin_problem(&origin);
+    if (problem) {
+        reply_problem(reply, request, STATUS_FORBIDDEN, "%s", problem);
+    }
+    return !problem;
+}
+
+static bool check_body_type(struct MHD_Connection *connection, const struct request *request,
+                            struct reply *reply) {
+    const char *own = router_body_type(request->route - 1);
+    const struct body_type type = {
+        .content_type = look_up(connection, MHD_HTTP_HEADER_CONTENT_TYPE),
+        .encoding = look_up(connection, MHD_HTTP_HEADER_CONTENT_ENCODING),
+        .own = own,
+        .from_browser = look_up(connection, "Sec-Fetch-Site") ||
+                        look_up(connection, "Sec-Fetch-Mode") ||
+                        look_up(connection, "Sec-Fetch-Dest"),
+    };
+    if (request->n_body == 0 || body_type_is_taken(&type)) {
+        return true;
+    }
+    char detail[128];
+    (void)snprintf(detail, sizeof(detail), "The body must be %s as it is, in UTF-8.",
+                   own ? own : "application/json");
+    reply_http_problem(reply, request, 415, "unsupported-media-type", "Unsupported media type",
+                       detail);
+    return false;
+}
+
+/* The path by which a proxy that is trusted is reached, in front of ours. False: *reply refuses
+ * what is no such path. */
+static bool take_prefix(const struct exchange_host *host, struct MHD_Connection *connection,
+                        struct request *request, struct reply *reply) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "-._~/";
+    const char *prefix = look_up(connection, "X-Forwarded-Prefix");
+    if (!prefix || !is_trusted(host, connection)) {
+        return true;
+    }
+    size_t n = strlen(prefix);
+    n -= n > 0 && prefix[n - 1] == '/';
+    bool good = n < sizeof(request->prefix) && strspn(prefix, letters) >= n &&
+                (n == 0 || prefix[0] == '/') && !strstr(prefix, "//") && !strstr(prefix, "/.");
+    if (!good) {
+        reply_problem(reply, request, STATUS_MALFORMED,
+                      "The X-Forwarded-Prefix is no path such as /cutoutd.");
+        return false;
+    }
+    memcpy(request->prefix, prefix, n);
+    request->prefix[n] = '\0';
+    return true;
+}
+
+/* From here on a reload that takes the token away ends the connection. False: it has come already.
+ */
+static bool hold_grant(const struct exchange_host *host, struct MHD_Connection *connection,
+                       const struct request *request, struct reply *reply) {
+    struct tokens *tokens = host->context->options.tokens;
+    if (!tokens || request->scope == SCOPE_NONE) {
+        return true;
+    }
+    connections_set_grant(host->connections, connection_of(connection), &request->grant);
+    if (tokens_hold(tokens, &request->grant)) {
+        return true;
+    }
+    reply_problem(reply, request, STATUS_UNAUTHORIZED, "This token was taken away just now.");
+    return false;
+}
+
 /* The whole request is there. NULL: *reply is the answer. */
 static handler *find_handler(const struct exchange_host *host, struct MHD_Connection *connection,
                              struct exchange *exchange, struct reply *reply) {
@@ -317,7 +384,15 @@ static handler *find_handler(const struct exchange_host *host, struct MHD_Connec
     if (!request->body) {
         request->body = "";
     }
-    return router_find(host->context, request, reply);
+    if (!check_origin(host, connection, request, reply) ||
+        !take_prefix(host, connection, request, reply)) {
+        return NULL;
+    }
+    handler *found = router_find(host->context, request, reply);
+    return found && check_body_type(connection, request, reply) &&
+                   hold_grant(host, connection, request, reply)
+               ? found
+               : NULL;
 }
 
 /* Answers that take long: the connection is suspended, and asked again when they are there. */
@@ -376,10 +451,17 @@ static bool answer(const struct exchange_host *host, struct MHD_Connection *conn
     return true;
 }
 
+/* A method that is none of HTTP's is not repeated anywhere, and no route has it. */
+static void take_method(struct request *request, const char *method) {
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ-";
+    size_t n = strlen(method);
+    bool good = n > 0 && n < sizeof(request->method) && strspn(method, letters) == n;
+    (void)snprintf(request->method, sizeof(request->method), "%s", good ? method : "?");
+}
+
 enum MHD_Result exchange_continue(void *host_pointer, struct MHD_Connection *connection,
                                   const char *url, const char *method, const char *version,
                                   const char *upload, size_t *n_upload, void **exchange_pointer) {
-    (void)url;
     const struct exchange_host *host = host_pointer;
     struct exchange *exchange = *exchange_pointer;
     if (!exchange || !exchange->target) {
@@ -388,10 +470,12 @@ enum MHD_Result exchange_continue(void *host_pointer, struct MHD_Connection *con
     CLEANUP(reply_clear) struct reply reply = {0};
     if (!exchange->head_seen) {
         exchange->head_seen = true;
-        (void)snprintf(exchange->request.method, sizeof(exchange->request.method), "%s", method);
+        const struct request_line line = {
+            .target = exchange->target, .url = url, .version = version};
+        take_method(&exchange->request, method);
         request_id_choose(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "X-Request-Id"),
                           exchange->request.id);
-        if (refuse_head(connection, version, exchange, &reply)) {
+        if (refuse_head(connection, &line, exchange, &reply)) {
             enum MHD_Result result = send_reply(host, connection, exchange, &reply);
             reply.body = NULL; /* the library's now */
             return result;

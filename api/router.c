@@ -120,6 +120,13 @@ const struct route *router_at(int index) {
     return &routes[index];
 }
 
+const char *router_body_type(int index) {
+    static const char note[] = "/note";
+    size_t n = strlen(routes[index].pattern);
+    bool is_note = n > strlen(note) && !strcmp(routes[index].pattern + n - strlen(note), note);
+    return is_note ? "text/markdown" : NULL;
+}
+
 struct background *router_background(const struct api_context *context, handler *found) {
     if (found == route_admin_backup || found == route_admin_purge) {
         return context->admin;

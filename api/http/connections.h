@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "core/base/error.h"
+#include "daemon/config/tokens.h"
 
 struct connections;
 struct connection;
@@ -30,6 +31,14 @@ void connections_remove(struct connections *connections, struct connection *conn
 /* The next whole request, or its body, must be there at this time (monotonic); 0: no deadline. */
 void connections_set_deadline(struct connections *connections, struct connection *connection,
                               double deadline_s);
+
+/* The token in whose name the request in progress is answered; NULL: none (any more). */
+void connections_set_grant(struct connections *connections, struct connection *connection,
+                           const struct token_grant *grant);
+
+/* Ends the connections whose answer was granted to what `tokens` has no more, or with less scope;
+ * returns how many. */
+int connections_end_revoked(struct connections *connections, struct tokens *tokens);
 
 /* Whether it came when the cap was reached. */
 bool connection_is_over_cap(const struct connection *connection);

@@ -35,6 +35,8 @@ struct request {
     /* Who asks: the name of the token, "" without one, and what it allows. */
     char owner[TOKEN_NAME_SIZE];
     enum scope scope;
+    struct token_grant grant; /* with tokens, when scope is not SCOPE_NONE */
+    char prefix[128];         /* of the path at a proxy, "/cutoutd"; "": none */
     /* Of an Idempotency-Key; NULL without one. Creating handlers hand it to the store. */
     char idempotency_key[REQUEST_HEADER_SIZE];
     const struct idempotency_mark *idempotency;

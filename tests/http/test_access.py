@@ -229,7 +229,7 @@ class RequestId(DaemonTestCase):
         self.assertEqual(len(seen), 6)
 
     def test_early_refusals_have_one_too(self):
-        answer = self.daemon.raw(b"POST /api/v1/runs HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+        answer = self.daemon.raw(b"POST /api/v1/runs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
                                  b"Content-Length: 3\r\nX-Request-Id: early\r\n\r\n").decode()
         self.assertIn("400 Bad Request", answer)
         self.assertIn("\r\nX-Request-Id: early\r\n", answer)

@@ -97,7 +97,7 @@ class Bodies(DaemonTestCase):
                         self.daemon.curl("/api/v1/runs", *option, data=self.padded(size)), 413)
 
     def test_announced_giant_is_refused_before_it_is_sent(self):
-        answer = self.daemon.raw(b"POST /api/v1/runs HTTP/1.1\r\nHost: x\r\n"
+        answer = self.daemon.raw(b"POST /api/v1/runs HTTP/1.1\r\nHost: localhost\r\n"
                                  b"Content-Length: 99999999999\r\n\r\n")
         self.assertIn(b"413", answer.split(b"\r\n")[0])
 
@@ -136,7 +136,7 @@ class Memory(DaemonTestCase):
 
 class Framing(DaemonTestCase):
     def answer_to(self, *headers, body=b"{}"):
-        head = b"POST /api/v1/runs HTTP/1.1\r\nHost: x\r\n" + b"".join(h + b"\r\n" for h in headers)
+        head = b"POST /api/v1/runs HTTP/1.1\r\nHost: localhost\r\n" + b"".join(h + b"\r\n" for h in headers)
         return self.daemon.raw(head + b"\r\n" + body)
 
     def test_requests_whose_end_is_in_doubt_are_refused(self):
@@ -162,7 +162,7 @@ class Framing(DaemonTestCase):
         for noise in (b"\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
                       b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20000 + b"\r\n",
                       b"GET / HTTP/9.9\r\n\r\n", b"GET " + b"a" * 100000 + b" HTTP/1.1\r\n\r\n",
-                      b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"):
+                      b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n"):
             with self.subTest(noise[:20]):
                 try:
                     self.daemon.raw(noise, answer=False)
