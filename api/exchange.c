@@ -137,10 +137,14 @@ static void add_headers(struct MHD_Response *response, const struct request *req
     add_header(response, MHD_HTTP_HEADER_CONNECTION, reply->close ? "close" : "");
     /* A cache may keep it, but has to ask: runs change. */
     add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
-               reply->stream.open ? "no-store" : "no-cache");
+               reply->stream.open ? "no-store"
+               : reply->for_ever  ? "public, max-age=31536000, immutable"
+                                  : "no-cache");
+    add_header(response, "Content-Security-Policy", reply->security_policy);
     /* A proxy (nginx) must not collect events. */
     add_header(response, "X-Accel-Buffering", reply->stream.open ? "no" : "");
     add_header(response, "X-Content-Type-Options", "nosniff");
+    add_header(response, "Referrer-Policy", reply->security_policy ? "no-referrer" : "");
     add_header(response, "X-Request-Id", request->id);
 }
 
@@ -254,13 +258,14 @@ static void copy_header(struct MHD_Connection *connection, const char *name,
     }
 }
 
-/* One that is too long must not be taken for none: it becomes one that is refused. */
-static void copy_idempotency_key(struct MHD_Connection *connection,
-                                 char target[REQUEST_HEADER_SIZE]) {
-    const char *key = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Idempotency-Key");
-    if (key) {
-        bool fits = key[0] && strlen(key) < REQUEST_HEADER_SIZE;
-        (void)snprintf(target, REQUEST_HEADER_SIZE, "%s", fits ? key : " ");
+/* One that is empty or too long must not be taken for none: it becomes " ", which is refused as a
+ * key and matches no tag. */
+static void copy_condition(struct MHD_Connection *connection, const char *name,
+                           char target[REQUEST_HEADER_SIZE]) {
+    const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+    if (value) {
+        bool fits = value[0] && strlen(value) < REQUEST_HEADER_SIZE;
+        (void)snprintf(target, REQUEST_HEADER_SIZE, "%s", fits ? value : " ");
     }
 }
 
@@ -376,7 +381,8 @@ static handler *find_handler(const struct exchange_host *host, struct MHD_Connec
     copy_header(connection, MHD_HTTP_HEADER_ACCEPT, request->accept);
     copy_header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING, request->accept_encoding);
     copy_header(connection, MHD_HTTP_HEADER_IF_NONE_MATCH, request->if_none_match);
-    copy_idempotency_key(connection, request->idempotency_key);
+    copy_condition(connection, MHD_HTTP_HEADER_IF_MATCH, request->if_match);
+    copy_condition(connection, "Idempotency-Key", request->idempotency_key);
     copy_header(connection, MHD_HTTP_HEADER_RANGE, request->range);
     copy_header(connection, MHD_HTTP_HEADER_IF_RANGE, request->if_range);
     copy_header(connection, "Last-Event-ID", request->last_event_id);

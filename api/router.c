@@ -21,7 +21,15 @@
     "normalise, index, epoch, theme"
 
 static const struct route routes[] = {
-    {"GET", "/", SCOPE_READ, "", route_welcome},
+    {"GET", "/", SCOPE_NONE, "", route_welcome},
+    /* The page's addresses: what they show, it asks the API for. */
+    {"GET", "/runs", SCOPE_NONE, "*", route_page},
+    {"GET", "/runs/{id}", SCOPE_NONE, "*", route_page},
+    {"GET", "/compare", SCOPE_NONE, "*", route_page},
+    {"GET", "/sweeps/{id}", SCOPE_NONE, "*", route_page},
+    {"GET", "/new", SCOPE_NONE, "*", route_page},
+    {"GET", "/system", SCOPE_NONE, "*", route_page},
+    {"GET", "/assets/{digest}/{name}", SCOPE_NONE, "", route_asset},
     {"POST", V1 "/admin/backup", SCOPE_ADMIN, "", route_admin_backup},
     {"POST", V1 "/admin/purge", SCOPE_ADMIN, "", route_admin_purge},
     {"GET", "/metrics", SCOPE_READ, "", route_metrics},
@@ -52,8 +60,14 @@ static const struct route routes[] = {
     {"GET", V1 "/events", SCOPE_READ, "since, format", route_events},
     {"GET", V1 "/runs/{id}/checkpoints", SCOPE_READ, "", route_checkpoint_list},
     {"GET", V1 "/runs/{id}/checkpoints/{name}", SCOPE_READ, "", route_checkpoint_download},
-    {"GET", V1 "/runs/{id}/log", SCOPE_READ, "", route_run_log},
+    {"GET", V1 "/runs/{id}/log", SCOPE_READ, "limit", route_run_log},
     {"GET", V1 "/runs/{id}/summary", SCOPE_READ, "format", route_run_summary},
+    {"GET", V1 "/runs/{id}/note", SCOPE_READ, "", route_note_get},
+    {"PUT", V1 "/runs/{id}/note", SCOPE_SUBMIT, "", route_note_put},
+    {"DELETE", V1 "/runs/{id}/note", SCOPE_SUBMIT, "", route_note_delete},
+    {"GET", V1 "/sweeps/{id}/note", SCOPE_READ, "", route_note_get},
+    {"PUT", V1 "/sweeps/{id}/note", SCOPE_SUBMIT, "", route_note_put},
+    {"DELETE", V1 "/sweeps/{id}/note", SCOPE_SUBMIT, "", route_note_delete},
     {"POST", V1 "/sweeps", SCOPE_SUBMIT, "dry_run", route_sweep_create},
     {"GET", V1 "/sweeps", SCOPE_READ, "limit, cursor", route_sweep_list},
     {"GET", V1 "/sweeps/{id}", SCOPE_READ, "", route_sweep_get},

@@ -31,8 +31,8 @@ void reply_clear(struct reply *reply) {
     }
 }
 
-void reply_text(struct reply *reply, const struct request *request, int http_status,
-                const char *content_type, char *text) {
+static void take_body(struct reply *reply, const struct request *request, int http_status,
+                      const char *content_type, char *text, size_t n_text) {
     reply_clear(reply);
     if (!text) {
         log_error("%s %s: out of memory while answering", request->method, request->url.path);
@@ -40,12 +40,23 @@ void reply_text(struct reply *reply, const struct request *request, int http_sta
         reply->content_type = CONTENT_PROBLEM;
         reply->retry_after_s = RETRY_AFTER_S;
         text = strdup(no_memory_problem);
+        n_text = text ? strlen(text) : 0;
     } else {
         reply->http_status = http_status;
         reply->content_type = content_type;
     }
     reply->body = text;
-    reply->n_body = text ? strlen(text) : 0;
+    reply->n_body = n_text;
+}
+
+void reply_text(struct reply *reply, const struct request *request, int http_status,
+                const char *content_type, char *text) {
+    take_body(reply, request, http_status, content_type, text, text ? strlen(text) : 0);
+}
+
+void reply_bytes(struct reply *reply, const struct request *request, const char *content_type,
+                 char *bytes, size_t n_bytes) {
+    take_body(reply, request, 200, content_type, bytes, n_bytes);
 }
 
 /* A whole line: a terminal's prompt comes on the next one. NULL only when memory is out. */

@@ -45,19 +45,20 @@ bool request_has_tag(const struct request *request, const char *weak_tag) {
     return strcmp(list, "*") == 0 || (list[0] && strstr(list, weak_tag + 2) != NULL);
 }
 
-bool text_to_count(const char *text, int64_t most, int64_t *ret_value) {
-    if (text[0] == '\0' || (text[0] == '0' && text[1] != '\0')) {
-        return false;
-    }
-    int64_t value = 0;
-    for (; *text; text++) {
-        if (*text < '0' || *text > '9' || value > (most - (*text - '0')) / 10) {
-            return false;
+bool request_matches(const struct request *request, const char *strong_tag) {
+    for (const char *item = request->if_match; *item;) {
+        size_t n = strcspn(item, ",");
+        size_t trimmed = n;
+        while (trimmed > 0 && item[trimmed - 1] == ' ') {
+            trimmed--;
         }
-        value = value * 10 + (*text - '0');
+        if (trimmed == strlen(strong_tag) && strncmp(item, strong_tag, trimmed) == 0) {
+            return true;
+        }
+        item += n;
+        item += strspn(item, ", ");
     }
-    *ret_value = value;
-    return true;
+    return false;
 }
 
 enum status request_read_id(const struct request *request, const char *what, int64_t *ret_id,
@@ -66,15 +67,6 @@ enum status request_read_id(const struct request *request, const char *what, int
     return text_to_id(text, INT64_MAX, ret_id)
                ? STATUS_OK
                : error_set(error, STATUS_NOT_FOUND, "there is no %s %s", what, text);
-}
-
-bool text_to_id(const char *text, int64_t most, int64_t *ret_value) {
-    int64_t value = 0;
-    if (!text_to_count(text, most, &value) || value == 0) {
-        return false;
-    }
-    *ret_value = value;
-    return true;
 }
 
 enum status request_check_owner(const struct request *request, const char *owner, const char *what,

@@ -10,6 +10,7 @@
 
 #include "api/http/request_id.h"
 #include "api/http/url.h"
+#include "core/base/decimal.h"
 #include "daemon/config/tokens.h"
 
 enum { REQUEST_MAX_BODY_BYTES = 64 * 1024, REQUEST_HEADER_SIZE = 256, REQUEST_MAX_PARAMETERS = 2 };
@@ -28,6 +29,7 @@ struct request {
     char accept[REQUEST_HEADER_SIZE];
     char accept_encoding[REQUEST_HEADER_SIZE];
     char if_none_match[REQUEST_HEADER_SIZE];
+    char if_match[REQUEST_HEADER_SIZE]; /* too long: one that matches nothing */
     char range[REQUEST_HEADER_SIZE];
     char if_range[REQUEST_HEADER_SIZE];
     char last_event_id[REQUEST_HEADER_SIZE];
@@ -64,15 +66,12 @@ enum status request_check_owner(const struct request *request, const char *owner
  * 8.8.3). */
 bool request_has_tag(const struct request *request, const char *weak_tag);
 
+/* Whether If-Match lists this strong tag ("\"...\""). */
+bool request_matches(const struct request *request, const char *strong_tag);
+
 /* The number of the run or sweep that the path names. STATUS_NOT_FOUND: it is none ("there is no
  * run x"). */
 enum status request_read_id(const struct request *request, const char *what, int64_t *ret_id,
                             struct error *error);
-
-/* A decimal number without sign, blanks or leading zeros, 1 to `most`. false: it is not. */
-bool text_to_id(const char *text, int64_t most, int64_t *ret_value);
-
-/* A decimal whole number from 0 to `most`. false: it is not. */
-bool text_to_count(const char *text, int64_t most, int64_t *ret_value);
 
 #endif

@@ -100,7 +100,7 @@ static void write_run_id(struct json_writer *writer, int64_t id) {
 /* The epoch after which the next page begins. */
 static void cursor_of(const struct history *history, char text[16]) {
     const struct epoch_list *list = &history->list;
-    (void)snprintf(text, 16, "%d", history->more ? list->rows[list->n - 1].epoch : 0);
+    (void)snprintf(text, 16, "%d", history->more ? list->rows[list->n - 1].report.epoch : 0);
 }
 
 /* Lines, when that is what was asked for. false: JSON was. */
@@ -155,21 +155,21 @@ void route_run_epochs(struct api_context *context, const struct request *request
 static void write_curve(struct json_writer *writer, const struct epoch_list *list) {
     json_write_array(writer, "epochs");
     for (size_t i = 0; i < list->n; i++) {
-        json_write_int(writer, NULL, list->rows[i].epoch);
+        json_write_int(writer, NULL, list->rows[i].report.epoch);
     }
     json_write_end(writer, ']');
     json_write_array(writer, "val_error");
     for (size_t i = 0; i < list->n; i++) {
         const struct epoch_row *row = &list->rows[i];
-        json_write_number(writer, NULL, error_ratio(row->val_wrong, row->val_total));
+        json_write_number(writer, NULL, error_ratio(row->report.val_wrong, row->report.val_total));
     }
     json_write_end(writer, ']');
     json_write_array(writer, "val_wrong");
     for (size_t i = 0; i < list->n; i++) {
-        json_write_int(writer, NULL, list->rows[i].val_wrong);
+        json_write_int(writer, NULL, list->rows[i].report.val_wrong);
     }
     json_write_end(writer, ']');
-    json_write_int(writer, "val_total", list->n > 0 ? list->rows[0].val_total : 0);
+    json_write_int(writer, "val_total", list->n > 0 ? list->rows[0].report.val_total : 0);
 }
 
 void route_run_validation_error(struct api_context *context, const struct request *request,

@@ -1,5 +1,6 @@
 /* The queue as it stands, and the scheduler that works through it. Layer: api. */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/time_text.h"
 #include "daemon/spec/field_errors.h"
+#include "daemon/store/query/run_queue.h"
 #include "daemon/store/table/idempotency_table.h"
 #include "daemon/work/pool.h"
 
@@ -66,12 +68,24 @@ static void explain_wait(const struct api_context *context, const struct pool_st
 enum { CURSOR_SIZE = 48 };
 
 static bool read_cursor(const char *text, struct queue_place *ret_place) {
-    int used = 0;
-    if (sscanf(text, "%d.%" SCNd64 "%n", &ret_place->priority, &ret_place->id, &used) != 2) {
+    char copy[CURSOR_SIZE];
+    size_t n = strlen(text);
+    if (n == 0 || n >= sizeof(copy)) {
         return false;
     }
-    ret_place->held = text[used] == 'h';
-    return text[used + ret_place->held] == '\0' && ret_place->id > 0;
+    memcpy(copy, text, n + 1);
+    ret_place->held = copy[n - 1] == 'h';
+    copy[n - ret_place->held] = '\0';
+    char *dot = strchr(copy, '.');
+    if (!dot) {
+        return false;
+    }
+    *dot = '\0';
+    int64_t priority = 0;
+    bool good =
+        text_to_integer(copy, INT_MAX, &priority) && text_to_id(dot + 1, INT64_MAX, &ret_place->id);
+    ret_place->priority = (int)priority;
+    return good;
 }
 
 static void write_cursor(const struct run_row *last, char text[CURSOR_SIZE]) {
@@ -83,7 +97,7 @@ static bool write_running(struct api_context *context, const struct request *req
                           struct reply *reply, struct json_writer *writer) {
     CLEANUP(run_list_clear) struct run_list list = {0};
     struct error error;
-    if (run_table_line(context->options.store, RUN_RUNNING, LIST_LIMIT_MOST, &list, &error) !=
+    if (run_queue_list(context->options.store, RUN_RUNNING, LIST_LIMIT_MOST, &list, &error) !=
         STATUS_OK) {
         reply_error(reply, request, &error);
         return false;
@@ -141,8 +155,8 @@ void route_queue(struct api_context *context, const struct request *request, str
     }
     CLEANUP(queue_page_clear) struct queue_page page = {0};
     struct error error;
-    if (run_table_queue(context->options.store, cursor ? &after : NULL, (int)limit, &page,
-                        &error) != STATUS_OK) {
+    if (run_queue_page(context->options.store, cursor ? &after : NULL, (int)limit, &page, &error) !=
+        STATUS_OK) {
         reply_error(reply, request, &error);
         return;
     }

@@ -260,9 +260,9 @@ void route_sweep_get(struct api_context *context, const struct request *request,
     }
     /* The estimate goes with the number of workers. */
     char etag[sizeof(reply->etag)];
-    (void)snprintf(etag, sizeof(etag), "W/\"s%" PRId64 "-%" PRId64 "-%" PRId64 "-%d\"",
+    (void)snprintf(etag, sizeof(etag), "W/\"s%" PRId64 "-%" PRId64 "-%" PRId64 "-%d%s\"",
                    parts.row.id, parts.progress.n_runs, parts.progress.revision_sum,
-                   count_workers(context));
+                   count_workers(context), parts.row.has_note ? "n" : "");
     if (request_has_tag(request, etag)) {
         reply->http_status = 304;
     } else {

@@ -117,6 +117,10 @@ static void restart_behind(struct tail *tail, int64_t id) {
 
 static enum status append_list(struct tail *tail, const struct event_list *list,
                                struct tail_news *news, struct error *error) {
+    if (list->expired) {
+        /* Some were deleted before they were read: it cannot reach back over them. */
+        restart_behind(tail, list->n > 0 ? list->rows[0].id - 1 : list->upto_id);
+    }
     for (size_t i = 0; i < list->n; i++) {
         add_news(news, &list->rows[i]);
     }

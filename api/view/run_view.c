@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/cleanup.h"
 #include "core/base/time_text.h"
 #include "daemon/compare/epoch_view.h"
 #include "daemon/spec/run_spec_json.h"
@@ -109,17 +110,14 @@ static void write_links(struct json_writer *writer, const char *key, const struc
     json_write_end(writer, '}');
 }
 
-/* The configuration out of the stored document, which also holds name, priority and labels. */
+/* As it is stored, but for runs of earlier versions. */
 static void write_config(struct json_writer *writer, const char *key, const struct run_row *row) {
-    struct run_spec spec;
-    if (run_spec_read_stored(row->config_json, &spec, NULL) != STATUS_OK) {
-        /* Written by another version that knew other fields: shown as it was stored. */
-        json_write_raw(writer, key, row->config_json);
-        return;
+    CLEANUP(free_pointer) char *config = run_spec_stored_json(row->config_json);
+    if (config) {
+        json_write_raw(writer, key, config);
+    } else {
+        writer->failed = true; /* no memory */
     }
-    json_write_object(writer, key);
-    run_config_write(writer, &spec.config);
-    json_write_end(writer, '}');
 }
 
 /* "1,2" as ["1","2"]. */
@@ -168,6 +166,10 @@ static void write_diverged(struct json_writer *writer, const char *key, const st
     json_write_bool(writer, key, row->diverged);
 }
 
+static void write_has_note(struct json_writer *writer, const char *key, const struct run_row *row) {
+    json_write_bool(writer, key, row->has_note);
+}
+
 /* The members, in the order in which they are written. */
 #define COLUMN(kind, name) kind, offsetof(struct run_row, name), NULL, 0
 static const struct {
@@ -209,6 +211,7 @@ static const struct {
     {"mean_last_5", COLUMN(MEMBER_NUMBER, mean_last_5)},
     {"train_seconds", COLUMN(MEMBER_NUMBER, train_seconds)},
     {"diverged", MEMBER_OTHER, 0, write_diverged, 0},
+    {"has_note", MEMBER_OTHER, 0, write_has_note, 0},
     {"kernel_variant", COLUMN(MEMBER_TEXT, variant)},
     {"dataset_sha256", COLUMN(MEMBER_TEXT, dataset_sha256)},
     {"created_at", COLUMN(MEMBER_TIME, created_ms)},

@@ -36,10 +36,9 @@ static uint32_t decode(const char *text, size_t length) {
 
 static bool is_plain(uint32_t c) {
     bool control = c < 0x20 || (c >= 0x7f && c <= 0x9f);
-    bool separator = c == 0x2028 || c == 0x2029;
     bool direction = (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
     bool noncharacter = (c >= 0xfdd0 && c <= 0xfdef) || (c & 0xfffe) == 0xfffe;
-    return !control && !separator && !direction && !noncharacter;
+    return !control && !direction && !noncharacter;
 }
 
 bool text_is_plain(const char *text, size_t n_bytes) {

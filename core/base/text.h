@@ -13,10 +13,8 @@
 size_t utf8_sequence_length(const char *text, size_t n_bytes);
 
 /* Whether a name, label, title or path of these n bytes may be taken: it is shown in terminals,
- * logs, JSON and pictures, so it must be valid UTF-8 of one line that says what it seems to say:
- * none of
+ * logs, JSON and pictures, so it must be valid UTF-8 that says what it seems to say, with none of
  *   - the controls U+0000 to U+001F and U+007F to U+009F,
- *   - the separators of lines and paragraphs U+2028 and U+2029,
  *   - the embeddings, overrides and isolates of writing direction U+202A to U+202E and U+2066 to
  *     U+2069,
  *   - noncharacters (U+FDD0 to U+FDEF, and the last two of each plane).
@@ -24,7 +22,7 @@ size_t utf8_sequence_length(const char *text, size_t n_bytes);
 bool text_is_plain(const char *text, size_t n_bytes);
 
 /* What text_is_plain asks for, to end a sentence: "name must be " TEXT_PLAIN_RULE ".". */
-#define TEXT_PLAIN_RULE "UTF-8 without control characters, line breaks and direction marks"
+#define TEXT_PLAIN_RULE "UTF-8 without control characters and marks that override the direction"
 
 /* The longest beginning of `text` (n_bytes) that is whole characters of valid UTF-8 and at most
  * `most` bytes: where to cut a text for a room of most + 1. */

@@ -379,6 +379,8 @@ static enum status validate(struct trainer *t, struct epoch_report *ret_report,
         .lr = current_lr(t),
         .seconds = s->train_seconds + t->validation_seconds,
         .images_per_second = (double)s->images / fmax(s->train_seconds, 1e-9),
+        .images = s->images,
+        .steps = s->step,
         .best = s->best_epoch == 0 || t->n_test - correct < s->best_wrong,
     };
     return STATUS_OK;

@@ -40,7 +40,9 @@ struct epoch_report {
     double lr;
     double seconds;           /* training and validation of this epoch, summed over interruptions */
     double images_per_second; /* training images (all copies) a second of training time */
-    bool best;                /* fewer wrong than in every epoch before */
+    int64_t images;           /* all copies counted */
+    int steps;
+    bool best; /* fewer wrong than in every epoch before */
 };
 
 enum checkpoint_kind { CHECKPOINT_LAST, CHECKPOINT_BEST };

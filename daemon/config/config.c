@@ -32,6 +32,9 @@ const struct config_setting config_settings[CONFIG_KEY_COUNT] = {
     [CONFIG_KEEP_CHECKPOINTS_DAYS] =
         {"keep_checkpoints_days", "0",
          "days after which finished runs lose all but their best checkpoint; 0: never"},
+    [CONFIG_KEEP_EVENTS_DAYS] =
+        {"keep_events_days", "30",
+         "days that events are kept for streams and logs; histories stay; 0: for ever"},
     [CONFIG_MEMORY_LIMIT] = {"memory_limit", "80%",
                              "most that one run may need: a percentage, or bytes with K, M or G"},
     [CONFIG_LOG_LEVEL] = {"log_level", "info", "error, warning, info or debug"},

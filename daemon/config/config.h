@@ -40,6 +40,7 @@ enum config_key {
     CONFIG_THREADS_PER_RUN,
     CONFIG_CHECKPOINT_INTERVAL_S,
     CONFIG_KEEP_CHECKPOINTS_DAYS,
+    CONFIG_KEEP_EVENTS_DAYS,
     CONFIG_MEMORY_LIMIT,
     CONFIG_LOG_LEVEL,
     CONFIG_ISA,
@@ -71,6 +72,7 @@ struct config {
     int threads_per_run; /* 1 .. 64; "auto" is resolved to all cores / workers */
     int checkpoint_interval_s;
     int keep_checkpoints_days;  /* 0: for ever */
+    int keep_events_days;       /* likewise */
     int64_t memory_limit_bytes; /* what one run may need at most; a percentage is resolved */
     enum log_level log_level;
     char isa[16];                       /* "auto", "ref", "blas", "avx2", "avx512" */

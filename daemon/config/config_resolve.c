@@ -255,6 +255,7 @@ static const struct {
     {CONFIG_WORKERS, 1, MAX_THREADS, offsetof(struct config, workers)},
     {CONFIG_CHECKPOINT_INTERVAL_S, 0, 86400, offsetof(struct config, checkpoint_interval_s)},
     {CONFIG_KEEP_CHECKPOINTS_DAYS, 0, 36500, offsetof(struct config, keep_checkpoints_days)},
+    {CONFIG_KEEP_EVENTS_DAYS, 0, 36500, offsetof(struct config, keep_events_days)},
     {CONFIG_SHAPES_TRAIN, 1, MAX_SHAPES, offsetof(struct config, shapes_train)},
     {CONFIG_SHAPES_TEST, 1, MAX_SHAPES, offsetof(struct config, shapes_test)},
 };

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/decimal.h"
 #include "core/base/durable.h"
 #include "daemon/config/text_file.h"
 
@@ -84,9 +85,8 @@ int state_dir_remove_unknown_runs(const char *directory,
     (void)snprintf(path, sizeof(path), "%s/runs", directory);
     CLEANUP(close_directory) DIR *runs = opendir(path);
     for (const struct dirent *run = runs ? readdir(runs) : NULL; run; run = readdir(runs)) {
-        char *end = NULL;
-        int64_t id = strtoll(run->d_name, &end, 10);
-        if (id > 0 && *end == '\0' && !is_known(user, id)) {
+        int64_t id = 0;
+        if (text_to_id(run->d_name, INT64_MAX, &id) && !is_known(user, id)) {
             n_removed += state_dir_remove_run(directory, id, NULL) == STATUS_OK;
         }
     }

@@ -2,11 +2,14 @@
 #include "daemon/main/parts.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/cleanup.h"
 #include "daemon/config/lock.h"
 #include "daemon/config/state_dir.h"
+#include "daemon/store/query/upkeep.h"
 #include "daemon/work/recovery.h"
 
 /* Until a full disk is tried again. */
@@ -22,12 +25,28 @@ enum status parts_check_reach(const struct config *config, struct error *error) 
                : STATUS_OK;
 }
 
-/* When in doubt, nothing is removed. */
+/* Of every run, in order. */
+struct run_ids_known {
+    int64_t *ids;
+    size_t n;
+};
+
+static void known_clear(struct run_ids_known *known) {
+    free(known->ids);
+}
+
 static bool is_known_run(void *user, int64_t run_id) {
-    struct run_row row = {0};
-    enum status status = run_table_get(user, run_id, &row, NULL);
-    run_row_clear(&row);
-    return status != STATUS_NOT_FOUND;
+    const struct run_ids_known *known = user;
+    size_t low = 0;
+    for (size_t high = known->n; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        if (known->ids[middle] < run_id) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < known->n && known->ids[low] == run_id;
 }
 
 static enum status open_tokens(struct parts *parts, struct error *error) {
@@ -61,7 +80,9 @@ static enum status open_state(struct parts *parts, struct error *error) {
     (void)snprintf(path, sizeof(path), "%s/cutoutd.db", directory);
     TRY(store_open(path, &parts->store, error));
     TRY(recovery_run(parts->store, &clock_system, &recovered, error));
-    int n_removed = state_dir_remove_unknown_runs(directory, is_known_run, parts->store);
+    CLEANUP(known_clear) struct run_ids_known known = {.ids = NULL};
+    TRY(upkeep_list_runs(parts->store, &known.ids, &known.n, error));
+    int n_removed = state_dir_remove_unknown_runs(directory, is_known_run, &known);
     if (n_removed > 0) {
         log_info("removed what %d deleted run(s) had left behind", n_removed);
     }
@@ -104,6 +125,7 @@ static enum status start_retention(struct parts *parts, struct error *error) {
         .state_dir = parts->config->state_dir,
         .clock = &clock_system,
         .keep_days = parts->config->keep_checkpoints_days,
+        .keep_events_days = parts->config->keep_events_days,
     };
     return retention_start(&options, &parts->retention, error);
 }

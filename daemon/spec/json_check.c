@@ -8,6 +8,7 @@ struct scanner {
     const char *text;
     size_t n_bytes;
     size_t at;
+    int n_values; /* seen so far */
     struct error *error;
 };
 
@@ -193,6 +194,9 @@ static enum status scan_members(struct scanner *scanner, char close, int depth) 
 static enum status scan_value(struct scanner *scanner, int depth) {
     if (depth > JSON_CHECK_MAX_DEPTH) {
         return refuse(scanner, "nested too deep");
+    }
+    if (++scanner->n_values > JSON_CHECK_MAX_VALUES) {
+        return refuse(scanner, "the document has too many values");
     }
     int c = peek(scanner);
     if (accept(scanner, '{')) {

@@ -5,7 +5,7 @@
 
 #include "core/base/clock.h"
 
-/* One writer's wish; on its stack. */
+/* One call of write_queue_run, on the stack of its thread. */
 struct write_job {
     store_body *body;
     void *arguments;
@@ -37,7 +37,7 @@ static enum status control(struct db *db, const char *sql, struct error *error) 
     return code == SQLITE_OK ? STATUS_OK : db_status(db->handle, code, sql, error);
 }
 
-/* SQLite ends the whole transaction by itself on some errors (a full disk, for one). */
+/* SQLite ends the whole transaction by itself on some errors, a full disk among them. */
 static bool transaction_is_lost(const struct db *db) {
     return sqlite3_get_autocommit(db->handle) != 0;
 }
@@ -88,7 +88,7 @@ static bool run_job(struct write_queue *queue, struct write_job *job) {
                                                     NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* All of the group, whatever each had reached. */
+/* No body of the group is stored, also of those that had succeeded. */
 static void fail_group(struct write_job *group, enum status status, const struct error *error) {
     for (struct write_job *job = group; job; job = job->next) {
         if (job->status == STATUS_OK) {

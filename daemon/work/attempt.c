@@ -11,7 +11,8 @@
 #include "core/base/log.h"
 #include "daemon/compare/epoch_view.h"
 #include "daemon/spec/run_spec.h"
-#include "daemon/store/table/checkpoint_table.h"
+#include "daemon/store/change/run_change.h"
+#include "daemon/store/change/run_progress.h"
 
 enum { RUN_DIR_SIZE = CONFIG_TEXT_SIZE + 64 };
 
@@ -66,8 +67,7 @@ static enum status note_store(struct session *s, enum status status) {
 
 static enum status on_epoch(void *user, const struct epoch_report *report, struct error *error) {
     struct session *s = user;
-    struct epoch_row row = epoch_row_of(report);
-    row.at_ms = now_ms(s);
+    const struct epoch_row row = {.report = *report, .at_ms = now_ms(s)};
     s->reported = true;
     progress_board_add_epoch(s->options->progress, report->seconds);
     log_info("run %lld: epoch %d of %d, training loss %.4f, validation error %.4f, %.0f images/s",
@@ -91,7 +91,8 @@ static enum status on_checkpoint(void *user, const struct checkpoint_report *rep
     const char *slash = strrchr(report->path, '/');
     (void)snprintf(row.path, sizeof(row.path), "%s", slash ? slash + 1 : report->path);
     (void)snprintf(row.sha256, sizeof(row.sha256), "%s", report->sha256);
-    return note_store(s, checkpoint_table_put(s->options->store, s->progress.run_id, &row, error));
+    return note_store(s,
+                      checkpoint_table_put(s->options->store, s->progress.run_id, &row, 1, error));
 }
 
 static bool should_stop(void *user) {

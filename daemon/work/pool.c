@@ -14,7 +14,7 @@
 #include <time.h>
 
 #include "core/base/log.h"
-#include "daemon/store/table/setting_table.h"
+#include "daemon/store/change/setting_change.h"
 #include "daemon/work/attempt.h"
 
 struct slot {
@@ -180,7 +180,7 @@ static void *work(void *user) {
             run_row_clear(&run);
         } else if (status == STATUS_NOT_FOUND) {
             /* The stop may have come since the loop looked; it changes the generation as well. */
-            queue_wait(queue, seen, -1.0);
+            queue_wait(queue, seen);
         } else {
             log_error("cannot take a run from the queue: %s", error.message);
             wait_a_while(pool, pool->options.retry_delay_s);
@@ -345,13 +345,13 @@ static struct slot *find_slot(struct pool *pool, int64_t run_id) {
 
 /* The lock keeps every run where its row says it is, from the first row that is read to the last
  * worker that is told. What a worker obeys is stored first. */
-enum status pool_act(struct pool *pool, const struct run_wish *wish,
+enum status pool_act(struct pool *pool, const struct queue_action *asked,
                      struct run_outcomes *ret_outcomes, struct error *error) {
     (void)pthread_mutex_lock(&pool->moves);
-    enum status status = queue_act(pool->options.queue, wish, ret_outcomes, error);
+    enum status status = queue_act(pool->options.queue, asked, ret_outcomes, error);
     for (size_t i = 0; status == STATUS_OK && i < ret_outcomes->n; i++) {
         const struct run_outcome *outcome = &ret_outcomes->items[i];
-        struct slot *slot = outcome->deed == RUN_DEED_REQUEST ? find_slot(pool, outcome->id) : NULL;
+        struct slot *slot = outcome->action == BATCH_REQUEST ? find_slot(pool, outcome->id) : NULL;
         if (slot) {
             atomic_store(&slot->request, (int)outcome->row.request);
         }

@@ -54,7 +54,7 @@ void pool_stop(struct pool *pool);
  * running: they obey as soon as they can, and their rows have the request, so that not even a crash
  * forgets it. On success the caller owns *ret_outcomes (run_outcomes_clear). Statuses of the store.
  */
-enum status pool_act(struct pool *pool, const struct run_wish *wish,
+enum status pool_act(struct pool *pool, const struct queue_action *asked,
                      struct run_outcomes *ret_outcomes, struct error *error);
 
 /* How many runs are trained at once: workers grow at once; one too many ends after its run. Kept in

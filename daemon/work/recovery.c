@@ -3,6 +3,7 @@
 
 #include "core/base/log.h"
 #include "daemon/queue/run_action.h"
+#include "daemon/store/change/run_change.h"
 #include "daemon/store/query/run_query.h"
 
 /* More than can ever be running at once; what is left over would come in the next round. */

@@ -14,6 +14,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 #include "daemon/config/config.h"
+#include "daemon/store/change/old_rows.h"
 #include "daemon/store/query/upkeep.h"
 
 enum { INTERVAL_S = 24 * 60 * 60 };
@@ -120,6 +121,35 @@ enum status retention_purge(const struct retention_options *options, int older_t
 
 /* ---- once a day ---- */
 
+/* In short commits, so that other writers come in between. */
+static void expire_events(struct retention *retention) {
+    const struct retention_options *options = &retention->options;
+    int64_t before_ms = clock_unix_ms(options->clock) - options->keep_events_days * DAY_MS;
+    int64_t n_events = 0;
+    struct error error;
+    for (int n = 1; n > 0 && !must_stop(retention); n_events += n) {
+        if (old_events_delete(options->store, before_ms, &n, &error) != STATUS_OK) {
+            log_warning("keep_events_days: %s", error.message);
+            return;
+        }
+    }
+    if (n_events > 0) {
+        log_info("deleted %lld event(s) of more than %d day(s) ago", (long long)n_events,
+                 options->keep_events_days);
+    }
+}
+
+/* Once, after an update from a version that kept more in them. */
+static void rewrite_configs(struct retention *retention) {
+    struct error error;
+    for (bool more = true; more && !must_stop(retention);) {
+        if (old_configs_rewrite(retention->options.store, &more, &error) != STATUS_OK) {
+            log_warning("configs of runs of an earlier version: %s", error.message);
+            return;
+        }
+    }
+}
+
 static void purge_and_tell(struct retention *retention) {
     struct purge_result result;
     struct error error;
@@ -137,7 +167,13 @@ static void purge_and_tell(struct retention *retention) {
 static void *work(void *user) {
     struct retention *retention = user;
     while (!must_stop(retention)) {
-        purge_and_tell(retention);
+        rewrite_configs(retention);
+        if (retention->options.keep_days > 0) {
+            purge_and_tell(retention);
+        }
+        if (retention->options.keep_events_days > 0) {
+            expire_events(retention);
+        }
         struct timespec until;
         (void)clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += INTERVAL_S;
@@ -154,9 +190,6 @@ static void *work(void *user) {
 enum status retention_start(const struct retention_options *options,
                             struct retention **ret_retention, struct error *error) {
     *ret_retention = NULL;
-    if (options->keep_days == 0) {
-        return STATUS_OK;
-    }
     struct retention *retention = calloc(1, sizeof(*retention));
     if (!retention) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for the retention of checkpoints");

@@ -3,7 +3,8 @@
  * Layer: daemon/work. Thread rule: retention_purge from any thread; start and stop by one.
  *
  * A run that has been final for long keeps its history and its best checkpoint; the last ones,
- * from which it could only be requeued or forked, go. What is removed is never a run.
+ * from which it could only be requeued or forked, go. What is removed is never a run. Events go by
+ * their age; the histories that they told of stay.
  */
 #ifndef CUTOUTD_DAEMON_WORK_RETENTION_H
 #define CUTOUTD_DAEMON_WORK_RETENTION_H
@@ -17,7 +18,8 @@ struct retention_options {
     struct store *store;
     const char *state_dir;
     const struct clock *clock;
-    int keep_days; /* 0: nothing goes by itself */
+    int keep_days;        /* of the last checkpoints of finished runs; 0: nothing goes by itself */
+    int keep_events_days; /* 0: likewise */
 };
 
 struct purge_result {
@@ -34,8 +36,8 @@ enum status retention_purge(const struct retention_options *options, int older_t
 
 struct retention;
 
-/* Purges at once and then once a day, on a thread of its own. With keep_days 0 nothing is started
- * and *ret_retention is NULL. Everything in options must outlive it. STATUS_NO_MEMORY, STATUS_IO.
+/* Purges at once and then once a day, on a thread of its own. Everything in options must outlive
+ * it. STATUS_NO_MEMORY, STATUS_IO.
  */
 enum status retention_start(const struct retention_options *options,
                             struct retention **ret_retention, struct error *error);

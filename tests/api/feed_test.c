@@ -1,6 +1,8 @@
 /* Event feeds: what comes, in which order, and when it ends. */
 #include "tests/api/feed_fixture.h"
 
+#include "daemon/store/change/old_rows.h"
+
 static void snapshot_comes_first_and_nothing_twice(void **state) {
     struct fixture *fixture = *state;
     int64_t id = submit(fixture, "{}");
@@ -26,6 +28,39 @@ static void snapshot_comes_first_and_nothing_twice(void **state) {
     assert_contains(text, "\"epoch\":1,\"train_loss\":2,");
     free(text);
     assert_false(feed.ended);
+}
+
+static void a_client_from_before_the_oldest_event_gets_a_resync(void **state) {
+    struct fixture *fixture = *state;
+    struct error error;
+    int64_t id = submit(fixture, "{}");
+    claim(fixture, id);
+    int64_t newest = 0;
+    assert_int_equal(event_table_newest(fixture->context.options.store, &newest, &error),
+                     STATUS_OK);
+    int n = 0;
+    assert_int_equal(old_events_delete(fixture->context.options.store,
+                                       clock_unix_ms(&fixture->clock) + 1, &n, &error),
+                     STATUS_OK);
+    assert_int_equal(n, 2);
+    put_epoch_row(fixture, id, 1, 2.0, 150);
+    struct feed feed;
+    begin(fixture, &feed, id, 0);
+    char *text = next(fixture, &feed);
+    assert_contains(text, "event: resync\ndata: {\"id\":\"1\"");
+    assert_null(strstr(text, "event: epoch")); /* it is in the snapshot */
+    free(text);
+    put_epoch_row(fixture, id, 2, 2.0, 150);
+    text = next(fixture, &feed);
+    assert_contains(text, "event: epoch\n");
+    assert_null(strstr(text, "resync"));
+    free(text);
+    /* Who has seen all that is gone misses nothing. */
+    begin(fixture, &feed, id, newest);
+    text = next(fixture, &feed);
+    assert_contains(text, "\"epoch\":1,\"train_loss\"");
+    assert_null(strstr(text, "resync"));
+    free(text);
 }
 
 static void end_is_the_last(void **state) {
@@ -274,6 +309,7 @@ static void lines_of_ndjson_hold_an_event_each(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(snapshot_comes_first_and_nothing_twice),
+        TEST(a_client_from_before_the_oldest_event_gets_a_resync),
         TEST(end_is_the_last),
         TEST(finished_run_replays_from_any_id),
         TEST(id_from_nowhere_gets_a_snapshot),

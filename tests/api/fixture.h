@@ -18,7 +18,7 @@
 #include "api/router.h"
 #include "core/kernels/kernels.h"
 #include "daemon/queue/queue.h"
-#include "daemon/store/table/epoch_table.h"
+#include "daemon/store/change/run_progress.h"
 #include "daemon/work/hub.h"
 
 struct fixture {
@@ -139,16 +139,18 @@ static inline void claim(struct fixture *fixture, int64_t id) {
 static inline void put_epoch_row(struct fixture *fixture, int64_t id, int epoch, double loss,
                                  int wrong) {
     struct error error;
-    const struct epoch_row row = {.epoch = epoch,
-                                  .train_loss = loss,
-                                  .train_accuracy = 0.25,
-                                  .val_loss = 1.5,
-                                  .val_accuracy = (200 - wrong) / 200.0,
-                                  .val_wrong = wrong,
-                                  .val_total = 200,
-                                  .lr = 0.001,
-                                  .seconds = 2.5,
-                                  .images_per_second = 800,
+    const struct epoch_row row = {.report.epoch = epoch,
+                                  .report.train_loss = loss,
+                                  .report.train_accuracy = 0.25,
+                                  .report.val_loss = 1.5,
+                                  .report.val_accuracy = (200 - wrong) / 200.0,
+                                  .report.val_wrong = wrong,
+                                  .report.val_total = 200,
+                                  .report.lr = 0.001,
+                                  .report.seconds = 2.5,
+                                  .report.images_per_second = 800,
+                                  .report.images = 2000,
+                                  .report.steps = 10,
                                   .at_ms = 1772366400250 + epoch};
     assert_int_equal(epoch_table_put(fixture->context.options.store, id, &row, &error), STATUS_OK);
 }

@@ -5,6 +5,7 @@
 #include <ftw.h>
 #include <sys/stat.h>
 
+#include "daemon/store/change/run_change.h"
 #include "daemon/store/table/checkpoint_table.h"
 
 static int remove_one(const char *path, const struct stat *info, int type, struct FTW *walk) {
@@ -191,7 +192,7 @@ static void put_checkpoint(struct fixture *fixture, int64_t id, int epochs_done)
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     assert_int_equal(fputs("x", file) < 0 || fclose(file) != 0, 0);
-    assert_int_equal(checkpoint_table_put(fixture->context.options.store, id, &row, &error),
+    assert_int_equal(checkpoint_table_put(fixture->context.options.store, id, &row, 1, &error),
                      STATUS_OK);
 }
 

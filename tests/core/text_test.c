@@ -24,6 +24,7 @@ static void what_people_write_is_plain(void **state) {
         "\xf0\x9f\xa6\x93",                                 /* a zebra */
         "\xd7\xa9\xd7\x9c\xe2\x80\x8f",                     /* Hebrew with a right-to-left mark */
         "\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5\xe2\x81\xaa", /* neighbours of what is refused */
+        "\xe2\x80\xa8\xe2\x80\xa9", /* separators of lines and paragraphs are no controls */
         "\xef\xb7\x8f\xef\xb7\xb0",
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -40,10 +41,8 @@ static void what_terminals_and_pictures_cannot_show_is_not(void **state) {
         "\x7f",
         "\xc2\x80", /* first C1 */
         "a\xc2\x9b"
-        "31m",          /* CSI in one character */
-        "\xc2\x9f",     /* last C1 */
-        "\xe2\x80\xa8", /* line separator */
-        "\xe2\x80\xa9", /* paragraph separator */
+        "31m",      /* CSI in one character */
+        "\xc2\x9f", /* last C1 */
         "\xe2\x80\xae"
         "fdp",          /* right-to-left override */
         "\xe2\x81\xa6", /* isolate */

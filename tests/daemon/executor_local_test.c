@@ -120,10 +120,10 @@ static void assert_same_history(struct store *store, int64_t one, int64_t other)
     assert_int_equal(a.n, EPOCHS);
     assert_int_equal(b.n, EPOCHS);
     for (size_t i = 0; i < EPOCHS; i++) {
-        assert_true(a.rows[i].train_loss == b.rows[i].train_loss);
-        assert_true(a.rows[i].train_accuracy == b.rows[i].train_accuracy);
-        assert_true(a.rows[i].val_loss == b.rows[i].val_loss);
-        assert_int_equal(a.rows[i].val_wrong, b.rows[i].val_wrong);
+        assert_true(a.rows[i].report.train_loss == b.rows[i].report.train_loss);
+        assert_true(a.rows[i].report.train_accuracy == b.rows[i].report.train_accuracy);
+        assert_true(a.rows[i].report.val_loss == b.rows[i].report.val_loss);
+        assert_int_equal(a.rows[i].report.val_wrong, b.rows[i].report.val_wrong);
     }
     epoch_list_clear(&a);
     epoch_list_clear(&b);

@@ -3,9 +3,9 @@
 
 #include <stdatomic.h>
 
+#include "daemon/store/query/event_list.h"
 #include "daemon/store/table/checkpoint_table.h"
 #include "daemon/store/table/epoch_table.h"
-#include "daemon/store/table/event_table.h"
 
 /* What the executor does; set before the run is submitted. */
 enum script {
@@ -129,11 +129,11 @@ static int64_t submit(struct pool_fixture *p, const char *dataset) {
     return id;
 }
 
-/* One run; what it answers to the wish. */
+/* One run; what it answers to the action. */
 static enum status act(struct pool_fixture *p, enum run_action action, int64_t id) {
-    const struct run_wish wish = {.action = action, .ids = &id, .n_ids = 1};
+    const struct queue_action asked = {.action = action, .ids = &id, .n_ids = 1};
     struct run_outcomes outcomes;
-    ASSERT_OK(pool_act(p->w.pool, &wish, &outcomes, &fixture_error));
+    ASSERT_OK(pool_act(p->w.pool, &asked, &outcomes, &fixture_error));
     enum status status = outcomes.items[0].error.code;
     run_outcomes_clear(&outcomes);
     return status;
@@ -267,11 +267,11 @@ static void workers_hear_what_a_whole_sweep_is_asked(void **state) {
     }
     work_wait_until(&p->w, 1, work_has_trained, "running");
     work_wait_until(&p->w, 2, work_has_trained, "running");
-    const struct run_wish wish = {
+    const struct queue_action asked = {
         .action = RUN_ACTION_PAUSE, .within_sweep = true, .ids = ids, .n_ids = 3};
     struct run_outcomes outcomes;
-    ASSERT_OK(pool_act(p->w.pool, &wish, &outcomes, &fixture_error));
-    assert_int_equal(outcomes.items[0].deed, RUN_DEED_REQUEST);
+    ASSERT_OK(pool_act(p->w.pool, &asked, &outcomes, &fixture_error));
+    assert_int_equal(outcomes.items[0].action, BATCH_REQUEST);
     assert_int_equal(outcomes.items[1].row.request, RUN_REQUEST_PAUSE);
     assert_int_equal(outcomes.items[2].row.state, RUN_HELD);
     run_outcomes_clear(&outcomes);
@@ -353,7 +353,7 @@ static void damaged_checkpoints_fall_back_to_the_one_before(void **state) {
         struct checkpoint_row row = {.kind = CHECKPOINT_LAST, .epochs_done = epoch};
         memset(row.sha256, 'b', sizeof(row.sha256) - 1);
         (void)snprintf(row.path, sizeof(row.path), "%06d-000000.safetensors", epoch);
-        ASSERT_OK(checkpoint_table_put(p->w.f.store, id, &row, &fixture_error));
+        ASSERT_OK(checkpoint_table_put(p->w.f.store, id, &row, 1, &fixture_error));
     }
     (void)snprintf(p->damaged[0], sizeof(p->damaged[0]), "000002-000000");
     work_start(&p->w);
@@ -377,7 +377,7 @@ static void without_an_intact_checkpoint_it_starts_anew(void **state) {
     struct checkpoint_row row = {.kind = CHECKPOINT_LAST, .epochs_done = 2};
     memset(row.sha256, 'b', sizeof(row.sha256) - 1);
     (void)snprintf(row.path, sizeof(row.path), "000002-000000.safetensors");
-    ASSERT_OK(checkpoint_table_put(p->w.f.store, id, &row, &fixture_error));
+    ASSERT_OK(checkpoint_table_put(p->w.f.store, id, &row, 1, &fixture_error));
     (void)snprintf(p->damaged[0], sizeof(p->damaged[0]), "000002-000000");
     work_start(&p->w);
     work_wait_until(&p->w, id, work_is_final, "final");

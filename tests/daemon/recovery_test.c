@@ -5,8 +5,8 @@
 #include <sqlite3.h>
 #include <sys/wait.h>
 
+#include "daemon/store/query/event_list.h"
 #include "daemon/store/table/epoch_table.h"
-#include "daemon/store/table/event_table.h"
 #include "daemon/work/recovery.h"
 
 static int set_up(void **state) {
@@ -91,7 +91,8 @@ static void an_epoch_in_between_counts_as_progress(void **state) {
     struct recovery_result result = {0};
     for (int i = 0; i < 8; i++) {
         claim(f->store);
-        const struct epoch_row row = {.epoch = i + 1, .val_total = 10, .lr = 1, .at_ms = 1};
+        const struct epoch_row row = {
+            .report.epoch = i + 1, .report.val_total = 10, .report.lr = 1, .at_ms = 1};
         ASSERT_OK(epoch_table_put(f->store, id, &row, &fixture_error));
         ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
         assert_int_equal(result.n_failed, 0);
@@ -132,7 +133,8 @@ static void write_until_killed(const char *path, int fd) {
         .name = "x", .labels_json = "{}", .config_json = "{}", .config = &config};
     for (;;) {
         int64_t id = 0;
-        const struct epoch_row epoch = {.epoch = 1, .val_wrong = 3, .val_total = 9, .at_ms = 1};
+        const struct epoch_row epoch = {
+            .report.epoch = 1, .report.val_wrong = 3, .report.val_total = 9, .at_ms = 1};
         if (run_table_insert(store, &draft, 1, &id, NULL) != STATUS_OK ||
             epoch_table_put(store, id, &epoch, NULL) != STATUS_OK ||
             write(fd, &id, sizeof(id)) != (ssize_t)sizeof(id)) {

@@ -4,7 +4,7 @@
 #include <sched.h>
 #include <sys/stat.h>
 
-#include "daemon/store/table/checkpoint_table.h"
+#include "daemon/store/query/event_list.h"
 #include "daemon/work/retention.h"
 
 static const int64_t DAY_MS = 24LL * 60 * 60 * 1000;
@@ -64,7 +64,7 @@ static void put_checkpoint(const struct store_fixture *f, int64_t id, enum check
     (void)snprintf(row.path, sizeof(row.path), "%06d-000000.safetensors", epochs_done);
     memset(row.sha256, 'a', SHA256_HEX_SIZE - 1);
     put_file(f, id, row.path);
-    ASSERT_OK(checkpoint_table_put(f->store, id, &row, &fixture_error));
+    ASSERT_OK(checkpoint_table_put(f->store, id, &row, 1, &fixture_error));
 }
 
 /* A run with checkpoints of epochs 2 (best), 3 and 4 that ended in this state. */
@@ -154,9 +154,25 @@ static void the_first_purge_comes_at_the_start(void **state) {
         (void)sched_yield();
     }
     retention_stop(retention);
-    options.keep_days = 0;
+}
+
+static void old_events_go_by_themselves(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = add_run(f, RUN_CANCELED, now_ms - 8 * DAY_MS);
+    struct retention_options options = options_of(f, 0);
+    options.keep_events_days = 7;
+    struct retention *retention = NULL;
     ASSERT_OK(retention_start(&options, &retention, &fixture_error));
-    assert_null(retention);
+    struct event_list list = {.n = 1};
+    while (list.n > 0) {
+        event_list_clear(&list);
+        ASSERT_OK(event_table_list(f->store, id, 0, 100, &list, &fixture_error));
+        (void)sched_yield();
+    }
+    retention_stop(retention);
+    assert_true(list.expired);
+    assert_int_equal(count_rows(f, id), 3); /* checkpoints are kept with keep_days 0 */
+    event_list_clear(&list);
 }
 
 int main(void) {
@@ -166,6 +182,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_run_that_waits_again_keeps_its_checkpoints, begin, end),
         cmocka_unit_test_setup_teardown(a_best_that_is_also_the_last_stays, begin, end),
         cmocka_unit_test_setup_teardown(the_first_purge_comes_at_the_start, begin, end),
+        cmocka_unit_test_setup_teardown(old_events_go_by_themselves, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,6 +65,15 @@ class Tokens(DaemonTestCase):
         self.assert_problem(self.ask("rita", "/api/v1/sweeps", data={}), 403)
         self.assertEqual(self.ask("anna", path, "-X", "POST").json()["succeeded"], 2)
 
+    def test_notes_are_written_by_who_may_edit_the_run(self):
+        path = f"/api/v1/runs/{self.submit_as('anna')}/note"
+        self.assertEqual(self.ask("anna", path, "-X", "PUT", data=b"mine").status, 201)
+        self.assertEqual(self.ask("rita", path).body, "mine")
+        for name in ("bert", "rita"):
+            self.assert_problem(self.ask(name, path, "-X", "PUT", data=b"x"), 403)
+            self.assert_problem(self.ask(name, path, "-X", "DELETE"), 403)
+        self.assertEqual(self.ask("root", path, "-X", "PUT", data=b"root's").status, 204)
+
     def test_nobody_without_a_token(self):
         response = self.daemon.curl("/api/v1/runs")
         self.assert_problem(response, 401)

@@ -25,6 +25,7 @@ enum run_field {
     RUN_FIELD_OWNER,
     RUN_FIELD_NAME,
     RUN_FIELD_LABEL,
+    RUN_FIELD_TEXT, /* contained in the name, the note or a label, A to Z like a to z */
     RUN_FIELD_COUNT,
 };
 

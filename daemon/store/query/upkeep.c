@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/store/table/tables.h"
+#include "daemon/store/table/run_rows.h"
 
-enum { OLDEST_QUEUED, LIST_FINISHED, FORGET_LAST, N_STATEMENTS };
+enum { OLDEST_QUEUED, LIST_RUNS, LIST_FINISHED, FORGET_LAST, N_STATEMENTS };
 
 #define FINISHED                                                                                   \
     " state IN ('succeeded', 'failed', 'canceled') AND finished_ms < ?1"                           \
@@ -22,6 +22,8 @@ const struct statement_set upkeep_statements = {
     N_STATEMENTS,
     {
         [OLDEST_QUEUED] = "SELECT min(created_ms) FROM run WHERE state = 'queued'",
+        /* Without an order: it walks the smallest index instead of the table. */
+        [LIST_RUNS] = "SELECT id FROM run",
         [LIST_FINISHED] = "SELECT id FROM run WHERE" FINISHED " ORDER BY id",
         [FORGET_LAST] = ("DELETE FROM checkpoint WHERE run_id = ?2 AND kind = 'last'"
                          " AND EXISTS (SELECT 1 FROM run WHERE id = ?2 AND" FINISHED ")"),
@@ -175,12 +177,10 @@ enum status upkeep_list_files(const char *path, struct upkeep_file **ret_files, 
     return STATUS_OK;
 }
 
-/* ---- room ---- */
+/* ---- lists of runs ---- */
 
-static enum status list_finished(struct db *db, int64_t before_ms, int64_t **ids, size_t *n,
-                                 struct error *error) {
-    sqlite3_stmt *statement = db_statement(db, DB_UPKEEP, LIST_FINISHED);
-    sqlite3_bind_int64(statement, 1, before_ms);
+static enum status read_ids(struct db *db, sqlite3_stmt *statement, int64_t **ids, size_t *n,
+                            struct error *error) {
     for (;;) {
         bool row = false;
         TRY(db_step(db, statement, &row, error));
@@ -197,12 +197,15 @@ static enum status list_finished(struct db *db, int64_t before_ms, int64_t **ids
     }
 }
 
-enum status upkeep_list_finished(struct store *store, int64_t before_ms, int64_t **ret_ids,
-                                 size_t *ret_n, struct error *error) {
+/* before_ms: of a statement that has a place for it. */
+static enum status list_runs(struct store *store, int index, int64_t before_ms, int64_t **ret_ids,
+                             size_t *ret_n, struct error *error) {
     int64_t *ids = NULL;
     size_t n = 0;
     struct db *db = store_reader_acquire(store);
-    enum status status = list_finished(db, before_ms, &ids, &n, error);
+    sqlite3_stmt *statement = db_statement(db, DB_UPKEEP, index);
+    (void)sqlite3_bind_int64(statement, 1, before_ms);
+    enum status status = read_ids(db, statement, &ids, &n, error);
     store_reader_release(store, db);
     if (status != STATUS_OK) {
         free(ids);
@@ -212,6 +215,28 @@ enum status upkeep_list_finished(struct store *store, int64_t before_ms, int64_t
     *ret_n = n;
     return STATUS_OK;
 }
+
+static int by_id(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a;
+    int64_t y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+enum status upkeep_list_runs(struct store *store, int64_t **ret_ids, size_t *ret_n,
+                             struct error *error) {
+    TRY(list_runs(store, LIST_RUNS, 0, ret_ids, ret_n, error));
+    if (*ret_n > 0) {
+        qsort(*ret_ids, *ret_n, sizeof(**ret_ids), by_id);
+    }
+    return STATUS_OK;
+}
+
+enum status upkeep_list_finished(struct store *store, int64_t before_ms, int64_t **ret_ids,
+                                 size_t *ret_n, struct error *error) {
+    return list_runs(store, LIST_FINISHED, before_ms, ret_ids, ret_n, error);
+}
+
+/* ---- what is old enough to go ---- */
 
 struct forget_arguments {
     int64_t run_id;

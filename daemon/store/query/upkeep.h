@@ -1,4 +1,4 @@
-/* What the one who keeps the daemon asks of the database: its age, copies of it, room.
+/* Upkeep of the database: how old the queue is, copies of it, what is old enough to go.
  *
  * Layer: daemon/store. Thread rule and statuses: store/store.h.
  */
@@ -34,6 +34,10 @@ struct upkeep_file {
  * caller owns *ret_files (free), also when there are none (NULL). */
 enum status upkeep_list_files(const char *path, struct upkeep_file **ret_files, size_t *ret_n,
                               struct error *error);
+
+/* The ids of all runs, in order. The caller owns *ret_ids (free). */
+enum status upkeep_list_runs(struct store *store, int64_t **ret_ids, size_t *ret_n,
+                             struct error *error);
 
 /* Runs that have been final since before `before_ms` and still have checkpoints of kind last,
  * oldest first. The caller owns *ret_ids (free). */

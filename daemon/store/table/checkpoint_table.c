@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/store/table/tables.h"
+#include "daemon/store/table/checkpoint_rows.h"
 
 enum { ADD, FORGET_PATH, FORGET_OLDER_BEST, FORGET_OLDER_LAST, FORGET_ALL, LIST, N_STATEMENTS };
 
@@ -50,47 +50,36 @@ enum status checkpoint_forget_all(struct db *db, int64_t run_id, struct error *e
     return forget(db, FORGET_ALL, run_id, error);
 }
 
-struct put_arguments {
-    int64_t run_id;
-    const struct checkpoint_row *row;
-};
-
 /* The same path again is a newer file, so it gets a newer id. */
-static enum status forget_path(struct db *db, const struct put_arguments *a, struct error *error) {
+static enum status forget_path(struct db *db, int64_t run_id, const struct checkpoint_row *row,
+                               struct error *error) {
     sqlite3_stmt *statement = db_statement(db, DB_CHECKPOINT, FORGET_PATH);
-    sqlite3_bind_int64(statement, 1, a->run_id);
-    db_bind_text(statement, 2, checkpoint_kind_name(a->row->kind));
-    db_bind_text(statement, 3, a->row->path);
+    sqlite3_bind_int64(statement, 1, run_id);
+    db_bind_text(statement, 2, checkpoint_kind_name(row->kind));
+    db_bind_text(statement, 3, row->path);
     return db_execute(db, statement, NULL, error);
 }
 
-static enum status add(struct db *db, const struct put_arguments *a, struct error *error) {
+static enum status add(struct db *db, int64_t run_id, const struct checkpoint_row *row,
+                       struct error *error) {
     sqlite3_stmt *statement = db_statement(db, DB_CHECKPOINT, ADD);
-    sqlite3_bind_int64(statement, 1, a->run_id);
-    db_bind_text(statement, 2, checkpoint_kind_name(a->row->kind));
-    db_bind_text(statement, 3, a->row->path);
-    db_bind_text(statement, 4, a->row->sha256);
-    sqlite3_bind_int64(statement, 5, a->row->n_bytes);
-    sqlite3_bind_int(statement, 6, a->row->epochs_done);
-    sqlite3_bind_int(statement, 7, a->row->step);
-    sqlite3_bind_int64(statement, 8, a->row->at_ms);
+    sqlite3_bind_int64(statement, 1, run_id);
+    db_bind_text(statement, 2, checkpoint_kind_name(row->kind));
+    db_bind_text(statement, 3, row->path);
+    db_bind_text(statement, 4, row->sha256);
+    sqlite3_bind_int64(statement, 5, row->n_bytes);
+    sqlite3_bind_int(statement, 6, row->epochs_done);
+    sqlite3_bind_int(statement, 7, row->step);
+    sqlite3_bind_int64(statement, 8, row->at_ms);
     return db_execute(db, statement, NULL, error);
 }
 
-static enum status put(struct db *db, void *arguments, struct error *error) {
-    const struct put_arguments *a = arguments;
-    TRY(run_touch(db, a->run_id, a->row->at_ms, error));
-    TRY(forget_path(db, a, error));
-    TRY(add(db, a, error));
-    TRY(forget(db, FORGET_OLDER_BEST, a->run_id, error));
-    TRY(forget(db, FORGET_OLDER_LAST, a->run_id, error));
-    return event_add_checkpoint(db, a->run_id, a->row, error);
-}
-
-enum status checkpoint_table_put(struct store *store, int64_t run_id,
-                                 const struct checkpoint_row *row, struct error *error) {
-    struct put_arguments arguments = {run_id, row};
-    return store_write(store, put, &arguments, error);
+enum status checkpoint_add(struct db *db, int64_t run_id, const struct checkpoint_row *row,
+                           struct error *error) {
+    TRY(forget_path(db, run_id, row, error));
+    TRY(add(db, run_id, row, error));
+    TRY(forget(db, FORGET_OLDER_BEST, run_id, error));
+    return forget(db, FORGET_OLDER_LAST, run_id, error);
 }
 
 static void read_row(sqlite3_stmt *statement, struct checkpoint_row *row) {

@@ -30,12 +30,6 @@ struct checkpoint_list {
     size_t n;
 };
 
-/* Records a durable file and its event in one commit, and forgets what it replaces: rows of the
- * same path, older ones of kind best, and all but the newest two of kind last. row->id is not read.
- * STATUS_NOT_FOUND: no such run. */
-enum status checkpoint_table_put(struct store *store, int64_t run_id,
-                                 const struct checkpoint_row *row, struct error *error);
-
 /* In the order in which to try them for resuming: newest first. The caller owns *ret_list
  * (checkpoint_list_clear). */
 enum status checkpoint_table_list(struct store *store, int64_t run_id,

@@ -2,6 +2,7 @@
 #include "daemon/store/table/run_statements.h"
 
 #include "daemon/store/db.h"
+#include "daemon/store/table/run_columns.h"
 
 /* Every change of a row ends with this; ?2 is the time. */
 #define CHANGED " updated_ms = ?2, revision = revision + 1 "
@@ -41,49 +42,24 @@ const struct statement_set run_statements = {
              " steps_per_epoch = NULL, images_per_epoch = NULL,"
              " epochs_done = 0, best_epoch = NULL, best_wrong = NULL, last_wrong = NULL,"
              " val_total = NULL, diverged = 0, images_per_second = NULL, best_error = NULL,"
-             " last_error = NULL, mean_last_5 = NULL, train_seconds = 0," CHANGED "WHERE id = ?1"),
-        /* From the rows themselves, so that repeating an epoch cannot count it twice. */
-        [RUN_NOTE_EPOCH] =
-            ("UPDATE run SET (epochs_done, last_wrong, val_total, images_per_second, last_error) ="
-             " (SELECT epoch, val_wrong, val_total, images_per_second,"
-             "  CAST(val_wrong AS REAL) / val_total FROM epoch"
-             "  WHERE run_id = ?1 ORDER BY epoch DESC LIMIT 1),"
-             " (best_epoch, best_wrong, best_error) = (SELECT epoch, val_wrong,"
-             "  CAST(val_wrong AS REAL) / val_total FROM epoch WHERE run_id = ?1"
-             "  ORDER BY val_wrong, epoch LIMIT 1),"
-             " mean_last_5 = (SELECT avg(error) FROM (SELECT CAST(val_wrong AS REAL) / val_total"
-             "  AS error FROM epoch WHERE run_id = ?1 ORDER BY epoch DESC LIMIT 5)),"
-             " train_seconds = (SELECT total(seconds) FROM epoch WHERE run_id = ?1),"
-             " diverged = EXISTS (SELECT 1 FROM epoch WHERE run_id = ?1"
-             "  AND (train_loss IS NULL OR val_loss IS NULL))"
-             " WHERE id = ?1"),
+             " last_error = NULL, mean_last_5 = NULL, train_seconds = 0,"
+             " inherited_epochs = 0, inherited_seconds = 0," CHANGED "WHERE id = ?1"),
         [RUN_TOUCH] = ("UPDATE run SET interruptions = 0," CHANGED "WHERE id = ?1"),
-        [RUN_EDIT] = ("UPDATE run SET name = coalesce(?4, name), priority = coalesce(?5, priority),"
-                      " labels_json = coalesce(?6, labels_json), config_json = ?7," CHANGED
-                      "WHERE id = ?1 AND revision = ?3"),
+        [RUN_EDIT] = ("UPDATE run SET name = coalesce(?3, name), priority = coalesce(?4, priority),"
+                      " labels_json = coalesce(?5, labels_json)," CHANGED "WHERE id = ?1"),
         [RUN_FORGET_LABELS] = "DELETE FROM run_label WHERE run_id = ?1",
         [RUN_DELETE] = "DELETE FROM run WHERE id = ?1 AND state <> 'running'",
-        /* Columns of a queue: without labels and config. */
-        [RUN_LINE] = ("SELECT " RUN_COLUMNS_WITH(
-            "''", "''", RUN_PART_SQL_AFTER) " FROM run WHERE state = ?4"
-                                            " AND (?1 IS NULL OR priority < ?1"
-                                            "  OR (priority = ?1 AND id > ?2))"
-                                            " ORDER BY priority DESC, id LIMIT ?3"),
-        [RUN_LINE_PLACE] =
-            ("SELECT count(*) FILTER (WHERE state = 'queued'), count(*) FILTER (WHERE"
-             " state = 'queued' AND (priority > ?1 OR (priority = ?1 AND id <= ?2))),"
-             " count(*) FILTER (WHERE state = 'held') FROM run WHERE state IN ('queued', 'held')"),
-        [RUN_AHEAD] = ("SELECT count(*) FROM (SELECT 1 FROM run WHERE state = 'queued'"
-                       " AND (priority > ?1 OR (priority = ?1 AND id < ?2)) LIMIT ?3)"),
         [RUN_COUNT_INTERRUPTION] =
             ("UPDATE run SET interruptions = interruptions + 1," CHANGED "WHERE id = ?1"),
-        /* The newest few: what was measured long ago may have been another machine. */
+        /* By what they trained themselves. The newest few: what was measured long ago may have been
+           another machine. */
         [RUN_SPEED] =
-            ("SELECT count(*), total(train_seconds), total(epochs_done * images_per_epoch)"
-             " FROM (SELECT train_seconds, epochs_done, images_per_epoch FROM run"
-             "  INDEXED BY run_measured WHERE depth = ?1 AND m = ?2 AND epochs_done > 0 AND "
-             "train_seconds > 0"
-             "  AND images_per_epoch > 0 AND batch_size = ?3"
-             "  ORDER BY id DESC LIMIT 5)"),
+            ("SELECT count(*), total(train_seconds - inherited_seconds),"
+             " total((epochs_done - inherited_epochs) * images_per_epoch)"
+             " FROM (SELECT train_seconds, inherited_seconds, epochs_done, inherited_epochs,"
+             "  images_per_epoch FROM run INDEXED BY run_measured WHERE depth = ?1 AND m = ?2"
+             "  AND batch_size = ?3 AND epochs_done > 0 AND train_seconds > 0"
+             "  AND images_per_epoch > 0 AND epochs_done > inherited_epochs"
+             "  AND train_seconds > inherited_seconds ORDER BY id DESC LIMIT 5)"),
     },
 };
