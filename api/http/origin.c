@@ -79,11 +79,11 @@ bool body_type_is_taken(const struct body_type *type) {
         return false;
     }
     const char *content = type->content_type;
-    if (type->own) {
-        return content && is_type(content, type->own);
-    }
     if (!content || is_type(content, "application/x-www-form-urlencoded")) {
         return !type->from_browser;
+    }
+    if (type->own) {
+        return is_type(content, type->own);
     }
     return is_type(content, "application/json") || is_type(content, "application/merge-patch+json");
 }

@@ -29,8 +29,8 @@ struct body_type {
     bool from_browser; /* the request has a Sec-Fetch-* header */
 };
 
-/* Whether a body of this type is taken: JSON or, outside browsers, what `curl -d` calls its bodies
- * or nothing at all; respectively the route's own type. */
+/* Whether a body of this type is taken: JSON, respectively the route's own type, or, outside
+ * browsers, what `curl -d` calls its bodies or nothing at all. */
 bool body_type_is_taken(const struct body_type *type);
 
 #endif
