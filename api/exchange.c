@@ -457,14 +457,6 @@ static bool answer(const struct exchange_host *host, struct MHD_Connection *conn
     return true;
 }
 
-/* A method that is none of HTTP's is not repeated anywhere, and no route has it. */
-static void take_method(struct request *request, const char *method) {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ-";
-    size_t n = strlen(method);
-    bool good = n > 0 && n < sizeof(request->method) && strspn(method, letters) == n;
-    (void)snprintf(request->method, sizeof(request->method), "%s", good ? method : "?");
-}
-
 enum MHD_Result exchange_continue(void *host_pointer, struct MHD_Connection *connection,
                                   const char *url, const char *method, const char *version,
                                   const char *upload, size_t *n_upload, void **exchange_pointer) {
@@ -478,7 +470,7 @@ enum MHD_Result exchange_continue(void *host_pointer, struct MHD_Connection *con
         exchange->head_seen = true;
         const struct request_line line = {
             .target = exchange->target, .url = url, .version = version};
-        take_method(&exchange->request, method);
+        request_set_method(&exchange->request, method);
         request_id_choose(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "X-Request-Id"),
                           exchange->request.id);
         if (refuse_head(connection, &line, exchange, &reply)) {

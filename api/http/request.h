@@ -54,6 +54,9 @@ enum status request_format(const struct request *request, const char *allowed, c
 /* Whether `word` is one of the names in the list "json, csv". */
 bool list_contains(const char *list, const char *word);
 
+/* A method that is none of HTTP's becomes "?": it is repeated nowhere, and no route has it. */
+void request_set_method(struct request *request, const char *method);
+
 /* GET and HEAD. */
 bool request_only_reads(const struct request *request);
 
