@@ -136,6 +136,13 @@ const struct route *router_at(int index) {
     return &routes[index];
 }
 
+const char *router_body_type(int index) {
+    static const char note[] = "/note";
+    size_t n = strlen(routes[index].pattern);
+    bool is_note = n > strlen(note) && !strcmp(routes[index].pattern + n - strlen(note), note);
+    return is_note ? "text/markdown" : NULL;
+}
+
 void router_answer(struct api_context *context, struct request *request, handler *found,
                    struct reply *reply) {
     idempotency_dispatch(context, request, found, reply);

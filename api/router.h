@@ -20,6 +20,9 @@ struct route {
 int router_count(void);
 const struct route *router_at(int index);
 
+/* What bodies of a route are instead of JSON ("text/markdown" for notes), or NULL. */
+const char *router_body_type(int index);
+
 /* Finds the route of request->url.path, sets request->parameters and what the token allows. NULL:
  * *reply is the answer. No route: 404; a route of other methods only: 405 with Allow; a token that
  * does not allow it: 401 or 403 (api/access.h); an unknown query argument: 400. */

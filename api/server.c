@@ -48,6 +48,7 @@ static const struct {
 struct api_server {
     struct api_context context;
     struct exchange_host host;
+    struct exchange_host unix_host; /* the same for those who come by the path */
     struct MHD_Daemon *daemon;      /* on the network; NULL: not there */
     struct MHD_Daemon *unix_daemon; /* on a path; NULL: not there */
     struct tls *tls;                /* NULL: none */
@@ -95,9 +96,18 @@ static void on_library_log(void *user, const char *format, va_list arguments) {
     log_debug("http: %s", line);
 }
 
+/* From 0.9.77 on level 1 refuses lines that go on in the next one and NUL, which api/http/head.c
+ * finds in 0.9.75, where every level lets them through. */
+#if MHD_VERSION >= 0x00097701
+#define CLIENT_DISCIPLINE MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1
+#else
+#define CLIENT_DISCIPLINE MHD_OPTION_STRICT_FOR_CLIENT, 0
+#endif
+
 /* Takes over `fd`, whether it succeeds or not. */
-static enum status start_library(struct api_server *server, int fd, bool tls,
+static enum status start_library(struct api_server *server, int fd, struct exchange_host *host,
                                  struct MHD_Daemon **ret_daemon, struct error *error) {
+    bool tls = server->tls != NULL && !host->on_path;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     /* The library shares its limit out among its threads and leaves what is above waiting; ours
      * must be reached first, however unevenly the threads accept. */
@@ -111,17 +121,17 @@ static enum status start_library(struct api_server *server, int fd, bool tls,
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
     *ret_daemon =
         MHD_start_daemon(flags | (tls ? MHD_USE_TLS : 0), 0, NULL, NULL,                      /* */
-                         exchange_continue, &server->host,                                    /* */
+                         exchange_continue, host,                                             /* */
                          MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,                    /* */
                          MHD_OPTION_LISTEN_SOCKET, fd,                                        /* */
                          MHD_OPTION_THREAD_POOL_SIZE, (unsigned)N_THREADS,                    /* */
                          MHD_OPTION_CONNECTION_LIMIT, limit,                                  /* */
                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, /* */
                          MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)INACTIVITY_S,               /* */
-                         MHD_OPTION_STRICT_FOR_CLIENT, 0,                                     /* */
-                         MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, &server->host,          /* */
+                         CLIENT_DISCIPLINE,                                                   /* */
+                         MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, host,                   /* */
                          MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL,                   /* */
-                         MHD_OPTION_NOTIFY_COMPLETED, exchange_end, &server->host,            /* */
+                         MHD_OPTION_NOTIFY_COMPLETED, exchange_end, host,                     /* */
                          MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,                 /* */
                          MHD_OPTION_ARRAY, tls ? tls_options : none,                          /* */
                          MHD_OPTION_END);
@@ -141,7 +151,7 @@ static enum status start_on_network(struct api_server *server, struct listeners 
     (void)snprintf(context->address, sizeof(context->address), "%s", listeners->address);
     (void)snprintf(context->url, sizeof(context->url), "%s://%s", tls ? "https" : "http",
                    context->address);
-    return start_library(server, fd, tls, &server->daemon, error);
+    return start_library(server, fd, &server->host, &server->daemon, error);
 }
 
 static enum status start_on_path(struct api_server *server, struct listeners *listeners,
@@ -153,7 +163,7 @@ static enum status start_on_path(struct api_server *server, struct listeners *li
     }
     int fd = listeners->unix_fd;
     listeners->unix_fd = -1;
-    enum status status = start_library(server, fd, false, &server->unix_daemon, error);
+    enum status status = start_library(server, fd, &server->unix_host, &server->unix_daemon, error);
     if (status != STATUS_OK) {
         (void)unlink(listeners->path);
     }
@@ -255,6 +265,8 @@ static enum status start(struct api_server *server, struct error *error) {
     const struct api_options *options = &server->context.options;
     TRY(connections_create(options->connection_cap, &server->host.connections, error));
     server->context.connections = server->host.connections;
+    server->unix_host = server->host;
+    server->unix_host.on_path = true;
     TRY(metrics_create(router_count(), name_route, &server->context.metrics, error));
     TRY(tail_create(options->store, &server->context.tail, error));
     TRY(stream_set_create(&server->context, options->stream_cap, &server->context.streams, error));
@@ -314,6 +326,11 @@ void api_server_ask_stop(struct api_server *server) {
     if (server) {
         atomic_store(&server->context.stopping, true);
     }
+}
+
+int api_server_tokens_changed(struct api_server *server) {
+    struct tokens *tokens = server->context.options.tokens;
+    return tokens ? connections_end_revoked(server->host.connections, tokens) : 0;
 }
 
 static void stop_libraries(struct api_server *server) {

@@ -196,7 +196,7 @@ void reply_link_next(struct reply *reply, const struct request *request, const c
     if (!out) {
         return; /* next_cursor in the body says the same */
     }
-    (void)fprintf(out, "<%s?", request->url.path);
+    (void)fprintf(out, "<%s%s?", request->prefix, request->url.path);
     for (int i = 0; i < request->url.n_arguments; i++) {
         const struct url_argument *argument = &request->url.arguments[i];
         if (strcmp(argument->name, "cursor") != 0) {

@@ -110,6 +110,13 @@ enum status request_format(const struct request *request, const char *allowed, c
     return STATUS_OK;
 }
 
+void request_set_method(struct request *request, const char *method) {
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ-";
+    size_t n = strlen(method);
+    bool good = n > 0 && n < sizeof(request->method) && strspn(method, letters) == n;
+    (void)snprintf(request->method, sizeof(request->method), "%s", good ? method : "?");
+}
+
 bool request_only_reads(const struct request *request) {
     return strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
 }

@@ -38,6 +38,8 @@ struct request {
     /* Who asks: the name of the token, "" without one, and what it allows. */
     char owner[TOKEN_NAME_SIZE];
     enum scope scope;
+    struct token_grant grant; /* with tokens, when scope is not SCOPE_NONE */
+    char prefix[128];         /* of the path at a proxy, "/cutoutd"; "": none */
     /* Of an Idempotency-Key; NULL without one. Creating handlers hand it to the store. */
     char idempotency_key[REQUEST_HEADER_SIZE];
     const struct idempotency_mark *idempotency;
@@ -53,6 +55,9 @@ enum status request_format(const struct request *request, const char *allowed, c
 
 /* Whether `word` is one of the names in the list "json, csv". */
 bool list_contains(const char *list, const char *word);
+
+/* A method that is none of HTTP's becomes "?": it is repeated nowhere, and no route has it. */
+void request_set_method(struct request *request, const char *method);
 
 /* GET and HEAD. */
 bool request_only_reads(const struct request *request);

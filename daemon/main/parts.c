@@ -52,9 +52,13 @@ static bool is_known_run(void *user, int64_t run_id) {
 static enum status open_tokens(struct parts *parts, struct error *error) {
     const struct config *config = parts->config;
     if (!config->tokens_file[0]) {
+        log_info("cutoutd " CUTOUTD_VERSION ": open to everybody on this machine");
         return STATUS_OK;
     }
     TRY(tokens_open(config->tokens_file, &parts->tokens, error));
+    size_t n = tokens_count(parts->tokens);
+    log_info("cutoutd " CUTOUTD_VERSION ": %zu token%s of %s", n, n == 1 ? "" : "s",
+             config->tokens_file);
     if (tokens_count(parts->tokens) == 0) {
         log_warning("%s has no tokens: nobody may ask for anything", config->tokens_file);
     }

@@ -86,7 +86,9 @@ static void reread_tokens(const struct parts *parts) {
     } else if (tokens_reload(parts->tokens, &error) != STATUS_OK) {
         log_error("SIGHUP: the tokens stay as they were: %s", error.message);
     } else {
-        log_info("SIGHUP: %zu token(s) in force", tokens_count(parts->tokens));
+        int n_ended = api_server_tokens_changed(parts->server);
+        log_info("SIGHUP: %zu token(s) in force; %d open answer(s) of others ended",
+                 tokens_count(parts->tokens), n_ended);
     }
 }
 
