@@ -34,8 +34,11 @@ bool access_grant(const struct api_context *context, struct request *request, en
         return true;
     }
     const char *token = bearer_token(request);
-    bool known =
-        token && tokens_find(context->options.tokens, token, request->owner, &request->scope);
+    bool known = token && tokens_grant(context->options.tokens, token, &request->grant);
+    if (known) {
+        (void)snprintf(request->owner, sizeof(request->owner), "%s", request->grant.name);
+        request->scope = request->grant.scope;
+    }
     if (needed == SCOPE_NONE) {
         return true;
     }

@@ -11,14 +11,18 @@
 #include "daemon/config/config.h"
 #include "daemon/config/tokens.h"
 #include "daemon/store/store.h"
+#include "daemon/work/dataset_registry.h"
 #include "daemon/work/pool.h"
+
+struct listeners;
 
 /* Everything is borrowed and must outlive the server. */
 struct api_options {
-    const char *listen_address; /* numeric; "": not on the network */
-    int port;                   /* 0: any free one */
-    const char *unix_socket;    /* a path to listen on as well; NULL or "": none */
-    const char *tls_cert;       /* of the network's listener, PEM files; NULL or "": no TLS */
+    struct listeners *listeners; /* open already, and taken over; NULL: opened by the next three */
+    const char *listen_address;  /* numeric; "": not on the network */
+    int port;                    /* 0: any free one */
+    const char *unix_socket;     /* a path to listen on as well; NULL or "": none */
+    const char *tls_cert;        /* of the network's listener, PEM files; NULL or "": no TLS */
     const char *tls_key;
     const struct config *config;
     const struct clock *clock;
@@ -26,8 +30,9 @@ struct api_options {
     struct store *store;
     struct queue *queue;
     struct pool *pool;
-    struct hub *hub;
+    struct notifier *notifier;
     struct progress_board *progress;
+    struct health *health;
     struct dataset_registry *datasets;
     struct tokens *tokens; /* NULL: everybody may do everything */
     /* Seconds a client has for a whole request head (also between two requests), and for a body;
@@ -42,6 +47,18 @@ struct api_options {
 };
 
 enum { API_HEAD_S = 20, API_BODY_S = 30, API_CONNECTIONS = 4096, API_STREAMS = 3072 };
+
+/* Which threads answer a request. Those that serve connections never wait for the store: whatever
+ * asks it has threads of its own, and what takes long others, so that none waits for the other. */
+enum lane {
+    LANE_HERE,    /* the serving thread: answers from memory alone */
+    LANE_READ,    /* reads of the store that end soon */
+    LANE_WRITE,   /* waits for commits */
+    LANE_SLOW,    /* comparisons, long histories, unindexed orders, big pictures */
+    LANE_PICTURE, /* small pictures, which may have to read a data set first */
+    LANE_ADMIN,   /* backups, purges */
+    LANE_COUNT,
+};
 
 struct background;
 struct connections;
@@ -60,9 +77,7 @@ struct api_context {
     struct stream_set *streams;
     struct connections *connections;
     struct metrics *metrics;
-    /* Threads for what takes long. A picture shall not wait for a backup. */
-    struct background *admin;
-    struct background *pictures;
+    struct background *lanes[LANE_COUNT]; /* [LANE_HERE]: NULL */
 };
 
 #endif

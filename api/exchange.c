@@ -1,14 +1,15 @@
 /* Layer: api. */
 #include "api/exchange.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "api/gate.h"
 #include "api/http/background.h"
+#include "api/http/head.h"
 #include "api/http/metrics.h"
-#include "api/router.h"
 #include "api/stream/stream.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
@@ -27,35 +28,42 @@ struct exchange {
     bool too_large;
     bool no_memory;
 
-    /* Of an answer that takes long. */
+    /* Of an answer that another thread gives. */
     struct background_job job;
     const struct exchange_host *host;
     struct MHD_Connection *connection;
+    int fd; /* of the connection; the library's */
     handler *found;
     bool answered;
+    bool gone; /* the client left before it was its turn: there is no answer */
     struct reply reply;
 };
-
-static struct connection *connection_of(struct MHD_Connection *connection) {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    return info ? info->socket_context : NULL;
-}
 
 static void set_deadline(const struct exchange_host *host, struct MHD_Connection *connection,
                          double seconds) {
     double now_s = clock_monotonic_s(host->context->options.clock);
-    connections_set_deadline(host->connections, connection_of(connection),
+    connections_set_deadline(host->connections, gate_connection(connection),
                              seconds > 0 ? now_s + seconds : 0);
 }
 
-void *exchange_begin(void *host, const char *target, struct MHD_Connection *connection) {
-    (void)connection;
+static void free_exchange(void *user) {
+    struct exchange *exchange = user;
+    reply_clear(&exchange->reply);
+    free(exchange->target);
+    free(exchange->body);
+    free(exchange);
+}
+
+/* The library has read no more than the first line. What comes behind may make it give up without
+ * another word about this request, so the exchange is the connection's. */
+void *exchange_begin(void *host, const char *target, struct MHD_Connection *library_connection) {
     const struct exchange_host *exchange_host = host;
-    struct exchange *exchange = calloc(1, sizeof(*exchange));
+    struct connection *connection = gate_connection(library_connection);
+    struct exchange *exchange = connection ? calloc(1, sizeof(*exchange)) : NULL;
     if (exchange) {
         exchange->begun_s = clock_monotonic_s(exchange_host->context->options.clock);
         exchange->target = strdup(target);
+        connection_keep(connection, exchange, free_exchange);
     }
     return exchange;
 }
@@ -63,15 +71,12 @@ void *exchange_begin(void *host, const char *target, struct MHD_Connection *conn
 void exchange_end(void *host, struct MHD_Connection *connection, void **exchange_pointer,
                   enum MHD_RequestTerminationCode how) {
     (void)how;
-    struct exchange *exchange = *exchange_pointer;
-    *exchange_pointer = NULL;
     const struct exchange_host *exchange_host = host;
     set_deadline(exchange_host, connection, exchange_host->context->options.head_deadline_s);
-    if (exchange) {
-        reply_clear(&exchange->reply);
-        free(exchange->target);
-        free(exchange->body);
-        free(exchange);
+    if (*exchange_pointer) {
+        *exchange_pointer = NULL;
+        connections_set_grant(exchange_host->connections, gate_connection(connection), NULL);
+        connection_keep(gate_connection(connection), NULL, NULL);
     }
 }
 
@@ -92,7 +97,10 @@ static void add_headers(struct MHD_Response *response, const struct request *req
     add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
     add_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, reply->gzip ? "gzip" : "");
     add_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
-    add_header(response, MHD_HTTP_HEADER_LOCATION, reply->location);
+    char location[sizeof(request->prefix) + sizeof(reply->location)];
+    (void)snprintf(location, sizeof(location), "%s%s", reply->location[0] ? request->prefix : "",
+                   reply->location);
+    add_header(response, MHD_HTTP_HEADER_LOCATION, location);
     add_header(response, MHD_HTTP_HEADER_ETAG, reply->etag);
     add_header(response, MHD_HTTP_HEADER_LINK, reply->link);
     add_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, reply->content_range);
@@ -105,10 +113,14 @@ static void add_headers(struct MHD_Response *response, const struct request *req
     add_header(response, MHD_HTTP_HEADER_CONNECTION, reply->close ? "close" : "");
     /* A cache may keep it, but has to ask: runs change. */
     add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
-               reply->stream.open ? "no-store" : "no-cache");
+               reply->stream.open ? "no-store"
+               : reply->for_ever  ? "public, max-age=31536000, immutable"
+                                  : "no-cache");
+    add_header(response, "Content-Security-Policy", reply->security_policy);
     /* A proxy (nginx) must not collect events. */
     add_header(response, "X-Accel-Buffering", reply->stream.open ? "no" : "");
     add_header(response, "X-Content-Type-Options", "nosniff");
+    add_header(response, "Referrer-Policy", reply->security_policy ? "no-referrer" : "");
     add_header(response, "X-Request-Id", request->id);
 }
 
@@ -124,15 +136,26 @@ static void account(const struct exchange_host *host, const struct exchange *exc
         request->owner[0] ? request->owner : "-", request->id);
 }
 
+/* The body of a stream that nobody reads: HEAD has the headers of GET, and no length. */
+static ssize_t read_nothing(void *user, uint64_t position, char *buffer, size_t size) {
+    (void)user;
+    (void)position;
+    (void)buffer;
+    (void)size;
+    return MHD_CONTENT_READER_END_OF_STREAM;
+}
+
 /* Hands the reply over to the library. MHD_NO closes the connection without an answer. */
 static enum MHD_Result send_reply(const struct exchange_host *host,
                                   struct MHD_Connection *connection,
                                   const struct exchange *exchange, struct reply *reply) {
     struct MHD_Response *response = NULL;
     struct error error;
-    if (reply->stream.open && strcmp(exchange->request.method, "HEAD") != 0 &&
-        stream_open(host->context->streams, connection, &reply->stream, &response, &error) !=
-            STATUS_OK) {
+    if (reply->stream.open && strcmp(exchange->request.method, "HEAD") == 0) {
+        response =
+            MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1024, read_nothing, NULL, NULL);
+    } else if (reply->stream.open && stream_open(host->context->streams, connection, &reply->stream,
+                                                 &response, &error) != STATUS_OK) {
         reply->stream.open = false;
         reply_error(reply, &exchange->request, &error);
     }
@@ -164,67 +187,23 @@ static enum MHD_Result send_reply(const struct exchange_host *host,
 
 /* Receiving */
 
-struct framing {
-    int n_lengths;
-    int n_encodings;
-    int n_hosts;
-    bool chunked;
-    bool odd_name; /* one that another program may read differently */
-};
-
-static enum MHD_Result look_at_header(void *user, enum MHD_ValueKind kind, const char *name,
-                                      const char *value) {
-    (void)kind;
-    struct framing *framing = user;
-    framing->n_lengths += strcasecmp(name, "Content-Length") == 0;
-    framing->n_hosts += strcasecmp(name, "Host") == 0;
-    framing->odd_name |= name[0] == '\0' || name[strcspn(name, " \t\r\n\v\f")] != '\0';
-    if (strcasecmp(name, "Transfer-Encoding") == 0) {
-        framing->n_encodings++;
-        framing->chunked = value && strcasecmp(value, "chunked") == 0;
-    }
-    return MHD_YES;
-}
-
-/* Why the request's borders cannot be trusted, or NULL. */
-static const char *framing_problem(struct MHD_Connection *connection, const char *version) {
-    struct framing framing = {0};
-    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, look_at_header, &framing);
-    if (framing.n_lengths > 1) {
-        return "The request has more than one Content-Length.";
-    }
-    if (framing.n_lengths > 0 && framing.n_encodings > 0) {
-        return "The request has both Content-Length and Transfer-Encoding.";
-    }
-    if (framing.n_encodings > 1 || (framing.n_encodings == 1 && !framing.chunked)) {
-        return "The only transfer encoding understood here is chunked.";
-    }
-    if (framing.n_hosts > 1 || (framing.n_hosts == 0 && strcmp(version, "HTTP/1.0") != 0)) {
-        return "The request must have one Host.";
-    }
-    if (framing.odd_name) {
-        return "The name of a header must not contain blanks.";
-    }
-    return NULL;
-}
-
 static void reply_too_large(struct reply *reply, const struct request *request) {
     reply_problem(reply, request, STATUS_TOO_LARGE, "A body may have at most %d bytes.",
                   REQUEST_MAX_BODY_BYTES);
 }
 
 /* What can be refused before the body is read. true: *reply says so. */
-static bool refuse_head(struct MHD_Connection *connection, const char *version,
+static bool refuse_head(struct MHD_Connection *connection, const struct request_line *line,
                         const struct exchange *exchange, struct reply *reply) {
     const struct request *request = &exchange->request;
-    const char *problem = framing_problem(connection, version);
+    const char *problem = head_problem(connection, line);
     const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
     const char *expect = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Expect");
     uint64_t n_bytes = length ? strtoull(length, NULL, 10) : 0;
     reply->close = true;
     if (problem) {
         reply_problem(reply, request, STATUS_MALFORMED, "%s", problem);
-    } else if (connection_is_over_cap(connection_of(connection))) {
+    } else if (connection_is_over_cap(gate_connection(connection))) {
         reply_problem(reply, request, STATUS_BUSY, "Too many connections are open.");
     } else if (n_bytes > REQUEST_MAX_BODY_BYTES && (expect || n_bytes > most_drained_bytes)) {
         reply_too_large(reply, request);
@@ -258,24 +237,6 @@ static void keep_body(struct exchange *exchange, const char *upload, size_t n_up
     request->body = exchange->body;
 }
 
-static void copy_header(struct MHD_Connection *connection, const char *name,
-                        char target[REQUEST_HEADER_SIZE]) {
-    const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
-    if (value && strlen(value) < REQUEST_HEADER_SIZE) {
-        (void)snprintf(target, REQUEST_HEADER_SIZE, "%s", value);
-    }
-}
-
-/* One that is too long must not be taken for none: it becomes one that is refused. */
-static void copy_idempotency_key(struct MHD_Connection *connection,
-                                 char target[REQUEST_HEADER_SIZE]) {
-    const char *key = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Idempotency-Key");
-    if (key) {
-        bool fits = key[0] && strlen(key) < REQUEST_HEADER_SIZE;
-        (void)snprintf(target, REQUEST_HEADER_SIZE, "%s", fits ? key : " ");
-    }
-}
-
 /* The whole request is there. NULL: *reply is the answer. */
 static handler *find_handler(const struct exchange_host *host, struct MHD_Connection *connection,
                              struct exchange *exchange, struct reply *reply) {
@@ -299,49 +260,87 @@ static handler *find_handler(const struct exchange_host *host, struct MHD_Connec
         reply_problem(reply, request, STATUS_NO_MEMORY, "Try again later.");
         return NULL;
     }
-    copy_header(connection, MHD_HTTP_HEADER_ACCEPT, request->accept);
-    copy_header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING, request->accept_encoding);
-    copy_header(connection, MHD_HTTP_HEADER_IF_NONE_MATCH, request->if_none_match);
-    copy_idempotency_key(connection, request->idempotency_key);
-    copy_header(connection, MHD_HTTP_HEADER_RANGE, request->range);
-    copy_header(connection, MHD_HTTP_HEADER_IF_RANGE, request->if_range);
-    copy_header(connection, "Last-Event-ID", request->last_event_id);
-    copy_header(connection, MHD_HTTP_HEADER_AUTHORIZATION, request->authorization);
     if (!request->body) {
         request->body = "";
     }
-    return router_find(host->context, request, reply);
+    return gate_admit(host, connection, request, reply);
 }
 
-/* Answers that take long: the connection is suspended, and asked again when they are there. */
+/* Answers by other threads: the connection is suspended, and asked again when they are there. */
 
 static void suspend(void *user) {
     struct exchange *exchange = user;
     MHD_suspend_connection(exchange->connection);
 }
 
+static void stay_suspended(void *user) {
+    (void)user;
+}
+
+/* Whether the client closed its side. Nothing is read. */
+static bool client_is_gone(int fd) {
+    struct pollfd poll_fd = {.fd = fd, .events = POLLRDHUP};
+    return poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+static void refuse_job(struct exchange *exchange, struct reply *reply,
+                       enum background_answer answer) {
+    if (answer == BACKGROUND_FULL) {
+        reply_problem(reply, &exchange->request, STATUS_BUSY,
+                      "Too many such requests wait already; try again in a few seconds.");
+    } else {
+        reply_problem(reply, &exchange->request, STATUS_BUSY, "The daemon is stopping.");
+    }
+}
+
+static void answer_and_resume(void *user);
+
+/* Hands it on to the threads for what takes long. false: the exchange has its answer. */
+static bool pass_to_slow(struct exchange *exchange) {
+    reply_clear(&exchange->reply);
+    exchange->reply = (struct reply){0};
+    exchange->request.slow = true;
+    exchange->job = (struct background_job){
+        .accept = stay_suspended, .run = answer_and_resume, .user = exchange};
+    enum background_answer answer =
+        background_do(exchange->host->context->lanes[LANE_SLOW], &exchange->job);
+    if (answer != BACKGROUND_TAKEN) {
+        refuse_job(exchange, &exchange->reply, answer);
+    }
+    return answer == BACKGROUND_TAKEN;
+}
+
 static void answer_and_resume(void *user) {
     struct exchange *exchange = user;
     struct api_context *context = exchange->host->context;
     if (atomic_load(&context->stopping)) {
-        reply_problem(&exchange->reply, &exchange->request, STATUS_BUSY, "The daemon is stopping.");
+        refuse_job(exchange, &exchange->reply, BACKGROUND_STOPPING);
+    } else if (request_only_reads(&exchange->request) && client_is_gone(exchange->fd)) {
+        exchange->gone = true;
     } else {
         router_answer(context, &exchange->request, exchange->found, &exchange->reply);
+        if (exchange->reply.leave_to_slow && pass_to_slow(exchange)) {
+            return;
+        }
     }
     exchange->answered = true;
     /* From here on the exchange is the serving thread's again. */
     MHD_resume_connection(exchange->connection);
 }
 
-/* False: the daemon is stopping. */
-static bool answer_later(const struct exchange_host *host, struct MHD_Connection *connection,
-                         struct exchange *exchange, handler *found, struct background *background) {
+static enum background_answer answer_later(const struct exchange_host *host,
+                                           struct MHD_Connection *connection,
+                                           struct exchange *exchange, handler *found,
+                                           struct background *lane) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     exchange->host = host;
     exchange->connection = connection;
+    exchange->fd = info ? info->connect_fd : -1;
     exchange->found = found;
     exchange->job =
         (struct background_job){.accept = suspend, .run = answer_and_resume, .user = exchange};
-    return background_do(background, &exchange->job);
+    return background_do(lane, &exchange->job);
 }
 
 /* The reply to the whole request. False: it comes later. */
@@ -357,22 +356,22 @@ static bool answer(const struct exchange_host *host, struct MHD_Connection *conn
     if (!found) {
         return true;
     }
-    struct background *background = router_background(host->context, found);
-    if (!background) {
+    enum lane lane = router_at(exchange->request.route - 1)->lane;
+    if (lane == LANE_HERE) {
         router_answer(host->context, &exchange->request, found, reply);
         return true;
     }
-    if (answer_later(host, connection, exchange, found, background)) {
-        return false;
+    enum background_answer later =
+        answer_later(host, connection, exchange, found, host->context->lanes[lane]);
+    if (later != BACKGROUND_TAKEN) {
+        refuse_job(exchange, reply, later);
     }
-    reply_problem(reply, &exchange->request, STATUS_BUSY, "The daemon is stopping.");
-    return true;
+    return later != BACKGROUND_TAKEN;
 }
 
 enum MHD_Result exchange_continue(void *host_pointer, struct MHD_Connection *connection,
                                   const char *url, const char *method, const char *version,
                                   const char *upload, size_t *n_upload, void **exchange_pointer) {
-    (void)url;
     const struct exchange_host *host = host_pointer;
     struct exchange *exchange = *exchange_pointer;
     if (!exchange || !exchange->target) {
@@ -381,10 +380,12 @@ enum MHD_Result exchange_continue(void *host_pointer, struct MHD_Connection *con
     CLEANUP(reply_clear) struct reply reply = {0};
     if (!exchange->head_seen) {
         exchange->head_seen = true;
-        (void)snprintf(exchange->request.method, sizeof(exchange->request.method), "%s", method);
+        const struct request_line line = {
+            .target = exchange->target, .url = url, .version = version};
+        request_set_method(&exchange->request, method);
         request_id_choose(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "X-Request-Id"),
                           exchange->request.id);
-        if (refuse_head(connection, version, exchange, &reply)) {
+        if (refuse_head(connection, &line, exchange, &reply)) {
             enum MHD_Result result = send_reply(host, connection, exchange, &reply);
             reply.body = NULL; /* the library's now */
             return result;
@@ -396,6 +397,9 @@ enum MHD_Result exchange_continue(void *host_pointer, struct MHD_Connection *con
         keep_body(exchange, upload, *n_upload);
         *n_upload = 0;
         return exchange->n_received > most_drained_bytes ? MHD_NO : MHD_YES;
+    }
+    if (exchange->gone) {
+        return MHD_NO;
     }
     if (!answer(host, connection, exchange, &reply)) {
         return MHD_YES;

@@ -3,11 +3,10 @@
  *
  * Layer: api. Thread rule: an exchange belongs to the thread that serves its connection.
  *
- * What the library (0.9.75) lets through and is refused here: two Content-Length headers,
- * Content-Length beside Transfer-Encoding, blanks in the names of headers (all of them let two
- * programs disagree on where a request ends), transfer encodings other than chunked, and bodies of
- * any size. Its own check for a missing Host is switched off, because its error answers repeat
- * their head; those for a Content-Length that is no number cannot be.
+ * What the library lets through of heads that two programs could read differently is refused in
+ * api/http/head.h, what pages in browsers may not do in api/http/origin.h. The library's own check
+ * for a missing Host is switched off, because the error answers of 0.9.75 repeat their head; those
+ * for a Content-Length that is no number cannot be.
  */
 #ifndef CUTOUTD_API_EXCHANGE_H
 #define CUTOUTD_API_EXCHANGE_H
@@ -20,6 +19,7 @@
 struct exchange_host {
     struct api_context *context;
     struct connections *connections;
+    bool on_path; /* its clients come by the unix socket */
 };
 
 /* The callbacks of the HTTP library, each with the host as its user pointer. */

@@ -21,64 +21,80 @@
     "normalise, index, epoch, theme"
 
 static const struct route routes[] = {
-    {"GET", "/", SCOPE_READ, "", route_welcome},
-    {"POST", V1 "/admin/backup", SCOPE_ADMIN, "", route_admin_backup},
-    {"POST", V1 "/admin/purge", SCOPE_ADMIN, "", route_admin_purge},
-    {"GET", "/metrics", SCOPE_READ, "", route_metrics},
-    {"GET", "/healthz", SCOPE_NONE, "", route_health},
-    {"GET", "/readyz", SCOPE_NONE, "", route_ready},
-    {"GET", V1 "/healthz", SCOPE_NONE, "", route_health},
-    {"GET", V1 "/readyz", SCOPE_NONE, "", route_ready},
-    {"GET", "/openapi.json", SCOPE_NONE, "", route_openapi},
-    {"GET", V1 "/openapi.json", SCOPE_NONE, "", route_openapi},
-    {"POST", V1 "/runs", SCOPE_SUBMIT, "dry_run", route_run_create},
-    {"GET", V1 "/runs", SCOPE_READ, RUN_LIST_ARGUMENTS, route_run_list},
-    {"POST", V1 "/runs/bulk", SCOPE_SUBMIT, "", route_run_bulk},
-    {"GET", V1 "/runs/{id}", SCOPE_READ, "fields", route_run_get},
-    {"PATCH", V1 "/runs/{id}", SCOPE_SUBMIT, "", route_run_edit},
-    {"DELETE", V1 "/runs/{id}", SCOPE_SUBMIT, "", route_run_delete},
-    {"POST", V1 "/runs/{id}/cancel", SCOPE_SUBMIT, "", route_run_act},
-    {"POST", V1 "/runs/{id}/kill", SCOPE_SUBMIT, "", route_run_act},
-    {"POST", V1 "/runs/{id}/pause", SCOPE_SUBMIT, "", route_run_act},
-    {"POST", V1 "/runs/{id}/resume", SCOPE_SUBMIT, "", route_run_act},
-    {"POST", V1 "/runs/{id}/hold", SCOPE_SUBMIT, "", route_run_act},
-    {"POST", V1 "/runs/{id}/release", SCOPE_SUBMIT, "", route_run_act},
-    {"POST", V1 "/runs/{id}/requeue", SCOPE_SUBMIT, "", route_run_act},
-    {"POST", V1 "/runs/{id}/fork", SCOPE_SUBMIT, "", route_run_fork},
-    {"GET", V1 "/runs/{id}/epochs", SCOPE_READ, HISTORY, route_run_epochs},
-    {"GET", V1 "/runs/{id}/validation-error", SCOPE_READ, HISTORY, route_run_validation_error},
-    {"GET", V1 "/runs/{id}/events", SCOPE_READ, "since, format", route_run_events},
-    {"GET", V1 "/sweeps/{id}/events", SCOPE_READ, "since, format", route_sweep_events},
-    {"GET", V1 "/events", SCOPE_READ, "since, format", route_events},
-    {"GET", V1 "/runs/{id}/checkpoints", SCOPE_READ, "", route_checkpoint_list},
-    {"GET", V1 "/runs/{id}/checkpoints/{name}", SCOPE_READ, "", route_checkpoint_download},
-    {"GET", V1 "/runs/{id}/log", SCOPE_READ, "", route_run_log},
-    {"GET", V1 "/runs/{id}/summary", SCOPE_READ, "format", route_run_summary},
-    {"POST", V1 "/sweeps", SCOPE_SUBMIT, "dry_run", route_sweep_create},
-    {"GET", V1 "/sweeps", SCOPE_READ, "limit, cursor", route_sweep_list},
-    {"GET", V1 "/sweeps/{id}", SCOPE_READ, "", route_sweep_get},
-    {"DELETE", V1 "/sweeps/{id}", SCOPE_SUBMIT, "", route_sweep_delete},
-    {"POST", V1 "/sweeps/{id}/cancel", SCOPE_SUBMIT, "", route_sweep_act},
-    {"POST", V1 "/sweeps/{id}/kill", SCOPE_SUBMIT, "", route_sweep_act},
-    {"POST", V1 "/sweeps/{id}/pause", SCOPE_SUBMIT, "", route_sweep_act},
-    {"POST", V1 "/sweeps/{id}/resume", SCOPE_SUBMIT, "", route_sweep_act},
-    {"POST", V1 "/sweeps/{id}/hold", SCOPE_SUBMIT, "", route_sweep_act},
-    {"POST", V1 "/sweeps/{id}/release", SCOPE_SUBMIT, "", route_sweep_act},
-    {"POST", V1 "/sweeps/{id}/requeue", SCOPE_SUBMIT, "", route_sweep_act},
-    {"GET", V1 "/compare", SCOPE_READ, COMPARE_ARGUMENTS ", format", route_compare},
-    {"GET", V1 "/queue", SCOPE_READ, "limit, cursor", route_queue},
-    {"GET", V1 "/scheduler", SCOPE_READ, "", route_scheduler},
-    {"PATCH", V1 "/scheduler", SCOPE_ADMIN, "", route_scheduler_edit},
-    {"POST", V1 "/scheduler/drain", SCOPE_ADMIN, "", route_scheduler_drain},
-    {"POST", V1 "/scheduler/resume", SCOPE_ADMIN, "", route_scheduler_resume},
-    {"GET", V1 "/figures/validation-error.svg", SCOPE_READ, CURVES, route_figure_curves},
-    {"GET", V1 "/figures/validation-error.png", SCOPE_READ, CURVES, route_figure_curves},
-    {"GET", V1 "/figures/validation-error.pdf", SCOPE_READ, CURVES, route_figure_curves},
-    {"GET", V1 "/figures/cutout.png", SCOPE_READ, CUTOUT, route_figure_cutout},
-    {"GET", V1 "/presets", SCOPE_READ, "", route_preset_list},
-    {"GET", V1 "/presets/{name}", SCOPE_READ, "", route_preset_get},
-    {"GET", V1 "/datasets", SCOPE_READ, "", route_dataset_list},
-    {"GET", V1 "/system", SCOPE_READ, "", route_system},
+    {"GET", "/", SCOPE_NONE, "", LANE_HERE, route_welcome},
+    /* The page's addresses: what they show, it asks the API for. */
+    {"GET", "/runs", SCOPE_NONE, "*", LANE_HERE, route_page},
+    {"GET", "/runs/{id}", SCOPE_NONE, "*", LANE_HERE, route_page},
+    {"GET", "/compare", SCOPE_NONE, "*", LANE_HERE, route_page},
+    {"GET", "/sweeps/{id}", SCOPE_NONE, "*", LANE_HERE, route_page},
+    {"GET", "/new", SCOPE_NONE, "*", LANE_HERE, route_page},
+    {"GET", "/system", SCOPE_NONE, "*", LANE_HERE, route_page},
+    {"GET", "/assets/{digest}/{name}", SCOPE_NONE, "", LANE_HERE, route_asset},
+    {"POST", V1 "/admin/backup", SCOPE_ADMIN, "", LANE_ADMIN, route_admin_backup},
+    {"POST", V1 "/admin/purge", SCOPE_ADMIN, "", LANE_ADMIN, route_admin_purge},
+    {"GET", "/metrics", SCOPE_READ, "", LANE_HERE, route_metrics},
+    {"GET", "/healthz", SCOPE_NONE, "", LANE_HERE, route_health},
+    {"GET", "/readyz", SCOPE_NONE, "", LANE_HERE, route_ready},
+    {"GET", V1 "/healthz", SCOPE_NONE, "", LANE_HERE, route_health},
+    {"GET", V1 "/readyz", SCOPE_NONE, "", LANE_HERE, route_ready},
+    {"GET", "/openapi.json", SCOPE_NONE, "", LANE_HERE, route_openapi},
+    {"GET", V1 "/openapi.json", SCOPE_NONE, "", LANE_HERE, route_openapi},
+    {"POST", V1 "/runs", SCOPE_SUBMIT, "dry_run", LANE_WRITE, route_run_create},
+    {"GET", V1 "/runs", SCOPE_READ, RUN_LIST_ARGUMENTS, LANE_READ, route_run_list},
+    {"POST", V1 "/runs/bulk", SCOPE_SUBMIT, "", LANE_WRITE, route_run_bulk},
+    {"GET", V1 "/runs/{id}", SCOPE_READ, "fields", LANE_READ, route_run_get},
+    {"PATCH", V1 "/runs/{id}", SCOPE_SUBMIT, "", LANE_WRITE, route_run_edit},
+    {"DELETE", V1 "/runs/{id}", SCOPE_SUBMIT, "", LANE_WRITE, route_run_delete},
+    {"POST", V1 "/runs/{id}/cancel", SCOPE_SUBMIT, "", LANE_WRITE, route_run_act},
+    {"POST", V1 "/runs/{id}/kill", SCOPE_SUBMIT, "", LANE_WRITE, route_run_act},
+    {"POST", V1 "/runs/{id}/pause", SCOPE_SUBMIT, "", LANE_WRITE, route_run_act},
+    {"POST", V1 "/runs/{id}/resume", SCOPE_SUBMIT, "", LANE_WRITE, route_run_act},
+    {"POST", V1 "/runs/{id}/hold", SCOPE_SUBMIT, "", LANE_WRITE, route_run_act},
+    {"POST", V1 "/runs/{id}/release", SCOPE_SUBMIT, "", LANE_WRITE, route_run_act},
+    {"POST", V1 "/runs/{id}/requeue", SCOPE_SUBMIT, "", LANE_WRITE, route_run_act},
+    {"POST", V1 "/runs/{id}/fork", SCOPE_SUBMIT, "", LANE_WRITE, route_run_fork},
+    {"GET", V1 "/runs/{id}/epochs", SCOPE_READ, HISTORY, LANE_READ, route_run_epochs},
+    {"GET", V1 "/runs/{id}/validation-error", SCOPE_READ, HISTORY, LANE_READ,
+     route_run_validation_error},
+    {"GET", V1 "/runs/{id}/events", SCOPE_READ, "since, format", LANE_READ, route_run_events},
+    {"GET", V1 "/sweeps/{id}/events", SCOPE_READ, "since, format", LANE_READ, route_sweep_events},
+    {"GET", V1 "/events", SCOPE_READ, "since, format", LANE_READ, route_events},
+    {"GET", V1 "/runs/{id}/checkpoints", SCOPE_READ, "", LANE_READ, route_checkpoint_list},
+    {"GET", V1 "/runs/{id}/checkpoints/{name}", SCOPE_READ, "", LANE_READ,
+     route_checkpoint_download},
+    {"GET", V1 "/runs/{id}/log", SCOPE_READ, "limit", LANE_READ, route_run_log},
+    {"GET", V1 "/runs/{id}/summary", SCOPE_READ, "format", LANE_READ, route_run_summary},
+    {"GET", V1 "/runs/{id}/note", SCOPE_READ, "", LANE_READ, route_note_get},
+    {"PUT", V1 "/runs/{id}/note", SCOPE_SUBMIT, "", LANE_WRITE, route_note_put},
+    {"DELETE", V1 "/runs/{id}/note", SCOPE_SUBMIT, "", LANE_WRITE, route_note_delete},
+    {"GET", V1 "/sweeps/{id}/note", SCOPE_READ, "", LANE_READ, route_note_get},
+    {"PUT", V1 "/sweeps/{id}/note", SCOPE_SUBMIT, "", LANE_WRITE, route_note_put},
+    {"DELETE", V1 "/sweeps/{id}/note", SCOPE_SUBMIT, "", LANE_WRITE, route_note_delete},
+    {"POST", V1 "/sweeps", SCOPE_SUBMIT, "dry_run", LANE_WRITE, route_sweep_create},
+    {"GET", V1 "/sweeps", SCOPE_READ, "limit, cursor", LANE_READ, route_sweep_list},
+    {"GET", V1 "/sweeps/{id}", SCOPE_READ, "", LANE_READ, route_sweep_get},
+    {"DELETE", V1 "/sweeps/{id}", SCOPE_SUBMIT, "", LANE_WRITE, route_sweep_delete},
+    {"POST", V1 "/sweeps/{id}/cancel", SCOPE_SUBMIT, "", LANE_WRITE, route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/kill", SCOPE_SUBMIT, "", LANE_WRITE, route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/pause", SCOPE_SUBMIT, "", LANE_WRITE, route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/resume", SCOPE_SUBMIT, "", LANE_WRITE, route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/hold", SCOPE_SUBMIT, "", LANE_WRITE, route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/release", SCOPE_SUBMIT, "", LANE_WRITE, route_sweep_act},
+    {"POST", V1 "/sweeps/{id}/requeue", SCOPE_SUBMIT, "", LANE_WRITE, route_sweep_act},
+    {"GET", V1 "/compare", SCOPE_READ, COMPARE_ARGUMENTS ", format", LANE_READ, route_compare},
+    {"GET", V1 "/queue", SCOPE_READ, "limit, cursor", LANE_READ, route_queue},
+    {"GET", V1 "/scheduler", SCOPE_READ, "", LANE_READ, route_scheduler},
+    {"PATCH", V1 "/scheduler", SCOPE_ADMIN, "", LANE_WRITE, route_scheduler_edit},
+    {"POST", V1 "/scheduler/drain", SCOPE_ADMIN, "", LANE_WRITE, route_scheduler_drain},
+    {"POST", V1 "/scheduler/resume", SCOPE_ADMIN, "", LANE_WRITE, route_scheduler_resume},
+    {"GET", V1 "/figures/validation-error.svg", SCOPE_READ, CURVES, LANE_READ, route_figure_curves},
+    {"GET", V1 "/figures/validation-error.png", SCOPE_READ, CURVES, LANE_READ, route_figure_curves},
+    {"GET", V1 "/figures/validation-error.pdf", SCOPE_READ, CURVES, LANE_READ, route_figure_curves},
+    {"GET", V1 "/figures/cutout.png", SCOPE_READ, CUTOUT, LANE_PICTURE, route_figure_cutout},
+    {"GET", V1 "/presets", SCOPE_READ, "", LANE_HERE, route_preset_list},
+    {"GET", V1 "/presets/{name}", SCOPE_READ, "", LANE_HERE, route_preset_get},
+    {"GET", V1 "/datasets", SCOPE_READ, "", LANE_READ, route_dataset_list},
+    {"GET", V1 "/system", SCOPE_READ, "", LANE_READ, route_system},
 };
 
 enum { N_ROUTES = sizeof(routes) / sizeof(routes[0]) };
@@ -120,11 +136,11 @@ const struct route *router_at(int index) {
     return &routes[index];
 }
 
-struct background *router_background(const struct api_context *context, handler *found) {
-    if (found == route_admin_backup || found == route_admin_purge) {
-        return context->admin;
-    }
-    return found == route_figure_cutout ? context->pictures : NULL;
+const char *router_body_type(int index) {
+    static const char note[] = "/note";
+    size_t n = strlen(routes[index].pattern);
+    bool is_note = n > strlen(note) && !strcmp(routes[index].pattern + n - strlen(note), note);
+    return is_note ? "text/markdown" : NULL;
 }
 
 void router_answer(struct api_context *context, struct request *request, handler *found,
@@ -164,6 +180,7 @@ handler *router_find(struct api_context *context, struct request *request, struc
 
 void router_dispatch(struct api_context *context, struct request *request, struct reply *reply) {
     handler *found = router_find(context, request, reply);
+    request->slow = true;
     if (found) {
         router_answer(context, request, found, reply);
     }

@@ -12,6 +12,7 @@ struct route {
     const char *pattern;   /* "/api/v1/runs/{id}/epochs": each {name} stands for one segment */
     enum scope scope;      /* what a token must allow; daemons without tokens ask for none */
     const char *arguments; /* of the query, as arguments_check takes them; others are refused */
+    enum lane lane;
     handler *handler;
 };
 
@@ -19,20 +20,19 @@ struct route {
 int router_count(void);
 const struct route *router_at(int index);
 
+/* What bodies of a route are instead of JSON ("text/markdown" for notes), or NULL. */
+const char *router_body_type(int index);
+
 /* Finds the route of request->url.path, sets request->parameters and what the token allows. NULL:
  * *reply is the answer. No route: 404; a route of other methods only: 405 with Allow; a token that
  * does not allow it: 401 or 403 (api/access.h); an unknown query argument: 400. */
 handler *router_find(struct api_context *context, struct request *request, struct reply *reply);
 
-/* The thread for what takes long and shall not hold up one that serves connections; NULL: it is
- * answered at once. */
-struct background *router_background(const struct api_context *context, handler *found);
-
 /* Runs what router_find found, or gives the stored answer to an Idempotency-Key. */
 void router_answer(struct api_context *context, struct request *request, handler *found,
                    struct reply *reply);
 
-/* Both, at once. */
+/* Both, at once, also what takes long. */
 void router_dispatch(struct api_context *context, struct request *request, struct reply *reply);
 
 #endif

@@ -2,9 +2,9 @@
  *
  * Layer: api.
  *
- * Threads: N_THREADS of the library, which serve the connections, one of our own that wakes twice a
- * second for deadlines and heartbeats, and two for handlers that take long (backups; pictures,
- * which may have to read a data set first). The others wait for nothing but the store.
+ * Threads: N_THREADS of the library, which serve the connections and wait for nothing; those of the
+ * lanes (api/context.h), which run the handlers that ask the store; and one that wakes twice a
+ * second for deadlines and heartbeats.
  */
 #include "api/server.h"
 
@@ -35,9 +35,20 @@ enum {
     TICK_MS = 500,
 };
 
+/* Beyond most_waiting a client gets 503 with Retry-After. The readers of the store (12) suffice
+ * for all lanes at once, the streams and the health. */
+static const struct {
+    int n_threads;
+    int most_waiting;
+} lane_sizes[LANE_COUNT] = {
+    [LANE_READ] = {3, 2048},  [LANE_WRITE] = {4, 512}, [LANE_SLOW] = {2, 16},
+    [LANE_PICTURE] = {1, 64}, [LANE_ADMIN] = {1, 8},
+};
+
 struct api_server {
     struct api_context context;
     struct exchange_host host;
+    struct exchange_host unix_host; /* the same for those who come by the path */
     struct MHD_Daemon *daemon;      /* on the network; NULL: not there */
     struct MHD_Daemon *unix_daemon; /* on a path; NULL: not there */
     struct tls *tls;                /* NULL: none */
@@ -85,9 +96,18 @@ static void on_library_log(void *user, const char *format, va_list arguments) {
     log_debug("http: %s", line);
 }
 
+/* From 0.9.77 on level 1 refuses lines that go on in the next one and NUL, which api/http/head.c
+ * finds in 0.9.75, where every level lets them through. */
+#if MHD_VERSION >= 0x00097701
+#define CLIENT_DISCIPLINE MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1
+#else
+#define CLIENT_DISCIPLINE MHD_OPTION_STRICT_FOR_CLIENT, 0
+#endif
+
 /* Takes over `fd`, whether it succeeds or not. */
-static enum status start_library(struct api_server *server, int fd, bool tls,
+static enum status start_library(struct api_server *server, int fd, struct exchange_host *host,
                                  struct MHD_Daemon **ret_daemon, struct error *error) {
+    bool tls = server->tls != NULL && !host->on_path;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     /* The library shares its limit out among its threads and leaves what is above waiting; ours
      * must be reached first, however unevenly the threads accept. */
@@ -101,17 +121,17 @@ static enum status start_library(struct api_server *server, int fd, bool tls,
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
     *ret_daemon =
         MHD_start_daemon(flags | (tls ? MHD_USE_TLS : 0), 0, NULL, NULL,                      /* */
-                         exchange_continue, &server->host,                                    /* */
+                         exchange_continue, host,                                             /* */
                          MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,                    /* */
                          MHD_OPTION_LISTEN_SOCKET, fd,                                        /* */
                          MHD_OPTION_THREAD_POOL_SIZE, (unsigned)N_THREADS,                    /* */
                          MHD_OPTION_CONNECTION_LIMIT, limit,                                  /* */
                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, /* */
                          MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)INACTIVITY_S,               /* */
-                         MHD_OPTION_STRICT_FOR_CLIENT, 0,                                     /* */
-                         MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, &server->host,          /* */
+                         CLIENT_DISCIPLINE,                                                   /* */
+                         MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, host,                   /* */
                          MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL,                   /* */
-                         MHD_OPTION_NOTIFY_COMPLETED, exchange_end, &server->host,            /* */
+                         MHD_OPTION_NOTIFY_COMPLETED, exchange_end, host,                     /* */
                          MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,                 /* */
                          MHD_OPTION_ARRAY, tls ? tls_options : none,                          /* */
                          MHD_OPTION_END);
@@ -122,28 +142,40 @@ static enum status start_library(struct api_server *server, int fd, bool tls,
     return error_set(error, STATUS_IO, "cannot start the HTTP%s server", tls ? "S" : "");
 }
 
-static enum status start_on_network(struct api_server *server, struct error *error) {
-    const struct api_options *options = &server->context.options;
+static enum status start_on_network(struct api_server *server, struct listeners *listeners,
+                                    struct error *error) {
     struct api_context *context = &server->context;
     bool tls = server->tls != NULL;
-    int fd = -1;
-    TRY(listener_open(options->listen_address, options->port, &fd, context->address,
-                      sizeof(context->address), error));
+    int fd = listeners->fd;
+    listeners->fd = -1;
+    (void)snprintf(context->address, sizeof(context->address), "%s", listeners->address);
     (void)snprintf(context->url, sizeof(context->url), "%s://%s", tls ? "https" : "http",
                    context->address);
-    return start_library(server, fd, tls, &server->daemon, error);
+    return start_library(server, fd, &server->host, &server->daemon, error);
 }
 
-static enum status start_on_path(struct api_server *server, struct error *error) {
-    const char *path = server->context.options.unix_socket;
+static enum status start_on_path(struct api_server *server, struct listeners *listeners,
+                                 struct error *error) {
     struct api_context *context = &server->context;
-    int fd = -1;
-    TRY(listener_open_unix(path, &fd, error));
     if (!server->daemon) {
-        (void)snprintf(context->address, sizeof(context->address), "unix:%s", path);
+        (void)snprintf(context->address, sizeof(context->address), "unix:%s", listeners->path);
         (void)snprintf(context->url, sizeof(context->url), "http://localhost");
     }
-    return start_library(server, fd, false, &server->unix_daemon, error);
+    int fd = listeners->unix_fd;
+    listeners->unix_fd = -1;
+    enum status status = start_library(server, fd, &server->unix_host, &server->unix_daemon, error);
+    if (status != STATUS_OK) {
+        (void)unlink(listeners->path);
+    }
+    return status;
+}
+
+static enum status start_serving(struct api_server *server, struct listeners *listeners,
+                                 struct error *error) {
+    if (listeners->fd >= 0) {
+        TRY(start_on_network(server, listeners, error));
+    }
+    return listeners->unix_fd >= 0 ? start_on_path(server, listeners, error) : STATUS_OK;
 }
 
 /* The clock */
@@ -187,7 +219,7 @@ static void init_locks(struct api_server *server) {
 }
 
 /* As many connections as wanted, but fewer than the process may have files open: above that limit
- * nobody would be told anything. */
+ * accept() fails, and a client gets no answer at all. */
 static int default_connection_cap(void) {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 ||
@@ -221,24 +253,37 @@ static void name_route(int route, const char **ret_method, const char **ret_patt
     *ret_pattern = router_at(route)->pattern;
 }
 
+static enum status start_lanes(struct api_server *server, struct error *error) {
+    for (int lane = LANE_HERE + 1; lane < LANE_COUNT; lane++) {
+        TRY(background_start(lane_sizes[lane].n_threads, lane_sizes[lane].most_waiting,
+                             &server->context.lanes[lane], error));
+    }
+    return STATUS_OK;
+}
+
 static enum status start(struct api_server *server, struct error *error) {
     const struct api_options *options = &server->context.options;
     TRY(connections_create(options->connection_cap, &server->host.connections, error));
     server->context.connections = server->host.connections;
+    server->unix_host = server->host;
+    server->unix_host.on_path = true;
     TRY(metrics_create(router_count(), name_route, &server->context.metrics, error));
     TRY(tail_create(options->store, &server->context.tail, error));
     TRY(stream_set_create(&server->context, options->stream_cap, &server->context.streams, error));
     if (options->tls_cert && options->tls_cert[0]) {
         TRY(tls_open(options->tls_cert, options->tls_key, &server->tls, error));
     }
-    TRY(background_start(&server->context.admin, error));
-    TRY(background_start(&server->context.pictures, error));
+    TRY(start_lanes(server, error));
     TRY(start_ticker(server, error));
-    if (options->listen_address[0]) {
-        TRY(start_on_network(server, error));
+    if (options->listeners) {
+        return start_serving(server, options->listeners, error);
     }
-    return options->unix_socket && options->unix_socket[0] ? start_on_path(server, error)
-                                                           : STATUS_OK;
+    struct listeners listeners;
+    TRY(listeners_open(options->listen_address, options->port, options->unix_socket, &listeners,
+                       error));
+    enum status status = start_serving(server, &listeners, error);
+    listeners_close(&listeners);
+    return status;
 }
 
 enum status api_server_start(const struct api_options *options, struct api_server **ret_server,
@@ -277,9 +322,20 @@ enum status api_server_reload_tls(struct api_server *server, bool *ret_changed,
     return STATUS_OK;
 }
 
+void api_server_ask_stop(struct api_server *server) {
+    if (server) {
+        atomic_store(&server->context.stopping, true);
+    }
+}
+
+int api_server_tokens_changed(struct api_server *server) {
+    struct tokens *tokens = server->context.options.tokens;
+    return tokens ? connections_end_revoked(server->host.connections, tokens) : 0;
+}
+
 static void stop_libraries(struct api_server *server) {
     if (server->unix_daemon) {
-        /* First the path: who comes from now on shall not be kept waiting. */
+        /* The path goes first: later connections fail at once instead of waiting in the backlog. */
         (void)unlink(server->context.options.unix_socket);
         MHD_stop_daemon(server->unix_daemon);
     }
@@ -293,7 +349,7 @@ void api_server_stop(struct api_server *server) {
     if (!server) {
         return;
     }
-    atomic_store(&server->context.stopping, true);
+    api_server_ask_stop(server);
     if (server->ticker_started) {
         (void)pthread_mutex_lock(&server->mutex);
         server->ticker_must_stop = true;
@@ -302,8 +358,9 @@ void api_server_stop(struct api_server *server) {
         (void)pthread_join(server->ticker, NULL);
     }
     /* The library must not be stopped while a connection is suspended. */
-    background_stop(server->context.admin);
-    background_stop(server->context.pictures);
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        background_stop(server->context.lanes[lane]);
+    }
     if (server->context.streams) {
         stream_set_end(server->context.streams);
     }
@@ -312,8 +369,9 @@ void api_server_stop(struct api_server *server) {
     tail_free(server->context.tail);
     connections_free(server->host.connections);
     metrics_free(server->context.metrics);
-    background_free(server->context.admin);
-    background_free(server->context.pictures);
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        background_free(server->context.lanes[lane]);
+    }
     (void)pthread_cond_destroy(&server->stop_ticker);
     (void)pthread_mutex_destroy(&server->mutex);
     free(server);

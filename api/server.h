@@ -23,11 +23,19 @@ const char *api_server_address(const struct api_server *server);
 /* The same with http:// or https:// in front, where it is on the network. */
 const char *api_server_url(const struct api_server *server);
 
+/* After tokens_reload: ends the streams and downloads of tokens that are no more, or have less
+ * scope than before; returns how many. */
+int api_server_tokens_changed(struct api_server *server);
+
 /* Reads certificate and key again, of a server that was started with them: new connections get what
  * is in the files, open ones go on. *ret_changed: it is another certificate; *ret_expires_ms: when
  * it ends, as Unix time. After a failure (as at the start) the one before stays in force. */
 enum status api_server_reload_tls(struct api_server *server, bool *ret_changed,
                                   int64_t *ret_expires_ms, struct error *error);
+
+/* Ready no more; backups and purges that run end after the step they are at. Does not wait. NULL is
+ * fine. */
+void api_server_ask_stop(struct api_server *server);
 
 /* Ends every stream, waits for handlers that run, closes. NULL is fine. */
 void api_server_stop(struct api_server *server);

@@ -1,14 +1,18 @@
-/* Layer: api. Thread rule: the mutex guards the list and `stopping`. */
+/* Layer: api. */
 #include "api/http/background.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 struct background {
-    pthread_t thread;
-    bool started;
+    pthread_t threads[BACKGROUND_MAX_THREADS];
+    int n_threads; /* that were started */
+    int most_waiting;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
+    /* All guarded by mutex. */
+    int n_waiting;
     struct background_job *first;
     struct background_job **end;
     bool stopping;
@@ -23,6 +27,7 @@ static struct background_job *take(struct background *background) {
     struct background_job *job = background->first;
     if (job) {
         background->first = job->next;
+        background->n_waiting--;
         if (!background->first) {
             background->end = &background->first;
         }
@@ -38,48 +43,60 @@ static void *work(void *user) {
     return NULL;
 }
 
-enum status background_start(struct background **ret_background, struct error *error) {
+enum status background_start(int n_threads, int most_waiting, struct background **ret_background,
+                             struct error *error) {
     struct background *background = calloc(1, sizeof(*background));
     if (!background) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory for the background thread");
+        return error_set(error, STATUS_NO_MEMORY, "no memory for a background thread");
     }
+    background->most_waiting = most_waiting;
     background->end = &background->first;
     (void)pthread_mutex_init(&background->mutex, NULL);
     (void)pthread_cond_init(&background->wake, NULL);
-    int reason = pthread_create(&background->thread, NULL, work, background);
-    background->started = reason == 0;
-    if (!background->started) {
-        background_free(background);
-        return error_set_errno(error, reason, "cannot start a thread");
+    while (background->n_threads < n_threads) {
+        int reason =
+            pthread_create(&background->threads[background->n_threads], NULL, work, background);
+        if (reason != 0) {
+            background_stop(background);
+            background_free(background);
+            return error_set_errno(error, reason, "cannot start a thread");
+        }
+        background->n_threads++;
     }
     *ret_background = background;
     return STATUS_OK;
 }
 
-bool background_do(struct background *background, struct background_job *job) {
+enum background_answer background_do(struct background *background, struct background_job *job) {
+    enum background_answer answer = BACKGROUND_TAKEN;
     job->next = NULL;
     (void)pthread_mutex_lock(&background->mutex);
-    bool taken = !background->stopping;
-    if (taken) {
+    if (background->stopping) {
+        answer = BACKGROUND_STOPPING;
+    } else if (background->n_waiting >= background->most_waiting) {
+        answer = BACKGROUND_FULL;
+    } else {
         job->accept(job->user);
+        background->n_waiting++;
         *background->end = job;
         background->end = &job->next;
         (void)pthread_cond_signal(&background->wake);
     }
     (void)pthread_mutex_unlock(&background->mutex);
-    return taken;
+    return answer;
 }
 
 void background_stop(struct background *background) {
-    if (!background || !background->started) {
+    if (!background) {
         return;
     }
     (void)pthread_mutex_lock(&background->mutex);
     background->stopping = true;
-    (void)pthread_cond_signal(&background->wake);
+    (void)pthread_cond_broadcast(&background->wake);
     (void)pthread_mutex_unlock(&background->mutex);
-    (void)pthread_join(background->thread, NULL);
-    background->started = false;
+    while (background->n_threads > 0) {
+        (void)pthread_join(background->threads[--background->n_threads], NULL);
+    }
 }
 
 void background_free(struct background *background) {

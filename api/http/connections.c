@@ -8,6 +8,10 @@
 struct connection {
     int fd;
     bool over_cap;
+    void *kept; /* the serving thread's, as is the next */
+    void (*release)(void *kept);
+    bool granted; /* guarded by connections->mutex, as are all below */
+    struct token_grant grant;
     double deadline_s; /* guarded by connections->mutex, as are the links */
     struct connection *previous, *next;
 };
@@ -71,7 +75,16 @@ void connections_remove(struct connections *connections, struct connection *conn
     }
     connections->n--;
     (void)pthread_mutex_unlock(&connections->mutex);
+    connection_keep(connection, NULL, NULL);
     free(connection);
+}
+
+void connection_keep(struct connection *connection, void *kept, void (*release)(void *kept)) {
+    if (connection->release) {
+        connection->release(connection->kept);
+    }
+    connection->kept = kept;
+    connection->release = release;
 }
 
 void connections_set_deadline(struct connections *connections, struct connection *connection,
@@ -82,6 +95,33 @@ void connections_set_deadline(struct connections *connections, struct connection
     (void)pthread_mutex_lock(&connections->mutex);
     connection->deadline_s = deadline_s;
     (void)pthread_mutex_unlock(&connections->mutex);
+}
+
+void connections_set_grant(struct connections *connections, struct connection *connection,
+                           const struct token_grant *grant) {
+    if (!connection) {
+        return;
+    }
+    (void)pthread_mutex_lock(&connections->mutex);
+    connection->granted = grant != NULL;
+    if (grant) {
+        connection->grant = *grant;
+    }
+    (void)pthread_mutex_unlock(&connections->mutex);
+}
+
+int connections_end_revoked(struct connections *connections, struct tokens *tokens) {
+    int n = 0;
+    (void)pthread_mutex_lock(&connections->mutex);
+    for (struct connection *c = connections->first; c; c = c->next) {
+        if (c->granted && !tokens_hold(tokens, &c->grant)) {
+            (void)shutdown(c->fd, SHUT_RDWR); /* as connections_tick does */
+            c->granted = false;
+            n++;
+        }
+    }
+    (void)pthread_mutex_unlock(&connections->mutex);
+    return n;
 }
 
 bool connection_is_over_cap(const struct connection *connection) {

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "core/base/error.h"
+#include "daemon/config/tokens.h"
 
 struct connections;
 struct connection;
@@ -31,8 +32,22 @@ void connections_remove(struct connections *connections, struct connection *conn
 void connections_set_deadline(struct connections *connections, struct connection *connection,
                               double deadline_s);
 
+/* The token in whose name the request in progress is answered; NULL: none (any more). */
+void connections_set_grant(struct connections *connections, struct connection *connection,
+                           const struct token_grant *grant);
+
+/* Ends the connections whose answer was granted to what `tokens` has no more, or with less scope;
+ * returns how many. */
+int connections_end_revoked(struct connections *connections, struct tokens *tokens);
+
 /* Whether it came when the cap was reached. */
 bool connection_is_over_cap(const struct connection *connection);
+
+/* Gives the connection something that its request needs: `release` is called with it at the next
+ * connection_keep (NULL, NULL: nothing), and when the connection is removed at the latest. The HTTP
+ * library tells of the end of requests only that it has handed over, but of the end of every
+ * connection. On the thread that serves the connection. */
+void connection_keep(struct connection *connection, void *kept, void (*release)(void *kept));
 
 /* How many are open. */
 int connections_count(struct connections *connections);

@@ -135,12 +135,47 @@ enum status listener_open_unix(const char *path, int *ret_fd, struct error *erro
     memcpy(address.sun_path, path, strlen(path) + 1);
     TRY(remove_stale(&address, error));
     CLEANUP(close_fd) int fd = new_unix_socket();
-    /* Nobody can connect before it listens, so the mode may come second. */
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
-        chmod(path, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP) != 0 || listen(fd, BACKLOG) != 0) {
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
         return error_set_errno(error, errno, "cannot listen on %s", path);
+    }
+    /* Nobody can connect before it listens, so the mode may come second. */
+    if (chmod(path, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP) != 0 || listen(fd, BACKLOG) != 0) {
+        enum status status = error_set_errno(error, errno, "cannot listen on %s", path);
+        (void)unlink(path);
+        return status;
     }
     *ret_fd = fd;
     fd = -1;
     return STATUS_OK;
+}
+
+enum status listeners_open(const char *address, int port, const char *path,
+                           struct listeners *ret_listeners, struct error *error) {
+    struct listeners listeners = {.fd = -1, .unix_fd = -1, .path = path};
+    enum status status = STATUS_OK;
+    if (address[0]) {
+        status = listener_open(address, port, &listeners.fd, listeners.address,
+                               sizeof(listeners.address), error);
+    }
+    if (status == STATUS_OK && path && path[0]) {
+        status = listener_open_unix(path, &listeners.unix_fd, error);
+    }
+    if (status != STATUS_OK) {
+        listeners_close(&listeners);
+        return status;
+    }
+    *ret_listeners = listeners;
+    return STATUS_OK;
+}
+
+void listeners_close(struct listeners *listeners) {
+    if (listeners->fd >= 0) {
+        (void)close(listeners->fd);
+    }
+    if (listeners->unix_fd >= 0) {
+        (void)unlink(listeners->path);
+        (void)close(listeners->unix_fd);
+    }
+    listeners->fd = -1;
+    listeners->unix_fd = -1;
 }

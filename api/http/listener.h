@@ -20,4 +20,20 @@ enum status listener_open(const char *address, int port, int *ret_fd, char *ret_
  * STATUS_INVALID: it is too long; STATUS_IO. */
 enum status listener_open_unix(const char *path, int *ret_fd, struct error *error);
 
+/* Both, before there is anybody to serve them: who connects waits. */
+struct listeners {
+    int fd;            /* on the network; -1: not there, or taken over */
+    int unix_fd;       /* on a path; as above */
+    char address[128]; /* of the first, as listener_open says it */
+    const char *path;  /* of the second; borrowed */
+};
+
+/* address "": not on the network; path NULL or "": no path. Statuses of both; on failure nothing is
+ * left, neither socket nor file. */
+enum status listeners_open(const char *address, int port, const char *path,
+                           struct listeners *ret_listeners, struct error *error);
+
+/* Closes what was not taken over, and removes the path's file. */
+void listeners_close(struct listeners *listeners);
+
 #endif

@@ -19,6 +19,62 @@ static const char no_memory_problem[] =
     "{\"type\":\"urn:cutoutd:problem:no-memory\",\"title\":\"Out of memory\",\"status\":503,"
     "\"detail\":\"The daemon has no memory left to answer; try again later.\"}";
 
+/* What a client is told of a status: the code of the answer and the title of the problem. */
+struct http_answer {
+    int code;
+    const char *title;
+};
+
+/* The one table from status to HTTP; the compiler asks for every status. */
+static struct http_answer answer_of(enum status status) {
+    switch (status) {
+    case STATUS_OK:
+        return (struct http_answer){200, "Ok"};
+    case STATUS_STOPPED:
+        return (struct http_answer){200, "Stopped on request"};
+    case STATUS_INVALID:
+        return (struct http_answer){422, "Invalid argument"};
+    case STATUS_MALFORMED:
+        return (struct http_answer){400, "Malformed input"};
+    case STATUS_UNAUTHORIZED:
+        return (struct http_answer){401, "Not authorized"};
+    case STATUS_FORBIDDEN:
+        return (struct http_answer){403, "Forbidden"};
+    case STATUS_NOT_FOUND:
+        return (struct http_answer){404, "Not found"};
+    case STATUS_CONFLICT:
+        return (struct http_answer){409, "Conflict with the current state"};
+    case STATUS_TOO_LARGE:
+        return (struct http_answer){413, "Too large"};
+    case STATUS_CORRUPT:
+        return (struct http_answer){500, "Data is damaged"};
+    case STATUS_DIVERGED:
+        return (struct http_answer){500, "The loss is no longer a finite number"};
+    case STATUS_IO:
+        return (struct http_answer){500, "Input or output failed"};
+    case STATUS_NO_SPACE:
+        return (struct http_answer){507, "No space left on device"};
+    case STATUS_NO_MEMORY:
+        return (struct http_answer){503, "Out of memory"};
+    case STATUS_BUSY:
+        return (struct http_answer){503, "In use by another process"};
+    case STATUS_UNSUPPORTED:
+        return (struct http_answer){501, "Not supported"};
+    case STATUS_INTERNAL:
+        return (struct http_answer){500, "Internal error"};
+    }
+    return (struct http_answer){500, "Internal error"};
+}
+
+int http_code(enum status status) {
+    return answer_of(status).code;
+}
+
+bool reply_leave_to_slow(struct reply *reply, const struct request *request) {
+    reply->leave_to_slow = !request->slow;
+    return reply->leave_to_slow;
+}
+
 void reply_clear(struct reply *reply) {
     free(reply->body);
     reply->body = NULL;
@@ -31,21 +87,32 @@ void reply_clear(struct reply *reply) {
     }
 }
 
-void reply_text(struct reply *reply, const struct request *request, int http_status,
-                const char *content_type, char *text) {
+static void take_body(struct reply *reply, const struct request *request, int http_status,
+                      const char *content_type, char *text, size_t n_text) {
     reply_clear(reply);
     if (!text) {
         log_error("%s %s: out of memory while answering", request->method, request->url.path);
-        reply->http_status = status_http(STATUS_NO_MEMORY);
+        reply->http_status = http_code(STATUS_NO_MEMORY);
         reply->content_type = CONTENT_PROBLEM;
         reply->retry_after_s = RETRY_AFTER_S;
         text = strdup(no_memory_problem);
+        n_text = text ? strlen(text) : 0;
     } else {
         reply->http_status = http_status;
         reply->content_type = content_type;
     }
     reply->body = text;
-    reply->n_body = text ? strlen(text) : 0;
+    reply->n_body = n_text;
+}
+
+void reply_text(struct reply *reply, const struct request *request, int http_status,
+                const char *content_type, char *text) {
+    take_body(reply, request, http_status, content_type, text, text ? strlen(text) : 0);
+}
+
+void reply_bytes(struct reply *reply, const struct request *request, const char *content_type,
+                 char *bytes, size_t n_bytes) {
+    take_body(reply, request, 200, content_type, bytes, n_bytes);
 }
 
 /* A whole line: a terminal's prompt comes on the next one. NULL only when memory is out. */
@@ -65,7 +132,7 @@ void reply_plain(struct reply *reply, const struct request *request, int http_st
     reply_text(reply, request, http_status, CONTENT_TEXT, strdup(text));
 }
 
-/* FNV-1a, 64 bits: nobody gains by two bodies of the same digest. */
+/* FNV-1a, 64 bits. Not collision-resistant, which an ETag of one's own answers need not be. */
 static uint64_t digest(const char *body, size_t n_body) {
     uint64_t hash = 0xcbf29ce484222325u;
     for (size_t i = 0; i < n_body; i++) {
@@ -129,7 +196,7 @@ void reply_link_next(struct reply *reply, const struct request *request, const c
     if (!out) {
         return; /* next_cursor in the body says the same */
     }
-    (void)fprintf(out, "<%s?", request->url.path);
+    (void)fprintf(out, "<%s%s?", request->prefix, request->url.path);
     for (int i = 0; i < request->url.n_arguments; i++) {
         const struct url_argument *argument = &request->url.arguments[i];
         if (strcmp(argument->name, "cursor") != 0) {
@@ -174,16 +241,13 @@ static void problem_head(struct json_writer *writer, const char *key, const stru
 
 void problem_write_begin(struct json_writer *writer, const char *key, const struct request *request,
                          enum status status, const char *detail) {
-    /* NOT_FOUND: type ...:not-found, title "Not found". */
-    char kind[64];
-    char title[64];
+    char kind[64]; /* NOT_FOUND: "not-found" */
     (void)snprintf(kind, sizeof(kind), "%s", status_name(status));
     for (char *c = kind; *c; c++) {
         *c = *c == '_' ? '-' : (char)tolower((unsigned char)*c);
     }
-    (void)snprintf(title, sizeof(title), "%s", status_text(status));
-    title[0] = (char)toupper((unsigned char)title[0]);
-    problem_head(writer, key, request, status_http(status), kind, title, detail);
+    const struct http_answer answer = answer_of(status);
+    problem_head(writer, key, request, answer.code, kind, answer.title, detail);
 }
 
 void reply_problem_begin(struct json_writer *writer, const struct request *request,
@@ -193,7 +257,7 @@ void reply_problem_begin(struct json_writer *writer, const struct request *reque
 
 void reply_problem_end(struct reply *reply, const struct request *request, enum status status,
                        struct json_writer *writer) {
-    int http_status = status_http(status);
+    int http_status = http_code(status);
     reply_text(reply, request, http_status, CONTENT_PROBLEM, take_line(writer));
     if (http_status == 503) {
         reply->retry_after_s = RETRY_AFTER_S;
@@ -216,6 +280,23 @@ void reply_field_errors(struct reply *reply, const struct request *request, enum
     reply_problem_end(reply, request, status, &writer);
 }
 
+/* Cuts off the beginning of a letter (UTF-8) whose end did not fit into a fixed room. */
+static void trim_to_letters(char *text) {
+    size_t n = strlen(text);
+    size_t lead = n;
+    while (lead > 0 && n - lead < 3 && ((unsigned char)text[lead - 1] & 0xc0) == 0x80) {
+        lead--;
+    }
+    if (lead == 0) {
+        return;
+    }
+    unsigned char c = (unsigned char)text[lead - 1];
+    size_t needed = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+    if (n - (lead - 1) < needed) {
+        text[lead - 1] = '\0';
+    }
+}
+
 static void problem(struct reply *reply, const struct request *request, enum status status,
                     const char *detail) {
     struct json_writer writer = {0};
@@ -231,6 +312,7 @@ void reply_problem(struct reply *reply, const struct request *request, enum stat
     va_start(arguments, format);
     (void)vsnprintf(detail, sizeof(detail), format, arguments);
     va_end(arguments);
+    trim_to_letters(detail);
     problem(reply, request, status, detail);
 }
 
@@ -239,7 +321,7 @@ static const char *public_detail(enum status status) {
     if (status == STATUS_NO_SPACE) {
         return "The daemon's disk is full; nothing was stored. Free some space and try again.";
     }
-    if (status_http(status) == 503) {
+    if (http_code(status) == 503) {
         return "The daemon cannot do this at the moment; try again later.";
     }
     return "The daemon could not do this; its log says why.";
@@ -247,9 +329,12 @@ static const char *public_detail(enum status status) {
 
 void reply_detail(const struct request *request, const struct error *error, char *detail,
                   size_t size) {
-    if (status_http(error->code) < 500) {
+    if (http_code(error->code) < 500) {
         /* Messages of functions begin small and end open; this one is read on its own. */
-        (void)snprintf(detail, size, "%s.", error->message);
+        (void)snprintf(detail, size - 1, "%s", error->message);
+        trim_to_letters(detail);
+        size_t n = strlen(detail);
+        (void)snprintf(detail + n, size - n, ".");
         detail[0] = (char)toupper((unsigned char)detail[0]);
     } else {
         log_error("%s %s: %s", request->method, request->url.path, error->message);
@@ -278,6 +363,7 @@ void reply_bad_argument(struct reply *reply, const struct request *request, cons
     va_start(arguments, format);
     (void)vsnprintf(detail, sizeof(detail), format, arguments);
     va_end(arguments);
+    trim_to_letters(detail);
     struct json_writer writer = {0};
     reply_problem_begin(&writer, request, STATUS_MALFORMED,
                         "An argument of the query cannot be used.");

@@ -3,8 +3,8 @@
  * Layer: api. Thread rule: belongs to the thread that serves the request.
  *
  * Errors are RFC 9457 `application/problem+json`. Which status becomes which HTTP code is said in
- * one place, core/base/status.h; codes that belong to HTTP alone (405, 414, 431) are given as they
- * are.
+ * one place, the table of reply.c; codes that belong to HTTP alone (405, 414, 431) are given as
+ * they are.
  */
 #ifndef CUTOUTD_API_HTTP_REPLY_H
 #define CUTOUTD_API_HTTP_REPLY_H
@@ -17,9 +17,11 @@
 #define CONTENT_JSON "application/json"
 #define CONTENT_CSV "text/csv; charset=utf-8"
 #define CONTENT_TEXT "text/plain; charset=utf-8"
+#define CONTENT_MARKDOWN "text/markdown; charset=utf-8"
 #define CONTENT_PROBLEM "application/problem+json"
 #define CONTENT_BYTES "application/octet-stream"
 #define CONTENT_EVENTS "text/event-stream"
+#define CONTENT_HTML "text/html; charset=utf-8"
 
 #define CONTENT_NDJSON "application/x-ndjson"
 
@@ -50,16 +52,26 @@ struct reply {
     char allow[64];
     char content_range[80];
     char content_disposition[96];
-    const char *authenticate; /* static; what a 401 asks for */
-    char *link;               /* owned by the reply */
-    bool gzip;                /* the body is */
+    const char *authenticate;    /* static; what a 401 asks for */
+    char *link;                  /* owned by the reply */
+    const char *security_policy; /* static; Content-Security-Policy */
+    bool for_ever; /* what is at this address never changes: may be cached without asking */
+    bool gzip;     /* the body is */
     int retry_after_s;
     bool replayed;              /* the stored answer to an Idempotency-Key */
     bool stored;                /* already, in the transaction of what it tells about */
+    bool leave_to_slow;         /* no answer yet: the threads for what takes long give it */
     bool close;                 /* the connection cannot be used any further */
     struct reply_file file;     /* with file.open instead of a body */
     struct reply_stream stream; /* likewise */
 };
+
+/* The HTTP status code that says the same to a client. */
+int http_code(enum status status);
+
+/* Asks for the threads for what takes long, unless the request is there already: true when the
+ * handler shall return and will be called again by one of them. */
+bool reply_leave_to_slow(struct reply *reply, const struct request *request);
 
 /* Frees body and link, closes the file. */
 void reply_clear(struct reply *reply);
@@ -71,6 +83,10 @@ void reply_json(struct reply *reply, const struct request *request, int http_sta
 /* Takes over `text` (from malloc; NULL: memory ran out). */
 void reply_text(struct reply *reply, const struct request *request, int http_status,
                 const char *content_type, char *text);
+
+/* The same for bytes (from malloc; NULL: memory ran out). content_type: static. */
+void reply_bytes(struct reply *reply, const struct request *request, const char *content_type,
+                 char *bytes, size_t n_bytes);
 
 /* A copy of a short static text. */
 void reply_plain(struct reply *reply, const struct request *request, int http_status,

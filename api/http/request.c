@@ -2,7 +2,9 @@
 #include "api/http/request.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 bool list_contains(const char *list, const char *word) {
     size_t length = strlen(word);
@@ -17,6 +19,83 @@ bool list_contains(const char *list, const char *word) {
     return false;
 }
 
+static const struct {
+    const char *name;
+    const char *type;
+} formats[] = {
+    {"json", "application/json"}, {"csv", "text/csv"},    {"ndjson", "application/x-ndjson"},
+    {"sse", "text/event-stream"}, {"text", "text/plain"}, {"ndjson", "application/ndjson"},
+};
+
+/* How well the media range [0, n) fits the type: 3 the type itself, 2 "text" with any subtype, 1
+ * anything, 0 not. */
+static int fit_of(const char *range, size_t n, const char *type) {
+    size_t n_major = strcspn(type, "/") + 1;
+    if (n == strlen(type) && strncasecmp(range, type, n) == 0) {
+        return 3;
+    }
+    if (n == n_major + 1 && strncasecmp(range, type, n_major) == 0 && range[n_major] == '*') {
+        return 2;
+    }
+    return n == 3 && strncmp(range, "*/*", 3) == 0;
+}
+
+/* The weight behind a media range: "; q=0.5" among its parameters. 1 when there is none. */
+static double weight_of(const char *parameters, size_t n) {
+    for (size_t i = 0; i + 2 < n; i++) {
+        if (parameters[i] == ';') {
+            size_t at = i + 1 + strspn(parameters + i + 1, " \t");
+            if (at + 2 < n && (parameters[at] == 'q' || parameters[at] == 'Q') &&
+                parameters[at + 1] == '=') {
+                return strtod(parameters + at + 2, NULL);
+            }
+        }
+    }
+    return 1;
+}
+
+/* The weight that Accept gives the type, by the range that fits it best (RFC 9110, 12.5.1). */
+static double quality_of(const char *accept, const char *type) {
+    double quality = 0;
+    int best_fit = 0;
+    while (*accept) {
+        accept += strspn(accept, " \t,");
+        size_t n_item = strcspn(accept, ",");
+        size_t n_range = strcspn(accept, ",; \t");
+        int fit = fit_of(accept, n_range, type);
+        if (fit > best_fit) {
+            best_fit = fit;
+            quality = weight_of(accept + n_range, n_item - n_range);
+        }
+        accept += n_item;
+    }
+    return quality;
+}
+
+/* The format of the list "json, csv" that Accept likes best; among equals, and when it likes none,
+ * the first of the list. */
+static const char *preferred(const char *accept, const char *allowed) {
+    const char *found = NULL;
+    const char *first = NULL;
+    double best = 0;
+    for (const char *name = allowed; *name; name += strspn(name, ", ")) {
+        size_t n = strcspn(name, ",");
+        for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+            if (strlen(formats[i].name) != n || strncmp(formats[i].name, name, n) != 0) {
+                continue;
+            }
+            first = first ? first : formats[i].name;
+            double quality = quality_of(accept, formats[i].type);
+            if (quality > best) {
+                best = quality;
+                found = formats[i].name;
+            }
+        }
+        name += n;
+    }
+    return found ? found : first;
+}
+
 enum status request_format(const struct request *request, const char *allowed, char ret_format[8],
                            struct error *error) {
     const char *wanted = url_argument(&request->url, "format");
@@ -25,15 +104,17 @@ enum status request_format(const struct request *request, const char *allowed, c
             return error_set(error, STATUS_MALFORMED, "format must be one of %s", allowed);
         }
     } else {
-        bool json_too =
-            strstr(request->accept, "/json") != NULL || strstr(request->accept, "+json") != NULL;
-        bool lines = strstr(request->accept, "ndjson") && list_contains(allowed, "ndjson");
-        bool csv = strstr(request->accept, "text/csv") && list_contains(allowed, "csv");
-        bool text = strstr(request->accept, "text/plain") && list_contains(allowed, "text");
-        wanted = json_too ? "json" : lines ? "ndjson" : csv ? "csv" : text ? "text" : "json";
+        wanted = preferred(request->accept, allowed);
     }
     (void)snprintf(ret_format, 8, "%s", wanted);
     return STATUS_OK;
+}
+
+void request_set_method(struct request *request, const char *method) {
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ-";
+    size_t n = strlen(method);
+    bool good = n > 0 && n < sizeof(request->method) && strspn(method, letters) == n;
+    (void)snprintf(request->method, sizeof(request->method), "%s", good ? method : "?");
 }
 
 bool request_only_reads(const struct request *request) {
@@ -45,19 +126,20 @@ bool request_has_tag(const struct request *request, const char *weak_tag) {
     return strcmp(list, "*") == 0 || (list[0] && strstr(list, weak_tag + 2) != NULL);
 }
 
-bool text_to_count(const char *text, int64_t most, int64_t *ret_value) {
-    if (text[0] == '\0' || (text[0] == '0' && text[1] != '\0')) {
-        return false;
-    }
-    int64_t value = 0;
-    for (; *text; text++) {
-        if (*text < '0' || *text > '9' || value > (most - (*text - '0')) / 10) {
-            return false;
+bool request_matches(const struct request *request, const char *strong_tag) {
+    for (const char *item = request->if_match; *item;) {
+        size_t n = strcspn(item, ",");
+        size_t trimmed = n;
+        while (trimmed > 0 && item[trimmed - 1] == ' ') {
+            trimmed--;
         }
-        value = value * 10 + (*text - '0');
+        if (trimmed == strlen(strong_tag) && strncmp(item, strong_tag, trimmed) == 0) {
+            return true;
+        }
+        item += n;
+        item += strspn(item, ", ");
     }
-    *ret_value = value;
-    return true;
+    return false;
 }
 
 enum status request_read_id(const struct request *request, const char *what, int64_t *ret_id,
@@ -66,15 +148,6 @@ enum status request_read_id(const struct request *request, const char *what, int
     return text_to_id(text, INT64_MAX, ret_id)
                ? STATUS_OK
                : error_set(error, STATUS_NOT_FOUND, "there is no %s %s", what, text);
-}
-
-bool text_to_id(const char *text, int64_t most, int64_t *ret_value) {
-    int64_t value = 0;
-    if (!text_to_count(text, most, &value) || value == 0) {
-        return false;
-    }
-    *ret_value = value;
-    return true;
 }
 
 enum status request_check_owner(const struct request *request, const char *owner, const char *what,

@@ -10,6 +10,7 @@
 
 #include "api/http/request_id.h"
 #include "api/http/url.h"
+#include "core/base/decimal.h"
 #include "daemon/config/tokens.h"
 
 enum { REQUEST_MAX_BODY_BYTES = 64 * 1024, REQUEST_HEADER_SIZE = 256, REQUEST_MAX_PARAMETERS = 2 };
@@ -21,6 +22,7 @@ struct request {
     char method[16];
     struct url url;
     int route; /* place in the table of routes + 1; 0: of none */
+    bool slow; /* the threads for what takes long serve it */
     /* What stood in the place of each {name} of the route's pattern; into url.path. */
     int n_parameters;
     char parameters[REQUEST_MAX_PARAMETERS][64];
@@ -28,6 +30,7 @@ struct request {
     char accept[REQUEST_HEADER_SIZE];
     char accept_encoding[REQUEST_HEADER_SIZE];
     char if_none_match[REQUEST_HEADER_SIZE];
+    char if_match[REQUEST_HEADER_SIZE]; /* too long: one that matches nothing */
     char range[REQUEST_HEADER_SIZE];
     char if_range[REQUEST_HEADER_SIZE];
     char last_event_id[REQUEST_HEADER_SIZE];
@@ -35,6 +38,8 @@ struct request {
     /* Who asks: the name of the token, "" without one, and what it allows. */
     char owner[TOKEN_NAME_SIZE];
     enum scope scope;
+    struct token_grant grant; /* with tokens, when scope is not SCOPE_NONE */
+    char prefix[128];         /* of the path at a proxy, "/cutoutd"; "": none */
     /* Of an Idempotency-Key; NULL without one. Creating handlers hand it to the store. */
     char idempotency_key[REQUEST_HEADER_SIZE];
     const struct idempotency_mark *idempotency;
@@ -42,13 +47,17 @@ struct request {
     size_t n_body;
 };
 
-/* The client prefers CSV: ?format=csv, or an Accept header with text/csv and without JSON. A format
- * that is none of the names in `allowed` ("json, csv") is refused: STATUS_MALFORMED. */
+/* The format to answer in: ?format=csv, or what Accept likes best among the names in `allowed`
+ * ("json, csv"; json csv ndjson sse text), with its q-values; without either the first of them.
+ * STATUS_MALFORMED: ?format= is none of them. */
 enum status request_format(const struct request *request, const char *allowed, char ret_format[8],
                            struct error *error);
 
 /* Whether `word` is one of the names in the list "json, csv". */
 bool list_contains(const char *list, const char *word);
+
+/* A method that is none of HTTP's becomes "?": it is repeated nowhere, and no route has it. */
+void request_set_method(struct request *request, const char *method);
 
 /* GET and HEAD. */
 bool request_only_reads(const struct request *request);
@@ -62,15 +71,12 @@ enum status request_check_owner(const struct request *request, const char *owner
  * 8.8.3). */
 bool request_has_tag(const struct request *request, const char *weak_tag);
 
+/* Whether If-Match lists this strong tag ("\"...\""). */
+bool request_matches(const struct request *request, const char *strong_tag);
+
 /* The number of the run or sweep that the path names. STATUS_NOT_FOUND: it is none ("there is no
  * run x"). */
 enum status request_read_id(const struct request *request, const char *what, int64_t *ret_id,
                             struct error *error);
-
-/* A decimal number without sign, blanks or leading zeros, 1 to `most`. false: it is not. */
-bool text_to_id(const char *text, int64_t most, int64_t *ret_value);
-
-/* A decimal whole number from 0 to `most`. false: it is not. */
-bool text_to_count(const char *text, int64_t most, int64_t *ret_value);
 
 #endif

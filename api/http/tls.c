@@ -37,7 +37,7 @@ struct tls {
 /* The one of this process, for tls_retrieve. */
 static _Atomic(struct tls *) served;
 
-/* Text that shall not stay in memory. */
+/* Text that is overwritten before it is freed. */
 static void clear_secret(char **text) {
     if (*text) {
         explicit_bzero(*text, strlen(*text));

@@ -3,8 +3,10 @@
 
 #include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
-#include "daemon/spec/json_check.h"
+#include "core/base/host.h"
+#include "core/base/text.h"
 
 static int hex_digit(char c) {
     if (c >= '0' && c <= '9') {
@@ -34,10 +36,6 @@ static enum status decode(const char *source, size_t n_bytes, bool in_path, char
         } else if (c == '+' && !in_path) {
             c = ' ';
         }
-        if ((unsigned char)c < 0x20 || c == 0x7f) {
-            return error_set(error, STATUS_MALFORMED,
-                             "the URL must not contain control characters");
-        }
         if (encoded && c == '/' && in_path) {
             return error_set(error, STATUS_MALFORMED,
                              "an encoded slash in the path names no resource");
@@ -45,14 +43,9 @@ static enum status decode(const char *source, size_t n_bytes, bool in_path, char
         target[n_decoded++] = c;
     }
     target[n_decoded] = '\0';
-    for (size_t i = 0; i < n_decoded;) {
-        size_t length = utf8_sequence_length(target + i, n_decoded - i);
-        if (length == 0) {
-            return error_set(error, STATUS_MALFORMED, "the decoded URL is not UTF-8");
-        }
-        i += length;
-    }
-    return STATUS_OK;
+    return text_is_plain(target, n_decoded)
+               ? STATUS_OK
+               : error_set(error, STATUS_MALFORMED, "the decoded URL must be " TEXT_PLAIN_RULE);
 }
 
 /* One "name=value" of the query, into `room`, which moves on behind what was written. */
@@ -78,11 +71,33 @@ static enum status decode_argument(const char *piece, size_t n_bytes, char **roo
     return STATUS_OK;
 }
 
+/* Skips scheme and authority of an absolute target. */
+static enum status take_authority(const char **target, struct url *url, struct error *error) {
+    const char *text = *target;
+    size_t n_scheme = strncasecmp(text, "http://", 7) == 0    ? 7
+                      : strncasecmp(text, "https://", 8) == 0 ? 8
+                                                              : 0;
+    url->authority[0] = '\0';
+    if (n_scheme == 0) {
+        return text[0] == '/' ? STATUS_OK
+                              : error_set(error, STATUS_MALFORMED,
+                                          "the request's target must begin with '/' or http://");
+    }
+    char host[HOST_SIZE];
+    int port = -1;
+    size_t n = strcspn(text + n_scheme, "/?");
+    if (n >= sizeof(url->authority) || !host_split(text + n_scheme, n, host, &port)) {
+        return error_set(error, STATUS_MALFORMED, "the request's target names no host");
+    }
+    memcpy(url->authority, text + n_scheme, n);
+    url->authority[n] = '\0';
+    *target = text + n_scheme + n;
+    return STATUS_OK;
+}
+
 enum status url_parse(const char *target, struct url *ret_url, struct error *error) {
     ret_url->n_arguments = 0;
-    if (target[0] != '/') {
-        return error_set(error, STATUS_MALFORMED, "the request's target must begin with '/'");
-    }
+    TRY(take_authority(&target, ret_url, error));
     size_t n_path = strcspn(target, "?");
     const char *query = target[n_path] == '?' ? target + n_path + 1 : "";
     size_t n_query = strlen(query);
@@ -90,7 +105,8 @@ enum status url_parse(const char *target, struct url *ret_url, struct error *err
     if (n_path >= URL_PATH_SIZE || n_query + URL_MAX_ARGUMENTS + 2 >= URL_QUERY_SIZE) {
         return error_set(error, STATUS_TOO_LARGE, "the URL is too long");
     }
-    TRY(decode(target, n_path, true, ret_url->path, error));
+    /* "http://lab?x" has none. */
+    TRY(decode(n_path ? target : "/", n_path ? n_path : 1, true, ret_url->path, error));
     char *room = ret_url->query;
     while (*query) {
         size_t n_bytes = strcspn(query, "&");

@@ -10,7 +10,8 @@
 #include "api/http/reply.h"
 
 /* Only those of `known` may be there: "state*, sort, limit". Each once, but those with a star as
- * often as one likes. The router calls it for every route, with what the table says. */
+ * often as one likes; "*": whatever. The router calls it for every route, with what the table says.
+ */
 bool arguments_check(const struct request *request, struct reply *reply, const char *known);
 
 /* A whole number from 0 to `most`; *value stays as it is when the argument is not there. */

@@ -2,11 +2,10 @@
 #include "api/query/body.h"
 
 #include "daemon/spec/field_errors.h"
-#include "daemon/spec/json_check.h"
+#include "daemon/spec/json_tree.h"
 
 void body_delete(cJSON **tree) {
-    cJSON_Delete(*tree);
-    *tree = NULL;
+    json_delete(tree);
 }
 
 cJSON *body_read(const struct request *request, bool optional, struct reply *reply) {
@@ -18,12 +17,16 @@ cJSON *body_read(const struct request *request, bool optional, struct reply *rep
         }
         return empty;
     }
-    /* cJSON takes what is no JSON for some. */
-    if (json_check(request->body, request->n_body, &error) != STATUS_OK) {
-        reply_problem(reply, request, STATUS_MALFORMED, "The body is not JSON: %s.", error.message);
+    cJSON *body = NULL;
+    enum status status = json_read(request->body, request->n_body, &body, &error);
+    if (status == STATUS_NO_MEMORY) {
+        reply_problem(reply, request, status, "Try again later.");
         return NULL;
     }
-    cJSON *body = cJSON_ParseWithLength(request->body, request->n_body);
+    if (status != STATUS_OK) {
+        reply_problem(reply, request, status, "The body is not JSON: %s.", error.message);
+        return NULL;
+    }
     if (!cJSON_IsObject(body)) {
         body_delete(&body);
         reply_problem(reply, request, STATUS_MALFORMED, "The body is not a JSON object.");

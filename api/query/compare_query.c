@@ -144,7 +144,8 @@ static bool read_grouping(const struct request *request, struct reply *reply,
     return true;
 }
 
-/* What to group by when nobody says; a sweep's grid has said it already. */
+/* What to group by without group_by=: of named runs the fields in which they differ; of a sweep its
+ * grid, which read_sweep_runs has set. */
 static bool choose_grouping(const struct request *request, struct reply *reply,
                             struct compare_query *query) {
     if (query->sweep_id > 0 || url_argument(&request->url, "group_by")) {
@@ -215,11 +216,30 @@ static void make_tag(struct compare_query *query) {
     (void)snprintf(query->tag, sizeof(query->tag), "c%.20s", hex);
 }
 
+/* Every epoch of every run is read into memory, so there must be an end to it. */
+static bool check_size(const struct request *request, struct reply *reply,
+                       struct compare_query *query) {
+    query->n_epochs = 0;
+    for (size_t i = 0; i < query->set.n; i++) {
+        query->n_epochs += query->set.rows[i].epochs_done;
+    }
+    if (query->n_epochs > COMPARE_MAX_EPOCHS) {
+        reply_problem(
+            reply, request, STATUS_INVALID,
+            "These %zu runs have %" PRId64
+            " epochs; at most %d can be compared at once. Give fewer runs (ids=), or read "
+            "thinned histories (/runs/{id}/epochs?points=).",
+            query->set.n, query->n_epochs, COMPARE_MAX_EPOCHS);
+        return false;
+    }
+    return true;
+}
+
 bool compare_query_read(struct api_context *context, const struct request *request,
                         struct reply *reply, struct compare_query *ret_query) {
     memset(ret_query, 0, sizeof(*ret_query));
     if (!read_choices(request, reply, ret_query) ||
-        !read_runs(context, request, reply, ret_query) ||
+        !read_runs(context, request, reply, ret_query) || !check_size(request, reply, ret_query) ||
         !choose_grouping(request, reply, ret_query)) {
         return false;
     }

@@ -12,7 +12,11 @@
 #include "daemon/compare/compare.h"
 #include "daemon/store/query/run_set.h"
 
-enum { COMPARE_MAX_RUNS = 1000 };
+/* Of the runs of one comparison together: what is read into memory at once. */
+enum { COMPARE_MAX_RUNS = 1000, COMPARE_MAX_EPOCHS = 500000 };
+
+/* More is left to the threads for what takes long. */
+enum { COMPARE_QUICK_EPOCHS = 10000 };
 
 /* For the table of routes, beside those of the route: COMPARE_ARGUMENTS ", format". */
 #define COMPARE_ARGUMENTS "ids, sweep, group_by, x, metric, target, baseline"
@@ -21,6 +25,7 @@ struct compare_query {
     struct compare_request request;
     struct run_set set; /* the runs; their epochs after compare_query_run */
     int64_t sweep_id;   /* 0: by ids */
+    int64_t n_epochs;   /* of all runs */
     char tag[24];       /* changes whenever one of the runs does; letters and digits */
 };
 

@@ -77,8 +77,7 @@ static bool read_key(const char *text, struct run_cursor *cursor) {
         return *text == '\0';
     case 'i':
         cursor->type = RUN_KEY_INTEGER;
-        cursor->integer = strtoll(text, &end, 10);
-        return end != text && *end == '\0';
+        return text_to_integer(text, INT64_MAX, &cursor->integer);
     case 'r':
         cursor->type = RUN_KEY_REAL;
         cursor->real = strtod(text, &end);
@@ -100,13 +99,19 @@ static bool read_cursor(const char *text, struct run_query *query) {
     if (!decode_hex(text, plain) || strncmp(plain, order, n_order) != 0) {
         return false;
     }
-    char *end = NULL;
+    char *id = plain + n_order;
+    char *space = strchr(id, ' ');
+    if (!space) {
+        return false;
+    }
+    *space = '\0';
     query->after.set = true;
-    query->after.id = strtoll(plain + n_order, &end, 10);
-    return end != plain + n_order && *end == ' ' && read_key(end + 1, &query->after);
+    return text_to_id(id, INT64_MAX, &query->after.id) && read_key(space + 1, &query->after);
 }
 
 /* Filters */
+
+enum { MOST_TEXT_BYTES = 200 };
 
 /* The largest value of a field that is a number. */
 static int64_t largest(enum run_field field) {
@@ -127,6 +132,9 @@ static bool read_value(enum run_field field, const char *text, size_t n, struct 
         enum run_state state;
         (void)snprintf(name, sizeof(name), "%.*s", (int)n, text);
         return n < sizeof(name) && run_state_from_name(name, &state);
+    }
+    if (field == RUN_FIELD_TEXT) {
+        return n > 0 && n <= MOST_TEXT_BYTES;
     }
     if (field == RUN_FIELD_LABEL) {
         const char *colon = memchr(text, ':', n);
@@ -149,8 +157,12 @@ static void refuse_value(const struct request *request, struct reply *reply, enu
                            "state must be some of queued, held, running, paused, succeeded, "
                            "failed, canceled, with commas in between.");
     } else if (field == RUN_FIELD_LABEL) {
-        reply_bad_argument(reply, request, name,
-                           "label must be key:value, or several with commas in between.");
+        reply_bad_argument(
+            reply, request, name,
+            "label must be key:value, or several with commas in between; a comma that "
+            "belongs to a value has a backslash in front of it.");
+    } else if (field == RUN_FIELD_TEXT) {
+        reply_bad_argument(reply, request, name, "text must have 1 to %d bytes.", MOST_TEXT_BYTES);
     } else {
         reply_bad_argument(reply, request, name,
                            "%s must be whole numbers from 0 to %" PRId64
@@ -159,15 +171,48 @@ static void refuse_value(const struct request *request, struct reply *reply, enu
     }
 }
 
-/* "4,8,16". */
+/* Up to the next comma without a backslash in front of it. */
+static size_t escaped_length(const char *text) {
+    size_t n = 0;
+    while (text[n] && text[n] != ',') {
+        n += text[n] == '\\' && text[n + 1] ? 2 : 1;
+    }
+    return n;
+}
+
+/* Without the backslashes that stand in front of another character. false: there is no room. */
+static bool unescape(struct run_query *query, const char **text, size_t *n) {
+    char *target = query->unescaped + query->n_unescaped;
+    if (!memchr(*text, '\\', *n)) {
+        return true;
+    }
+    if (*n > sizeof(query->unescaped) - query->n_unescaped) {
+        return false;
+    }
+    size_t used = 0;
+    for (size_t i = 0; i < *n; i++) {
+        i += (*text)[i] == '\\' && i + 1 < *n;
+        target[used++] = (*text)[i];
+    }
+    query->n_unescaped += used;
+    *text = target;
+    *n = used;
+    return true;
+}
+
+/* "4,8,16"; a comma that belongs to a value has a backslash in front of it. */
 static bool read_condition(const struct request *request, struct reply *reply, enum run_field field,
                            const char *text, struct run_query *query) {
     bool room = run_query_begin_condition(query, field);
     bool more = true;
     while (room && more) {
-        size_t n = strcspn(text, ",");
+        bool whole = field == RUN_FIELD_TEXT; /* one value, commas and backslashes included */
+        size_t n = whole ? strlen(text) : escaped_length(text);
+        const char *plain = text;
+        size_t n_plain = n;
         struct run_value value;
-        if (!read_value(field, text, n, &value)) {
+        if ((!whole && !unescape(query, &plain, &n_plain)) ||
+            !read_value(field, plain, n_plain, &value)) {
             refuse_value(request, reply, field);
             return false;
         }

@@ -7,17 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/train/trainer.h"
 #include "daemon/spec/field_errors.h"
 #include "daemon/spec/run_spec_json.h"
 #include "daemon/store/table/run_table.h"
 
 struct run_spec_context run_surroundings(const struct api_context *context) {
     const struct dataset_registry *datasets = context->options.datasets;
+    size_t n_executors = 0;
+    const char *const *executors = pool_executor_names(context->options.pool, &n_executors);
     return (struct run_spec_context){
         .dataset_names = dataset_registry_names(datasets),
         .n_dataset_names = dataset_registry_count(datasets),
         .default_dataset = dataset_registry_default(datasets),
+        .executor_names = executors,
+        .n_executor_names = n_executors,
         .conv_algorithm = context->options.config->conv_algorithm,
     };
 }
@@ -27,13 +30,14 @@ static double gib(int64_t n_bytes) {
 }
 
 /* The highest m below config->m whose memory is within the limit, or 0. */
-static int largest_m(const struct api_context *context, struct run_config config, int64_t limit) {
+static int largest_m(const struct executor *executor, struct run_config config, int64_t limit) {
+    struct executor_admission admission;
     int fits = 0;
     int too_much = config.m;
     while (too_much - fits > 1) {
         config.m = fits + (too_much - fits) / 2;
-        if (trainer_memory_bytes(&config, context->options.kernels,
-                                 context->options.config->threads_per_run) <= limit) {
+        executor->admit(executor->user, &config, &admission);
+        if (admission.needed_bytes <= limit) {
             fits = config.m;
         } else {
             too_much = config.m;
@@ -42,17 +46,14 @@ static int largest_m(const struct api_context *context, struct run_config config
     return fits;
 }
 
-static void check_memory(const struct api_context *context, const struct run_config *config,
-                         struct admission *admission, struct field_errors *errors) {
-    int64_t limit = context->options.config->memory_limit_bytes;
-    int64_t needed = trainer_memory_bytes(config, context->options.kernels,
-                                          context->options.config->threads_per_run);
-    admission->needed_bytes = needed;
-    admission->limit_bytes = limit;
+static void check_memory(const struct executor *executor, const struct run_config *config,
+                         const struct admission *admission, struct field_errors *errors) {
+    int64_t limit = admission->limit_bytes;
+    int64_t needed = admission->needed_bytes;
     if (needed <= limit) {
         return;
     }
-    int fits = largest_m(context, *config, limit);
+    int fits = largest_m(executor, *config, limit);
     char advice[64] = "Choose a smaller batch_size.";
     if (fits > 0) {
         (void)snprintf(advice, sizeof(advice), "m up to %d would fit.", fits);
@@ -65,23 +66,21 @@ static void check_memory(const struct api_context *context, const struct run_con
 }
 
 /* More images than there are would fail at the first step, perhaps at night. */
-static void check_count(const char *field, int wanted, const struct dataset_description *dataset,
-                        int n, struct field_errors *errors) {
-    if (dataset->available && wanted > n) {
-        field_errors_add(errors, field, "%d are wanted; the data set %s has %d.", wanted,
-                         dataset->name, n);
+static void check_count(const char *field, int wanted, const char *dataset, int n,
+                        struct field_errors *errors) {
+    if (n > 0 && wanted > n) {
+        field_errors_add(errors, field, "%d are wanted; the data set %s has %d.", wanted, dataset,
+                         n);
     }
 }
 
 /* The data set must be there, and an epoch of it have at least one step. */
-static void check_dataset(const struct api_context *context, const struct run_config *config,
+static void check_dataset(const struct executor_admission *found, const struct run_config *config,
                           struct admission *admission, struct field_errors *errors) {
-    struct dataset_description dataset;
-    dataset_registry_find(context->options.datasets, config->dataset, &dataset);
-    int n_train = dataset.n_train;
-    bool available = dataset.available;
-    check_count("train_images", config->train_images, &dataset, dataset.n_train, errors);
-    check_count("test_images", config->test_images, &dataset, dataset.n_test, errors);
+    int n_train = found->n_train_images;
+    bool available = n_train > 0;
+    check_count("train_images", config->train_images, config->dataset, n_train, errors);
+    check_count("test_images", config->test_images, config->dataset, found->n_test_images, errors);
     if (config->train_images > 0 && config->train_images < n_train) {
         n_train = config->train_images;
     }
@@ -100,11 +99,15 @@ static void check_dataset(const struct api_context *context, const struct run_co
     }
 }
 
-void admission_check(const struct api_context *context, const struct run_config *config,
+void admission_check(const struct api_context *context, const struct run_spec *spec,
                      struct admission *ret_admission, struct field_errors *errors) {
-    *ret_admission = (struct admission){.needed_bytes = 0};
-    check_dataset(context, config, ret_admission, errors);
-    check_memory(context, config, ret_admission, errors);
+    const struct executor *executor = pool_executor(context->options.pool, spec->executor);
+    struct executor_admission found;
+    executor->admit(executor->user, &spec->config, &found);
+    *ret_admission =
+        (struct admission){.needed_bytes = found.needed_bytes, .limit_bytes = found.limit_bytes};
+    check_dataset(&found, &spec->config, ret_admission, errors);
+    check_memory(executor, &spec->config, ret_admission, errors);
 }
 
 /* The member "memory" {"needed_bytes":..,"limit_bytes":..}. */
@@ -176,6 +179,7 @@ enum status submission_make(const struct request *request, const struct run_spec
                                            .labels_json = submission->labels_json,
                                            .config_json = submission->config_json,
                                            .config = &spec->config,
+                                           .executor = spec->executor[0] ? spec->executor : NULL,
                                            .owner = request->owner,
                                            .held = spec->hold,
                                            .after_ids = spec->after,

@@ -21,8 +21,9 @@ struct admission {
     int64_t images_per_epoch; /* all copies counted */
 };
 
-/* Adds an error for each thing that is in the way of training the run here. */
-void admission_check(const struct api_context *context, const struct run_config *config,
+/* Adds an error for each thing that is in the way of training the run where it asks for. The spec
+ * was read in these surroundings: its executor is there. */
+void admission_check(const struct api_context *context, const struct run_spec *spec,
                      struct admission *ret_admission, struct field_errors *errors);
 
 /* What a dry run shows: the members "config", "steps_per_epoch", "images_per_epoch" and "memory".

@@ -32,6 +32,9 @@ handler route_queue, route_scheduler, route_scheduler_drain, route_scheduler_res
 /* routes_run_list.c */
 handler route_run_list, route_run_get;
 
+/* routes_note.c */
+handler route_note_get, route_note_put, route_note_delete;
+
 /* routes_epochs.c */
 handler route_run_epochs, route_run_validation_error;
 
@@ -63,8 +66,8 @@ handler route_admin_backup, route_admin_purge;
 handler route_metrics;
 
 /* routes_meta.c */
-handler route_welcome, route_health, route_ready, route_openapi, route_preset_list,
-    route_preset_get, route_dataset_list, route_system;
+handler route_welcome, route_page, route_asset, route_health, route_ready, route_openapi,
+    route_preset_list, route_preset_get, route_dataset_list, route_system;
 
 /* The run that the path names: the caller owns *ret_row (run_row_clear) when it returns true;
  * otherwise *reply is the answer (404, or the store's failure; 403 for what is not a GET when the

@@ -7,8 +7,7 @@
 #include "api/routes/run_actions.h"
 #include "core/base/cleanup.h"
 #include "daemon/spec/field_errors.h"
-#include "daemon/store/table/run_table.h"
-#include "daemon/store/table/sweep_table.h"
+#include "daemon/store/change/sweep_change.h"
 
 /* The last part of the path. The table of routes has none that is no action. */
 static enum run_action action_of_path(const struct request *request) {

@@ -66,7 +66,8 @@ void route_admin_backup(struct api_context *context, const struct request *reque
     }
     const struct backup_wish wish = {.state_dir = context->options.config->state_dir,
                                      .name = name ? name->valuestring : "",
-                                     .checkpoints = checkpoints};
+                                     .checkpoints = checkpoints,
+                                     .stop = &context->stopping};
     struct backup backup;
     struct error error;
     if (backup_make(context->options.store, context->options.clock, &wish, &backup, &error) !=
@@ -107,7 +108,8 @@ void route_admin_purge(struct api_context *context, const struct request *reques
     }
     const struct retention_options options = {.store = context->options.store,
                                               .state_dir = context->options.config->state_dir,
-                                              .clock = context->options.clock};
+                                              .clock = context->options.clock,
+                                              .stop = &context->stopping};
     struct purge_result result;
     struct error error;
     if (retention_purge(&options, days, dry_run, &result, &error) != STATUS_OK) {

@@ -1,4 +1,5 @@
 /* GET /compare: which setting is best, how long it took, how sure that is. Layer: api. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -130,14 +131,62 @@ static void reply_comparison(struct reply *reply, const struct request *request,
 
 /* CSV */
 
-/* A cell of the head, in quotes where RFC 4180 wants them. */
-static void print_name(FILE *out, const char *label, const char *suffix) {
-    bool quoted = strpbrk(label, ",\"\r\n") != NULL;
-    (void)fputs(quoted ? ",\"" : ",", out);
-    for (; *label; label++) {
-        (void)fputs(*label == '"' ? "\"\"" : (const char[]){*label, '\0'}, out);
+/* The label as a column's name: "m=2 copies=aliased" is m2_copiesaliased, for pgfplots takes
+ * letters, digits, '.', '-' and '_' without braces. `index` distinguishes one that another group
+ * has; 0: it need not. NULL when memory is out. */
+static char *column_name(const char *label, size_t index) {
+    char *name = NULL;
+    CLEANUP(free_pointer) char *plain = calloc(1, strlen(label) + 1);
+    size_t n = 0;
+    for (; plain && *label; label++) {
+        if (*label != '=') {
+            bool good = isalnum((unsigned char)*label) || strchr(".-_", *label);
+            plain[n++] = (char)(good ? *label : '_');
+        }
     }
-    (void)fprintf(out, "_%s%s", suffix, quoted ? "\"" : "");
+    if (!plain ||
+        (index > 0 ? asprintf(&name, "%s_%zu", plain, index) : asprintf(&name, "%s", plain)) < 0) {
+        return NULL;
+    }
+    return name;
+}
+
+struct names {
+    size_t n;
+    char **items;
+};
+
+static void names_clear(struct names *names) {
+    for (size_t i = 0; i < names->n; i++) {
+        free(names->items[i]);
+    }
+    free(names->items);
+}
+
+static bool is_among(const struct names *names, const char *name) {
+    for (size_t i = 0; i < names->n; i++) {
+        if (strcmp(names->items[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* False when memory is out. */
+static bool make_names(const struct comparison *comparison, struct names *ret_names) {
+    ret_names->items = calloc(comparison->n_groups + 1, sizeof(*ret_names->items));
+    for (size_t i = 0; ret_names->items && i < comparison->n_groups; i++) {
+        char *name = column_name(comparison->groups[i].label, 0);
+        if (name && is_among(ret_names, name)) {
+            free(name);
+            name = column_name(comparison->groups[i].label, i + 1);
+        }
+        if (!name) {
+            return false;
+        }
+        ret_names->items[ret_names->n++] = name;
+    }
+    return ret_names->items != NULL;
 }
 
 /* What is not finite is an empty cell, as in the JSON null. */
@@ -146,17 +195,14 @@ static void print_number(FILE *out, double value) {
     (void)fprintf(out, ",%s", isfinite(value) ? number_format(value, text) : "");
 }
 
-static void print_head(FILE *out, const struct compare_query *query,
-                       const struct comparison *comparison) {
+static void print_head(FILE *out, const struct compare_query *query, const struct names *names) {
     (void)fputs("epoch", out);
-    for (size_t i = 0; i < comparison->n_groups; i++) {
-        const char *label = comparison->groups[i].label;
+    for (size_t i = 0; i < names->n; i++) {
+        const char *name = names->items[i];
         if (query->request.x != COMPARE_EPOCH) {
-            print_name(out, label, compare_x_name(query->request.x));
+            (void)fprintf(out, ",%s_%s", name, compare_x_name(query->request.x));
         }
-        print_name(out, label, "mean");
-        print_name(out, label, "std");
-        print_name(out, label, "n");
+        (void)fprintf(out, ",%s_mean,%s_std,%s_n", name, name, name);
     }
     (void)fputc('\n', out);
 }
@@ -177,18 +223,20 @@ static char *comparison_csv(const struct compare_query *query,
                             const struct comparison *comparison) {
     char *text = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
+    CLEANUP(names_clear) struct names names = {0};
     CLEANUP(free_pointer) size_t *at = calloc(comparison->n_groups + 1, sizeof(*at));
+    FILE *out = at && make_names(comparison, &names) ? open_memstream(&text, &size) : NULL;
     int last = 0;
+    if (!out) {
+        return NULL;
+    }
     for (size_t i = 0; i < comparison->n_groups; i++) {
         const struct compare_group *group = &comparison->groups[i];
         int epoch = group->n_points > 0 ? group->points[group->n_points - 1].epoch : 0;
         last = epoch > last ? epoch : last;
     }
-    if (out && at) {
-        print_head(out, query, comparison);
-    }
-    for (int epoch = 1; out && at && epoch <= last; epoch++) {
+    print_head(out, query, &names);
+    for (int epoch = 1; epoch <= last; epoch++) {
         (void)fprintf(out, "%d", epoch);
         for (size_t i = 0; i < comparison->n_groups; i++) {
             const struct compare_group *group = &comparison->groups[i];
@@ -198,8 +246,8 @@ static char *comparison_csv(const struct compare_query *query,
         }
         (void)fputc('\n', out);
     }
-    bool failed = !out || !at || ferror(out) != 0;
-    if ((out && fclose(out) != 0) || failed) {
+    bool failed = ferror(out) != 0;
+    if (fclose(out) != 0 || failed) {
         free(text);
         return NULL;
     }
@@ -223,6 +271,8 @@ void route_compare(struct api_context *context, const struct request *request,
     (void)snprintf(etag, sizeof(etag), "W/\"%s-%s\"", query.tag, format);
     if (request_has_tag(request, etag)) {
         reply->http_status = 304;
+    } else if (query.n_epochs > COMPARE_QUICK_EPOCHS && reply_leave_to_slow(reply, request)) {
+        return;
     } else if (!compare_query_run(context, request, reply, &query, &comparison)) {
         return;
     } else if (strcmp(format, "csv") == 0) {

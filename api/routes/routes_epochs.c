@@ -12,6 +12,10 @@
 
 enum { EPOCH_MOST = 1000000, POINTS_LEAST = 3 };
 
+/* Longer histories are left to the threads for what takes long; JSON without
+ * a limit comes in pages of JSON_PAGE. */
+enum { MOST_EPOCHS_AT_ONCE = 5000, JSON_PAGE = 10000 };
+
 struct history {
     struct run_row run;
     struct epoch_list list;
@@ -26,7 +30,7 @@ static void history_clear(struct history *history) {
 
 struct window {
     int64_t after; /* only later epochs */
-    int64_t limit; /* 0: all, as without the argument */
+    int64_t limit; /* 0: without the argument: all, of JSON a page */
     int64_t points;
 };
 
@@ -78,6 +82,14 @@ static bool read_history(struct api_context *context, const struct request *requ
         !route_find_run(context, request, reply, &history->run)) {
         return false;
     }
+    if (history->format == EPOCH_JSON && window.limit == 0 && window.points == 0) {
+        window.limit = JSON_PAGE;
+    }
+    int64_t n = history->run.epochs_done - window.after;
+    n = window.limit > 0 && window.limit < n ? window.limit : n;
+    if (n > MOST_EPOCHS_AT_ONCE && reply_leave_to_slow(reply, request)) {
+        return false;
+    }
     /* One more than asked for tells whether there are more. */
     int limit = window.limit > 0 ? (int)window.limit + 1 : 0;
     if (epoch_table_list(context->options.store, history->run.id, (int)window.after, limit,
@@ -100,7 +112,7 @@ static void write_run_id(struct json_writer *writer, int64_t id) {
 /* The epoch after which the next page begins. */
 static void cursor_of(const struct history *history, char text[16]) {
     const struct epoch_list *list = &history->list;
-    (void)snprintf(text, 16, "%d", history->more ? list->rows[list->n - 1].epoch : 0);
+    (void)snprintf(text, 16, "%d", history->more ? list->rows[list->n - 1].report.epoch : 0);
 }
 
 /* Lines, when that is what was asked for. false: JSON was. */
@@ -155,21 +167,21 @@ void route_run_epochs(struct api_context *context, const struct request *request
 static void write_curve(struct json_writer *writer, const struct epoch_list *list) {
     json_write_array(writer, "epochs");
     for (size_t i = 0; i < list->n; i++) {
-        json_write_int(writer, NULL, list->rows[i].epoch);
+        json_write_int(writer, NULL, list->rows[i].report.epoch);
     }
     json_write_end(writer, ']');
     json_write_array(writer, "val_error");
     for (size_t i = 0; i < list->n; i++) {
         const struct epoch_row *row = &list->rows[i];
-        json_write_number(writer, NULL, error_ratio(row->val_wrong, row->val_total));
+        json_write_number(writer, NULL, error_ratio(row->report.val_wrong, row->report.val_total));
     }
     json_write_end(writer, ']');
     json_write_array(writer, "val_wrong");
     for (size_t i = 0; i < list->n; i++) {
-        json_write_int(writer, NULL, list->rows[i].val_wrong);
+        json_write_int(writer, NULL, list->rows[i].report.val_wrong);
     }
     json_write_end(writer, ']');
-    json_write_int(writer, "val_total", list->n > 0 ? list->rows[0].val_total : 0);
+    json_write_int(writer, "val_total", list->n > 0 ? list->rows[0].report.val_total : 0);
 }
 
 void route_run_validation_error(struct api_context *context, const struct request *request,

@@ -5,14 +5,13 @@
 
 /* ?format= is for people, Accept is what programs send. */
 static bool read_format(const struct request *request, struct reply *reply, bool *ret_ndjson) {
-    const char *format = url_argument(&request->url, "format");
-    *ret_ndjson =
-        format ? strcmp(format, "ndjson") == 0
-               : strstr(request->accept, "ndjson") && !strstr(request->accept, CONTENT_EVENTS);
-    if (format && !*ret_ndjson && strcmp(format, "sse") != 0) {
-        reply_bad_argument(reply, request, "format", "format must be one of sse, ndjson.");
+    char format[8];
+    struct error error;
+    if (request_format(request, "sse, ndjson", format, &error) != STATUS_OK) {
+        reply_bad_argument(reply, request, "format", "%s.", error.message);
         return false;
     }
+    *ret_ndjson = strcmp(format, "ndjson") == 0;
     return true;
 }
 

@@ -12,6 +12,10 @@
 #include "api/routes/admission.h"
 #include "api/routes/routes.h"
 #include "core/base/cleanup.h"
+#include "core/base/text.h"
+
+/* Larger pictures are left to the threads for what takes long. */
+enum { QUICK_SQUARE_POINTS = 800 * 600, QUICK_INSTANCES = 8 };
 
 /* What a figure is drawn with, beside what it shows. */
 struct look {
@@ -47,6 +51,10 @@ static bool read_size(const struct request *request, struct reply *reply, const 
 
 static bool read_look(const struct request *request, struct reply *reply, struct look *look) {
     const char *title = url_argument(&request->url, "title");
+    if (title && !text_is_plain(title, strlen(title))) {
+        reply_bad_argument(reply, request, "title", "title must be " TEXT_PLAIN_RULE ".");
+        return false;
+    }
     /* The text width of a paper, in points. */
     *look = (struct look){.width = 490, .height = 300, .title = title ? title : ""};
     return read_theme(request, reply, &look->dark) &&
@@ -86,13 +94,19 @@ static const char *x_label(enum compare_x x) {
     return "";
 }
 
-/* "M = 8" reads better than "m=8". */
-static void series_label(const struct compare_group *group, char *text, size_t size) {
+/* "M = 8" reads better than "m=8". A label that is too long for a legend is cut, and numbered so
+ * that it is not taken for another with the same beginning. */
+static void series_label(const struct compare_group *group, size_t number, char *text,
+                         size_t size) {
     const char *label = group->label;
-    if (strncmp(label, "m=", 2) == 0 && !strchr(label, ' ')) {
-        (void)snprintf(text, size, "M = %.55s", label + 2);
+    size_t length = strlen(label);
+    size_t n = text_cut(label, length, 48);
+    if (n < length) {
+        (void)snprintf(text, size, "%.*s... (%zu)", (int)n, label, number);
+    } else if (strncmp(label, "m=", 2) == 0 && !strchr(label, ' ')) {
+        (void)snprintf(text, size, "M = %s", label + 2);
     } else {
-        (void)snprintf(text, size, "%.60s", label);
+        (void)snprintf(text, size, "%s", label);
     }
 }
 
@@ -123,7 +137,7 @@ static enum status make_curves(const struct comparison *comparison, struct curve
     struct plot_point *next = curves->points;
     for (size_t i = 0; i < comparison->n_groups; i++) {
         const struct compare_group *group = &comparison->groups[i];
-        series_label(group, curves->labels[i], sizeof(curves->labels[0]));
+        series_label(group, i + 1, curves->labels[i], sizeof(curves->labels[0]));
         curves->series[i] = (struct plot_series){curves->labels[i], next, group->n_points};
         for (size_t k = 0; k < group->n_points; k++) {
             const struct compare_point *point = &group->points[k];
@@ -189,6 +203,10 @@ void route_figure_curves(struct api_context *context, const struct request *requ
     (void)snprintf(etag, sizeof(etag), "W/\"%s-%s\"", query.tag, dot ? dot + 1 : "");
     if (request_has_tag(request, etag)) {
         reply->http_status = 304;
+    } else if ((query.n_epochs > COMPARE_QUICK_EPOCHS ||
+                look.width * look.height > QUICK_SQUARE_POINTS) &&
+               reply_leave_to_slow(reply, request)) {
+        return;
     } else if (compare_query_run(context, request, reply, &query, &comparison)) {
         draw_comparison(request, reply, format, &look, &query, &comparison);
     }
@@ -259,7 +277,7 @@ static bool read_run(struct api_context *context, const struct request *request,
 }
 
 /* The data set is read at its first use, which may take a second, and then stays in memory: on the
- * thread of its own that the router gives to pictures. */
+ * threads of their own that pictures have. */
 static void draw_instances(struct api_context *context, const struct request *request,
                            struct reply *reply, const struct run_config *config, int64_t image,
                            int64_t epoch, bool dark) {
@@ -311,6 +329,9 @@ void route_figure_cutout(struct api_context *context, const struct request *requ
     }
     if (epoch < 1) {
         reply_bad_argument(reply, request, "epoch", "Epochs are counted from 1.");
+        return;
+    }
+    if (spec.config.m > QUICK_INSTANCES && reply_leave_to_slow(reply, request)) {
         return;
     }
     draw_instances(context, request, reply, &spec.config, image, epoch, dark);

@@ -13,6 +13,7 @@
 #include "daemon/config/state_dir.h"
 #include "daemon/queue/queue.h"
 #include "daemon/spec/field_errors.h"
+#include "daemon/spec/run_spec_json.h"
 #include "daemon/store/change/run_fork.h"
 #include "daemon/store/table/checkpoint_table.h"
 
@@ -44,16 +45,25 @@ static cJSON *read_body(const struct request *request, struct reply *reply) {
     return taken;
 }
 
-/* The epochs that there is a checkpoint of, newest first: "5, 4, 3". */
+/* The epochs that there is a checkpoint of, newest first: "5, 4, 3", as many as fit. */
 static void epochs_text(const struct checkpoint_list *list, char *text, size_t size) {
     size_t used = 0;
     int before = -1;
     text[0] = '\0';
-    for (size_t i = 0; i < list->n && used < size; i++) {
-        if (list->rows[i].step == 0 && list->rows[i].epochs_done != before) {
-            before = list->rows[i].epochs_done;
-            used += (size_t)snprintf(text + used, size - used, "%s%d", used ? ", " : "", before);
+    for (size_t i = 0; i < list->n; i++) {
+        char one[24];
+        int epoch = list->rows[i].epochs_done;
+        if (list->rows[i].step != 0 || epoch == before) {
+            continue;
         }
+        size_t n = (size_t)snprintf(one, sizeof(one), "%s%d", used ? ", " : "", epoch);
+        if (used + n + sizeof(", ...") > size) {
+            (void)snprintf(text + used, size - used, ", ...");
+            return;
+        }
+        memcpy(text + used, one, n + 1);
+        used += n;
+        before = epoch;
     }
 }
 
@@ -103,20 +113,54 @@ static bool choose_epoch(struct api_context *context, const struct request *requ
     return fork->epoch >= 0;
 }
 
-/* The source's config with the overrides laid over it. */
+/* What the source was submitted as: its config, and what is kept in columns. NULL: no memory. */
+static cJSON *source_document(const struct run_row *source) {
+    CLEANUP(free_pointer) char *config = run_spec_stored_json(source->config_json);
+    CLEANUP(body_delete) cJSON *document = config ? cJSON_Parse(config) : NULL;
+    cJSON *labels = cJSON_Parse(source->labels_json);
+    static const char *const columns[] = {"name", "priority",
+                                          "labels"}; /* once beside the config */
+    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+        cJSON_DeleteItemFromObjectCaseSensitive(document, columns[i]);
+    }
+    if (!labels || !cJSON_AddItemToObject(document, "labels", labels)) {
+        cJSON_Delete(labels);
+        return NULL;
+    }
+    if (!cJSON_AddStringToObject(document, "name", source->name) ||
+        !cJSON_AddNumberToObject(document, "priority", source->priority)) {
+        return NULL;
+    }
+    cJSON *made = document;
+    document = NULL;
+    return made;
+}
+
+/* The source with the overrides laid over it. */
 static enum status parse_spec(const struct api_context *context, const cJSON *overrides,
                               struct fork *fork, struct field_errors *errors) {
     const struct run_spec_context surroundings = run_surroundings(context);
-    CLEANUP(body_delete) cJSON *document = cJSON_Parse(fork->source->config_json);
+    CLEANUP(body_delete) cJSON *document = source_document(fork->source);
     const cJSON *item = NULL;
+    errors->n = 0;
     cJSON_ArrayForEach(item, overrides) {
+        cJSON *copy = cJSON_Duplicate(item, true);
         cJSON_DeleteItemFromObjectCaseSensitive(document, item->string);
-        (void)cJSON_AddItemToObject(document, item->string, cJSON_Duplicate(item, true));
+        if (!copy || !cJSON_AddItemToObject(document, item->string, copy)) {
+            cJSON_Delete(copy);
+            return STATUS_NO_MEMORY;
+        }
     }
     CLEANUP(free_pointer) char *json = cJSON_PrintUnformatted(document);
-    errors->n = 0;
-    return json ? run_spec_parse(json, strlen(json), &surroundings, &fork->spec, errors)
-                : STATUS_NO_MEMORY;
+    enum status status =
+        json ? run_spec_parse(json, strlen(json), &surroundings, &fork->spec, errors)
+             : STATUS_NO_MEMORY;
+    if (status == STATUS_OK && !fork->spec.executor[0] &&
+        pool_executor(context->options.pool, fork->source->executor)) {
+        (void)snprintf(fork->spec.executor, sizeof(fork->spec.executor), "%s",
+                       fork->source->executor);
+    }
+    return status;
 }
 
 /* A checkpoint fits only the network and the optimizer that it was made with. */
@@ -148,7 +192,7 @@ static bool settle_spec(struct api_context *context, const struct request *reque
     enum status status = parse_spec(context, overrides, fork, &errors);
     if (status == STATUS_OK) {
         check_fit(fork, &errors);
-        admission_check(context, &fork->spec.config, &fork->admission, &errors);
+        admission_check(context, &fork->spec, &fork->admission, &errors);
     }
     for (int i = 0; i < errors.n; i++) {
         char pointer[sizeof(errors.items[i].pointer)];

@@ -2,22 +2,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/query/arguments.h"
 #include "api/routes/routes.h"
 #include "api/view/run_view.h"
 #include "core/base/cleanup.h"
 #include "core/base/time_text.h"
 #include "daemon/compare/epoch_view.h"
-#include "daemon/store/table/checkpoint_table.h"
-#include "daemon/store/table/event_table.h"
+#include "daemon/store/query/event_list.h"
 
-enum { EVENTS_AT_ONCE = 500 };
+enum { LINES_DEFAULT = 1000, LINES_MOST = 5000 };
 
 static void put_epoch(FILE *out, const struct epoch_row *row) {
-    (void)fprintf(out, "epoch %d", row->epoch);
-    if (row->epoch > 0) {
+    (void)fprintf(out, "epoch %d", row->report.epoch);
+    if (row->report.epoch > 0) {
         (void)fprintf(out, ": training loss %.4f, validation error %.4f (%d of %d), %.1f s",
-                      row->train_loss, error_ratio(row->val_wrong, row->val_total), row->val_wrong,
-                      row->val_total, row->seconds);
+                      row->report.train_loss,
+                      error_ratio(row->report.val_wrong, row->report.val_total),
+                      row->report.val_wrong, row->report.val_total, row->report.seconds);
     }
 }
 
@@ -44,41 +45,49 @@ static void put_event(FILE *out, const struct event_row *event) {
     (void)fputc('\n', out);
 }
 
-static enum status put_events(FILE *out, struct store *store, int64_t run_id, struct error *error) {
-    int64_t after = 0;
-    bool more = true;
-    while (more) {
-        CLEANUP(event_list_clear) struct event_list list = {0};
-        TRY(event_table_list(store, run_id, after, EVENTS_AT_ONCE, &list, error));
-        for (size_t i = 0; i < list.n; i++) {
-            put_event(out, &list.rows[i]);
-        }
-        more = list.n == EVENTS_AT_ONCE;
-        after = list.n > 0 ? list.rows[list.n - 1].id : after;
+static void put_events(FILE *out, const struct event_list *list) {
+    if (list->more) {
+        (void)fputs("(the newest lines; limit=N shows more)\n", out);
+    } else if (list->expired) {
+        (void)fputs("(what was before is no longer kept)\n", out);
     }
-    return STATUS_OK;
+    for (size_t i = 0; i < list->n; i++) {
+        put_event(out, &list->rows[i]);
+    }
+}
+
+/* NULL: no memory. */
+static char *write_log(const struct event_list *list) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) {
+        return NULL;
+    }
+    put_events(out, list);
+    bool failed = ferror(out) != 0;
+    if (fclose(out) != 0 || failed) {
+        free(text);
+        return NULL;
+    }
+    return text;
 }
 
 void route_run_log(struct api_context *context, const struct request *request,
                    struct reply *reply) {
     CLEANUP(run_row_clear) struct run_row run = {0};
-    if (!route_find_run(context, request, reply, &run)) {
+    CLEANUP(event_list_clear) struct event_list list = {0};
+    int64_t limit = LINES_DEFAULT;
+    struct error error;
+    if (!arguments_read_limit(request, reply, LINES_MOST, &limit) ||
+        !route_find_run(context, request, reply, &run)) {
         return;
     }
-    char *text = NULL;
-    size_t size = 0;
-    struct error error = {.code = STATUS_NO_MEMORY, .message = "no memory for the log of a run"};
-    FILE *out = open_memstream(&text, &size);
-    enum status status =
-        out ? put_events(out, context->options.store, run.id, &error) : STATUS_NO_MEMORY;
-    if (out && fclose(out) != 0) {
-        status = STATUS_NO_MEMORY;
-    }
-    if (status != STATUS_OK) {
-        free(text);
+    if (event_table_latest(context->options.store, run.id, (int)limit, &list, &error) !=
+        STATUS_OK) {
         reply_error(reply, request, &error);
         return;
     }
-    reply_text(reply, request, 200, CONTENT_TEXT, text);
+    reply_text(reply, request, 200, CONTENT_TEXT, write_log(&list));
     reply_tag(reply, request);
 }

@@ -2,18 +2,64 @@
  * the system. Layer: api. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "api/http/compress.h"
 #include "api/openapi/openapi.h"
 #include "api/routes/routes.h"
 #include "api/view/run_view.h"
+#include "api/web/web.h"
 #include "core/base/time_text.h"
 #include "core/kernels/kernels.h"
 #include "daemon/spec/run_spec_json.h"
+#include "daemon/work/health.h"
+
+/* Nothing on the page comes from elsewhere, and nothing is written into its document: no script and
+ * no style but its own files can run, whatever a run is called. */
+static const char PAGE_POLICY[] = "default-src 'none'; script-src 'self'; style-src 'self'; "
+                                  "img-src 'self' blob: data:; connect-src 'self'; "
+                                  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/* A browser names text/html among what it takes; curl and programs do not. */
+static bool wants_page(const struct request *request) {
+    return strstr(request->accept, "text/html") != NULL;
+}
+
+void route_page(struct api_context *context, const struct request *request, struct reply *reply) {
+    (void)context;
+    reply_text(reply, request, 200, CONTENT_HTML, web_page_make(""));
+    reply->security_policy = PAGE_POLICY;
+    reply_tag(reply, request);
+}
+
+void route_asset(struct api_context *context, const struct request *request, struct reply *reply) {
+    (void)context;
+    const struct web_asset *asset = web_asset_find(request->parameters[1]);
+    if (!asset || strcmp(request->parameters[0], web_digest) != 0) {
+        reply_problem(
+            reply, request, STATUS_NOT_FOUND,
+            "There is no such file; another version of the page may be open. Load it again.");
+        return;
+    }
+    bool gzip = gzip_is_accepted(request->accept_encoding);
+    size_t n = gzip ? asset->n_gzip : asset->n_bytes;
+    char *bytes = malloc(n);
+    if (bytes) {
+        memcpy(bytes, gzip ? asset->gzip : asset->bytes, n);
+    }
+    reply_bytes(reply, request, asset->content_type, bytes, n);
+    reply->gzip = gzip && bytes;
+    reply->for_ever = true;
+}
 
 void route_welcome(struct api_context *context, const struct request *request,
                    struct reply *reply) {
+    if (wants_page(request)) {
+        route_page(context, request, reply);
+        return;
+    }
     char *text = NULL;
     const char *at = context->url;
     int n =
@@ -59,11 +105,10 @@ void route_ready(struct api_context *context, const struct request *request, str
         reply_problem(reply, request, STATUS_BUSY, "The daemon is stopping.");
         return;
     }
-    struct error error;
-    if (store_ping(context->options.store, &error) != STATUS_OK) {
-        /* Whatever the database's trouble is called: not ready is 503. */
-        error.code = STATUS_BUSY;
-        reply_error(reply, request, &error);
+    struct health_report health;
+    health_read(context->options.health, &health);
+    if (!health.is_ready) {
+        reply_problem(reply, request, STATUS_BUSY, "%s", health.reason);
         return;
     }
     reply_plain(reply, request, 200, "ready\n");

@@ -1,5 +1,6 @@
 /* The queue as it stands, and the scheduler that works through it. Layer: api. */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/time_text.h"
 #include "daemon/spec/field_errors.h"
+#include "daemon/store/query/run_queue.h"
 #include "daemon/store/table/idempotency_table.h"
 #include "daemon/work/pool.h"
 
@@ -37,6 +39,27 @@ static void write_short_run(struct json_writer *writer, const struct run_row *ro
     json_write_end(writer, '}');
 }
 
+/* What the run needs and is not there at present; others go before it. */
+static bool explain_missing(const struct api_context *context, const struct run_row *row,
+                            char *text, size_t size) {
+    const struct dataset_registry *datasets = context->options.datasets;
+    if (!pool_executor(context->options.pool, row->executor)) {
+        (void)snprintf(text, size, "There is no executor %s in the config.", row->executor);
+        return true;
+    }
+    for (size_t i = 0; i < dataset_registry_count(datasets); i++) {
+        struct dataset_description description;
+        dataset_registry_describe(datasets, i, &description);
+        if (!description.available && strcmp(description.name, row->dataset) == 0 &&
+            strcmp(row->executor, RUN_EXECUTOR_DEFAULT) == 0) {
+            (void)snprintf(text, size, "Its data set %s cannot be read: %.*s.", row->dataset,
+                           (int)(size / 2), description.problem);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void explain_wait(const struct api_context *context, const struct pool_status *scheduler,
                          const struct run_row *row, int64_t position, char *text, size_t size) {
     struct after blocker;
@@ -47,6 +70,9 @@ static void explain_wait(const struct api_context *context, const struct pool_st
     if (forecast_blocker(context, row, &blocker)) {
         (void)snprintf(text, size, "It comes after run %" PRId64 ", which is %s.", blocker.run_id,
                        run_state_name(blocker.state));
+        return;
+    }
+    if (explain_missing(context, row, text, size)) {
         return;
     }
     if (scheduler->draining) {
@@ -66,12 +92,24 @@ static void explain_wait(const struct api_context *context, const struct pool_st
 enum { CURSOR_SIZE = 48 };
 
 static bool read_cursor(const char *text, struct queue_place *ret_place) {
-    int used = 0;
-    if (sscanf(text, "%d.%" SCNd64 "%n", &ret_place->priority, &ret_place->id, &used) != 2) {
+    char copy[CURSOR_SIZE];
+    size_t n = strlen(text);
+    if (n == 0 || n >= sizeof(copy)) {
         return false;
     }
-    ret_place->held = text[used] == 'h';
-    return text[used + ret_place->held] == '\0' && ret_place->id > 0;
+    memcpy(copy, text, n + 1);
+    ret_place->held = copy[n - 1] == 'h';
+    copy[n - ret_place->held] = '\0';
+    char *dot = strchr(copy, '.');
+    if (!dot) {
+        return false;
+    }
+    *dot = '\0';
+    int64_t priority = 0;
+    bool good =
+        text_to_integer(copy, INT_MAX, &priority) && text_to_id(dot + 1, INT64_MAX, &ret_place->id);
+    ret_place->priority = (int)priority;
+    return good;
 }
 
 static void write_cursor(const struct run_row *last, char text[CURSOR_SIZE]) {
@@ -83,7 +121,7 @@ static bool write_running(struct api_context *context, const struct request *req
                           struct reply *reply, struct json_writer *writer) {
     CLEANUP(run_list_clear) struct run_list list = {0};
     struct error error;
-    if (run_table_line(context->options.store, RUN_RUNNING, LIST_LIMIT_MOST, &list, &error) !=
+    if (run_queue_list(context->options.store, RUN_RUNNING, LIST_LIMIT_MOST, &list, &error) !=
         STATUS_OK) {
         reply_error(reply, request, &error);
         return false;
@@ -110,7 +148,7 @@ static bool write_running(struct api_context *context, const struct request *req
 static void write_waiting(struct json_writer *writer, struct forecast *forecast,
                           const struct pool_status *scheduler, const struct run_row *row,
                           int64_t position) {
-    char why[160];
+    char why[384];
     char time[TIME_TEXT_SIZE];
     struct estimate estimate;
     explain_wait(forecast->context, scheduler, row, position, why, sizeof(why));
@@ -141,8 +179,8 @@ void route_queue(struct api_context *context, const struct request *request, str
     }
     CLEANUP(queue_page_clear) struct queue_page page = {0};
     struct error error;
-    if (run_table_queue(context->options.store, cursor ? &after : NULL, (int)limit, &page,
-                        &error) != STATUS_OK) {
+    if (run_queue_page(context->options.store, cursor ? &after : NULL, (int)limit, &page, &error) !=
+        STATUS_OK) {
         reply_error(reply, request, &error);
         return;
     }

@@ -28,6 +28,9 @@ void route_run_list(struct api_context *context, const struct request *request,
     if (!run_list_query_read(request, reply, &query) || !read_fields(request, reply, &members)) {
         return;
     }
+    if (!run_sort_is_indexed(query.sort) && reply_leave_to_slow(reply, request)) {
+        return;
+    }
     query.parts = run_members_parts(members);
     CLEANUP(run_list_clear) struct run_list list = {0};
     struct error error;

@@ -58,10 +58,10 @@ bool route_find_run(struct api_context *context, const struct request *request, 
 
 /* Whether this daemon can train the run; otherwise *reply says all that is in the way. */
 static bool check_admission(const struct api_context *context, const struct request *request,
-                            const struct run_config *config, struct admission *admission,
+                            const struct run_spec *spec, struct admission *admission,
                             struct reply *reply) {
     struct field_errors errors = {.n = 0};
-    admission_check(context, config, admission, &errors);
+    admission_check(context, spec, admission, &errors);
     if (errors.n > 0) {
         reply_admission(reply, request, admission, &errors);
     }
@@ -124,7 +124,7 @@ void route_run_create(struct api_context *context, const struct request *request
         return;
     }
     int64_t id = 0;
-    if (!check_admission(context, request, &spec.config, &admission, reply)) {
+    if (!check_admission(context, request, &spec, &admission, reply)) {
         return;
     }
     if (dry_run) {

@@ -81,7 +81,7 @@ static bool check_admission(const struct api_context *context, const struct requ
     struct field_errors errors = {.n = 0};
     for (size_t i = 0; i < spec->n_children && errors.n < RUN_SPEC_MAX_ERRORS; i++) {
         struct field_errors of_run = {.n = 0};
-        admission_check(context, &spec->children[i].spec.config, &admission[i], &of_run);
+        admission_check(context, &spec->children[i].spec, &admission[i], &of_run);
         sweep_errors_add(spec, &spec->children[i], &of_run, &errors);
     }
     if (errors.n > 0) {
@@ -260,9 +260,9 @@ void route_sweep_get(struct api_context *context, const struct request *request,
     }
     /* The estimate goes with the number of workers. */
     char etag[sizeof(reply->etag)];
-    (void)snprintf(etag, sizeof(etag), "W/\"s%" PRId64 "-%" PRId64 "-%" PRId64 "-%d\"",
+    (void)snprintf(etag, sizeof(etag), "W/\"s%" PRId64 "-%" PRId64 "-%" PRId64 "-%d%s\"",
                    parts.row.id, parts.progress.n_runs, parts.progress.revision_sum,
-                   count_workers(context));
+                   count_workers(context), parts.row.has_note ? "n" : "");
     if (request_has_tag(request, etag)) {
         reply->http_status = 304;
     } else {

@@ -37,7 +37,7 @@ void run_files_remove(const struct api_context *context, int64_t id) {
     }
 }
 
-/* Succeeded runs are the one case in which another way leads where the user wants to go. */
+/* What to do instead, where an action that the state forbids has an alternative; else "". */
 static const char *advice(enum run_action action, const struct run_row *row) {
     if (action == RUN_ACTION_REQUEUE && row->state == RUN_SUCCEEDED) {
         return " It is complete: submit it again with another seed, or fork it.";
@@ -104,8 +104,8 @@ static void write_run(struct json_writer *writer, const char *key, const struct 
 }
 
 static int http_status_of(const struct run_outcome *outcome) {
-    return outcome->error.code != STATUS_OK    ? status_http(outcome->error.code)
-           : outcome->deed == RUN_DEED_DELETE  ? 204
+    return outcome->error.code != STATUS_OK    ? http_code(outcome->error.code)
+           : outcome->action == BATCH_DELETE   ? 204
            : outcome->row.state == RUN_RUNNING ? 202
                                                : 200;
 }
@@ -113,7 +113,7 @@ static int http_status_of(const struct run_outcome *outcome) {
 /* What is left of a sweep's run that the action makes no sense for, or that was deleted meanwhile.
  */
 static bool is_passed_over(const struct act *act, const struct run_outcome *outcome) {
-    return act->form == ACT_ON_SWEEP && outcome->deed == RUN_DEED_NONE &&
+    return act->form == ACT_ON_SWEEP && outcome->action == BATCH_NONE &&
            (outcome->error.code == STATUS_OK || outcome->error.code == STATUS_NOT_FOUND);
 }
 
@@ -126,7 +126,7 @@ static void write_item(struct json_writer *writer, const struct act *act,
     json_write_int(writer, "status", http_status_of(outcome));
     if (outcome->error.code != STATUS_OK) {
         write_problem(writer, "problem", act, outcome);
-    } else if (outcome->deed != RUN_DEED_DELETE) {
+    } else if (outcome->action != BATCH_DELETE) {
         write_run(writer, "run", act, &outcome->row);
     }
     json_write_end(writer, '}');
@@ -162,7 +162,7 @@ static void reply_one(const struct act *act, const struct run_outcome *outcome) 
     if (outcome->error.code != STATUS_OK) {
         write_problem(&writer, NULL, act, outcome);
         reply_problem_end(act->reply, act->request, outcome->error.code, &writer);
-    } else if (outcome->deed == RUN_DEED_DELETE) {
+    } else if (outcome->action == BATCH_DELETE) {
         act->reply->http_status = http_status_of(outcome);
     } else {
         write_run(&writer, NULL, act, &outcome->row);
@@ -187,17 +187,17 @@ void run_actions_reply(struct api_context *context, const struct request *reques
                        const int64_t *ids, size_t n_ids) {
     struct act act = {.request = request, .reply = reply, .form = form, .action = action};
     act.n_running = progress_board_all(context->options.progress, act.running, POOL_MAX_WORKERS);
-    const struct run_wish wish = {.action = action,
-                                  .within_sweep = form == ACT_ON_SWEEP,
-                                  .ids = ids,
-                                  .n_ids = n_ids,
-                                  .permit = permit,
-                                  .idempotency = request->idempotency,
-                                  .answer = answer,
-                                  .user = &act};
+    const struct queue_action asked = {.action = action,
+                                       .within_sweep = form == ACT_ON_SWEEP,
+                                       .ids = ids,
+                                       .n_ids = n_ids,
+                                       .permit = permit,
+                                       .idempotency = request->idempotency,
+                                       .answer = answer,
+                                       .user = &act};
     CLEANUP(run_outcomes_clear) struct run_outcomes outcomes = {.n = 0};
     struct error error;
-    if (pool_act(context->options.pool, &wish, &outcomes, &error) != STATUS_OK) {
+    if (pool_act(context->options.pool, &asked, &outcomes, &error) != STATUS_OK) {
         reply_error(reply, request, &error);
         return;
     }
@@ -207,7 +207,7 @@ void run_actions_reply(struct api_context *context, const struct request *reques
         (void)answer(&act, &outcomes, &http_status);
     }
     for (size_t i = 0; i < outcomes.n; i++) {
-        if (outcomes.items[i].deed == RUN_DEED_DELETE) {
+        if (outcomes.items[i].action == BATCH_DELETE) {
             run_files_remove(context, outcomes.items[i].id);
         }
     }

@@ -101,6 +101,12 @@ static enum status put_stored(struct feed *feed, const struct api_context *conte
     CLEANUP(event_list_clear) struct event_list list = {0};
     TRY(event_table_follow(context->options.store, &feed->watch, feed->position, EVENTS_A_TIME,
                            &list, error));
+    if (list.expired) {
+        /* Some of what the client asks for is no longer kept. */
+        *ret_more = false;
+        feed->position = list.upto_id;
+        return put_snapshot(feed, context, "resync", out, error);
+    }
     for (size_t i = 0; i < list.n; i++) {
         const struct event_row *event = &list.rows[i];
         if (event_is_told(event)) {
@@ -280,7 +286,7 @@ static enum status put_all(struct feed *feed, const struct api_context *context,
     if (more) {
         return STATUS_OK; /* the client takes this first */
     }
-    /* Everybody hears of a deletion at once, but nobody shall wait for ever if not. */
+    /* A deletion wakes the stream at once; a wake-up that was lost is made up for here. */
     feed->check_end |= heartbeat && feed->watch.kind != WATCH_ALL;
     if (feed->check_end) {
         TRY(put_end(feed, context, out, error));

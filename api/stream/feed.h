@@ -7,7 +7,7 @@
  * first, when no id was given) carries the id it stands at. `step` is where a running run is at the
  * moment, at most once a second, without an id. `end` is the last: every run is final, or what was
  * watched is deleted. `resync` is a snapshot in place of events: the client did not read, and too
- * many of them had come together.
+ * many of them had come together; or some of them are no longer kept (keep_events_days).
  *
  * A feed keeps no backlog: what a client has not read yet is in the store, not in memory. What was
  * stored when the client came is told in full, at the client's own pace; of what comes later, at

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 
 #include "api/stream/feed.h"
-#include "api/stream/herald.h"
+#include "api/stream/waker.h"
 #include "core/base/log.h"
 
 enum {
@@ -41,7 +41,7 @@ struct stream {
 struct stream_set {
     const struct api_context *context;
     int most;
-    struct herald *herald;
+    struct waker *waker;
 
     pthread_mutex_t mutex;
     struct stream *first; /* guarded by mutex */
@@ -61,14 +61,14 @@ static void wake_locked(struct stream *stream) {
 /* News */
 
 /* With set->mutex held. */
-static void tell(struct stream *stream, const struct herald_news *news) {
+static void pass_on(struct stream *stream, const struct stream_news *news) {
     const struct watch *watch = &stream->watch;
-    bool gone = herald_is_gone(news, watch);
+    bool gone = news_may_delete(news, watch);
     (void)pthread_mutex_lock(&stream->mutex);
     stream->check |= gone;
     if (gone || !stream->suspended || tail_news_match(&news->events, watch)) {
         wake_locked(stream);
-    } else if (herald_is_heard(news, watch)) {
+    } else if (news_are_about(news, watch)) {
         if (news->now_s >= stream->step_s) {
             wake_locked(stream);
         } else if (stream->wake_s > stream->step_s) {
@@ -78,11 +78,11 @@ static void tell(struct stream *stream, const struct herald_news *news) {
     (void)pthread_mutex_unlock(&stream->mutex);
 }
 
-static void tell_all(void *user, const struct herald_news *news) {
+static void pass_on_to_all(void *user, const struct stream_news *news) {
     struct stream_set *set = user;
     (void)pthread_mutex_lock(&set->mutex);
     for (struct stream *stream = set->first; stream; stream = stream->next) {
-        tell(stream, news);
+        pass_on(stream, news);
     }
     (void)pthread_mutex_unlock(&set->mutex);
 }
@@ -96,7 +96,7 @@ enum status stream_set_create(const struct api_context *context, int most,
     set->context = context;
     set->most = most;
     (void)pthread_mutex_init(&set->mutex, NULL);
-    enum status status = herald_start(context, tell_all, set, &set->herald, error);
+    enum status status = waker_start(context, pass_on_to_all, set, &set->waker, error);
     if (status != STATUS_OK) {
         stream_set_free(set);
         return status;
@@ -107,7 +107,7 @@ enum status stream_set_create(const struct api_context *context, int most,
 
 void stream_set_free(struct stream_set *set) {
     if (set) {
-        herald_stop(set->herald);
+        waker_stop(set->waker);
         (void)pthread_mutex_destroy(&set->mutex);
         free(set);
     }

@@ -14,8 +14,8 @@
 #include "api/context.h"
 #include "api/http/reply.h"
 
-/* context must outlive the set; context->tail is there before and after it. Listens to the hub from
- * here on. STATUS_NO_MEMORY, STATUS_IO. */
+/* context must outlive the set; context->tail is there before and after it. Follows the notifier
+ * from here on. STATUS_NO_MEMORY, STATUS_IO. */
 enum status stream_set_create(const struct api_context *context, int most,
                               struct stream_set **ret_set, struct error *error);
 

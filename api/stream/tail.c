@@ -16,6 +16,7 @@ struct tail {
     /* Every event with base_id < id <= newest_id is here. All guarded by mutex. */
     int64_t base_id;
     int64_t newest_id;
+    bool stale;   /* a read failed: events above newest_id may be stored */
     size_t first; /* index of the oldest entry */
     size_t n;
     struct tail_entry entries[TAIL_ENTRIES];
@@ -117,6 +118,10 @@ static void restart_behind(struct tail *tail, int64_t id) {
 
 static enum status append_list(struct tail *tail, const struct event_list *list,
                                struct tail_news *news, struct error *error) {
+    if (list->expired) {
+        /* Some were deleted before they were read: it cannot reach back over them. */
+        restart_behind(tail, list->n > 0 ? list->rows[0].id - 1 : list->upto_id);
+    }
     for (size_t i = 0; i < list->n; i++) {
         add_news(news, &list->rows[i]);
     }
@@ -139,18 +144,26 @@ static enum status append_list(struct tail *tail, const struct event_list *list,
     return STATUS_OK;
 }
 
-enum status tail_update(struct tail *tail, struct tail_news *ret_news, struct error *error) {
+static enum status read_new(struct tail *tail, struct tail_news *news, struct error *error) {
     static const struct watch all = {.kind = WATCH_ALL};
-    *ret_news = (struct tail_news){.n = 0};
     bool more = true;
     while (more) {
         CLEANUP(event_list_clear) struct event_list list = {0};
         /* Only this thread writes newest_id. */
         TRY(event_table_follow(tail->store, &all, tail->newest_id, EVENTS_A_READ, &list, error));
-        TRY(append_list(tail, &list, ret_news, error));
+        TRY(append_list(tail, &list, news, error));
         more = list.more;
     }
     return STATUS_OK;
+}
+
+enum status tail_update(struct tail *tail, struct tail_news *ret_news, struct error *error) {
+    *ret_news = (struct tail_news){.n = 0};
+    enum status status = read_new(tail, ret_news, error);
+    (void)pthread_mutex_lock(&tail->mutex);
+    tail->stale = status != STATUS_OK;
+    (void)pthread_mutex_unlock(&tail->mutex);
+    return status;
 }
 
 static bool is_watched(const struct tail_entry *entry, const struct watch *watch) {
@@ -168,7 +181,7 @@ static bool is_watched(const struct tail_entry *entry, const struct watch *watch
 bool tail_read(struct tail *tail, const struct watch *watch, int64_t after_id, tail_visit *visit,
                void *user, int64_t *ret_upto) {
     (void)pthread_mutex_lock(&tail->mutex);
-    bool reaches_back = after_id >= tail->base_id;
+    bool reaches_back = after_id >= tail->base_id && !tail->stale;
     if (reaches_back) {
         size_t i = tail->n;
         while (i > 0 && entry_at(tail, i - 1)->id > after_id) {

@@ -45,7 +45,7 @@ enum status tail_create(struct store *store, struct tail **ret_tail, struct erro
 void tail_free(struct tail *tail);
 
 /* Takes in what was stored since; *ret_news is written in any case. Statuses of the store;
- * STATUS_NO_MEMORY: the tail is empty, and feeds read the store. */
+ * STATUS_NO_MEMORY. After a failure feeds read the store, until an update succeeds. */
 enum status tail_update(struct tail *tail, struct tail_news *ret_news, struct error *error);
 
 /* Whether it is about what is watched. */
@@ -55,7 +55,7 @@ bool tail_news_match(const struct tail_news *news, const struct watch *watch);
 typedef bool tail_visit(void *user, const struct tail_entry *entry);
 
 /* Shows the watched entries above `after_id`. *ret_upto: no watched event up to this id was left
- * out. false: the tail begins later, and nothing was shown. */
+ * out. false: the tail begins later or its last update failed, and nothing was shown. */
 bool tail_read(struct tail *tail, const struct watch *watch, int64_t after_id, tail_visit *visit,
                void *user, int64_t *ret_upto);
 

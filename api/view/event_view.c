@@ -8,7 +8,6 @@
 #include "api/view/run_view.h"
 #include "core/base/time_text.h"
 #include "daemon/compare/epoch_view.h"
-#include "daemon/store/table/checkpoint_table.h"
 
 static void write_id(struct json_writer *writer, const char *key, int64_t id) {
     char text[24];
@@ -17,7 +16,7 @@ static void write_id(struct json_writer *writer, const char *key, int64_t id) {
 }
 
 bool event_is_told(const struct event_row *event) {
-    return event->type != EVENT_EPOCH || event->row.epoch > 0;
+    return event->type != EVENT_EPOCH || event->row.report.epoch > 0;
 }
 
 char *event_json(const struct event_row *event) {

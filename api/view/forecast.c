@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
+#include "daemon/store/query/run_queue.h"
 
 /* Speeds */
 
@@ -52,8 +53,9 @@ static int64_t images_per_epoch(struct forecast *f, const struct run_row *row) {
 /* NaN: unknown. */
 static double seconds_per_epoch(struct forecast *f, const struct run_row *row,
                                 const struct progress *progress) {
-    if (row->epochs_done > 0 && row->train_seconds > 0) {
-        return row->train_seconds / row->epochs_done;
+    int n_own = row->epochs_done - row->inherited_epochs;
+    if (n_own > 0 && row->train_seconds > row->inherited_seconds) {
+        return (row->train_seconds - row->inherited_seconds) / n_own;
     }
     double images = (double)images_per_epoch(f, row);
     bool trains = progress && progress->epoch > 0 && progress->images_per_second > 0;
@@ -97,7 +99,7 @@ static int read_workers(struct forecast *f, double free_s[POOL_MAX_WORKERS]) {
     /* More may be running than are wanted, after the number was lowered: the first to end is then
      * not followed by another. */
     if (scheduler.draining ||
-        run_table_line(options->store, RUN_RUNNING, POOL_MAX_WORKERS, &running, NULL) !=
+        run_queue_list(options->store, RUN_RUNNING, POOL_MAX_WORKERS, &running, NULL) !=
             STATUS_OK ||
         running.n > (size_t)scheduler.n_workers) {
         return 0;
@@ -126,7 +128,7 @@ static void read_queue(struct forecast *f) {
     double free_s[POOL_MAX_WORKERS];
     int n_workers = read_workers(f, free_s);
     f->read = true;
-    if (run_table_line(f->context->options.store, RUN_QUEUED, FORECAST_MOST_RUNS, &queue, NULL) !=
+    if (run_queue_list(f->context->options.store, RUN_QUEUED, FORECAST_MOST_RUNS, &queue, NULL) !=
         STATUS_OK) {
         return;
     }
@@ -144,14 +146,15 @@ static void read_queue(struct forecast *f) {
     }
 }
 
-/* A single run that is far behind costs a look, not the reading of the queue. */
+/* Whether more than FORECAST_MOST_RUNS are ahead of the run: a count over the index, which spares a
+ * single run far behind the reading of the whole queue. */
 static bool is_too_far(struct forecast *f, const struct run_row *row) {
     int n_ahead = 0;
     if (f->read || f->asked) {
         return false;
     }
     f->asked = true;
-    return run_table_count_ahead(f->context->options.store, row, FORECAST_MOST_RUNS, &n_ahead,
+    return run_queue_count_ahead(f->context->options.store, row, FORECAST_MOST_RUNS, &n_ahead,
                                  NULL) != STATUS_OK ||
            n_ahead >= FORECAST_MOST_RUNS;
 }

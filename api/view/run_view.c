@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/cleanup.h"
 #include "core/base/time_text.h"
 #include "daemon/compare/epoch_view.h"
 #include "daemon/spec/run_spec_json.h"
@@ -109,17 +110,14 @@ static void write_links(struct json_writer *writer, const char *key, const struc
     json_write_end(writer, '}');
 }
 
-/* The configuration out of the stored document, which also holds name, priority and labels. */
+/* As it is stored, but for runs of earlier versions. */
 static void write_config(struct json_writer *writer, const char *key, const struct run_row *row) {
-    struct run_spec spec;
-    if (run_spec_read_stored(row->config_json, &spec, NULL) != STATUS_OK) {
-        /* Written by another version that knew other fields: shown as it was stored. */
-        json_write_raw(writer, key, row->config_json);
-        return;
+    CLEANUP(free_pointer) char *config = run_spec_stored_json(row->config_json);
+    if (config) {
+        json_write_raw(writer, key, config);
+    } else {
+        writer->failed = true; /* no memory */
     }
-    json_write_object(writer, key);
-    run_config_write(writer, &spec.config);
-    json_write_end(writer, '}');
 }
 
 /* "1,2" as ["1","2"]. */
@@ -147,6 +145,20 @@ static void write_fork(struct json_writer *writer, const char *key, const struct
     }
 }
 
+/* Where it is trained; null: nowhere at present, and it will be in this process. */
+static void write_placement(struct json_writer *writer, const char *key,
+                            const struct run_row *row) {
+    bool local = strcmp(row->executor, RUN_EXECUTOR_DEFAULT) == 0;
+    if (local && row->state != RUN_RUNNING) {
+        json_write_null(writer, key);
+        return;
+    }
+    json_write_object(writer, key);
+    json_write_string(writer, "executor", row->executor);
+    write_text(writer, "job", local ? "" : row->handle);
+    json_write_end(writer, '}');
+}
+
 static void write_best(struct json_writer *writer, const char *key, const struct run_row *row) {
     write_result(writer, key, row->best_epoch, row->best_wrong, row->val_total);
 }
@@ -166,6 +178,10 @@ static void write_best_epoch(struct json_writer *writer, const char *key,
 
 static void write_diverged(struct json_writer *writer, const char *key, const struct run_row *row) {
     json_write_bool(writer, key, row->diverged);
+}
+
+static void write_has_note(struct json_writer *writer, const char *key, const struct run_row *row) {
+    json_write_bool(writer, key, row->has_note);
 }
 
 /* The members, in the order in which they are written. */
@@ -199,6 +215,7 @@ static const struct {
     {"sweep", COLUMN(MEMBER_ID, sweep_id)},
     {"after", MEMBER_OTHER, 0, write_after, RUN_PART_AFTER},
     {"forked_from", MEMBER_OTHER, 0, write_fork, 0},
+    {"placement", MEMBER_OTHER, 0, write_placement, 0},
     {"config", MEMBER_OTHER, 0, write_config, RUN_PART_CONFIG},
     {"progress", MEMBER_PROGRESS, 0, NULL, 0},
     {"estimate", MEMBER_ESTIMATE, 0, NULL, 0},
@@ -209,6 +226,7 @@ static const struct {
     {"mean_last_5", COLUMN(MEMBER_NUMBER, mean_last_5)},
     {"train_seconds", COLUMN(MEMBER_NUMBER, train_seconds)},
     {"diverged", MEMBER_OTHER, 0, write_diverged, 0},
+    {"has_note", MEMBER_OTHER, 0, write_has_note, 0},
     {"kernel_variant", COLUMN(MEMBER_TEXT, variant)},
     {"dataset_sha256", COLUMN(MEMBER_TEXT, dataset_sha256)},
     {"created_at", COLUMN(MEMBER_TIME, created_ms)},

@@ -70,6 +70,7 @@ void sweep_write(struct json_writer *writer, const char *key, const struct sweep
     json_write_string(writer, "owner", row->owner[0] ? row->owner : NULL);
     json_write_raw(writer, "spec", row->spec_json);
     json_write_string(writer, "created_at", time_format(row->created_ms, text));
+    json_write_bool(writer, "has_note", row->has_note);
     write_progress(writer, progress, n_workers);
     if (ids) {
         json_write_array(writer, "runs");

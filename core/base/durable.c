@@ -37,22 +37,25 @@ enum status durable_rename(const char *temporary, const char *path, struct error
     return sync_directory_of(path, error);
 }
 
+enum status durable_directory(const char *path, struct error *error) {
+    if (mkdir(path, 0750) != 0 && errno != EEXIST) {
+        return error_set_errno(error, errno, "cannot make the directory %s", path);
+    }
+    return sync_directory_of(path, error);
+}
+
 enum status durable_link(const char *path, const char *directory, const char *name,
                          struct error *error) {
     char *new_path = NULL;
     if (asprintf(&new_path, "%s/%s", directory, name) < 0) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for a path");
     }
-    enum status status = STATUS_OK;
-    if (mkdir(directory, 0750) != 0 && errno != EEXIST) {
-        status = error_set_errno(error, errno, "cannot make the directory %s", directory);
-    }
+    enum status status = durable_directory(directory, error);
     (void)unlink(new_path);
     if (status == STATUS_OK && link(path, new_path) != 0) {
         status = error_set_errno(error, errno, "cannot link %s to %s", path, new_path);
     }
     status = status == STATUS_OK ? sync_directory_of(new_path, error) : status;
-    status = status == STATUS_OK ? sync_directory_of(directory, error) : status;
     free(new_path);
     return status;
 }

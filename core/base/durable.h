@@ -12,6 +12,11 @@
  * the last sync of the directory failed. */
 enum status durable_rename(const char *temporary, const char *path, struct error *error);
 
+/* Makes the directory where it is missing, and its entry in the one above durable: also of one that
+ * is there, since whoever made it may not have come so far. STATUS_IO, STATUS_NO_SPACE,
+ * STATUS_NOT_FOUND (the one above), STATUS_NO_MEMORY. */
+enum status durable_directory(const char *path, struct error *error);
+
 /* A second name for a file that nobody changes any more, durable as well; `directory` (made when it
  * is not there) becomes the one of the new name. STATUS_NOT_FOUND: there is no such file;
  * STATUS_IO, STATUS_NO_SPACE, STATUS_NO_MEMORY. */

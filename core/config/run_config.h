@@ -1,4 +1,5 @@
-/* What a run is: every choice that its result depends on.
+/* What a run is: every choice that its result depends on. Limits and meanings of the fields stand
+ * in core/config/run_fields.c, a row each.
  *
  * Layer: core/train. Thread rule: plain values, copy freely.
  *
@@ -59,6 +60,8 @@ struct run_config {
     bool stop_on_nan; /* an epoch that diverged (trainer.h) ends the run as failed */
     double l2;        /* penalty l2 * sum(w^2) over the conv kernels (no 1/2) */
     bool l2_dense;    /* the dense kernel as well */
+    double
+        grad_clip; /* bound of the L2 norm of the gradient, that of the penalty included; 0: none */
     uint64_t seed;
     int train_images;                   /* the first so many of the data set; 0: all */
     int test_images;                    /* likewise */
@@ -87,10 +90,6 @@ enum status run_config_check(const struct run_config *config, struct error *erro
 const char *copies_name(enum copies value);
 const char *optimizer_name(enum optimizer_kind value);
 const char *normalise_name(enum normalise_kind value);
-const char *conv_algorithm_name(enum conv_algorithm value);
-bool copies_from_name(const char *name, enum copies *ret);
-bool optimizer_from_name(const char *name, enum optimizer_kind *ret);
-bool normalise_from_name(const char *name, enum normalise_kind *ret);
 bool conv_algorithm_from_name(const char *name, enum conv_algorithm *ret);
 
 /* Steps of one epoch over n_train source images (after train_images was applied). */

@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
+#include "core/config/run_fields.h"
 #include "core/train/safetensors.h"
 
 enum {
-    FINGERPRINT_SIZE = 2048,
     STATE_SIZE = 512,
     MAX_SLOTS = 2,
     MAX_FILE_TENSORS = (1 + MAX_SLOTS) * RESNET_MAX_TENSORS,
@@ -19,37 +19,6 @@ enum {
 };
 
 static const char FORMAT[] = "cutoutd-checkpoint-1";
-
-/* ---- the fingerprint: everything that the bits of a run depend on, readable ---- */
-
-static size_t append_schedule(const struct run_config *c, char *text, size_t size) {
-    size_t used = 0;
-    if (c->lr_schedule == LR_SCHEDULE_COSINE) {
-        return (size_t)snprintf(text, size, " cosine over %d epochs", c->epochs);
-    }
-    for (int i = 0; i < c->n_lr_steps && used < size; i++) {
-        used += (size_t)snprintf(text + used, size - used, " %d:%.17g", c->lr_steps[i].epoch,
-                                 c->lr_steps[i].lr);
-    }
-    return used;
-}
-
-static void fingerprint(const struct checkpoint_contents *contents, char text[FINGERPRINT_SIZE]) {
-    const struct run_config *c = contents->config;
-    int used =
-        snprintf(text, FINGERPRINT_SIZE,
-                 "kernels=%s winograd=%d dataset=%s train_images=%d normalise=%s depth=%d "
-                 "batch_size=%d m=%d "
-                 "copies=%s cutout=%dx%d shift=%.17g flip=%d crop_pad=%d drop_last=%d optimizer=%s "
-                 "momentum=%.17g nesterov=%d l2=%.17g l2_dense=%d seed=%" PRIu64
-                 " lr=%.17g plateau=%d test_images=%d schedule=",
-                 contents->kernels_name, contents->winograd, c->dataset, c->train_images,
-                 normalise_name(c->normalise), c->depth, c->batch_size, c->m,
-                 copies_name(c->copies), c->cutout_squares, c->cutout_size, c->shift, c->flip,
-                 c->crop_pad, c->drop_last, optimizer_name(c->optimizer), c->momentum, c->nesterov,
-                 c->l2, c->l2_dense, c->seed, c->lr, c->lr_plateau, c->test_images);
-    (void)append_schedule(c, text + used, FINGERPRINT_SIZE - (size_t)used);
-}
 
 /* ---- the state as one line ---- */
 
@@ -128,11 +97,11 @@ enum status checkpoint_write(const struct checkpoint_contents *contents,
     if (!list) {
         return error_set(error, STATUS_NO_MEMORY, "no memory to write a checkpoint");
     }
-    char config[FINGERPRINT_SIZE];
+    char config[RUN_FINGERPRINT_SIZE];
     char state[STATE_SIZE];
     char epochs[16];
     char step[16];
-    fingerprint(contents, config);
+    run_config_fingerprint(contents->config, contents->kernels_name, contents->winograd, config);
     format_state(contents->state, optimizer_steps(contents->optimizer), state);
     (void)snprintf(epochs, sizeof(epochs), "%d", contents->state->epochs_done);
     (void)snprintf(step, sizeof(step), "%d", contents->state->step);
@@ -146,8 +115,8 @@ enum status checkpoint_write(const struct checkpoint_contents *contents,
 
 static enum status check_metadata(const struct safetensors *file, const char *path,
                                   const struct checkpoint_contents *contents, struct error *error) {
-    char expected[FINGERPRINT_SIZE];
-    fingerprint(contents, expected);
+    char expected[RUN_FINGERPRINT_SIZE];
+    run_config_fingerprint(contents->config, contents->kernels_name, contents->winograd, expected);
     const char *format = safetensors_metadata_value(file, "format");
     const char *config = safetensors_metadata_value(file, "config");
     if (!format || strcmp(format, FORMAT) != 0 || !config) {

@@ -19,17 +19,20 @@ struct optimizer {
     enum optimizer_kind kind;
     double momentum;
     bool nesterov;
+    double grad_clip;
     int64_t steps;
     int n_slots;
     float *slots[MAX_SLOTS];
     int n_slices;
     struct slice *slices;
     double *penalties; /* one a slice, of the current step */
+    double *squares;   /* likewise: sum of the squares of g */
 
     /* The current step; constant while the team works on it. */
     float *params;
     const float *gradient;
     double lr;
+    float scale; /* what g is multiplied with: 1 unless it is clipped */
 };
 
 static double l2_of(const struct run_config *config, const struct tensor *tensor) {
@@ -68,6 +71,7 @@ void optimizer_free(struct optimizer *optimizer) {
     }
     free(optimizer->slices);
     free(optimizer->penalties);
+    free(optimizer->squares);
     free(optimizer);
 }
 
@@ -75,7 +79,8 @@ static bool allocate(struct optimizer *o, const struct run_config *config) {
     o->n_slices = cut_slices(config, o->net, NULL);
     o->slices = calloc((size_t)o->n_slices, sizeof(*o->slices));
     o->penalties = calloc((size_t)o->n_slices, sizeof(*o->penalties));
-    bool complete = o->slices && o->penalties;
+    o->squares = calloc((size_t)o->n_slices, sizeof(*o->squares));
+    bool complete = o->slices && o->penalties && o->squares;
     for (int i = 0; i < o->n_slots; i++) {
         o->slots[i] = calloc(o->net->n_params, sizeof(float));
         complete = complete && o->slots[i];
@@ -91,6 +96,7 @@ enum status optimizer_create(const struct run_config *config, const struct resne
         o->kind = config->optimizer;
         o->momentum = config->momentum;
         o->nesterov = config->nesterov;
+        o->grad_clip = config->grad_clip;
         o->n_slots = config->optimizer == OPTIMIZER_ADAM ? 2 : 1;
     }
     if (!o || !allocate(o, config)) {
@@ -108,12 +114,13 @@ static void adam_slice(const struct optimizer *o, const struct slice *s) {
     double t = (double)o->steps;
     const float rate = (float)(o->lr * sqrt(1.0 - pow(beta2, t)) / (1.0 - pow(beta1, t)));
     const float l2 = (float)(2.0 * s->l2);
+    const float scale = o->scale;
     float *restrict w = o->params + s->first;
     const float *restrict gradient = o->gradient + s->first;
     float *restrict m = o->slots[0] + s->first;
     float *restrict v = o->slots[1] + s->first;
     for (size_t i = 0; i < s->n; i++) {
-        float g = gradient[i] + l2 * w[i];
+        float g = scale * (gradient[i] + l2 * w[i]);
         m[i] = 0.9F * m[i] + 0.1F * g;
         v[i] = 0.999F * v[i] + 0.001F * (g * g);
         w[i] -= rate * m[i] / (sqrtf(v[i]) + 1e-7F);
@@ -123,11 +130,12 @@ static void adam_slice(const struct optimizer *o, const struct slice *s) {
 static void rmsprop_slice(const struct optimizer *o, const struct slice *s) {
     const float rate = (float)o->lr;
     const float l2 = (float)(2.0 * s->l2);
+    const float scale = o->scale;
     float *restrict w = o->params + s->first;
     const float *restrict gradient = o->gradient + s->first;
     float *restrict v = o->slots[0] + s->first;
     for (size_t i = 0; i < s->n; i++) {
-        float g = gradient[i] + l2 * w[i];
+        float g = scale * (gradient[i] + l2 * w[i]);
         v[i] = 0.9F * v[i] + 0.1F * (g * g);
         w[i] -= rate * g / (sqrtf(v[i]) + 1e-7F);
     }
@@ -137,6 +145,7 @@ static void sgd_slice(const struct optimizer *o, const struct slice *s) {
     const float rate = (float)o->lr;
     const float mu = (float)o->momentum;
     const float l2 = (float)(2.0 * s->l2);
+    const float scale = o->scale;
     /* g + mu * v for Nesterov, v otherwise. */
     const float of_v = o->nesterov ? mu : 1.0F;
     const float of_g = o->nesterov ? 1.0F : 0.0F;
@@ -144,7 +153,7 @@ static void sgd_slice(const struct optimizer *o, const struct slice *s) {
     const float *restrict gradient = o->gradient + s->first;
     float *restrict v = o->slots[0] + s->first;
     for (size_t i = 0; i < s->n; i++) {
-        float g = gradient[i] + l2 * w[i];
+        float g = scale * (gradient[i] + l2 * w[i]);
         v[i] = mu * v[i] + g;
         w[i] -= rate * (of_g * g + of_v * v[i]);
     }
@@ -182,12 +191,46 @@ static void step_slice(void *user, int piece, int member) {
     }
 }
 
+/* ---- clipping ---- */
+
+static void norm_slice(void *user, int piece, int member) {
+    (void)member;
+    struct optimizer *o = user;
+    const struct slice *s = &o->slices[piece];
+    const float l2 = (float)(2.0 * s->l2);
+    const float *w = o->params + s->first;
+    const float *gradient = o->gradient + s->first;
+    double sum[8] = {0};
+    for (size_t i = 0; i < s->n; i++) {
+        double g = (double)(gradient[i] + l2 * w[i]);
+        sum[i % 8] += g * g;
+    }
+    o->squares[piece] =
+        ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+}
+
+/* The slices' sums are added in their order, whoever computed them: the same bits for any number of
+ * threads. A norm that is not finite makes all of g so, which the losses then show. */
+static float clip_scale(struct optimizer *o, struct team *team) {
+    if (o->grad_clip <= 0) {
+        return 1.0F;
+    }
+    team_run(team, norm_slice, o, o->n_slices);
+    double squares = 0.0;
+    for (int i = 0; i < o->n_slices; i++) {
+        squares += o->squares[i];
+    }
+    double scale = o->grad_clip / (sqrt(squares) + 1e-6);
+    return scale > 1.0 ? 1.0F : (float)scale;
+}
+
 double optimizer_step(struct optimizer *optimizer, struct team *team, float *params,
                       const float *gradient, double lr) {
     optimizer->steps++;
     optimizer->params = params;
     optimizer->gradient = gradient;
     optimizer->lr = lr;
+    optimizer->scale = clip_scale(optimizer, team);
     team_run(team, step_slice, optimizer, optimizer->n_slices);
     double penalty = 0.0;
     for (int i = 0; i < optimizer->n_slices; i++) {

@@ -3,7 +3,9 @@
  * Layer: core/train. Thread rule: an optimizer belongs to the thread that owns the team it is
  * given.
  *
- * With g the gradient of the data loss plus 2 * l2 * w (Keras' l2(), without 1/2):
+ * With g the gradient of the data loss plus 2 * l2 * w (Keras' l2(), without 1/2), and with
+ * grad_clip c > 0 then g *= min(1, c / (norm + 1e-6)), where norm is the L2 norm of the g of all
+ * trained tensors together (PyTorch's clip_grad_norm_):
  *   Adam     m = .9 m + .1 g;  v = .999 v + .001 g^2;
  *            w -= lr * sqrt(1 - .999^t) / (1 - .9^t) * m / (sqrt(v) + 1e-7)
  *            (Kingma & Ba, 2015, the form before section 2.1; epsilon as in Keras)

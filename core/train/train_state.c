@@ -19,8 +19,14 @@ struct train_state train_state_begin(void) {
     return (struct train_state){.plateau = {.scale = 1.0, .best = HUGE_VAL}};
 }
 
-void train_state_next_epoch(struct train_state *s) {
+void train_state_next_epoch(struct train_state *s, double val_loss, int best_wrong, bool diverged) {
     s->epochs_done++;
+    s->diverged = s->diverged || diverged;
+    plateau_update(&s->plateau, val_loss);
+    if (best_wrong >= 0) {
+        s->best_epoch = s->epochs_done;
+        s->best_wrong = best_wrong;
+    }
     s->step = 0;
     s->loss_sum = 0.0;
     s->cross_entropy_sum = 0.0;

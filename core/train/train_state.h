@@ -34,8 +34,10 @@ struct train_state {
 
 struct train_state train_state_begin(void);
 
-/* From the end of an epoch to the beginning of the next. */
-void train_state_next_epoch(struct train_state *state);
+/* From the end of an epoch to the beginning of the next. best_wrong: of the images that it
+ * validated, when they are fewer than in every epoch before; otherwise negative. */
+void train_state_next_epoch(struct train_state *state, double val_loss, int best_wrong,
+                            bool diverged);
 
 /* Of the epoch whose sums the state holds: a loss is not finite, or the mean training cross-entropy
  * is above 10 ln(classes). */

@@ -261,6 +261,12 @@ static bool must_break_off(void *user) {
     return stops_at_once(t) || now - t->asked_at_s >= STEP_PATIENCE_S;
 }
 
+static bool is_checkpoint_due(const struct trainer *t) {
+    const struct trainer_callbacks *c = t->callbacks;
+    return clock_monotonic_s(t->options->clock) >= t->checkpoint_at_s ||
+           (c->should_checkpoint && c->should_checkpoint(c->user));
+}
+
 static enum status stop(struct trainer *t, struct error *error) {
     if (!stops_at_once(t)) {
         TRY(write_checkpoint(t, false, error));
@@ -383,7 +389,7 @@ static enum status train_epoch(struct trainer *t, struct error *error) {
         if (should_stop(t)) {
             return stop(t, error);
         }
-        if (clock_monotonic_s(t->options->clock) >= t->checkpoint_at_s) {
+        if (is_checkpoint_due(t)) {
             TRY(write_checkpoint(t, false, error));
         }
     }
@@ -429,6 +435,8 @@ static enum status validate(struct trainer *t, struct epoch_report *ret_report,
         .lr = current_lr(t),
         .seconds = s->train_seconds + t->validation_seconds,
         .images_per_second = (double)s->images / fmax(s->train_seconds, 1e-9),
+        .images = s->images,
+        .steps = s->step,
         .best = s->best_epoch == 0 || t->n_test - correct < s->best_wrong,
     };
     ret_report->diverged =
@@ -437,16 +445,6 @@ static enum status validate(struct trainer *t, struct epoch_report *ret_report,
 }
 
 /* From the end of one epoch to the beginning of the next. */
-static void advance_epoch(struct train_state *s, const struct epoch_report *report) {
-    s->diverged = s->diverged || report->diverged;
-    plateau_update(&s->plateau, report->val_loss);
-    if (report->best) {
-        s->best_epoch = report->epoch;
-        s->best_wrong = report->val_wrong;
-    }
-    train_state_next_epoch(s);
-}
-
 /* After the checkpoint, and again when the run is asked to go on from it. */
 static enum status check_finite(const struct trainer *t, struct error *error) {
     return t->config->stop_on_nan && t->state.diverged
@@ -466,7 +464,8 @@ static enum status run_epochs(struct trainer *t, struct error *error) {
         if (t->callbacks->on_epoch) {
             TRY(t->callbacks->on_epoch(t->callbacks->user, &report, error));
         }
-        advance_epoch(&t->state, &report);
+        train_state_next_epoch(&t->state, report.val_loss, report.best ? report.val_wrong : -1,
+                               report.diverged);
         TRY(write_checkpoint(t, report.best, error));
         TRY(check_finite(t, error));
     }

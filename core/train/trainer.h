@@ -40,8 +40,10 @@ struct epoch_report {
     double lr;
     double seconds;           /* training and validation of this epoch, summed over interruptions */
     double images_per_second; /* training images (all copies) a second of training time */
-    bool diverged; /* a loss is not finite, or the training cross-entropy above 10 ln(classes) */
-    bool best;     /* fewer wrong than in every epoch before */
+    bool diverged;  /* a loss is not finite, or the training cross-entropy above 10 ln(classes) */
+    bool best;      /* fewer wrong than in every epoch before */
+    int64_t images; /* all copies counted */
+    int steps;
 };
 
 enum checkpoint_kind { CHECKPOINT_LAST, CHECKPOINT_BEST };
@@ -75,6 +77,8 @@ struct trainer_callbacks {
     /* Asked when should_stop said true; true: give up what is under way and return STATUS_STOPPED
      * without writing a checkpoint. */
     bool (*stops_at_once)(void *user);
+    /* Asked after each step; true: write a checkpoint now, and go on. */
+    bool (*should_checkpoint)(void *user);
 };
 
 struct trainer_options {

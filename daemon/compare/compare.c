@@ -86,16 +86,17 @@ struct compare_stat compare_stat_of(const double *values, size_t n) {
 static double metric_of(enum compare_metric metric, const struct epoch_row *row) {
     switch (metric) {
     case COMPARE_VAL_ERROR:
-        return row->val_total > 0 ? (double)row->val_wrong / row->val_total : UNKNOWN;
+        return row->report.val_total > 0 ? (double)row->report.val_wrong / row->report.val_total
+                                         : UNKNOWN;
     case COMPARE_VAL_LOSS:
-        return row->val_loss;
+        return row->report.val_loss;
     case COMPARE_TRAIN_LOSS:
-        return row->train_loss;
+        return row->report.train_loss;
     case COMPARE_TRAIN_ACCURACY:
     case COMPARE_METRIC_COUNT:
         break;
     }
-    return row->train_accuracy;
+    return row->report.train_accuracy;
 }
 
 /* False also when one of them is NaN. */
@@ -107,8 +108,13 @@ static double finite_or_zero(double value) {
     return isfinite(value) ? value : 0;
 }
 
-static double known_or_nan(int64_t count) {
-    return count > 0 ? (double)count : UNKNOWN;
+/* Of one epoch, which may have had other images and steps than the next. */
+static double images_of(const struct epoch_row *row) {
+    return row->report.images > 0 ? (double)row->report.images : UNKNOWN;
+}
+
+static double steps_of(const struct epoch_row *row) {
+    return row->report.steps > 0 ? row->report.steps : UNKNOWN;
 }
 
 /* What one run contributes to its group; NaN where there is nothing. */
@@ -121,18 +127,19 @@ struct run_result {
 static struct run_result measure_run(const struct compare_request *request,
                                      const struct compare_run *run) {
     struct run_result r = {UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN};
-    double images_per_epoch = known_or_nan(run->row->images_per_epoch);
     double seconds = 0;
+    double images = 0; /* NaN from the first epoch on whose images nobody knows */
     for (size_t i = 0; i < run->epochs->n; i++) {
         const struct epoch_row *row = &run->epochs->rows[i];
         double value = metric_of(request->metric, row);
-        seconds += finite_or_zero(row->seconds);
+        seconds += finite_or_zero(row->report.seconds);
+        images += images_of(row);
         if (isfinite(value) && (isnan(r.best) || is_as_good(request->metric, value, r.best))) {
             r.best = value;
         }
         if (isnan(r.target_epoch) && is_as_good(request->metric, value, request->target)) {
-            r.target_epoch = row->epoch;
-            r.target_images = row->epoch * images_per_epoch;
+            r.target_epoch = row->report.epoch;
+            r.target_images = images;
             r.target_seconds = seconds;
         }
     }
@@ -140,7 +147,7 @@ static struct run_result measure_run(const struct compare_request *request,
         double n_epochs = (double)run->epochs->n;
         r.total_seconds = seconds;
         r.seconds_per_epoch = seconds / n_epochs;
-        r.images_per_second = seconds > 0 ? n_epochs * images_per_epoch / seconds : UNKNOWN;
+        r.images_per_second = seconds > 0 ? images / seconds : UNKNOWN;
     }
     return r;
 }
@@ -175,63 +182,69 @@ static void summarise(struct compare_group *group, const struct run_result *resu
 
 /* The row of this epoch, looked for from *at on, which moves along; NULL: there is none. */
 static const struct epoch_row *row_of_epoch(const struct epoch_list *list, int epoch, size_t *at) {
-    while (*at < list->n && list->rows[*at].epoch < epoch) {
+    while (*at < list->n && list->rows[*at].report.epoch < epoch) {
         (*at)++;
     }
-    return *at < list->n && list->rows[*at].epoch == epoch ? &list->rows[*at] : NULL;
+    return *at < list->n && list->rows[*at].report.epoch == epoch ? &list->rows[*at] : NULL;
 }
 
-static double x_of(const struct compare_request *request, const struct compare_group *group,
-                   const struct compare_run *runs, int epoch, double seconds, double *scratch) {
-    if (request->x == COMPARE_EPOCH) {
-        return epoch;
+/* How much further one epoch of a run brings the curve along its x. */
+static double advance_of(enum compare_x x, const struct epoch_row *row) {
+    switch (x) {
+    case COMPARE_STEP:
+        return steps_of(row);
+    case COMPARE_IMAGES:
+        return images_of(row);
+    case COMPARE_SECONDS:
+        return finite_or_zero(row->report.seconds);
+    case COMPARE_EPOCH:
+    case COMPARE_X_COUNT:
+        break;
     }
-    if (request->x == COMPARE_SECONDS) {
-        return seconds;
-    }
+    return 1;
+}
+
+static int last_epoch(const struct compare_run *runs, const struct compare_group *group) {
+    int last = 0;
     for (size_t i = 0; i < group->n_runs; i++) {
-        const struct run_row *row = runs[group->runs[i]].row;
-        scratch[i] =
-            known_or_nan(request->x == COMPARE_STEP ? row->steps_per_epoch : row->images_per_epoch);
+        const struct epoch_list *list = runs[group->runs[i]].epochs;
+        int epoch = list->n > 0 ? list->rows[list->n - 1].report.epoch : 0;
+        last = epoch > last ? epoch : last;
     }
-    return epoch * compare_stat_of(scratch, group->n_runs).mean;
+    return last;
 }
 
 /* scratch[2 * n_runs], at[n_runs] zeroed.
  *
- * The seconds of a point are the sum of the epochs' means. For runs of equal length that is the
- * mean of their clocks, and where a short run ends the curve still only goes forward. */
+ * The x of a point is the sum of the epochs' means over the runs that have them. For runs of equal
+ * length that is the mean of the runs' sums, and where a short run ends the curve still only goes
+ * forward. */
 static enum status draw_curve(const struct compare_request *request, const struct compare_run *runs,
                               struct compare_group *group, double *scratch, size_t *at,
                               struct error *error) {
-    int last = 0;
-    for (size_t i = 0; i < group->n_runs; i++) {
-        const struct epoch_list *list = runs[group->runs[i]].epochs;
-        int epoch = list->n > 0 ? list->rows[list->n - 1].epoch : 0;
-        last = epoch > last ? epoch : last;
-    }
+    int last = last_epoch(runs, group);
     group->points = calloc(last > 0 ? (size_t)last : 1, sizeof(*group->points));
     if (!group->points) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for %d points", last);
     }
     double *values = scratch;
-    double *durations = scratch + group->n_runs;
-    double seconds = 0;
+    double *advances = scratch + group->n_runs;
+    double x = 0;
     for (int epoch = 1; epoch <= last; epoch++) {
         bool found = false;
         for (size_t i = 0; i < group->n_runs; i++) {
             const struct epoch_list *list = runs[group->runs[i]].epochs;
             const struct epoch_row *row = row_of_epoch(list, epoch, &at[i]);
             values[i] = row ? metric_of(request->metric, row) : UNKNOWN;
-            durations[i] = row ? row->seconds : UNKNOWN;
+            advances[i] = row ? advance_of(request->x, row) : UNKNOWN;
             found |= row != NULL;
         }
         if (found) {
             struct compare_point *point = &group->points[group->n_points++];
-            seconds += finite_or_zero(compare_stat_of(durations, group->n_runs).mean);
+            x += compare_stat_of(advances, group->n_runs).mean;
             point->epoch = epoch;
             point->value = compare_stat_of(values, group->n_runs);
-            point->x = x_of(request, group, runs, epoch, seconds, durations);
+            point->x = request->x == COMPARE_EPOCH ? epoch : x;
         }
     }
     return STATUS_OK;
@@ -368,8 +381,7 @@ enum status compare_make(const struct compare_request *request, const struct com
 
 void comparison_clear(struct comparison *comparison) {
     for (size_t i = 0; i < comparison->n_groups; i++) {
-        free(comparison->groups[i].runs);
-        free(comparison->groups[i].points);
+        compare_group_clear(&comparison->groups[i]);
     }
     free(comparison->groups);
     memset(comparison, 0, sizeof(*comparison));

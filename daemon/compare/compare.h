@@ -41,7 +41,7 @@ const char *compare_x_name(enum compare_x x);
 bool compare_metric_from_name(const char *name, enum compare_metric *ret);
 bool compare_x_from_name(const char *name, enum compare_x *ret);
 
-enum { COMPARE_MAX_FIELDS = 16, COMPARE_FIELD_SIZE = 32, COMPARE_VALUE_SIZE = 512 };
+enum { COMPARE_MAX_FIELDS = 16, COMPARE_FIELD_SIZE = 32 };
 
 struct compare_request {
     enum compare_metric metric;
@@ -83,8 +83,8 @@ struct compare_target {
 };
 
 struct compare_group {
-    char values[COMPARE_MAX_FIELDS][COMPARE_VALUE_SIZE]; /* as JSON: 8, "aliased" */
-    char label[256];                                     /* "m=8 copies=aliased"; UTF-8 */
+    char *values[COMPARE_MAX_FIELDS]; /* as JSON: 8, "aliased"; NULL: beyond the fields; owned */
+    char *label;                      /* "m=8 copies=aliased"; UTF-8; owned */
     size_t n_runs;
     size_t *runs; /* [n_runs] indices into the input, in its order */
     size_t n_points;

@@ -1,5 +1,6 @@
 /* Which runs belong together. Layer: daemon. Thread rule: pure functions. */
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,85 +9,98 @@
 
 #include "core/base/cleanup.h"
 #include "daemon/compare/compare_internal.h"
-#include "daemon/spec/json_check.h"
+#include "daemon/spec/json_tree.h"
+#include "daemon/spec/run_spec_json.h"
 
-static void delete_tree(cJSON **tree) {
-    cJSON_Delete(*tree);
+static enum status no_memory(struct error *error) {
+    return error_set(error, STATUS_NO_MEMORY, "no memory to compare runs");
 }
 
-/* A copy that ends at a whole character. */
-static void copy_text(const char *from, char *to, size_t size) {
-    size_t at = 0;
-    size_t n_bytes = strlen(from);
-    while (at < n_bytes) {
-        size_t length = utf8_sequence_length(from + at, n_bytes - at);
-        if (length == 0 || at + length >= size) {
-            break;
-        }
-        at += length;
-    }
-    memcpy(to, from, at);
-    to[at] = '\0';
-}
-
-/* The member as compact JSON; "null" when it is not there; no field is as long as the room. */
-static enum status member_text(const cJSON *config, const char *field,
-                               char ret_text[COMPARE_VALUE_SIZE], struct error *error) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, field);
-    (void)snprintf(ret_text, COMPARE_VALUE_SIZE, "null");
-    if (!item) {
-        return STATUS_OK;
-    }
-    CLEANUP(free_pointer) char *text = cJSON_PrintUnformatted(item);
+/* The config of a run with all fields of today, so that older and newer runs can be compared.
+ * Nothing is there of a config that is no JSON. */
+static enum status read_config(const struct run_row *row, cJSON **ret_config, struct error *error) {
+    CLEANUP(free_pointer) char *text = run_spec_stored_json(row->config_json);
     if (!text) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory to compare runs");
+        return no_memory(error);
     }
-    if (strlen(text) < COMPARE_VALUE_SIZE) {
-        (void)snprintf(ret_text, COMPARE_VALUE_SIZE, "%s", text);
-    }
+    *ret_config = cJSON_Parse(text);
     return STATUS_OK;
 }
 
-/* The value as people write it: without the quotes of a string. */
-static void plain_value(const char *json, char ret_text[COMPARE_VALUE_SIZE]) {
-    size_t n = strlen(json);
-    if (n >= 2 && json[0] == '"') {
-        (void)snprintf(ret_text, COMPARE_VALUE_SIZE, "%.*s", (int)n - 2, json + 1);
-    } else {
-        copy_text(json, ret_text, COMPARE_VALUE_SIZE);
-    }
+/* The member as compact JSON; "null" when it is not there. NULL: no memory. */
+static char *member_text(const cJSON *config, const char *field) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, field);
+    return item ? cJSON_PrintUnformatted(item) : strdup("null");
 }
 
-static void write_label(const struct compare_request *request, struct compare_group *group) {
-    char label[COMPARE_MAX_FIELDS * (COMPARE_FIELD_SIZE + COMPARE_VALUE_SIZE)] = "all runs";
-    size_t used = 0;
-    for (int i = 0; i < request->n_fields; i++) {
-        char value[COMPARE_VALUE_SIZE];
-        plain_value(group->values[i], value);
-        used += (size_t)snprintf(label + used, sizeof(label) - used, "%s%s=%s", i ? " " : "",
-                                 request->fields[i], value);
+/* "m=8 copies=aliased": the values as people write them, strings without their quotes. */
+static char *make_label(const struct compare_request *request, const struct compare_group *group) {
+    char *label = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&label, &size);
+    if (!out) {
+        return NULL;
     }
-    copy_text(label, group->label, sizeof(group->label));
+    for (int i = 0; i < request->n_fields; i++) {
+        const char *value = group->values[i];
+        size_t n = strlen(value);
+        bool quoted = n >= 2 && value[0] == '"';
+        (void)fprintf(out, "%s%s=%.*s", i ? " " : "", request->fields[i], (int)(quoted ? n - 2 : n),
+                      value + quoted);
+    }
+    if (request->n_fields == 0) {
+        (void)fputs("all runs", out);
+    }
+    bool failed = ferror(out) != 0;
+    failed |= fclose(out) != 0;
+    if (failed) {
+        free(label);
+        return NULL;
+    }
+    return label;
+}
+
+static char *format_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static char *format_text(const char *format, ...) {
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    return n < 0 ? NULL : text;
+}
+
+void compare_group_clear(struct compare_group *group) {
+    for (int i = 0; i < COMPARE_MAX_FIELDS; i++) {
+        free(group->values[i]);
+    }
+    free(group->label);
+    free(group->runs);
+    free(group->points);
+    memset(group, 0, sizeof(*group));
 }
 
 static enum status read_values(const struct compare_request *request, const struct run_row *row,
                                struct compare_group *group, struct error *error) {
     if (request->each_run) {
-        (void)snprintf(group->values[0], COMPARE_VALUE_SIZE, "\"%" PRId64 "\"", row->id);
-        char label[sizeof(group->label)];
-        (void)snprintf(label, sizeof(label), "run %" PRId64 "%s%s", row->id,
-                       row->name[0] ? " " : "", row->name);
-        copy_text(label, group->label, sizeof(group->label));
-        return STATUS_OK;
+        group->values[0] = format_text("\"%" PRId64 "\"", row->id);
+        group->label =
+            format_text("run %" PRId64 "%s%s", row->id, row->name[0] ? " " : "", row->name);
+        return group->values[0] && group->label ? STATUS_OK : no_memory(error);
     }
+    CLEANUP(json_delete) cJSON *config = NULL;
     if (request->n_fields > 0) {
-        CLEANUP(delete_tree) cJSON *config = cJSON_Parse(row->config_json);
-        for (int i = 0; i < request->n_fields; i++) {
-            TRY(member_text(config, request->fields[i], group->values[i], error));
+        TRY(read_config(row, &config, error));
+    }
+    for (int i = 0; i < request->n_fields; i++) {
+        group->values[i] = member_text(config, request->fields[i]);
+        if (!group->values[i]) {
+            return no_memory(error);
         }
     }
-    write_label(request, group);
-    return STATUS_OK;
+    group->label = make_label(request, group);
+    return group->label ? STATUS_OK : no_memory(error);
 }
 
 /* Numbers in their order and before texts. */
@@ -109,7 +123,7 @@ static int compare_values(const char *a, const char *b) {
 static int compare_groups(const void *left, const void *right) {
     const struct compare_group *a = left;
     const struct compare_group *b = right;
-    for (int i = 0; i < COMPARE_MAX_FIELDS; i++) {
+    for (int i = 0; i < COMPARE_MAX_FIELDS && a->values[i] && b->values[i]; i++) {
         int order = compare_values(a->values[i], b->values[i]);
         if (order != 0) {
             return order;
@@ -118,16 +132,26 @@ static int compare_groups(const void *left, const void *right) {
     return 0;
 }
 
-/* The group of the same values, new ones at the end. */
+static bool same_values(const struct compare_group *a, const struct compare_group *b) {
+    for (int i = 0; i < COMPARE_MAX_FIELDS && a->values[i] && b->values[i]; i++) {
+        if (strcmp(a->values[i], b->values[i]) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The group of the same values; a new one, at the end, takes what `wanted` holds. */
 static struct compare_group *find_group(struct comparison *comparison,
-                                        const struct compare_group *wanted) {
+                                        struct compare_group *wanted) {
     for (size_t i = 0; i < comparison->n_groups; i++) {
-        if (memcmp(comparison->groups[i].values, wanted->values, sizeof(wanted->values)) == 0) {
+        if (same_values(&comparison->groups[i], wanted)) {
             return &comparison->groups[i];
         }
     }
     struct compare_group *group = &comparison->groups[comparison->n_groups++];
     *group = *wanted;
+    memset(wanted, 0, sizeof(*wanted));
     return group;
 }
 
@@ -136,15 +160,15 @@ enum status compare_group_runs(const struct compare_request *request,
                                struct comparison *comparison, struct error *error) {
     comparison->groups = calloc(n_runs ? n_runs : 1, sizeof(*comparison->groups));
     if (!comparison->groups) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory to compare %zu runs", n_runs);
+        return no_memory(error);
     }
     for (size_t i = 0; i < n_runs; i++) {
-        struct compare_group wanted = {.n_runs = 0};
+        CLEANUP(compare_group_clear) struct compare_group wanted = {.n_runs = 0};
         TRY(read_values(request, runs[i].row, &wanted, error));
         struct compare_group *group = find_group(comparison, &wanted);
         size_t *larger = realloc(group->runs, (group->n_runs + 1) * sizeof(*larger));
         if (!larger) {
-            return error_set(error, STATUS_NO_MEMORY, "no memory to compare %zu runs", n_runs);
+            return no_memory(error);
         }
         group->runs = larger;
         group->runs[group->n_runs++] = i;
@@ -171,26 +195,20 @@ static void note_difference(struct compare_request *request, const char *field) 
 
 enum status compare_find_fields(const struct compare_run *runs, size_t n_runs,
                                 struct compare_request *request, struct error *error) {
-    static const char *const left_out[] = {"seed", "name", "priority", "labels"};
     request->n_fields = 0;
     request->each_run = false;
     if (n_runs == 0) {
         return STATUS_OK;
     }
-    CLEANUP(delete_tree) cJSON *first = cJSON_Parse(runs[0].row->config_json);
-    if (!first) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory to compare runs");
-    }
+    CLEANUP(json_delete) cJSON *first = NULL;
+    TRY(read_config(runs[0].row, &first, error));
     for (size_t i = 1; i < n_runs; i++) {
-        CLEANUP(delete_tree) cJSON *other = cJSON_Parse(runs[i].row->config_json);
+        CLEANUP(json_delete) cJSON *other = NULL;
+        TRY(read_config(runs[i].row, &other, error));
         const cJSON *item = NULL;
         cJSON_ArrayForEach(item, first) {
-            bool skip = false;
-            for (size_t j = 0; j < sizeof(left_out) / sizeof(left_out[0]); j++) {
-                skip |= strcmp(item->string, left_out[j]) == 0;
-            }
-            if (!skip &&
-                !cJSON_Compare(item, cJSON_GetObjectItemCaseSensitive(other, item->string), true)) {
+            if (strcmp(item->string, "seed") != 0 &&
+                !json_equal(item, cJSON_GetObjectItemCaseSensitive(other, item->string))) {
                 note_difference(request, item->string);
             }
         }

@@ -13,4 +13,7 @@ enum status compare_group_runs(const struct compare_request *request,
                                const struct compare_run *runs, size_t n_runs,
                                struct comparison *comparison, struct error *error);
 
+/* Frees what a group owns and zeroes it. */
+void compare_group_clear(struct compare_group *group);
+
 #endif

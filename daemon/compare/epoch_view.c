@@ -9,64 +9,61 @@ double error_ratio(int wrong, int total) {
     return total > 0 ? (double)wrong / total : 0;
 }
 
-struct epoch_row epoch_row_of(const struct epoch_report *report) {
-    return (struct epoch_row){
-        .epoch = report->epoch,
-        .train_loss = report->train_loss,
-        .train_accuracy = report->train_accuracy,
-        .val_loss = report->val_loss,
-        .val_accuracy = report->val_accuracy,
-        .val_wrong = report->val_wrong,
-        .val_total = report->val_total,
-        .lr = report->lr,
-        .seconds = report->seconds,
-        .images_per_second = report->images_per_second,
-        .diverged = report->diverged,
-    };
-}
-
 static double get_epoch(const struct epoch_row *row) {
-    return row->epoch;
+    return row->report.epoch;
 }
 
 static double get_train_loss(const struct epoch_row *row) {
-    return row->train_loss;
+    return row->report.train_loss;
 }
 
 static double get_train_accuracy(const struct epoch_row *row) {
-    return row->train_accuracy;
+    return row->report.train_accuracy;
 }
 
 static double get_val_loss(const struct epoch_row *row) {
-    return row->val_loss;
+    return row->report.val_loss;
 }
 
 static double get_val_accuracy(const struct epoch_row *row) {
-    return row->val_accuracy;
+    return row->report.val_accuracy;
 }
 
 static double get_val_error(const struct epoch_row *row) {
-    return error_ratio(row->val_wrong, row->val_total);
+    return error_ratio(row->report.val_wrong, row->report.val_total);
 }
 
 static double get_val_wrong(const struct epoch_row *row) {
-    return row->val_wrong;
+    return row->report.val_wrong;
 }
 
 static double get_val_total(const struct epoch_row *row) {
-    return row->val_total;
+    return row->report.val_total;
 }
 
 static double get_lr(const struct epoch_row *row) {
-    return row->lr;
+    return row->report.lr;
 }
 
 static double get_seconds(const struct epoch_row *row) {
-    return row->seconds;
+    return row->report.seconds;
 }
 
 static double get_images_per_second(const struct epoch_row *row) {
-    return row->images_per_second;
+    return row->report.images_per_second;
+}
+
+/* NaN, which is shown as null: of an inherited epoch nobody may know it any more. */
+static double known(int64_t count) {
+    return count > 0 ? (double)count : (double)NAN;
+}
+
+static double get_images(const struct epoch_row *row) {
+    return known(row->report.images);
+}
+
+static double get_steps(const struct epoch_row *row) {
+    return known(row->report.steps);
 }
 
 static const struct column {
@@ -85,12 +82,14 @@ static const struct column {
     {"lr", get_lr, false},
     {"seconds", get_seconds, false},
     {"images_per_second", get_images_per_second, false},
+    {"images", get_images, false},
+    {"steps", get_steps, false},
 };
 
 enum { N_COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 
 static bool has_diverged(const struct epoch_row *row) {
-    return !isfinite(row->train_loss) || !isfinite(row->val_loss);
+    return !isfinite(row->report.train_loss) || !isfinite(row->report.val_loss);
 }
 
 void epoch_write_members(struct json_writer *writer, const struct epoch_row *row) {
@@ -186,7 +185,7 @@ void epochs_thin(struct epoch_list *list, size_t n) {
     }
     size_t best = 0;
     for (size_t i = 1; i < list->n; i++) {
-        if (list->rows[i].val_wrong < list->rows[best].val_wrong) {
+        if (list->rows[i].report.val_wrong < list->rows[best].report.val_wrong) {
             best = i;
         }
     }

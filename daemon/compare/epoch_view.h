@@ -5,7 +5,6 @@
 #ifndef CUTOUTD_DAEMON_COMPARE_EPOCH_VIEW_H
 #define CUTOUTD_DAEMON_COMPARE_EPOCH_VIEW_H
 
-#include "core/train/trainer.h"
 #include "daemon/spec/json_write.h"
 #include "daemon/store/table/epoch_table.h"
 
@@ -31,9 +30,6 @@ void epoch_write_members(struct json_writer *writer, const struct epoch_row *row
 /* Keeps n (at least 3) of the epochs: the first, the last, the best, and others evenly between. A
  * list that is not longer stays as it is. */
 void epochs_thin(struct epoch_list *list, size_t n);
-
-/* What the trainer reports as a row; at_ms is 0. */
-struct epoch_row epoch_row_of(const struct epoch_report *report);
 
 /* wrong / total; 0 when nothing was counted. */
 double error_ratio(int wrong, int total);

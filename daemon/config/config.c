@@ -2,9 +2,10 @@
 #include "daemon/config/config.h"
 
 #include <errno.h>
-#include <ini.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
@@ -20,6 +21,10 @@ const struct config_setting config_settings[CONFIG_KEY_COUNT] = {
     [CONFIG_TLS_CERT] = {"tls_cert", "", "certificate with its chain (PEM): HTTPS on `listen`"},
     [CONFIG_TLS_KEY] = {"tls_key", "", "its key (PEM)"},
     [CONFIG_TOKENS_FILE] = {"tokens_file", "", "who may ask for what; see: cutoutd token"},
+    [CONFIG_ALLOWED_HOSTS] = {"allowed_hosts", "",
+                              "names beside loopback ones that browsers may know the daemon by"},
+    [CONFIG_TRUSTED_PROXIES] = {"trusted_proxies", "",
+                                "addresses whose X-Forwarded-Prefix counts; unix: the unix_socket"},
     [CONFIG_STATE_DIR] = {"state_dir", "/var/lib/cutoutd", "where database and checkpoints live"},
     [CONFIG_WORKERS] = {"workers", "1", "runs that train at the same time"},
     [CONFIG_THREADS_PER_RUN] = {"threads_per_run", "auto", "auto: all cores / workers"},
@@ -28,6 +33,9 @@ const struct config_setting config_settings[CONFIG_KEY_COUNT] = {
     [CONFIG_KEEP_CHECKPOINTS_DAYS] =
         {"keep_checkpoints_days", "0",
          "days after which finished runs lose all but their best checkpoint; 0: never"},
+    [CONFIG_KEEP_EVENTS_DAYS] =
+        {"keep_events_days", "30",
+         "days that events are kept for streams and logs; histories stay; 0: for ever"},
     [CONFIG_MEMORY_LIMIT] = {"memory_limit", "80%",
                              "most that one run may need: a percentage, or bytes with K, M or G"},
     [CONFIG_LOG_LEVEL] = {"log_level", "info", "error, warning, info or debug"},
@@ -52,7 +60,7 @@ static bool is_name_of(const char *name, size_t length, const char *setting) {
     return true;
 }
 
-static int find_key(const char *name, size_t length) {
+int config_find_key(const char *name, size_t length) {
     for (int key = 0; key < CONFIG_KEY_COUNT; key++) {
         if (is_name_of(name, length, config_settings[key].name)) {
             return key;
@@ -61,7 +69,7 @@ static int find_key(const char *name, size_t length) {
     return -1;
 }
 
-static enum status set_text(struct config *config, int key, const char *text, const char *origin,
+enum status config_set_text(struct config *config, int key, const char *text, const char *origin,
                             struct error *error) {
     if (strlen(text) >= CONFIG_TEXT_SIZE) {
         return error_set(error, STATUS_INVALID, "%s: %s is longer than %d characters", origin,
@@ -73,7 +81,7 @@ static enum status set_text(struct config *config, int key, const char *text, co
 }
 
 /* A later source replaces a data set of the same name. */
-static enum status set_dataset(struct config *config, const char *name, size_t name_length,
+enum status config_set_dataset(struct config *config, const char *name, size_t name_length,
                                const char *directory, const char *origin, struct error *error) {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
     if (name_length == 0 || name_length >= sizeof(config->datasets[0].name) ||
@@ -107,126 +115,75 @@ static enum status set_dataset(struct config *config, const char *name, size_t n
     return STATUS_OK;
 }
 
-/* ---- the file ---- */
-
-struct file_reader {
-    struct config *config;
-    const char *path;
-    FILE *stream;
-    int line;
-    enum status status; /* of the first key that was wrong */
-    struct error *error;
-};
-
-/* fgets that counts, because the library does not tell its handler the line, and that refuses a
- * line longer than the library's buffer: its rest would be read as a line of its own. */
-static char *read_line(char *text, int size, void *user) {
-    struct file_reader *r = user;
-    r->line++;
-    char *line = r->status == STATUS_OK ? fgets(text, size, r->stream) : NULL;
-    if (line && !strchr(line, '\n') && !feof(r->stream)) {
-        r->status = error_set(r->error, STATUS_INVALID, "%s:%d: longer than %d characters", r->path,
-                              r->line, size - 2);
-        return NULL;
-    }
-    return line;
-}
-
-static int handle_key(void *user, const char *section, const char *name, const char *value) {
-    struct file_reader *r = user;
-    if (r->status != STATUS_OK) {
-        return 0;
-    }
-    char origin[CONFIG_ORIGIN_SIZE];
-    (void)snprintf(origin, sizeof(origin), "%s:%d", r->path, r->line);
-    int key = find_key(name, strlen(name));
-    if (!strcmp(section, "datasets")) {
-        r->status = set_dataset(r->config, name, strlen(name), value, origin, r->error);
-    } else if (*section) {
-        r->status = error_set(r->error, STATUS_INVALID,
-                              "%s: there is no section [%s]; settings stand above all sections, "
-                              "data sets in [datasets]",
-                              origin, section);
-    } else if (key < 0) {
-        r->status = error_set(r->error, STATUS_INVALID, "%s: unknown setting '%s'", origin, name);
-    } else {
-        r->status = set_text(r->config, key, value, origin, r->error);
-    }
-    return r->status == STATUS_OK;
-}
-
-static enum status load_file(struct config *config, const char *path, bool must_exist,
-                             struct error *error) {
-    CLEANUP(close_file) FILE *stream = NULL;
-    struct error opening;
-    if (strcmp(path, "/dev/null") == 0) { /* the usual word for: none */
-        return STATUS_OK;
-    }
-    enum status status = regular_file_stream(path, &stream, &opening);
-    if (status == STATUS_NOT_FOUND && !must_exist) {
-        return STATUS_OK;
-    }
-    if (status != STATUS_OK) {
-        return error_set(error, status, "the config file: %s", opening.message);
-    }
-    struct file_reader reader = {.config = config, .path = path, .stream = stream, .error = error};
-    int failed = ini_parse_stream(read_line, &reader, handle_key, &reader);
-    TRY(reader.status);
-    if (failed) {
-        return error_set(error, STATUS_INVALID, "%s:%d: neither 'key = value' nor [section]", path,
-                         failed);
-    }
-    return STATUS_OK;
-}
-
 /* ---- the environment ---- */
 
-static enum status load_environment(struct config *config, char *const *environment,
-                                    struct error *error) {
-    size_t prefix = strlen(VARIABLE_PREFIX);
-    for (char *const *e = environment; *e; e++) {
-        const char *equals = strchr(*e, '=');
-        if (!equals || strncmp(*e, VARIABLE_PREFIX, prefix) != 0) {
-            continue;
-        }
-        const char *name = *e + prefix;
-        char origin[CONFIG_ORIGIN_SIZE];
-        (void)snprintf(origin, sizeof(origin), "%.*s", (int)(equals - *e), *e);
-        int key = find_key(name, (size_t)(equals - name));
-        if (key < 0 && !strcmp(origin, "CUTOUTD_TOKEN")) {
-            continue; /* a client's, no setting */
-        }
-        if (key < 0) {
-            return error_set(error, STATUS_INVALID, "the variable %s names no setting", origin);
-        }
-        TRY(set_text(config, key, equals + 1, origin, error));
+static enum status load_variable(struct config *config, const char *variable, const char *equals,
+                                 struct error *error) {
+    const char *name = variable + strlen(VARIABLE_PREFIX);
+    char origin[CONFIG_ORIGIN_SIZE];
+    (void)snprintf(origin, sizeof(origin), "%.*s", (int)(equals - variable), variable);
+    int key = config_find_key(name, (size_t)(equals - name));
+    if (key < 0 && !strcmp(origin, "CUTOUTD_TOKEN")) {
+        return STATUS_OK; /* a client's, no setting */
     }
-    return STATUS_OK;
+    return key < 0 ? error_set(error, STATUS_INVALID, "the variable %s names no setting", origin)
+                   : config_set_text(config, key, equals + 1, origin, error);
 }
 
-/* LoadCredential=tokens:... of a unit. */
-static void load_credential(struct config *config, const char *directory) {
-    char path[CONFIG_TEXT_SIZE];
-    int length = snprintf(path, sizeof(path), "%s/tokens", directory);
-    if (length < (int)sizeof(path) && access(path, F_OK) == 0) {
-        (void)set_text(config, CONFIG_TOKENS_FILE, path, "CREDENTIALS_DIRECTORY", NULL);
+static void load_environment(struct config *config, char *const *environment,
+                             struct config_problems *problems) {
+    for (char *const *e = environment; *e; e++) {
+        const char *equals = strchr(*e, '=');
+        struct error error;
+        if (equals && !strncmp(*e, VARIABLE_PREFIX, strlen(VARIABLE_PREFIX)) &&
+            load_variable(config, *e, equals, &error) != STATUS_OK) {
+            config_problems_add(problems, &error);
+        }
     }
+}
+
+/* LoadCredential=tokens:... of a unit. That there is none of this name is fine; whatever else keeps
+ * it from being found is not: without tokens the daemon would be open to everybody. */
+static enum status load_credential(struct config *config, const char *directory,
+                                   struct error *error) {
+    static const char origin[] = "CREDENTIALS_DIRECTORY";
+    char path[CONFIG_TEXT_SIZE];
+    struct stat info;
+    if (snprintf(path, sizeof(path), "%s/tokens", directory) >= (int)sizeof(path)) {
+        return error_set(error, STATUS_INVALID, "%s: the path is longer than %d characters", origin,
+                         CONFIG_TEXT_SIZE - 1);
+    }
+    CLEANUP(close_fd) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return error_set_errno(error, errno, "%s: cannot open the directory %s", origin, directory);
+    }
+    /* The link itself, if it is one: one that leads nowhere is a credential, too. */
+    if (fstatat(fd, "tokens", &info, AT_SYMLINK_NOFOLLOW) == 0) {
+        return config_set_text(config, CONFIG_TOKENS_FILE, path, origin, error);
+    }
+    return errno == ENOENT ? STATUS_OK
+                           : error_set_errno(error, errno, "%s: cannot look at %s", origin, path);
 }
 
 /* What systemd hands over arrives in variables of its own and counts as defaults. */
-static void load_defaults(struct config *config, char *const *environment) {
-    static const char variable[] = "STATE_DIRECTORY=";
+static void load_defaults(struct config *config, char *const *environment,
+                          struct config_problems *problems) {
+    static const char state[] = "STATE_DIRECTORY=";
     static const char credentials[] = "CREDENTIALS_DIRECTORY=";
     for (int key = 0; key < CONFIG_KEY_COUNT; key++) {
-        (void)set_text(config, key, config_settings[key].fallback, "default", NULL);
+        (void)config_set_text(config, key, config_settings[key].fallback, "default", NULL);
     }
     for (char *const *e = environment; *e; e++) {
-        if (!strncmp(*e, variable, strlen(variable))) {
-            const char *directory = *e + strlen(variable);
-            (void)set_text(config, CONFIG_STATE_DIR, directory, "STATE_DIRECTORY", NULL);
+        struct error error;
+        enum status status = STATUS_OK;
+        if (!strncmp(*e, state, strlen(state))) {
+            status = config_set_text(config, CONFIG_STATE_DIR, *e + strlen(state),
+                                     "STATE_DIRECTORY", &error);
+        } else if (!strncmp(*e, credentials, strlen(credentials))) {
+            status = load_credential(config, *e + strlen(credentials), &error);
         }
-        if (!strncmp(*e, credentials, strlen(credentials))) {
-            load_credential(config, *e + strlen(credentials));
+        if (status != STATUS_OK) {
+            config_problems_add(problems, &error);
         }
     }
 }
@@ -276,60 +233,82 @@ static enum status load_flag(struct config *config, const struct flag *flag, str
             return error_set(error, STATUS_INVALID, "--dataset wants NAME=DIRECTORY, not '%s'",
                              flag->value);
         }
-        return set_dataset(config, flag->value, (size_t)(equals - flag->value), equals + 1,
-                           flag->origin, error);
+        return config_set_dataset(config, flag->value, (size_t)(equals - flag->value), equals + 1,
+                                  flag->origin, error);
     }
-    int key =
-        memchr(flag->name, '_', flag->name_length) ? -1 : find_key(flag->name, flag->name_length);
+    int key = memchr(flag->name, '_', flag->name_length)
+                  ? -1
+                  : config_find_key(flag->name, flag->name_length);
     if (key < 0) {
         return error_set(error, STATUS_INVALID, "unknown flag %s", flag->origin);
     }
-    return set_text(config, key, flag->value, flag->origin, error);
+    return config_set_text(config, key, flag->value, flag->origin, error);
 }
 
-static enum status load_flags(struct config *config, int argc, char *const *argv,
-                              struct error *error) {
+/* The flags one after the other; behind one without its value there is nothing. */
+static void load_flags(struct config *config, int argc, char *const *argv,
+                       struct config_problems *problems) {
     for (int i = 0; i < argc; i++) {
         struct flag flag = {.name = "", .value = ""};
-        TRY(next_flag(argc, argv, &i, &flag, error));
-        TRY(load_flag(config, &flag, error));
-    }
-    return STATUS_OK;
-}
-
-static enum status find_config_flag(int argc, char *const *argv, const char **ret_path,
-                                    struct error *error) {
-    for (int i = 0; i < argc; i++) {
-        struct flag flag = {.name = "", .value = ""};
-        TRY(next_flag(argc, argv, &i, &flag, error));
-        if (flag_is(&flag, "config")) {
-            *ret_path = flag.value;
+        struct error error;
+        if (next_flag(argc, argv, &i, &flag, &error) != STATUS_OK ||
+            load_flag(config, &flag, &error) != STATUS_OK) {
+            config_problems_add(problems, &error);
         }
     }
-    return STATUS_OK;
 }
 
-static enum status load_all(struct config *config, int argc, char *const *argv,
-                            char *const *environment, const char *default_file,
-                            struct error *error) {
+static const char *find_config_flag(int argc, char *const *argv) {
     const char *path = NULL;
-    load_defaults(config, environment);
-    TRY(find_config_flag(argc, argv, &path, error));
-    if (path || default_file) {
-        TRY(load_file(config, path ? path : default_file, path != NULL, error));
+    for (int i = 0; i < argc; i++) {
+        struct flag flag = {.name = "", .value = ""};
+        if (next_flag(argc, argv, &i, &flag, NULL) == STATUS_OK && flag_is(&flag, "config")) {
+            path = flag.value;
+        }
     }
-    TRY(load_environment(config, environment, error));
-    TRY(load_flags(config, argc, argv, error));
-    return config_resolve(config, error);
+    return path;
+}
+
+/* ---- all of it ---- */
+
+void config_problems_add(struct config_problems *problems, const struct error *error) {
+    if (problems->n < CONFIG_MAX_PROBLEMS) {
+        problems->items[problems->n] = *error;
+    }
+    problems->n++;
+}
+
+void config_load_all(int argc, char *const *argv, char *const *environment,
+                     const char *default_file, struct config *ret_config,
+                     struct config_problems *ret_problems) {
+    const char *path = find_config_flag(argc, argv);
+    *ret_config = (struct config){0};
+    ret_problems->n = 0;
+    load_defaults(ret_config, environment, ret_problems);
+    if (path || default_file) {
+        config_load_files(ret_config, path ? path : default_file, path != NULL, ret_problems);
+    }
+    load_environment(ret_config, environment, ret_problems);
+    load_flags(ret_config, argc, argv, ret_problems);
+    config_resolve(ret_config, ret_problems);
 }
 
 enum status config_load(int argc, char *const *argv, char *const *environment,
                         const char *default_file, struct config *ret_config, struct error *error) {
     CLEANUP(free_pointer) struct config *config = calloc(1, sizeof(*config));
-    if (!config) {
+    CLEANUP(free_pointer) struct config_problems *problems = calloc(1, sizeof(*problems));
+    if (!config || !problems) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for the settings");
     }
-    TRY(load_all(config, argc, argv, environment, default_file, error));
+    config_load_all(argc, argv, environment, default_file, config, problems);
+    if (problems->n > 1) {
+        return error_set(error, problems->items[0].code,
+                         "%.430s (and %d more: cutoutd check-config)", problems->items[0].message,
+                         problems->n - 1);
+    }
+    if (problems->n == 1) {
+        return error_set(error, problems->items[0].code, "%s", problems->items[0].message);
+    }
     *ret_config = *config;
     return STATUS_OK;
 }

@@ -2,8 +2,9 @@
  *
  * Layer: daemon. Thread rule: filled by one thread at start, only read afterwards.
  *
- * Order, later wins: built-in default, file (INI), CUTOUTD_* environment, command-line flag. A key
- * nobody knows is an error that names file and line; nothing is ever ignored.
+ * Order, later wins: built-in default, file (INI), conf.d/NAME.conf beside it in order of name,
+ * CUTOUTD_* environment, command-line flag. A key nobody knows is an error that names file and
+ * line; nothing is ever ignored.
  */
 #ifndef CUTOUTD_DAEMON_CONFIG_CONFIG_H
 #define CUTOUTD_DAEMON_CONFIG_CONFIG_H
@@ -18,7 +19,12 @@
 
 #define CONFIG_DEFAULT_FILE "/etc/cutoutd/cutoutd.conf"
 
-enum { CONFIG_MAX_DATASETS = 32, CONFIG_TEXT_SIZE = 512, CONFIG_ORIGIN_SIZE = 640 };
+enum {
+    CONFIG_MAX_DATASETS = 32,
+    CONFIG_TEXT_SIZE = 512,
+    CONFIG_ORIGIN_SIZE = 640,
+    CONFIG_MAX_PROBLEMS = 32,
+};
 
 /* One key each; the order is the one `check-config` prints. */
 enum config_key {
@@ -27,11 +33,14 @@ enum config_key {
     CONFIG_TLS_CERT,
     CONFIG_TLS_KEY,
     CONFIG_TOKENS_FILE,
+    CONFIG_ALLOWED_HOSTS,
+    CONFIG_TRUSTED_PROXIES,
     CONFIG_STATE_DIR,
     CONFIG_WORKERS,
     CONFIG_THREADS_PER_RUN,
     CONFIG_CHECKPOINT_INTERVAL_S,
     CONFIG_KEEP_CHECKPOINTS_DAYS,
+    CONFIG_KEEP_EVENTS_DAYS,
     CONFIG_MEMORY_LIMIT,
     CONFIG_LOG_LEVEL,
     CONFIG_ISA,
@@ -54,12 +63,16 @@ struct config {
     char unix_socket[CONFIG_TEXT_SIZE]; /* "": none */
     char tls_cert[CONFIG_TEXT_SIZE];    /* "": no TLS, and no key */
     char tls_key[CONFIG_TEXT_SIZE];
-    char tokens_file[CONFIG_TEXT_SIZE]; /* "": no tokens */
+    char tokens_file[CONFIG_TEXT_SIZE];     /* "": no tokens */
+    char allowed_hosts[CONFIG_TEXT_SIZE];   /* as host_is_listed takes it (core/base/host.h) */
+    char trusted_proxies[CONFIG_TEXT_SIZE]; /* as host_address_is_listed takes it; without "unix" */
+    bool trust_unix_socket;                 /* trusted_proxies has "unix" */
     char state_dir[CONFIG_TEXT_SIZE];
     int workers;         /* runs trained at the same time, 1 .. 64 */
     int threads_per_run; /* 1 .. 64; "auto" is resolved to all cores / workers */
     int checkpoint_interval_s;
     int keep_checkpoints_days;  /* 0: for ever */
+    int keep_events_days;       /* likewise */
     int64_t memory_limit_bytes; /* what one run may need at most; a percentage is resolved */
     enum log_level log_level;
     char isa[16];                       /* "auto", "ref", "blas", "avx2", "avx512" */
@@ -77,9 +90,28 @@ struct config {
 /* argv[0 .. argc) are flags only (`--workers 2` or `--workers=2`); `--config FILE` names a file
  * that must exist. Without it `default_file` is read if it exists (NULL: none). environment is in
  * the form of environ. *ret_config is written on success only. STATUS_INVALID with a message that
- * names the place; STATUS_NOT_FOUND or STATUS_IO for the file. */
+ * names the place of the first problem and how many more there are; STATUS_NOT_FOUND or STATUS_IO
+ * for the file. */
 enum status config_load(int argc, char *const *argv, char *const *environment,
                         const char *default_file, struct config *ret_config, struct error *error);
+
+/* All that is wrong: each message names the place. */
+struct config_problems {
+    int n; /* may be more than there is room for */
+    struct error items[CONFIG_MAX_PROBLEMS];
+};
+
+void config_problems_add(struct config_problems *problems, const struct error *error);
+
+/* The same with everything that is wrong at once. *ret_config is written in any case; of a setting
+ * that is wrong the value may be any. */
+void config_load_all(int argc, char *const *argv, char *const *environment,
+                     const char *default_file, struct config *ret_config,
+                     struct config_problems *ret_problems);
+
+/* Whether this process could use the files and directories that the settings name: adds what it
+ * could not. Nothing is changed or created. */
+void config_check_files(const struct config *config, struct config_problems *problems);
 
 /* One line a value: key = value  # where from. */
 void config_print(const struct config *config, FILE *out);

@@ -14,7 +14,20 @@ struct config_setting {
 /* [CONFIG_KEY_COUNT] */
 extern const struct config_setting config_settings[];
 
-/* From each value's text to its typed field. STATUS_INVALID names the value's origin. */
-enum status config_resolve(struct config *config, struct error *error);
+/* The key of this name, with '-' for '_' and in either case; -1: there is none. */
+int config_find_key(const char *name, size_t length);
+
+/* STATUS_INVALID names the origin; *config is what it was. */
+enum status config_set_text(struct config *config, int key, const char *text, const char *origin,
+                            struct error *error);
+enum status config_set_dataset(struct config *config, const char *name, size_t name_length,
+                               const char *directory, const char *origin, struct error *error);
+
+/* Reads the file, then conf.d/NAME.conf beside it in order of name. */
+void config_load_files(struct config *config, const char *path, bool must_exist,
+                       struct config_problems *problems);
+
+/* From each value's text to its typed field; a problem names the value's origin. */
+void config_resolve(struct config *config, struct config_problems *problems);
 
 #endif

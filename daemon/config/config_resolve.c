@@ -2,10 +2,13 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "core/base/host.h"
 #include "daemon/config/config_internal.h"
 #include "daemon/config/text_number.h"
 
@@ -88,13 +91,16 @@ static enum status resolve_threads(struct config *config, struct error *error) {
 }
 
 static enum status resolve_memory(struct config *config, struct error *error) {
+    static const char wanted[] = "a percentage from 1% to 100%, or bytes like 6G";
     const char *text = config->text[CONFIG_MEMORY_LIMIT];
     int64_t machine = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
     char *end = NULL;
     errno = 0;
     double value = strtod(text, &end);
     double unit = 0.0;
-    switch (end == text || errno ? '?' : *end) {
+    /* Neither a sign nor "inf" nor hexadecimal digits, which strtod knows too. */
+    bool plain = text[0] && strspn(text, "0123456789.") == (size_t)(end - text);
+    switch (!plain || errno ? '?' : *end) {
     case '%':
         unit = (double)machine / 100.0;
         break;
@@ -114,9 +120,9 @@ static enum status resolve_memory(struct config *config, struct error *error) {
         break;
     }
     bool whole = *end == '\0' || end[1] == '\0';
-    if (!whole || !(unit > 0.0) || !(value * unit >= 1.0) || !(value * unit < 9e18)) {
-        return invalid(config, CONFIG_MEMORY_LIMIT, "a percentage like 80%, or bytes like 6G",
-                       error);
+    bool too_much = *end == '%' && value > 100.0;
+    if (!whole || too_much || !(unit > 0.0) || !(value * unit >= 1.0) || !(value * unit < 9e18)) {
+        return invalid(config, CONFIG_MEMORY_LIMIT, wanted, error);
     }
     config->memory_limit_bytes = (int64_t)(value * unit);
     return STATUS_OK;
@@ -171,27 +177,117 @@ static enum status resolve_tls(struct config *config, struct error *error) {
     return STATUS_OK;
 }
 
-enum status config_resolve(struct config *config, struct error *error) {
-    TRY(resolve_listen(config, error));
-    TRY(resolve_tls(config, error));
-    copy_text(config, CONFIG_UNIX_SOCKET, config->unix_socket);
-    copy_text(config, CONFIG_TOKENS_FILE, config->tokens_file);
-    if (config->text[CONFIG_STATE_DIR][0] == '\0') {
-        return invalid(config, CONFIG_STATE_DIR, "a directory", error);
-    }
+static enum status resolve_state_dir(struct config *config, struct error *error) {
     copy_text(config, CONFIG_STATE_DIR, config->state_dir);
-    TRY(resolve_integer(config, CONFIG_WORKERS, 1, MAX_THREADS, &config->workers, error));
-    TRY(resolve_threads(config, error));
-    TRY(resolve_integer(config, CONFIG_CHECKPOINT_INTERVAL_S, 0, 86400,
-                        &config->checkpoint_interval_s, error));
-    TRY(resolve_integer(config, CONFIG_KEEP_CHECKPOINTS_DAYS, 0, 36500,
-                        &config->keep_checkpoints_days, error));
-    TRY(resolve_memory(config, error));
-    TRY(resolve_log_level(config, error));
-    TRY(resolve_isa(config, error));
-    TRY(resolve_conv_algorithm(config, error));
-    TRY(resolve_integer(config, CONFIG_SHAPES_TRAIN, 1, MAX_SHAPES, &config->shapes_train, error));
-    return resolve_integer(config, CONFIG_SHAPES_TEST, 1, MAX_SHAPES, &config->shapes_test, error);
+    /* One that depends on where the daemon was started would be another one the next time. */
+    return config->state_dir[0] == '/'
+               ? STATUS_OK
+               : invalid(config, CONFIG_STATE_DIR, "a directory with its whole path (/...)", error);
+}
+
+static enum status resolve_unix_socket(struct config *config, struct error *error) {
+    const struct sockaddr_un address;
+    copy_text(config, CONFIG_UNIX_SOCKET, config->unix_socket);
+    return strlen(config->unix_socket) < sizeof(address.sun_path)
+               ? STATUS_OK
+               : error_set(error, STATUS_INVALID,
+                           "%s: unix_socket is too long for the path of a socket: %zu at most",
+                           config->origin[CONFIG_UNIX_SOCKET], sizeof(address.sun_path) - 1);
+}
+
+static enum status resolve_allowed_hosts(struct config *config, struct error *error) {
+    char word[HOST_SIZE];
+    copy_text(config, CONFIG_ALLOWED_HOSTS, config->allowed_hosts);
+    return host_list_is_wrong(config->allowed_hosts, word)
+               ? error_set(error, STATUS_INVALID,
+                           "%s: allowed_hosts: '%s' should be a name or an address without a port",
+                           config->origin[CONFIG_ALLOWED_HOSTS], word)
+               : STATUS_OK;
+}
+
+/* "unix" is taken out of the list. */
+static enum status resolve_trusted_proxies(struct config *config, struct error *error) {
+    static const char separators[] = ", \t";
+    char word[HOST_SIZE];
+    size_t used = 0;
+    for (const char *at = config->text[CONFIG_TRUSTED_PROXIES]; *at;) {
+        size_t n = strcspn(at, separators);
+        if (n == 4 && !strncmp(at, "unix", 4)) {
+            config->trust_unix_socket = true;
+        } else {
+            memcpy(config->trusted_proxies + used, at, n);
+            used += n;
+        }
+        at += n;
+        if (*at) {
+            config->trusted_proxies[used++] = ' ';
+            at++;
+        }
+    }
+    config->trusted_proxies[used] = '\0';
+    return host_address_list_is_wrong(config->trusted_proxies, word)
+               ? error_set(error, STATUS_INVALID,
+                           "%s: trusted_proxies: '%s' should be an address such as 10.1.2.3, a "
+                           "network such as 10.0.0.0/8, or unix",
+                           config->origin[CONFIG_TRUSTED_PROXIES], word)
+               : STATUS_OK;
+}
+
+/* An empty one that somebody gave (a variable that was never set) would open the daemon to
+ * everybody; who wants that gives none. */
+static enum status resolve_tokens_file(struct config *config, struct error *error) {
+    const char *origin = config->origin[CONFIG_TOKENS_FILE];
+    copy_text(config, CONFIG_TOKENS_FILE, config->tokens_file);
+    return config->tokens_file[0] || !strcmp(origin, "default")
+               ? STATUS_OK
+               : error_set(error, STATUS_INVALID,
+                           "%s: tokens_file is empty; name a file, or leave the setting out",
+                           origin);
+}
+
+/* Settings that are one whole number. */
+static const struct {
+    enum config_key key;
+    int low;
+    int high;
+    size_t offset; /* of the int in struct config */
+} numbers[] = {
+    {CONFIG_WORKERS, 1, MAX_THREADS, offsetof(struct config, workers)},
+    {CONFIG_CHECKPOINT_INTERVAL_S, 0, 86400, offsetof(struct config, checkpoint_interval_s)},
+    {CONFIG_KEEP_CHECKPOINTS_DAYS, 0, 36500, offsetof(struct config, keep_checkpoints_days)},
+    {CONFIG_KEEP_EVENTS_DAYS, 0, 36500, offsetof(struct config, keep_events_days)},
+    {CONFIG_SHAPES_TRAIN, 1, MAX_SHAPES, offsetof(struct config, shapes_train)},
+    {CONFIG_SHAPES_TEST, 1, MAX_SHAPES, offsetof(struct config, shapes_test)},
+};
+
+static void resolve_numbers(struct config *config, struct config_problems *problems) {
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct error error;
+        int *value = (int *)(void *)((char *)config + numbers[i].offset);
+        if (resolve_integer(config, numbers[i].key, numbers[i].low, numbers[i].high, value,
+                            &error) != STATUS_OK) {
+            *value = numbers[i].low;
+            config_problems_add(problems, &error);
+        }
+    }
+}
+
+void config_resolve(struct config *config, struct config_problems *problems) {
+    typedef enum status resolver(struct config *, struct error *);
+    static resolver *const resolvers[] = {
+        resolve_listen,          resolve_tls,       resolve_tokens_file,
+        resolve_unix_socket,     resolve_state_dir, resolve_allowed_hosts,
+        resolve_trusted_proxies, resolve_threads, /* the workers are known by then */
+        resolve_memory,          resolve_log_level, resolve_isa,
+        resolve_conv_algorithm,
+    };
+    resolve_numbers(config, problems);
+    for (size_t i = 0; i < sizeof(resolvers) / sizeof(resolvers[0]); i++) {
+        struct error error;
+        if (resolvers[i](config, &error) != STATUS_OK) {
+            config_problems_add(problems, &error);
+        }
+    }
 }
 
 void config_print(const struct config *config, FILE *out) {
@@ -201,7 +297,7 @@ void config_print(const struct config *config, FILE *out) {
         if (key == CONFIG_THREADS_PER_RUN && !strcmp(config->text[key], "auto")) {
             (void)fprintf(out, ": %d", config->threads_per_run);
         }
-        if (key == CONFIG_MEMORY_LIMIT) {
+        if (key == CONFIG_MEMORY_LIMIT && config->memory_limit_bytes > 0) {
             (void)fprintf(out, ": %.1f GiB", (double)config->memory_limit_bytes * 0x1p-30);
         }
         (void)fputc('\n', out);

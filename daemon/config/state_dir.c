@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/decimal.h"
 #include "core/base/durable.h"
 #include "daemon/config/text_file.h"
 
@@ -78,8 +79,10 @@ static void mark(const char *directory, const char *run_dir) {
 
 enum status state_dir_make_run(const char *directory, int64_t run_id, struct error *error) {
     char path[PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/runs", directory);
+    TRY(durable_directory(path, error));
     (void)snprintf(path, sizeof(path), "%s/runs/%" PRId64, directory, run_id);
-    TRY(state_dir_make(path, error));
+    TRY(durable_directory(path, error));
     mark(directory, path);
     return STATUS_OK;
 }

@@ -86,6 +86,11 @@ static enum status check_mode(const char *path, struct error *error) {
                          "that away with: chmod o= %s",
                          path, path);
     }
+    if (info.st_mode & S_IWGRP) {
+        return error_set(error, STATUS_FORBIDDEN,
+                         "a group can write the tokens file %s; take that away with: chmod g-w %s",
+                         path, path);
+    }
     return STATUS_OK;
 }
 
@@ -221,21 +226,43 @@ size_t tokens_count(struct tokens *tokens) {
     return n;
 }
 
-bool tokens_find(struct tokens *tokens, const char *text, char ret_name[TOKEN_NAME_SIZE],
-                 enum scope *ret_scope) {
-    unsigned char hash[HASH_BYTES];
-    (void)crypto_hash_sha256(hash, (const unsigned char *)text, strlen(text));
+bool tokens_grant(struct tokens *tokens, const char *text, struct token_grant *ret_grant) {
     bool found = false;
+    *ret_grant = (struct token_grant){.scope = SCOPE_NONE};
+    (void)crypto_hash_sha256(ret_grant->sha256, (const unsigned char *)text, strlen(text));
     (void)pthread_rwlock_rdlock(&tokens->lock);
     /* To the end, whether found or not. */
     for (size_t i = 0; i < tokens->list.n; i++) {
         const struct token *token = &tokens->list.items[i];
-        if (sodium_memcmp(token->hash, hash, HASH_BYTES) == 0) {
+        if (sodium_memcmp(token->hash, ret_grant->sha256, HASH_BYTES) == 0) {
             found = true;
-            memcpy(ret_name, token->name, TOKEN_NAME_SIZE);
-            *ret_scope = token->scope;
+            memcpy(ret_grant->name, token->name, TOKEN_NAME_SIZE);
+            ret_grant->scope = token->scope;
         }
     }
     (void)pthread_rwlock_unlock(&tokens->lock);
     return found;
+}
+
+bool tokens_find(struct tokens *tokens, const char *text, char ret_name[TOKEN_NAME_SIZE],
+                 enum scope *ret_scope) {
+    struct token_grant grant;
+    if (!tokens_grant(tokens, text, &grant)) {
+        return false;
+    }
+    memcpy(ret_name, grant.name, TOKEN_NAME_SIZE);
+    *ret_scope = grant.scope;
+    return true;
+}
+
+bool tokens_hold(struct tokens *tokens, const struct token_grant *grant) {
+    bool holds = false;
+    (void)pthread_rwlock_rdlock(&tokens->lock);
+    for (size_t i = 0; i < tokens->list.n && !holds; i++) {
+        const struct token *token = &tokens->list.items[i];
+        holds = memcmp(token->hash, grant->sha256, HASH_BYTES) == 0 &&
+                strcmp(token->name, grant->name) == 0 && token->scope >= grant->scope;
+    }
+    (void)pthread_rwlock_unlock(&tokens->lock);
+    return holds;
 }

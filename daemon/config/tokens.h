@@ -50,7 +50,21 @@ enum status tokens_reload(struct tokens *tokens, struct error *error);
 /* How many there are. */
 size_t tokens_count(struct tokens *tokens);
 
-/* Whose token this is. Takes as long for every text of the same length. */
+/* What a token gave when it was looked up. */
+struct token_grant {
+    unsigned char sha256[32];
+    char name[TOKEN_NAME_SIZE];
+    enum scope scope;
+};
+
+/* Whether the token is still there under its name, with as much scope or more. */
+bool tokens_hold(struct tokens *tokens, const struct token_grant *grant);
+
+/* Whose token this is. False: nobody's; *ret_grant is cleared. Takes as long for every text of the
+ * same length. */
+bool tokens_grant(struct tokens *tokens, const char *text, struct token_grant *ret_grant);
+
+/* The same without the hash. Takes as long for every text of the same length. */
 bool tokens_find(struct tokens *tokens, const char *text, char ret_name[TOKEN_NAME_SIZE],
                  enum scope *ret_scope);
 

@@ -1,17 +1,14 @@
-/* Layer: api. */
+/* Layer: daemon/main. */
 #include "daemon/main/command_backup.h"
 
-#include <arpa/inet.h>
-#include <cJSON.h>
+#include <cjson/cJSON.h>
+#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
@@ -23,100 +20,118 @@
 #include "daemon/store/query/upkeep.h"
 #include "daemon/work/backup.h"
 
-enum { PATH_SIZE = CONFIG_TEXT_SIZE + 64, ANSWER_BYTES = 64 * 1024 };
+enum { PATH_SIZE = CONFIG_TEXT_SIZE + 64, CONNECT_TIMEOUT_S = 10 };
 
 /* ---- a running daemon ---- */
 
-static enum status connect_path(const char *path, int *ret_fd, struct error *error) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >=
-        (int)sizeof(address.sun_path)) {
-        return error_set(error, STATUS_INVALID, "the path %s is too long for a socket", path);
-    }
-    CLEANUP(close_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
-        return error_set_errno(error, errno, "cannot connect to the daemon at %s", path);
-    }
-    *ret_fd = fd;
-    fd = -1;
-    return STATUS_OK;
-}
+/* Where it listens: the path of a socket, or the origin of URLs ("https://127.0.0.1:8443"). */
+struct place {
+    char socket_path[PATH_SIZE];
+    char origin[PATH_SIZE];
+};
 
-/* "127.0.0.1:8080", "[::1]:8080" */
-static enum status connect_address(char *text, int *ret_fd, struct error *error) {
-    struct sockaddr_in v4 = {.sin_family = AF_INET};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-    char *colon = strrchr(text, ':');
-    bool six = text[0] == '[' && colon && colon > text && colon[-1] == ']';
-    if (colon) {
-        *colon = '\0';
-        v4.sin_port = v6.sin6_port = htons((uint16_t)atoi(colon + 1));
-    }
-    if (six) {
-        colon[-1] = '\0';
-    }
-    bool good = six ? inet_pton(AF_INET6, text + 1, &v6.sin6_addr) == 1
-                    : inet_pton(AF_INET, text, &v4.sin_addr) == 1;
-    if (!good) {
-        return error_set(error, STATUS_INVALID, "the daemon's address %s is not understood", text);
-    }
-    CLEANUP(close_fd) int fd = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const struct sockaddr *address =
-        six ? (const struct sockaddr *)&v6 : (const struct sockaddr *)&v4;
-    if (fd < 0 || connect(fd, address, six ? sizeof(v6) : sizeof(v4)) != 0) {
-        return error_set_errno(error, errno, "cannot connect to the daemon at %s", text);
-    }
-    *ret_fd = fd;
-    fd = -1;
-    return STATUS_OK;
-}
-
-static enum status connect_daemon(const struct config *config, int *ret_fd, struct error *error) {
+static enum status find_daemon(const struct config *config, struct place *ret_place,
+                               struct error *error) {
     char path[PATH_SIZE];
     CLEANUP(free_pointer) char *text = NULL;
     size_t n_bytes = 0;
-    if (config->unix_socket[0]) {
-        return connect_path(config->unix_socket, ret_fd, error);
+    const char *socket_path = config->unix_socket;
+    if (!socket_path[0]) {
+        (void)snprintf(path, sizeof(path), "%s/address", config->state_dir);
+        TRY(text_file_read(path, 1024, &text, &n_bytes, error));
+        text[strcspn(text, "\n")] = '\0';
+        socket_path = strncmp(text, "unix:", 5) == 0 ? text + 5 : "";
     }
-    (void)snprintf(path, sizeof(path), "%s/address", config->state_dir);
-    TRY(text_file_read(path, 1024, &text, &n_bytes, error));
-    text[strcspn(text, "\n")] = '\0';
-    if (!strncmp(text, "unix:", 5)) {
-        return connect_path(text + 5, ret_fd, error);
-    }
-    if (strstr(text, "://")) {
-        return error_set(
-            error, STATUS_UNSUPPORTED,
-            "the daemon speaks HTTPS only; give it a unix_socket as well, or use: curl "
-            "-X POST %s/api/v1/admin/backup",
-            text);
-    }
-    return connect_address(text, ret_fd, error);
-}
-
-static enum status send_all(int fd, const char *text, struct error *error) {
-    size_t left = strlen(text);
-    while (left > 0) {
-        ssize_t n = send(fd, text, left, MSG_NOSIGNAL);
-        if (n < 0) {
-            return error_set_errno(error, errno, "cannot ask the daemon");
-        }
-        text += n;
-        left -= (size_t)n;
+    (void)snprintf(ret_place->socket_path, sizeof(ret_place->socket_path), "%s", socket_path);
+    if (socket_path[0]) {
+        (void)snprintf(ret_place->origin, sizeof(ret_place->origin), "http://localhost");
+    } else {
+        (void)snprintf(ret_place->origin, sizeof(ret_place->origin), "%s%s",
+                       strstr(text, "://") ? "" : "http://", text);
     }
     return STATUS_OK;
 }
 
-/* The whole answer, as text. */
-static enum status receive_all(int fd, char answer[ANSWER_BYTES], struct error *error) {
-    size_t used = 0;
-    ssize_t n = 0;
-    while (used < ANSWER_BYTES - 1 &&
-           (n = recv(fd, answer + used, ANSWER_BYTES - 1 - used, 0)) > 0) {
-        used += (size_t)n;
+static void close_curl(CURL **curl) {
+    curl_easy_cleanup(*curl);
+}
+
+static void free_headers(struct curl_slist **headers) {
+    curl_slist_free_all(*headers);
+}
+
+static bool add_header(struct curl_slist **headers, const char *line) {
+    struct curl_slist *longer = curl_slist_append(*headers, line);
+    *headers = longer ? longer : *headers;
+    return longer != NULL;
+}
+
+static bool add_headers(struct curl_slist **headers) {
+    const char *token = getenv("CUTOUTD_TOKEN");
+    CLEANUP(free_pointer) char *line = NULL;
+    if (token && asprintf(&line, "Authorization: Bearer %s", token) < 0) {
+        line = NULL;
+        return false;
     }
-    answer[used] = '\0';
-    return n < 0 ? error_set_errno(error, errno, "the daemon does not answer") : STATUS_OK;
+    return add_header(headers, "Content-Type: application/json") &&
+           (!token || add_header(headers, line));
+}
+
+/* The daemon that holds the lock of this state directory is asked at the address that it wrote
+ * there, so the certificate in the configuration is trusted whatever name it was made for. */
+static bool set_tls(CURL *curl, const struct config *config) {
+    return curl_easy_setopt(curl, CURLOPT_CAINFO, config->tls_cert) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L) == CURLE_OK;
+}
+
+static size_t take_body(char *data, size_t size, size_t n, void *user) {
+    return fwrite(data, size, n, (FILE *)user) * size;
+}
+
+static bool set_options(CURL *curl, const struct config *config, const struct place *place,
+                        struct curl_slist *headers, FILE *body, char *reason) {
+    char url[PATH_SIZE + 64];
+    (void)snprintf(url, sizeof(url), "%s/api/v1/admin/backup", place->origin);
+    bool good = curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK;
+    good &= curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
+    good &=
+        curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK; /* whatever the environment says */
+    good &= curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason) == CURLE_OK;
+    good &= curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
+    good &= curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S) == CURLE_OK;
+    good &= curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "{}") == CURLE_OK;
+    good &= curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) == CURLE_OK;
+    good &= curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK;
+    good &= curl_easy_setopt(curl, CURLOPT_WRITEDATA, body) == CURLE_OK;
+    if (place->socket_path[0]) {
+        good &= curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, place->socket_path) == CURLE_OK;
+    }
+    return good && (!config->tls_cert[0] || set_tls(curl, config));
+}
+
+/* Asks for a backup. *ret_body is the caller's, also after a failure. */
+static enum status post(const struct config *config, const struct place *place, char **ret_body,
+                        long *ret_http_status, struct error *error) {
+    CLEANUP(free_headers) struct curl_slist *headers = NULL;
+    CLEANUP(close_curl) CURL *curl = curl_easy_init();
+    char reason[CURL_ERROR_SIZE] = "";
+    size_t n_bytes = 0;
+    FILE *body = curl && add_headers(&headers) ? open_memstream(ret_body, &n_bytes) : NULL;
+    if (!body) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory to ask the daemon");
+    }
+    CURLcode code = set_options(curl, config, place, headers, body, reason)
+                        ? curl_easy_perform(curl)
+                        : CURLE_FAILED_INIT;
+    bool whole = fclose(body) == 0;
+    if (code != CURLE_OK) {
+        return error_set(error, STATUS_IO, "cannot ask the daemon at %s: %s",
+                         place->socket_path[0] ? place->socket_path : place->origin,
+                         reason[0] ? reason : curl_easy_strerror(code));
+    }
+    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, ret_http_status);
+    return whole ? STATUS_OK
+                 : error_set(error, STATUS_NO_MEMORY, "no memory for the daemon's answer");
 }
 
 static const char *text_of(const cJSON *object, const char *name) {
@@ -134,15 +149,13 @@ static void delete_json(cJSON **json) {
     cJSON_Delete(*json);
 }
 
-static enum status read_answer(const char *answer, const char *state_dir, struct copy *ret_copy,
-                               struct error *error) {
-    const char *body = strstr(answer, "\r\n\r\n");
-    CLEANUP(delete_json) cJSON *json = body ? cJSON_Parse(body + 4) : NULL;
-    if (!json || strncmp(answer, "HTTP/1.1 201 ", 13) != 0) {
-        bool no_token = strncmp(answer, "HTTP/1.1 401 ", 13) == 0;
+static enum status read_answer(const char *body, long http_status, const char *state_dir,
+                               struct copy *ret_copy, struct error *error) {
+    CLEANUP(delete_json) cJSON *json = cJSON_Parse(body);
+    if (!json || http_status != 201) {
         return error_set(error, STATUS_FORBIDDEN, "the daemon makes no backup: %s%s",
                          json ? text_of(json, "detail") : "its answer is not understood",
-                         no_token ? " (here: in the variable CUTOUTD_TOKEN)" : "");
+                         http_status == 401 ? " (here: in the variable CUTOUTD_TOKEN)" : "");
     }
     const char *name = text_of(json, "name");
     if (!backup_name_is_good(name)) {
@@ -159,21 +172,12 @@ static enum status read_answer(const char *answer, const char *state_dir, struct
 
 static enum status ask_daemon(const struct config *config, struct copy *ret_copy,
                               struct error *error) {
-    const char *token = getenv("CUTOUTD_TOKEN");
-    char request[1024];
-    CLEANUP(close_fd) int fd = -1;
-    CLEANUP(free_pointer) char *answer = malloc(ANSWER_BYTES);
-    if (!answer) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory for the daemon's answer");
-    }
-    TRY(connect_daemon(config, &fd, error));
-    (void)snprintf(request, sizeof(request),
-                   "POST /api/v1/admin/backup HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-                   "Content-Length: 0\r\n%s%.512s%s\r\n",
-                   token ? "Authorization: Bearer " : "", token ? token : "", token ? "\r\n" : "");
-    TRY(send_all(fd, request, error));
-    TRY(receive_all(fd, answer, error));
-    return read_answer(answer, config->state_dir, ret_copy, error);
+    struct place place;
+    long http_status = 0;
+    CLEANUP(free_pointer) char *body = NULL;
+    TRY(find_daemon(config, &place, error));
+    TRY(post(config, &place, &body, &http_status, error));
+    return read_answer(body ? body : "", http_status, config->state_dir, ret_copy, error);
 }
 
 /* ---- files ---- */
@@ -234,7 +238,7 @@ static enum status make(const struct config *config, const char *temporary, bool
     }
     TRY(status);
     (void)snprintf(source, sizeof(source), "%s/cutoutd.db", config->state_dir);
-    return upkeep_copy(source, temporary, error);
+    return upkeep_copy(source, temporary, NULL, error);
 }
 
 int command_backup(const struct config *config, const char *file) {

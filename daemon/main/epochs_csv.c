@@ -30,14 +30,44 @@ static enum status append(struct epochs_csv *csv, char *row, struct error *error
     return STATUS_OK;
 }
 
+/* The line without its newline, and an empty cell for each of the columns that it lacks. */
+static char *padded(const char *line, size_t length, int n_lacking) {
+    char *row = malloc(length + (size_t)n_lacking + 2);
+    if (row) {
+        memcpy(row, line, length);
+        memset(row + length, ',', (size_t)n_lacking);
+        memcpy(row + length + n_lacking, "\n", 2);
+    }
+    return row;
+}
+
+/* How many columns, all of them at the end, the names in the first line lack: an earlier version
+ * wrote them. -1: they are others. */
+static int count_lacking(const char *header, const char *text) {
+    size_t length = strcspn(text, "\n");
+    if (text[length] != '\n' || length < sizeof("epoch") - 1 ||
+        strncmp(header, text, length) != 0) {
+        return -1;
+    }
+    const char *rest = header + length;
+    int n = 0;
+    if (*rest != ',' && *rest != '\n') {
+        return -1;
+    }
+    for (; *rest; rest++) {
+        n += *rest == ',';
+    }
+    return n;
+}
+
 /* Each line must be that of the next epoch and end. */
 static enum status parse(struct epochs_csv *csv, const char *text, size_t n_bytes,
                          struct error *error) {
-    size_t header_length = strlen(csv->header);
-    if (strlen(text) != n_bytes || strncmp(text, csv->header, header_length) != 0) {
+    int n_lacking = strlen(text) == n_bytes ? count_lacking(csv->header, text) : -1;
+    if (n_lacking < 0) {
         return error_set(error, STATUS_CORRUPT, "%s is no epochs.csv, or damaged", csv->path);
     }
-    const char *line = text + header_length;
+    const char *line = strchr(text, '\n') + 1;
     while (*line) {
         const char *end = strchr(line, '\n');
         char number[16];
@@ -46,7 +76,7 @@ static enum status parse(struct epochs_csv *csv, const char *text, size_t n_byte
             return error_set(error, STATUS_CORRUPT, "%s: line %d is not the row of epoch %d",
                              csv->path, csv->n_rows + 2, csv->n_rows + 1);
         }
-        TRY(append(csv, strndup(line, (size_t)(end - line) + 1), error));
+        TRY(append(csv, padded(line, (size_t)(end - line), n_lacking), error));
         line = end + 1;
     }
     return STATUS_OK;
@@ -100,7 +130,7 @@ enum status epochs_csv_put(struct epochs_csv *csv, const struct epoch_report *re
                          report->epoch);
     }
     epochs_csv_cut(csv, report->epoch - 1);
-    const struct epoch_row row = epoch_row_of(report);
+    const struct epoch_row row = {.report = *report};
     TRY(append(csv, epoch_csv_line(&row), error));
     return save(csv, error);
 }

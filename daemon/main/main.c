@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/http/tls.h"
 #include "daemon/config/config.h"
 #include "daemon/main/command_backup.h"
 #include "daemon/main/command_bench.h"
@@ -31,8 +32,8 @@ static void print_help(FILE *out) {
         "  cutoutd bench [--depth 44] [--batch 64] [--m 1] [--threads N] [--seconds 10]\n"
         "                [--isa X] [--conv-algorithm A] [--format text|json]\n"
         "                                 how fast this machine trains\n"
-        "  cutoutd check-config [FLAGS]   the settings in force and where each comes "
-        "from\n"
+        "  cutoutd check-config [FLAGS]   the settings in force, where each comes from, and all "
+        "that is wrong\n"
         "  cutoutd backup FILE [FLAGS]    a copy of the database, also of a running daemon's "
         "(with tokens:\n"
         "                                 an admin's in the variable CUTOUTD_TOKEN)\n"
@@ -55,14 +56,50 @@ static int serve_daemon(const struct config *config) {
     return serve(config) == STATUS_OK ? EXIT_DONE : EXIT_FAILED;
 }
 
-static int check_config(const struct config *config) {
-    struct error error;
-    config_print(config, stdout);
-    if (parts_check_reach(config, &error) != STATUS_OK) {
-        (void)fprintf(stderr, "cutoutd: %s\n", error.message);
-        return EXIT_FAILED;
+/* Whether certificate and key can be used, not only read. */
+static enum status check_certificate(const struct config *config, struct error *error) {
+    struct tls *tls = NULL;
+    if (!config->tls_cert[0] || !config->tls_key[0]) {
+        return STATUS_OK;
     }
-    return EXIT_DONE;
+    TRY(tls_open(config->tls_cert, config->tls_key, &tls, error));
+    tls_close(tls);
+    return STATUS_OK;
+}
+
+/* Everything that is wrong at once, each with its place. */
+static int check_config(int argc, char **argv, char **environment) {
+    struct config *config = calloc(1, sizeof(*config));
+    struct config_problems *problems = calloc(1, sizeof(*problems));
+    int code = EXIT_DONE;
+    if (!config || !problems) {
+        (void)fputs("cutoutd: out of memory\n", stderr);
+        code = EXIT_FAILED;
+    } else {
+        struct error error;
+        config_load_all(argc, argv, environment, CONFIG_DEFAULT_FILE, config, problems);
+        int n_wrong = problems->n; /* in the settings themselves */
+        config_print(config, stdout);
+        config_check_files(config, problems);
+        bool files_good = problems->n == n_wrong;
+        if (files_good && check_certificate(config, &error) != STATUS_OK) {
+            config_problems_add(problems, &error);
+        }
+        if (parts_check_reach(config, &error) != STATUS_OK) {
+            config_problems_add(problems, &error);
+        }
+        (void)fflush(stdout);
+        for (int i = 0; i < problems->n && i < CONFIG_MAX_PROBLEMS; i++) {
+            (void)fprintf(stderr, "cutoutd: %s\n", problems->items[i].message);
+        }
+        if (problems->n > CONFIG_MAX_PROBLEMS) {
+            (void)fprintf(stderr, "cutoutd: and %d more\n", problems->n - CONFIG_MAX_PROBLEMS);
+        }
+        code = n_wrong > 0 ? EXIT_USAGE : problems->n > 0 ? EXIT_FAILED : EXIT_DONE;
+    }
+    free(problems);
+    free(config);
+    return code;
 }
 
 /* The words of `train` that are its own leave argv; those of the config stay. */
@@ -208,7 +245,7 @@ static int run_command(int argc, char **argv) {
         return with_config(serve_daemon, argc - 2, argv + 2, environ);
     }
     if (!strcmp(command, "check-config")) {
-        return with_config(check_config, argc - 2, argv + 2, environ);
+        return check_config(argc - 2, argv + 2, environ);
     }
     if (!strcmp(command, "train")) {
         return train(argc - 2, argv + 2, environ);

@@ -2,9 +2,11 @@
 #include "daemon/main/parts.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/cleanup.h"
 #include "daemon/config/lock.h"
 #include "daemon/config/state_dir.h"
 #include "daemon/config/state_dir_sweep.h"
@@ -25,20 +27,40 @@ enum status parts_check_reach(const struct config *config, struct error *error) 
                : STATUS_OK;
 }
 
-/* When in doubt, nothing is removed. */
+/* Of every run, in order. */
+struct run_ids_known {
+    int64_t *ids;
+    size_t n;
+};
+
+static void known_clear(struct run_ids_known *known) {
+    free(known->ids);
+}
+
 static bool is_known_run(void *user, int64_t run_id) {
-    struct run_row row = {0};
-    enum status status = run_table_get(user, run_id, &row, NULL);
-    run_row_clear(&row);
-    return status != STATUS_NOT_FOUND;
+    const struct run_ids_known *known = user;
+    size_t low = 0;
+    for (size_t high = known->n; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        if (known->ids[middle] < run_id) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < known->n && known->ids[low] == run_id;
 }
 
 static enum status open_tokens(struct parts *parts, struct error *error) {
     const struct config *config = parts->config;
     if (!config->tokens_file[0]) {
+        log_info("cutoutd " CUTOUTD_VERSION ": open to everybody on this machine");
         return STATUS_OK;
     }
     TRY(tokens_open(config->tokens_file, &parts->tokens, error));
+    size_t n = tokens_count(parts->tokens);
+    log_info("cutoutd " CUTOUTD_VERSION ": %zu token%s of %s", n, n == 1 ? "" : "s",
+             config->tokens_file);
     if (tokens_count(parts->tokens) == 0) {
         log_warning("%s has no tokens: nobody may ask for anything", config->tokens_file);
     }
@@ -54,8 +76,9 @@ static enum status open_tokens(struct parts *parts, struct error *error) {
 static enum status sweep_state(const struct parts *parts, struct error *error) {
     char instance[64];
     struct state_dir_swept swept;
-    struct state_dir_owner owner = {
-        .instance = instance, .is_known = is_known_run, .user = parts->store};
+    CLEANUP(known_clear) struct run_ids_known known = {.ids = NULL};
+    struct state_dir_owner owner = {.instance = instance, .is_known = is_known_run, .user = &known};
+    TRY(upkeep_list_runs(parts->store, &known.ids, &known.n, error));
     TRY(setting_table_get(parts->store, SETTING_INSTANCE, instance, sizeof(instance), error));
     TRY(upkeep_last_run_id(parts->store, &owner.last_run_id, error));
     TRY(state_dir_sweep(parts->config->state_dir, &owner, clock_unix_ms(&clock_system), &swept,
@@ -78,45 +101,51 @@ static enum status sweep_state(const struct parts *parts, struct error *error) {
 static enum status open_state(struct parts *parts, struct error *error) {
     const char *directory = parts->config->state_dir;
     char path[CONFIG_TEXT_SIZE + 32];
-    struct recovery_result recovered;
     TRY(state_dir_make(directory, error));
     TRY(lock_take(directory, &parts->lock_fd, error));
     state_dir_remove_address(directory);
     (void)snprintf(path, sizeof(path), "%s/cutoutd.db", directory);
     TRY(store_open(path, &parts->store, error));
-    TRY(recovery_run(parts->store, &clock_system, &recovered, error));
-    TRY(sweep_state(parts, error));
-    if (recovered.n_requeued > 0) {
-        log_info("%d interrupted run(s) will go on from their last checkpoints",
-                 recovered.n_requeued);
-    }
-    return STATUS_OK;
+    return sweep_state(parts, error);
 }
 
-static enum status start_pool(struct parts *parts, struct error *error) {
+static enum status make_pool(struct parts *parts, struct error *error) {
     const struct config *config = parts->config;
-    parts->executor = (struct executor_local){
+    parts->local = (struct executor_local){
         .kernels = parts->kernels,
         .clock = &clock_system,
+        .datasets = parts->datasets,
         .n_threads = config->threads_per_run,
         .n_cores = !strcmp(config->text[CONFIG_THREADS_PER_RUN], "auto")
                        ? config->workers * config->threads_per_run
                        : 0,
         .checkpoint_interval_s = config->checkpoint_interval_s,
+        .memory_limit_bytes = config->memory_limit_bytes,
     };
+    parts->executors[0] = executor_local_make(&parts->local);
     const struct pool_options options = {
         .n_workers = config->workers,
         .store = parts->store,
         .queue = parts->queue,
-        .hub = parts->hub,
+        .notifier = parts->notifier,
         .progress = parts->progress,
-        .datasets = parts->datasets,
-        .executor = executor_local_make(&parts->executor),
+        .executors = parts->executors,
+        .n_executors = sizeof(parts->executors) / sizeof(parts->executors[0]),
         .clock = &clock_system,
         .state_dir = config->state_dir,
         .retry_delay_s = RETRY_DELAY_S,
     };
-    return pool_start(&options, &parts->pool, error);
+    return pool_create(&options, &parts->pool, error);
+}
+
+static enum status recover(const struct parts *parts, struct error *error) {
+    struct recovery_result recovered;
+    TRY(recovery_run(parts->store, parts->pool, &clock_system, &recovered, error));
+    if (recovered.n_requeued > 0) {
+        log_info("%d interrupted run(s) will go on from their last checkpoints",
+                 recovered.n_requeued);
+    }
+    return STATUS_OK;
 }
 
 static enum status start_retention(struct parts *parts, struct error *error) {
@@ -125,14 +154,14 @@ static enum status start_retention(struct parts *parts, struct error *error) {
         .state_dir = parts->config->state_dir,
         .clock = &clock_system,
         .keep_days = parts->config->keep_checkpoints_days,
+        .keep_events_days = parts->config->keep_events_days,
     };
     return retention_start(&options, &parts->retention, error);
 }
 
 static enum status start_server(struct parts *parts, struct error *error) {
     const struct api_options options = {
-        .listen_address = parts->config->listen_address,
-        .port = parts->config->listen_port,
+        .listeners = &parts->listeners,
         .unix_socket = parts->config->unix_socket,
         .tls_cert = parts->config->tls_cert,
         .tls_key = parts->config->tls_key,
@@ -142,8 +171,9 @@ static enum status start_server(struct parts *parts, struct error *error) {
         .store = parts->store,
         .queue = parts->queue,
         .pool = parts->pool,
-        .hub = parts->hub,
+        .notifier = parts->notifier,
         .progress = parts->progress,
+        .health = parts->health,
         .datasets = parts->datasets,
         .tokens = parts->tokens,
     };
@@ -159,29 +189,41 @@ enum status parts_start(struct parts *parts, struct error *error) {
     TRY(parts_check_reach(config, error));
     TRY(open_tokens(parts, error));
     TRY(kernels_select(config->isa, &parts->kernels, error));
+    TRY(listeners_open(config->listen_address, config->listen_port, config->unix_socket,
+                       &parts->listeners, error));
     TRY(open_state(parts, error));
-    TRY(hub_create(&parts->hub, error));
-    store_observe(parts->store, hub_publish, parts->hub);
+    TRY(notifier_create(&parts->notifier, error));
+    store_observe(parts->store, notifier_publish, parts->notifier);
+    TRY(health_create(parts->store, config->state_dir, &clock_system, &parts->health, error));
+    TRY(health_start(parts->health, error));
     TRY(queue_create(parts->store, &clock_system, &parts->queue, error));
     TRY(progress_board_create(POOL_MAX_WORKERS, &parts->progress, error));
     TRY(dataset_registry_create(config, &parts->datasets, error));
-    TRY(start_pool(parts, error));
+    TRY(make_pool(parts, error));
+    TRY(recover(parts, error));
+    TRY(start_server(parts, error));
     TRY(start_retention(parts, error));
-    return start_server(parts, error);
+    return pool_begin(parts->pool, error);
 }
 
 void parts_stop(struct parts *parts) {
+    /* All are asked before one is waited for: training is told at once, whatever else is busy. */
+    pool_ask_stop(parts->pool);
+    retention_ask_stop(parts->retention);
+    api_server_ask_stop(parts->server);
     if (parts->server) {
         state_dir_remove_address(parts->config->state_dir);
     }
     api_server_stop(parts->server);
+    listeners_close(&parts->listeners);
     retention_stop(parts->retention);
     pool_stop(parts->pool);
     dataset_registry_free(parts->datasets);
     progress_board_free(parts->progress);
     queue_free(parts->queue);
+    health_free(parts->health);
     store_close(parts->store);
-    hub_free(parts->hub);
+    notifier_free(parts->notifier);
     tokens_close(parts->tokens);
     if (parts->lock_fd >= 0) {
         (void)close(parts->lock_fd);

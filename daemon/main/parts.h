@@ -7,9 +7,11 @@
 #ifndef CUTOUTD_DAEMON_MAIN_PARTS_H
 #define CUTOUTD_DAEMON_MAIN_PARTS_H
 
+#include "api/http/listener.h"
 #include "api/server.h"
 #include "daemon/config/config.h"
-#include "daemon/work/executor.h"
+#include "daemon/work/executor_local.h"
+#include "daemon/work/health.h"
 #include "daemon/work/pool.h"
 #include "daemon/work/retention.h"
 
@@ -19,23 +21,28 @@ struct parts {
     int lock_fd; /* -1: not taken */
     const struct kernels *kernels;
     struct tokens *tokens; /* NULL: none are asked for */
+    struct listeners listeners;
     struct store *store;
-    struct hub *hub;
+    struct notifier *notifier;
+    struct health *health;
     struct queue *queue;
     struct progress_board *progress;
     struct dataset_registry *datasets;
-    struct executor_local executor;
+    struct executor_local local;
+    struct executor executors[1];
     struct pool *pool;
     struct retention *retention; /* NULL: checkpoints are kept for ever */
     struct api_server *server;
 };
 
-/* Makes all parts: the last begins to listen. *parts is zeroed but for config and lock_fd = -1. On
- * failure the error says which setting or file is in the way, and parts_stop clears up. */
+/* Makes all parts. The addresses are taken before any run is touched, and the first run is claimed
+ * when everything else stands: a start that fails trains nothing. *parts is zeroed but for config,
+ * lock_fd = -1 and closed listeners. On failure the error says which setting or file is in the way,
+ * and parts_stop clears up. */
 enum status parts_start(struct parts *parts, struct error *error);
 
-/* Takes everything apart; runs go back into the queue with a checkpoint. Fine after a start that
- * failed half-way. */
+/* Asks all parts to stop, then takes everything apart; runs go back into the queue with a
+ * checkpoint. Fine after a start that failed half-way. */
 void parts_stop(struct parts *parts);
 
 /* STATUS_FORBIDDEN: other machines could reach the daemon, and nobody is asked for a token. */

@@ -25,7 +25,7 @@ static const double STATUS_INTERVAL_S = 10.0;
 /* "training run 3: epoch 5/50; 4 queued" */
 static void say_status(const struct parts *parts) {
     struct progress running[4];
-    int64_t counts[RUN_STATE_COUNT] = {0};
+    struct health_report health;
     char text[512] = "idle";
     size_t used = 0;
     size_t n = progress_board_all(parts->progress, running, 4);
@@ -35,10 +35,10 @@ static void say_status(const struct parts *parts) {
                                  running[i].epoch, running[i].epochs);
     }
     used = strlen(text);
-    if (run_table_count(parts->store, counts, NULL) == STATUS_OK) {
-        (void)snprintf(text + used, sizeof(text) - used, "; %lld queued",
-                       (long long)counts[RUN_QUEUED]);
-    }
+    /* From memory: the watchdog's word must not wait for the store. */
+    health_read(parts->health, &health);
+    (void)snprintf(text + used, sizeof(text) - used, "; %lld queued",
+                   (long long)health.runs[RUN_QUEUED]);
     notify_status(text);
 }
 
@@ -86,7 +86,9 @@ static void reread_tokens(const struct parts *parts) {
     } else if (tokens_reload(parts->tokens, &error) != STATUS_OK) {
         log_error("SIGHUP: the tokens stay as they were: %s", error.message);
     } else {
-        log_info("SIGHUP: %zu token(s) in force", tokens_count(parts->tokens));
+        int n_ended = api_server_tokens_changed(parts->server);
+        log_info("SIGHUP: %zu token(s) in force; %d open answer(s) of others ended",
+                 tokens_count(parts->tokens), n_ended);
     }
 }
 
@@ -141,7 +143,7 @@ static void raise_file_limit(void) {
 }
 
 enum status serve(const struct config *config) {
-    struct parts parts = {.config = config, .lock_fd = -1};
+    struct parts parts = {.config = config, .lock_fd = -1, .listeners = {.fd = -1, .unix_fd = -1}};
     struct error error;
     sigset_t signals = signals_to_wait_for();
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);

@@ -12,6 +12,7 @@
 #include "core/base/cleanup.h"
 #include "daemon/config/lock.h"
 #include "daemon/config/text_file.h"
+#include "daemon/spec/run_spec_json.h"
 
 enum { MAX_TEXT_BYTES = 1 << 20 };
 
@@ -55,6 +56,14 @@ void train_output_close(struct train_output *output) {
     }
 }
 
+/* Whether the stored text means the same run: what an earlier version wrote lacks fields of today,
+ * and held name, priority and labels as well. */
+static bool is_same_config(const char *stored, const char *config_json) {
+    CLEANUP(free_pointer) char *today = run_spec_stored_json(stored);
+    size_t n = today ? strcspn(today, "\n") : 0;
+    return today && strcspn(config_json, "\n") == n && strncmp(today, config_json, n) == 0;
+}
+
 enum status train_output_claim(const struct train_output *output, const char *config_json,
                                struct error *error) {
     char path[PATH_MAX];
@@ -65,7 +74,8 @@ enum status train_output_claim(const struct train_output *output, const char *co
     if (status == STATUS_NOT_FOUND) {
         return text_file_write(path, config_json, error);
     }
-    if (status == STATUS_OK && strcmp(there, config_json) != 0) {
+    if (status == STATUS_OK && strcmp(there, config_json) != 0 &&
+        !is_same_config(there, config_json)) {
         return error_set(error, STATUS_CONFLICT,
                          "%s holds another run: its config.json is not what this one resolves to. "
                          "Choose another directory",

@@ -36,7 +36,8 @@ enum status train_output_open(const char *directory, struct train_output *output
 /* Unlocks. NULL is fine, and what train_output_open left after a failure. */
 void train_output_close(struct train_output *output);
 
-/* Binds the directory to one run: config_json goes to config.json, or must be what stands there.
+/* Binds the directory to one run: config_json goes to config.json, or must mean the same as what
+ * stands there, which an earlier version may have written.
  * STATUS_CONFLICT: it holds another run. */
 enum status train_output_claim(const struct train_output *output, const char *config_json,
                                struct error *error);

@@ -4,10 +4,11 @@
  */
 #include "daemon/queue/queue.h"
 
-#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "daemon/store/change/run_change.h"
+#include "daemon/store/change/sweep_change.h"
 
 struct queue {
     struct store *store;
@@ -26,12 +27,7 @@ enum status queue_create(struct store *store, const struct clock *clock, struct 
     queue->store = store;
     queue->clock = clock;
     (void)pthread_mutex_init(&queue->mutex, NULL);
-    /* Waits are measured by a clock that nobody sets. */
-    pthread_condattr_t attributes;
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&queue->changed, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    (void)pthread_cond_init(&queue->changed, NULL);
     *ret_queue = queue;
     return STATUS_OK;
 }
@@ -58,26 +54,10 @@ uint64_t queue_generation(struct queue *queue) {
     return generation;
 }
 
-static struct timespec deadline_after(double seconds) {
-    struct timespec at;
-    (void)clock_gettime(CLOCK_MONOTONIC, &at);
-    double whole = floor(seconds);
-    at.tv_sec += (time_t)whole;
-    at.tv_nsec += (long)((seconds - whole) * 1e9);
-    if (at.tv_nsec >= 1000000000L) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000L;
-    }
-    return at;
-}
-
-void queue_wait(struct queue *queue, uint64_t seen, double timeout_s) {
-    struct timespec deadline = deadline_after(timeout_s < 0 ? 0 : timeout_s);
+void queue_wait(struct queue *queue, uint64_t seen) {
     (void)pthread_mutex_lock(&queue->mutex);
-    int code = 0;
-    while (queue->generation == seen && code == 0) {
-        code = timeout_s < 0 ? pthread_cond_wait(&queue->changed, &queue->mutex)
-                             : pthread_cond_timedwait(&queue->changed, &queue->mutex, &deadline);
+    while (queue->generation == seen) {
+        (void)pthread_cond_wait(&queue->changed, &queue->mutex);
     }
     (void)pthread_mutex_unlock(&queue->mutex);
 }
@@ -96,8 +76,9 @@ enum status queue_submit_sweep(struct queue *queue, const struct sweep_draft *dr
     return STATUS_OK;
 }
 
-enum status queue_claim(struct queue *queue, struct run_row *ret_run, struct error *error) {
-    return run_table_claim(queue->store, clock_unix_ms(queue->clock), ret_run, error);
+enum status queue_claim(struct queue *queue, const struct run_claim *claim, struct run_row *ret_run,
+                        struct error *error) {
+    return run_table_claim(queue->store, claim, clock_unix_ms(queue->clock), ret_run, error);
 }
 
 enum status queue_finish(struct queue *queue, int64_t id, enum run_state state, const char *reason,
@@ -125,51 +106,51 @@ enum status queue_requeue(struct queue *queue, int64_t id, const char *reason,
     return STATUS_OK;
 }
 
-static enum status judge(void *user, const struct run_row *row, struct run_step *ret_step,
-                         struct error *error) {
-    const struct run_wish *wish = user;
-    if (wish->permit) {
-        TRY(wish->permit(wish->user, row, error));
+static enum status choose(void *user, const struct run_row *row, struct batch_action *ret_action,
+                          struct error *error) {
+    const struct queue_action *asked = user;
+    if (asked->permit) {
+        TRY(asked->permit(asked->user, row, error));
     }
-    if (wish->action == RUN_ACTION_DELETE) {
-        ret_step->deed = RUN_DEED_DELETE;
+    if (asked->action == RUN_ACTION_DELETE) {
+        ret_action->kind = BATCH_DELETE;
         return STATUS_OK;
     }
     enum run_action action =
-        wish->within_sweep ? run_action_within_sweep(wish->action, row->state) : wish->action;
+        asked->within_sweep ? run_action_within_sweep(asked->action, row->state) : asked->action;
     const struct run_action_rule *rule = run_action_rule(action);
     if (!run_action_allowed(action, row->state, row->request)) {
-        return wish->within_sweep
+        return asked->within_sweep
                    ? STATUS_OK
                    : error_set(error, STATUS_CONFLICT,
                                "run %lld is %s%s%s and cannot be asked to %s", (long long)row->id,
                                run_state_name(row->state), row->request ? ", was asked to " : "",
                                run_request_name(row->request), rule->name);
     }
-    *ret_step =
-        (struct run_step){.deed = row->state == RUN_RUNNING ? RUN_DEED_REQUEST : RUN_DEED_MOVE,
-                          .to = rule->to,
-                          .reason = rule->reason,
-                          .next_attempt = rule->next_attempt,
-                          .request = rule->request};
+    *ret_action =
+        (struct batch_action){.kind = row->state == RUN_RUNNING ? BATCH_REQUEST : BATCH_MOVE,
+                              .to = rule->to,
+                              .reason = rule->reason,
+                              .next_attempt = rule->next_attempt,
+                              .request = rule->request};
     return STATUS_OK;
 }
 
-enum status queue_act(struct queue *queue, const struct run_wish *wish,
+enum status queue_act(struct queue *queue, const struct queue_action *asked,
                       struct run_outcomes *ret_outcomes, struct error *error) {
-    struct run_wish of_judge = *wish;
+    struct queue_action of_choose = *asked;
     /* Of a run and one that comes after it, this one goes first: otherwise it would fail with the
      * other, or stand in the way of its deletion. */
-    bool ends = wish->action == RUN_ACTION_CANCEL || wish->action == RUN_ACTION_KILL ||
-                wish->action == RUN_ACTION_DELETE;
-    const struct run_batch batch = {.ids = wish->ids,
-                                    .n_ids = wish->n_ids,
+    bool ends = asked->action == RUN_ACTION_CANCEL || asked->action == RUN_ACTION_KILL ||
+                asked->action == RUN_ACTION_DELETE;
+    const struct run_batch batch = {.ids = asked->ids,
+                                    .n_ids = asked->n_ids,
                                     .newest_first = ends,
-                                    .judge = judge,
-                                    .judge_user = &of_judge,
-                                    .idempotency = wish->idempotency,
-                                    .answer = wish->answer,
-                                    .answer_user = wish->user,
+                                    .choose = choose,
+                                    .choose_user = &of_choose,
+                                    .idempotency = asked->idempotency,
+                                    .answer = asked->answer,
+                                    .answer_user = asked->user,
                                     .now_ms = clock_unix_ms(queue->clock)};
     TRY(run_table_batch(queue->store, &batch, ret_outcomes, error));
     queue_wake(queue);

@@ -31,17 +31,18 @@ enum status queue_submit(struct queue *queue, const struct run_draft *draft, int
 enum status queue_submit_sweep(struct queue *queue, const struct sweep_draft *draft,
                                int64_t *ret_id, struct error *error);
 
-/* Takes the next run: highest priority, then order of arrival. STATUS_NOT_FOUND: nothing queued.
- * The caller owns *ret_run (run_row_clear). */
-enum status queue_claim(struct queue *queue, struct run_row *ret_run, struct error *error);
+/* Takes the next run of those that `claim` does not pass over: highest priority, then order of
+ * arrival. STATUS_NOT_FOUND: none is queued. The caller owns *ret_run (run_row_clear). */
+enum status queue_claim(struct queue *queue, const struct run_claim *claim, struct run_row *ret_run,
+                        struct error *error);
 
 /* A number that changes whenever there may be new work or the queue was woken. */
 uint64_t queue_generation(struct queue *queue);
 
-/* Blocks until the generation differs from `seen` or timeout_s has passed (negative: no limit). */
-void queue_wait(struct queue *queue, uint64_t seen, double timeout_s);
+/* Blocks until the generation differs from `seen`. */
+void queue_wait(struct queue *queue, uint64_t seen);
 
-/* Wakes everybody in queue_wait. */
+/* Ends every queue_wait. */
 void queue_wake(struct queue *queue);
 
 /* running -> succeeded, failed, canceled or paused. STATUS_CONFLICT, STATUS_NOT_FOUND. */
@@ -52,9 +53,9 @@ enum status queue_finish(struct queue *queue, int64_t id, enum run_state state, 
 enum status queue_requeue(struct queue *queue, int64_t id, const char *reason, struct error *error);
 
 /* What a user asks of some runs. Borrowed for the call. */
-struct run_wish {
+struct queue_action {
     enum run_action action;
-    bool within_sweep;  /* runs that it makes no sense for are passed over: RUN_DEED_NONE */
+    bool within_sweep;  /* runs that it makes no sense for are passed over: BATCH_NONE */
     const int64_t *ids; /* [n_ids] */
     size_t n_ids;
     /* Whether this run may be changed; STATUS_FORBIDDEN refuses it. NULL: every run may. */
@@ -67,7 +68,7 @@ struct run_wish {
 /* Does it in one commit, each run on its own (store/run_batch.h), and wakes the workers. A running
  * run gets the request into its row only: the pool tells its worker. On success the caller owns
  * *ret_outcomes (run_outcomes_clear). */
-enum status queue_act(struct queue *queue, const struct run_wish *wish,
+enum status queue_act(struct queue *queue, const struct queue_action *asked,
                       struct run_outcomes *ret_outcomes, struct error *error);
 
 #endif

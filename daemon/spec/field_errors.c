@@ -7,20 +7,12 @@
 #include <string.h>
 #include <strings.h>
 
-#include "daemon/spec/json_check.h"
+#include "core/base/text.h"
 
 /* Cuts a text that may have been truncated in the middle of a character back to whole ones. */
 static void trim_to_characters(char *text) {
     size_t n_bytes = strlen(text);
-    size_t at = 0;
-    while (at < n_bytes) {
-        size_t length = utf8_sequence_length(text + at, n_bytes - at);
-        if (length == 0) {
-            text[at] = '\0';
-            return;
-        }
-        at += length;
-    }
+    text[text_cut(text, n_bytes, n_bytes)] = '\0';
 }
 
 /* Appends "/" and the name with RFC 6901's two escapes. */

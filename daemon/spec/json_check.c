@@ -8,6 +8,7 @@ struct scanner {
     const char *text;
     size_t n_bytes;
     size_t at;
+    int n_values; /* seen so far */
     struct error *error;
 };
 
@@ -49,27 +50,6 @@ static void skip_space(struct scanner *scanner) {
 
 static bool is_digit(int c) {
     return c >= '0' && c <= '9';
-}
-
-size_t utf8_sequence_length(const char *text, size_t n_bytes) {
-    const unsigned char *s = (const unsigned char *)text;
-    if (s[0] < 0x80) {
-        return 1;
-    }
-    size_t length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (s[0] < 0xc2 || s[0] > 0xf4 || length > n_bytes) {
-        return 0;
-    }
-    for (size_t i = 1; i < length; i++) {
-        if ((s[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    /* The second byte's narrower ranges (Unicode 15, table 3-7). */
-    bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
-    bool surrogate = s[0] == 0xed && s[1] > 0x9f;
-    bool too_high = s[0] == 0xf4 && s[1] > 0x8f;
-    return overlong || surrogate || too_high ? 0 : length;
 }
 
 /* Four hexadecimal digits, or -1. */
@@ -214,6 +194,9 @@ static enum status scan_members(struct scanner *scanner, char close, int depth) 
 static enum status scan_value(struct scanner *scanner, int depth) {
     if (depth > JSON_CHECK_MAX_DEPTH) {
         return refuse(scanner, "nested too deep");
+    }
+    if (++scanner->n_values > JSON_CHECK_MAX_VALUES) {
+        return refuse(scanner, "the document has too many values");
     }
     int c = peek(scanner);
     if (accept(scanner, '{')) {

@@ -12,16 +12,17 @@
 #include <stddef.h>
 
 #include "core/base/error.h"
+#include "core/base/text.h"
 
-enum { JSON_CHECK_MAX_DEPTH = 16 };
+enum {
+    JSON_CHECK_MAX_DEPTH = 8,      /* nothing that is asked for here is nested deeper than 5 */
+    JSON_CHECK_MAX_VALUES = 16384, /* a sweep of 16 fields with 1,000 values each */
+};
 
 /* STATUS_OK: exactly one JSON value with nothing but white space around it, nested at most
- * JSON_CHECK_MAX_DEPTH deep, all strings UTF-8 without NUL. Otherwise STATUS_MALFORMED, and *error
+ * JSON_CHECK_MAX_DEPTH deep, of at most JSON_CHECK_MAX_VALUES values, all strings UTF-8 without
+ * NUL. Otherwise STATUS_MALFORMED, and *error
  * says what was found where ("line 2, column 7: ..."). */
 enum status json_check(const char *text, size_t n_bytes, struct error *error);
-
-/* Length of the UTF-8 sequence that starts at `text`, of which n_bytes (> 0) are there: 1 to 4, or
- * 0 when it is not valid UTF-8 (overlong, surrogate, above U+10FFFF, cut off). */
-size_t utf8_sequence_length(const char *text, size_t n_bytes);
 
 #endif

@@ -12,24 +12,39 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/spec/json_check.h"
+#include "daemon/spec/json_tree.h"
 #include "daemon/spec/json_write.h"
 #include "daemon/spec/run_spec_fields.h"
 
-enum { MAX_MEMBERS = 64 }; /* of one object */
+/* Squares that are drawn on one copy where copies are aliased: as many take about as long as
+ * training the copy, more would make a step take hours. */
+enum { MAX_SQUARES_AND_COPIES = 4096 };
+
+/* The steps of the preset in proportion to the lr that was given. */
+static void scale_schedule(struct parse *parse, const struct run_preset *preset) {
+    struct run_config *config = &parse->spec.config;
+    for (int i = 0; i < config->n_lr_steps; i++) {
+        char text[JSON_NUMBER_SIZE];
+        double scaled = config->lr_steps[i].lr * (config->lr / preset->config.lr);
+        /* 12 digits are more than anybody means by "a tenth of it", and read well. */
+        (void)snprintf(text, sizeof(text), "%.12g", scaled);
+        config->lr_steps[i].lr = strtod(text, NULL);
+        if (!(config->lr_steps[i].lr >= RUN_LEAST_LR && config->lr_steps[i].lr <= RUN_MOST_LR)) {
+            field_errors_add(parse->errors, "lr",
+                             "With this lr the preset's schedule comes to %s at epoch %d; a "
+                             "learning rate must be between %g and %g. Give lr_schedule as well.",
+                             text, config->lr_steps[i].epoch, RUN_LEAST_LR, RUN_MOST_LR);
+            return;
+        }
+    }
+}
 
 /* Learning rates given in one place only are carried to the other. */
 static void settle_schedule(struct parse *parse) {
     struct run_config *config = &parse->spec.config;
     const struct run_preset *preset = run_preset_find(config->preset);
     if (parse->lr_given && !parse->schedule_given && preset) {
-        for (int i = 0; i < config->n_lr_steps; i++) {
-            char text[JSON_NUMBER_SIZE];
-            double scaled = config->lr_steps[i].lr * (config->lr / preset->config.lr);
-            /* 12 digits are more than anybody means by "a tenth of it", and read well. */
-            (void)snprintf(text, sizeof(text), "%.12g", scaled);
-            config->lr_steps[i].lr = strtod(text, NULL);
-        }
+        scale_schedule(parse, preset);
     }
     if (config->n_lr_steps > 0 && config->lr_steps[0].epoch == 0) {
         if (parse->lr_given && config->lr != config->lr_steps[0].lr) {
@@ -62,63 +77,74 @@ static void check_whole(struct parse *parse) {
     field_errors_add(parse->errors, field, "%s%s%.200s.", field, field[0] ? ": " : "", rest);
 }
 
+/* What a new run may cost; stored ones go on. */
+static void check_cost(struct parse *parse) {
+    const struct run_config *config = &parse->spec.config;
+    if (!parse->context->stored && config->cutout_size > 0 &&
+        config->m * config->cutout_squares > MAX_SQUARES_AND_COPIES) {
+        field_errors_add(parse->errors, "cutout_squares",
+                         "m times cutout_squares may be at most %d, not %d: drawing more squares "
+                         "takes longer than training.",
+                         MAX_SQUARES_AND_COPIES, config->m * config->cutout_squares);
+    }
+}
+
 static enum status malformed(struct field_errors *errors, const char *what) {
     field_errors_add(errors, "", "%s", what);
     return STATUS_MALFORMED;
 }
 
-/* No object may hold a name twice, or so many that looking for that takes long. */
-static enum status check_names(const cJSON *value, struct field_errors *errors) {
-    if (cJSON_IsObject(value) && cJSON_GetArraySize(value) > MAX_MEMBERS) {
-        return malformed(errors, "An object has far more names than there are fields.");
+bool run_spec_check_member(const struct run_spec_context *context, const char *name,
+                           const cJSON *value, struct field_errors *errors) {
+    struct parse parse = {.context = context, .errors = errors};
+    int n_before = errors->n;
+    run_spec_read_member(&parse, name, value);
+    return errors->n == n_before;
+}
+
+void run_spec_begin(struct parse *parse, const struct run_preset *preset) {
+    parse->spec.config = preset->config;
+    (void)snprintf(parse->spec.config.dataset, RUN_NAME_SIZE, "%s",
+                   parse->context->default_dataset);
+    if (parse->context->stored) {
+        run_config_set_older(&parse->spec.config);
     }
-    const cJSON *item = NULL;
-    cJSON_ArrayForEach(item, value) {
-        for (const cJSON *other = item->next; item->string && other; other = other->next) {
-            if (strcmp(item->string, other->string) == 0) {
-                field_errors_add(errors, "", "The name \"%.40s\" is given twice.", item->string);
-                return STATUS_MALFORMED;
-            }
+}
+
+/* Whether the member has been read, or is not to be. */
+static bool is_passed_over(const char *name, const struct run_spec_context *context) {
+    static const char *const columns[] = {"name", "priority", "labels", "hold", "after"};
+    for (size_t i = 0; context->stored && i < sizeof(columns) / sizeof(columns[0]); i++) {
+        if (strcmp(name, columns[i]) == 0) {
+            return true;
         }
-        TRY(check_names(item, errors));
     }
-    return STATUS_OK;
-}
-
-static void delete_tree(cJSON **tree) {
-    cJSON_Delete(*tree);
-}
-
-enum status run_spec_read_document(const char *json, size_t n_bytes, cJSON **ret_document,
-                                   struct field_errors *errors) {
-    struct error error;
-    if (json_check(json, n_bytes, &error) != STATUS_OK) {
-        return malformed(errors, error.message);
-    }
-    CLEANUP(delete_tree) cJSON *document = cJSON_ParseWithLength(json, n_bytes);
-    if (!document) {
-        return malformed(errors, "The document could not be read.");
-    }
-    TRY(check_names(document, errors));
-    *ret_document = document;
-    document = NULL;
-    return STATUS_OK;
+    return strcmp(name, "preset") == 0;
 }
 
 enum status run_spec_resolve(const cJSON *document, const struct run_spec_context *context,
                              struct run_spec *ret_spec, struct field_errors *errors) {
     struct parse parse = {.context = context, .errors = errors};
     int n_before = errors->n;
-    run_spec_read_preset(&parse, document);
-    const cJSON *item = NULL;
+    size_t n_presets = 0;
+    run_spec_begin(&parse, &run_presets(&n_presets)[0]);
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(document, "preset");
+    if (item) { /* first, whatever its place */
+        run_spec_read_member(&parse, "preset", item);
+    }
     cJSON_ArrayForEach(item, document) {
-        run_spec_read_member(&parse, item);
+        if (!is_passed_over(item->string, context)) {
+            run_spec_read_member(&parse, item->string, item);
+        }
     }
     if (errors->n == n_before) {
         settle_schedule(&parse);
     }
     if (errors->n == n_before) {
         check_whole(&parse);
+    }
+    if (errors->n == n_before) {
+        check_cost(&parse);
     }
     if (errors->n > n_before) {
         return STATUS_INVALID;
@@ -133,8 +159,13 @@ enum status run_spec_resolve(const cJSON *document, const struct run_spec_contex
 enum status run_spec_parse(const char *json, size_t n_bytes, const struct run_spec_context *context,
                            struct run_spec *ret_spec, struct field_errors *ret_errors) {
     ret_errors->n = 0;
-    CLEANUP(delete_tree) cJSON *document = NULL;
-    TRY(run_spec_read_document(json, n_bytes, &document, ret_errors));
+    CLEANUP(json_delete) cJSON *document = NULL;
+    struct error error;
+    enum status status = json_read(json, n_bytes, &document, &error);
+    if (status != STATUS_OK) {
+        field_errors_add(ret_errors, "", "%s.", error.message);
+        return status;
+    }
     if (!cJSON_IsObject(document)) {
         return malformed(ret_errors, "A run is a JSON object like {\"m\":8,\"cutout_size\":12}.");
     }
@@ -143,12 +174,17 @@ enum status run_spec_parse(const char *json, size_t n_bytes, const struct run_sp
 
 enum status run_spec_read_stored(const char *config_json, struct run_spec *ret_spec,
                                  struct error *error) {
-    static const struct run_spec_context any = {.default_dataset = "shapes"};
+    static const struct run_spec_context stored = {.default_dataset = "shapes", .stored = true};
     CLEANUP(free_pointer) struct field_errors *errors = calloc(1, sizeof(*errors));
     if (!errors) {
         return error_set(error, STATUS_NO_MEMORY, "no memory to read the run's config");
     }
-    if (run_spec_parse(config_json, strlen(config_json), &any, ret_spec, errors) != STATUS_OK) {
+    enum status status =
+        run_spec_parse(config_json, strlen(config_json), &stored, ret_spec, errors);
+    if (status == STATUS_NO_MEMORY) {
+        return error_set(error, status, "no memory to read the run's config");
+    }
+    if (status != STATUS_OK) {
         return error_set(error, STATUS_INVALID, "the stored config cannot be used: %s %s",
                          errors->items[0].pointer, errors->items[0].detail);
     }

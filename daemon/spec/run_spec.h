@@ -27,7 +27,8 @@ struct run_spec {
     int n_labels;
     struct run_label labels[RUN_SPEC_MAX_LABELS];
     /* Of the submission, not of the run: they are not written. */
-    bool hold; /* do not start before it is released */
+    char executor[32]; /* what shall train it; "": the daemon's default */
+    bool hold;         /* do not start before it is released */
     int n_after;
     int64_t after[RUN_SPEC_MAX_AFTER]; /* ids of runs that must succeed before */
     struct run_config config;          /* complete: preset values overlaid with what was given */
@@ -51,6 +52,12 @@ struct run_spec_context {
     const char *const *dataset_names;
     size_t n_dataset_names;
     const char *default_dataset;
+    /* The executors that exist. NULL: any name is taken. */
+    const char *const *executor_names;
+    size_t n_executor_names;
+    /* A stored config is read back: limits that are only for new runs do not count, what is kept in
+     * columns is passed over, and a field that came later means what run_config_set_older says. */
+    bool stored;
     /* What "auto" becomes, so that an accepted run keeps its bits whatever is set later. CONV_AUTO:
      * it stays. */
     enum conv_algorithm conv_algorithm;
@@ -62,9 +69,10 @@ struct run_spec_context {
 enum status run_spec_parse(const char *json, size_t n_bytes, const struct run_spec_context *context,
                            struct run_spec *ret_spec, struct field_errors *ret_errors);
 
-/* Reads back what run_spec_to_json wrote when the run was accepted; its data set need not exist any
- * more. STATUS_INVALID: written by another version that knew other fields; STATUS_NO_MEMORY.
- * *ret_spec is written on success only. */
+/* Reads back what run_spec_to_json wrote when the run was accepted, also that of earlier versions,
+ * which held name, priority and labels too; only ret_spec->config is filled. Its data set need not
+ * exist any more. STATUS_INVALID: written by another version that knew other fields;
+ * STATUS_NO_MEMORY. *ret_spec is written on success only. */
 enum status run_spec_read_stored(const char *config_json, struct run_spec *ret_spec,
                                  struct error *error);
 
@@ -72,8 +80,12 @@ enum status run_spec_read_stored(const char *config_json, struct run_spec *ret_s
  * likely meant to be, or NULL. */
 bool run_spec_has_field(const char *name, const char **ret_near);
 
-/* The whole resolved spec as one compact JSON object with every field, in a fixed order; parsing it
- * again gives the same spec. Owned by the caller (free). NULL only when memory is out. */
+/* Name and help of field number `index`, in the order of the documentation; false: no more. */
+bool run_spec_field_help(size_t index, const char **ret_name, const char **ret_help);
+
+/* The resolved configuration as one compact JSON object with every field, in a fixed order; parsing
+ * it again gives the same one. What is not of the configuration (name, priority, labels, hold,
+ * after) is kept in columns. Owned by the caller (free). NULL only when memory is out. */
 char *run_spec_to_json(const struct run_spec *spec);
 
 #endif

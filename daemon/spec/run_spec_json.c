@@ -1,19 +1,27 @@
 /* Layer: daemon. */
 #include "daemon/spec/run_spec_json.h"
 
-static void write_schedule(struct json_writer *writer, const struct run_config *config) {
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/cleanup.h"
+#include "core/config/run_fields.h"
+
+static void write_schedule(struct json_writer *writer, const char *key,
+                           const struct run_config *config) {
     switch (config->lr_schedule) {
     case LR_SCHEDULE_COSINE:
-        json_write_string(writer, "lr_schedule", "cosine");
+        json_write_string(writer, key, "cosine");
         return;
     case LR_SCHEDULE_STEPS:
         break;
     }
     if (config->n_lr_steps == 0) {
-        json_write_string(writer, "lr_schedule", "constant");
+        json_write_string(writer, key, "constant");
         return;
     }
-    json_write_array(writer, "lr_schedule");
+    json_write_array(writer, key);
     for (int i = 0; i < config->n_lr_steps; i++) {
         json_write_object(writer, NULL);
         json_write_int(writer, "epoch", config->lr_steps[i].epoch);
@@ -23,34 +31,42 @@ static void write_schedule(struct json_writer *writer, const struct run_config *
     json_write_end(writer, ']');
 }
 
+static void write_field(struct json_writer *writer, const struct run_config_field *field,
+                        const struct run_config *config) {
+    double number = run_config_number(field, config);
+    switch (field->type) {
+    case RUN_CONFIG_PRESET:
+    case RUN_CONFIG_DATASET:
+        json_write_string(writer, field->name, (const char *)config + field->offset);
+        break;
+    case RUN_CONFIG_INT:
+    case RUN_CONFIG_DEPTH:
+        json_write_int(writer, field->name, (int64_t)number);
+        break;
+    case RUN_CONFIG_BOOL:
+        json_write_bool(writer, field->name, number != 0);
+        break;
+    case RUN_CONFIG_NUMBER:
+        json_write_number(writer, field->name, number);
+        break;
+    case RUN_CONFIG_SEED:
+        json_write_uint(writer, field->name, (uint64_t)number);
+        break;
+    case RUN_CONFIG_CHOICE:
+        json_write_string(writer, field->name, field->words[(int)number]);
+        break;
+    case RUN_CONFIG_SCHEDULE:
+        write_schedule(writer, field->name, config);
+        break;
+    }
+}
+
 void run_config_write(struct json_writer *writer, const struct run_config *config) {
-    json_write_string(writer, "preset", config->preset);
-    json_write_string(writer, "dataset", config->dataset);
-    json_write_int(writer, "depth", config->depth);
-    json_write_int(writer, "epochs", config->epochs);
-    json_write_int(writer, "batch_size", config->batch_size);
-    json_write_int(writer, "m", config->m);
-    json_write_string(writer, "copies", copies_name(config->copies));
-    json_write_int(writer, "cutout_size", config->cutout_size);
-    json_write_int(writer, "cutout_squares", config->cutout_squares);
-    json_write_number(writer, "shift", config->shift);
-    json_write_bool(writer, "flip", config->flip);
-    json_write_int(writer, "crop_pad", config->crop_pad);
-    json_write_string(writer, "normalise", normalise_name(config->normalise));
-    json_write_bool(writer, "drop_last", config->drop_last);
-    json_write_string(writer, "optimizer", optimizer_name(config->optimizer));
-    json_write_number(writer, "lr", config->lr);
-    json_write_number(writer, "momentum", config->momentum);
-    json_write_bool(writer, "nesterov", config->nesterov);
-    write_schedule(writer, config);
-    json_write_bool(writer, "lr_plateau", config->lr_plateau);
-    json_write_number(writer, "l2", config->l2);
-    json_write_bool(writer, "l2_dense", config->l2_dense);
-    json_write_uint(writer, "seed", config->seed);
-    json_write_int(writer, "train_images", config->train_images);
-    json_write_int(writer, "test_images", config->test_images);
-    json_write_string(writer, "conv_algorithm", conv_algorithm_name(config->conv_algorithm));
-    json_write_bool(writer, "stop_on_nan", config->stop_on_nan);
+    size_t n_fields = 0;
+    const struct run_config_field *fields = run_config_fields(&n_fields);
+    for (size_t i = 0; i < n_fields; i++) {
+        write_field(writer, &fields[i], config);
+    }
 }
 
 void run_labels_write(struct json_writer *writer, const char *key, const struct run_spec *spec) {
@@ -64,10 +80,41 @@ void run_labels_write(struct json_writer *writer, const char *key, const struct 
 char *run_spec_to_json(const struct run_spec *spec) {
     struct json_writer writer = {0};
     json_write_object(&writer, NULL);
-    json_write_string(&writer, "name", spec->name);
     run_config_write(&writer, &spec->config);
-    json_write_int(&writer, "priority", spec->priority);
-    run_labels_write(&writer, "labels", spec);
     json_write_end(&writer, '}');
     return json_write_take(&writer);
+}
+
+/* Whether it was written by run_spec_to_json of a version that had all fields of this one. A quote
+ * inside of a string is escaped, so "name": can only be a name. */
+static bool is_current(const char *config_json) {
+    size_t n_fields = 0;
+    const struct run_config_field *fields = run_config_fields(&n_fields);
+    if (strncmp(config_json, "{\"preset\":", strlen("{\"preset\":")) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < n_fields; i++) {
+        char name[64];
+        (void)snprintf(name, sizeof(name), ",\"%s\":", fields[i].name);
+        if (fields[i].later && !strstr(config_json, name)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+char *run_spec_stored_json(const char *config_json) {
+    CLEANUP(free_pointer) struct run_spec *spec = NULL;
+    if (is_current(config_json)) {
+        return strdup(config_json);
+    }
+    spec = calloc(1, sizeof(*spec));
+    if (!spec) {
+        return NULL;
+    }
+    enum status status = run_spec_read_stored(config_json, spec, NULL);
+    if (status == STATUS_NO_MEMORY) {
+        return NULL;
+    }
+    return status == STATUS_OK ? run_spec_to_json(spec) : strdup(config_json);
 }

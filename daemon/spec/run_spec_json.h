@@ -14,4 +14,10 @@ void run_config_write(struct json_writer *writer, const struct run_config *confi
 /* The labels as one object {"key":"value"}. */
 void run_labels_write(struct json_writer *writer, const char *key, const struct run_spec *spec);
 
+/* The config of a stored run as the API shows it: every field of today. The stored text itself when
+ * it has them all, which takes no parsing; the same with what an older run means by a field that it
+ * lacks; and what another version wrote that knew other fields, as it is. Owned by the caller
+ * (free); NULL: no memory. */
+char *run_spec_stored_json(const char *config_json);
+
 #endif

@@ -6,17 +6,14 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/spec/json_check.h"
+#include "core/base/text.h"
+#include "daemon/spec/json_tree.h"
 #include "daemon/spec/run_spec_fields.h"
 
 void sweep_spec_clear(struct sweep_spec *spec) {
     free(spec->children);
     free(spec->spec_json);
     memset(spec, 0, sizeof(*spec));
-}
-
-static void delete_tree(cJSON **tree) {
-    cJSON_Delete(*tree);
 }
 
 static enum status no_memory(struct field_errors *errors) {
@@ -56,15 +53,12 @@ static void read_name(const cJSON *item, struct sweep_spec *spec, struct field_e
     if (!item) {
         return;
     }
-    bool usable = cJSON_IsString(item) && strlen(item->valuestring) <= SWEEP_NAME_MAX;
-    for (const char *c = usable ? item->valuestring : ""; *c; c++) {
-        usable &= (unsigned char)*c >= 0x20 && *c != 0x7f;
-    }
+    bool usable = cJSON_IsString(item) && strlen(item->valuestring) <= SWEEP_NAME_MAX &&
+                  text_is_plain(item->valuestring, strlen(item->valuestring));
     if (usable) {
         (void)snprintf(spec->name, sizeof(spec->name), "%s", item->valuestring);
     } else {
-        field_errors_add(errors, "name",
-                         "name must be a string of at most %d bytes without control characters.",
+        field_errors_add(errors, "name", "name must be at most %d bytes of " TEXT_PLAIN_RULE ".",
                          SWEEP_NAME_MAX);
     }
 }
@@ -76,71 +70,91 @@ static void read_hold(const cJSON *item, struct sweep_spec *spec, struct field_e
     spec->hold = cJSON_IsTrue(item);
 }
 
-static void check_base(const cJSON *base, struct field_errors *errors) {
+/* ---- checks, each on what the ones before have found good ---- */
+
+/* Whether the base can be looked into; NULL can. */
+static bool check_base(const cJSON *base, struct field_errors *errors) {
     if (base && !cJSON_IsObject(base)) {
         field_errors_add(errors, "base", "base must be an object, the fields of a run.");
-    } else if (member(base, "name")) {
+        return false;
+    }
+    if (member(base, "name")) {
         field_errors_add_inner(errors, "base", "name",
                                "The runs are named after the sweep: give it the name.");
     }
+    return true;
 }
 
-/* One field of the grid and its values. */
-static void check_axis(const cJSON *axis, struct field_errors *errors) {
+/* Whether the grid can be looked into. An empty one is a sweep of one run. */
+static bool check_grid(const cJSON *grid, struct field_errors *errors) {
+    if (cJSON_IsObject(grid) && cJSON_GetArraySize(grid) <= SWEEP_MAX_FIELDS) {
+        return true;
+    }
+    field_errors_add(errors, "grid",
+                     "grid must be an object of at most %d fields with their values, like "
+                     "{\"m\":[2,4],\"seed\":[1,2,3]}.",
+                     SWEEP_MAX_FIELDS);
+    return false;
+}
+
+/* Whether the axis, a member of an object, is a field of a run with a list of values. */
+static bool check_axis(const cJSON *axis, struct field_errors *errors) {
     const char *near = NULL;
+    if (!run_spec_has_field(axis->string, &near)) {
+        field_errors_add_inner(errors, "grid", axis->string, "There is no field \"%.40s\".%s%s%s",
+                               axis->string, near ? " Did you mean \"" : "", near ? near : "",
+                               near ? "\"?" : "");
+        return false;
+    }
     static const char *const no_axes[] = {"name", "labels", "hold", "after"};
     for (size_t i = 0; i < sizeof(no_axes) / sizeof(no_axes[0]); i++) {
         if (strcmp(axis->string, no_axes[i]) == 0) {
             field_errors_add_inner(errors, "grid", axis->string,
                                    "%s makes no difference to training: it cannot be in the grid.",
                                    axis->string);
-            return;
+            return false;
         }
-    }
-    if (!run_spec_has_field(axis->string, &near)) {
-        field_errors_add_inner(errors, "grid", axis->string, "There is no field \"%.40s\".%s%s%s",
-                               axis->string, near ? " Did you mean \"" : "", near ? near : "",
-                               near ? "\"?" : "");
-        return;
     }
     if (!cJSON_IsArray(axis) || cJSON_GetArraySize(axis) == 0) {
         field_errors_add_inner(errors, "grid", axis->string,
                                "%s must be an array of the values it takes, like [2,4,8].",
                                axis->string);
-        return;
+        return false;
     }
+    return true;
+}
+
+/* Every value of an axis by itself. Only those that are good are compared with each other: they
+ * are small. */
+static void check_values(const cJSON *axis, int index, const struct run_spec_context *context,
+                         const struct sweep_spec *spec, struct field_errors *errors) {
+    struct sweep_child child = {.picks = {0}};
+    bool good[SWEEP_MAX_RUNS] = {false}; /* more are too many anyway */
     int i = 0;
-    for (const cJSON *a = axis->child; a; a = a->next, i++) {
-        for (const cJSON *b = axis->child; b != a; b = b->next) {
-            if (cJSON_Compare(a, b, true)) {
+    for (const cJSON *a = axis->child; a && i < SWEEP_MAX_RUNS && errors->n < RUN_SPEC_MAX_ERRORS;
+         a = a->next, i++) {
+        struct field_errors of_run = {.n = 0};
+        good[i] = run_spec_check_member(context, axis->string, a, &of_run);
+        child.picks[index] = i;
+        sweep_errors_add(spec, &child, &of_run, errors);
+        int k = 0;
+        for (const cJSON *b = axis->child; good[i] && b != a; b = b->next, k++) {
+            if (good[k] && json_equal(a, b)) {
                 char place[80];
                 (void)snprintf(place, sizeof(place), "%s/%d", axis->string, i);
                 field_errors_add_path(errors, "grid", place, "The value is given twice.");
                 break;
             }
         }
-        if (i > SWEEP_MAX_RUNS) {
-            return; /* too many anyway, which check_grid says */
-        }
     }
 }
 
-static void check_grid(const cJSON *grid, struct sweep_spec *spec, struct field_errors *errors) {
-    if (!cJSON_IsObject(grid) || !grid->child || cJSON_GetArraySize(grid) > SWEEP_MAX_FIELDS) {
-        field_errors_add(errors, "grid",
-                         "grid must be an object of at most %d fields with their values, like "
-                         "{\"m\":[2,4],\"seed\":[1,2,3]}.",
-                         SWEEP_MAX_FIELDS);
-        return;
-    }
+static void count_children(const cJSON *grid, struct sweep_spec *spec,
+                           struct field_errors *errors) {
     size_t n = 1;
     const cJSON *axis = NULL;
     cJSON_ArrayForEach(axis, grid) {
-        check_axis(axis, errors);
-        size_t n_values = (size_t)cJSON_GetArraySize(axis);
-        n = n > SWEEP_MAX_RUNS ? n : n * n_values;
-        (void)snprintf(spec->fields[spec->n_fields++], sizeof(spec->fields[0]), "%.31s",
-                       axis->string);
+        n = n > SWEEP_MAX_RUNS ? n : n * (size_t)cJSON_GetArraySize(axis);
     }
     if (n > SWEEP_MAX_RUNS) {
         field_errors_add(errors, "grid", "A sweep may have at most %d runs; the grid has %s%zu.",
@@ -149,9 +163,41 @@ static void check_grid(const cJSON *grid, struct sweep_spec *spec, struct field_
     spec->n_children = n;
 }
 
+/* Every member of base and grid by itself: the answer shall name everything, and whatever is
+ * expanded afterwards is as small as good values are. Either may be NULL: it was no object. */
+static void check_parts(const cJSON *base, const cJSON *grid,
+                        const struct run_spec_context *context, struct sweep_spec *spec,
+                        struct field_errors *errors) {
+    static const struct sweep_child of_base;
+    bool good[SWEEP_MAX_FIELDS] = {false};
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, grid) {
+        good[spec->n_fields] = check_axis(item, errors);
+        (void)snprintf(spec->fields[spec->n_fields++], sizeof(spec->fields[0]), "%.31s",
+                       item->string);
+    }
+    cJSON_ArrayForEach(item, base) {
+        struct field_errors of_run = {.n = 0};
+        /* The name was refused already; the grid's values take the place of the base's. */
+        if (strcmp(item->string, "name") != 0 && !member(grid, item->string)) {
+            (void)run_spec_check_member(context, item->string, item, &of_run);
+        }
+        sweep_errors_add(spec, &of_base, &of_run, errors);
+    }
+    int index = 0;
+    cJSON_ArrayForEach(item, grid) {
+        if (good[index]) {
+            check_values(item, index, context, spec, errors);
+        }
+        index++;
+    }
+}
+
+/* ---- expansion, of what is good ---- */
+
 /* The base with the picked values laid over it; NULL: no memory. */
 static cJSON *make_document(const cJSON *base, const cJSON *grid, const struct sweep_child *child) {
-    CLEANUP(delete_tree)
+    CLEANUP(json_delete)
     cJSON *document = base ? cJSON_Duplicate(base, true) : cJSON_CreateObject();
     int i = 0;
     const cJSON *axis = NULL;
@@ -184,12 +230,7 @@ static void name_child(const struct sweep_spec *spec, const cJSON *grid,
                                      axis->string, shown ? shown : "");
         }
     }
-    size_t n = 0;
-    size_t length = utf8_sequence_length(text, strlen(text));
-    while (text[n] && length > 0 && n + length < sizeof(child->spec.name)) {
-        n += length;
-        length = text[n] ? utf8_sequence_length(text + n, strlen(text + n)) : 0;
-    }
+    size_t n = text_cut(text, strlen(text), sizeof(child->spec.name) - 1);
     text[n] = '\0';
     memcpy(child->spec.name, text, n + 1);
 }
@@ -233,6 +274,7 @@ static void advance(const cJSON *grid, int n_fields, int picks[SWEEP_MAX_FIELDS]
     }
 }
 
+/* STATUS_NO_MEMORY; what is wrong with a combination is added to the errors. */
 static enum status expand(const cJSON *base, const cJSON *grid,
                           const struct run_spec_context *context, struct sweep_spec *spec,
                           struct field_errors *errors) {
@@ -245,7 +287,7 @@ static enum status expand(const cJSON *base, const cJSON *grid,
     for (size_t i = 0; i < spec->n_children && errors->n < RUN_SPEC_MAX_ERRORS; i++) {
         struct sweep_child *child = &spec->children[i];
         memcpy(child->picks, picks, sizeof(picks));
-        CLEANUP(delete_tree) cJSON *document = make_document(base, grid, child);
+        CLEANUP(json_delete) cJSON *document = make_document(base, grid, child);
         if (!document) {
             return no_memory(errors);
         }
@@ -256,51 +298,7 @@ static enum status expand(const cJSON *base, const cJSON *grid,
         name_child(spec, grid, child);
         advance(grid, spec->n_fields, picks);
     }
-    return errors->n > 0 ? STATUS_INVALID : STATUS_OK;
-}
-
-/* Whether the axis has values of a field, whatever else is wrong. */
-static bool is_usable(const cJSON *axis) {
-    return cJSON_IsArray(axis) && run_spec_has_field(axis->string, NULL);
-}
-
-/* A grid that cannot be expanded: what is wrong with the base and with each value by itself. The
- * answer shall name everything. */
-static enum status check_apart(const cJSON *base, const cJSON *grid,
-                               const struct run_spec_context *context, struct sweep_spec *spec,
-                               struct field_errors *errors) {
-    CLEANUP(free_pointer) struct field_errors *of_run = calloc(1, sizeof(*of_run));
-    CLEANUP(free_pointer) struct sweep_child *child = calloc(1, sizeof(*child));
-    CLEANUP(delete_tree)
-    cJSON *rest = cJSON_IsObject(base) ? cJSON_Duplicate(base, true) : cJSON_CreateObject();
-    if (!of_run || !child || !rest) {
-        return no_memory(errors);
-    }
-    const cJSON *axis = NULL;
-    cJSON_ArrayForEach(axis, grid) {
-        cJSON_DeleteItemFromObjectCaseSensitive(rest, axis->string);
-    }
-    cJSON_DeleteItemFromObjectCaseSensitive(rest, "name"); /* named by check_base */
-    (void)run_spec_resolve(rest, context, &child->spec, of_run);
-    sweep_errors_add(spec, child, of_run, errors);
-    int index = 0;
-    cJSON_ArrayForEach(axis, grid) {
-        for (const cJSON *value = is_usable(axis) ? axis->child : NULL;
-             value && index < SWEEP_MAX_FIELDS && errors->n < RUN_SPEC_MAX_ERRORS;
-             value = value->next, child->picks[index]++) {
-            cJSON *copy = cJSON_Duplicate(value, true);
-            if (!copy || !cJSON_AddItemToObject(rest, axis->string, copy)) {
-                cJSON_Delete(copy);
-                return no_memory(errors);
-            }
-            of_run->n = 0;
-            (void)run_spec_resolve(rest, context, &child->spec, of_run);
-            sweep_errors_add(spec, child, of_run, errors);
-            cJSON_DeleteItemFromObjectCaseSensitive(rest, axis->string);
-        }
-        index++;
-    }
-    return STATUS_INVALID;
+    return STATUS_OK;
 }
 
 static char *write_spec(const cJSON *base, const cJSON *grid) {
@@ -317,9 +315,14 @@ enum status sweep_spec_parse(const char *json, size_t n_bytes,
                              const struct run_spec_context *context, struct sweep_spec *ret_spec,
                              struct field_errors *ret_errors) {
     ret_errors->n = 0;
-    CLEANUP(delete_tree) cJSON *document = NULL;
+    CLEANUP(json_delete) cJSON *document = NULL;
     CLEANUP(sweep_spec_clear) struct sweep_spec spec = {.n_fields = 0};
-    TRY(run_spec_read_document(json, n_bytes, &document, ret_errors));
+    struct error error;
+    enum status status = json_read(json, n_bytes, &document, &error);
+    if (status != STATUS_OK) {
+        field_errors_add(ret_errors, "", "%s.", error.message);
+        return status;
+    }
     if (!cJSON_IsObject(document)) {
         field_errors_add(ret_errors, "",
                          "A sweep is a JSON object like {\"base\":{},\"grid\":{\"m\":[2,4]}}.");
@@ -331,10 +334,15 @@ enum status sweep_spec_parse(const char *json, size_t n_bytes,
     read_name(member(document, "name"), &spec, ret_errors);
     read_hold(member(document, "hold"), &spec, ret_errors);
     int n_before = ret_errors->n;
-    check_base(base, ret_errors);
-    check_grid(grid, &spec, ret_errors);
-    TRY(ret_errors->n == n_before ? expand(base, grid, context, &spec, ret_errors)
-                                  : check_apart(base, grid, context, &spec, ret_errors));
+    bool base_is_good = check_base(base, ret_errors);
+    bool grid_is_good = check_grid(grid, ret_errors);
+    check_parts(base_is_good ? base : NULL, grid_is_good ? grid : NULL, context, &spec, ret_errors);
+    if (ret_errors->n == n_before) {
+        count_children(grid, &spec, ret_errors);
+    }
+    if (ret_errors->n == n_before) {
+        TRY(expand(base, grid, context, &spec, ret_errors));
+    }
     if (ret_errors->n > 0) {
         return STATUS_INVALID;
     }
@@ -348,7 +356,7 @@ enum status sweep_spec_parse(const char *json, size_t n_bytes,
 }
 
 int sweep_spec_grid_fields(const char *spec_json, char (*ret_fields)[32], int most) {
-    CLEANUP(delete_tree) cJSON *document = cJSON_Parse(spec_json);
+    CLEANUP(json_delete) cJSON *document = cJSON_Parse(spec_json);
     int n = 0;
     const cJSON *axis = NULL;
     cJSON_ArrayForEach(axis, member(document, "grid")) {

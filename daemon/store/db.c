@@ -33,7 +33,12 @@ static const struct statement_set *const statement_sets[DB_TABLE_COUNT] = {
     [DB_WATCH] = &watch_statements,
     [DB_SWEEP] = &sweep_statements,
     [DB_FORK] = &fork_statements,
+    [DB_PROGRESS] = &progress_statements,
+    [DB_QUEUE] = &queue_statements,
+    [DB_EVENT_LIST] = &event_list_statements,
     [DB_UPKEEP] = &upkeep_statements,
+    [DB_NOTE] = &note_statements,
+    [DB_OLD_ROWS] = &old_rows_statements,
     [DB_AFTER] = &after_statements,
     [DB_IDEMPOTENCY] = &idempotency_statements,
 };

@@ -25,9 +25,14 @@ enum db_table {
     DB_SWEEP,
     DB_WATCH,
     DB_FORK,
+    DB_PROGRESS,
+    DB_QUEUE,
+    DB_EVENT_LIST,
     DB_AFTER,
     DB_IDEMPOTENCY,
     DB_UPKEEP,
+    DB_NOTE,
+    DB_OLD_ROWS,
     DB_TABLE_COUNT,
 };
 
@@ -46,7 +51,12 @@ extern const struct statement_set setting_statements;
 extern const struct statement_set watch_statements;
 extern const struct statement_set sweep_statements;
 extern const struct statement_set fork_statements;
+extern const struct statement_set progress_statements;
+extern const struct statement_set queue_statements;
+extern const struct statement_set event_list_statements;
 extern const struct statement_set upkeep_statements;
+extern const struct statement_set note_statements;
+extern const struct statement_set old_rows_statements;
 extern const struct statement_set after_statements;
 extern const struct statement_set idempotency_statements;
 

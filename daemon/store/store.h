@@ -35,8 +35,10 @@ void store_close(struct store *store);
 typedef void store_observer(void *user, int64_t run_id);
 void store_observe(struct store *store, store_observer *observer, void *user);
 
-/* A cheap read that shows that the database answers (for /readyz). */
-enum status store_ping(struct store *store, struct error *error);
+/* Whether a write would be accepted now: takes the write lock and gives it back. After a write that
+ * failed for the disk it stores something, to see whether that is over. STATUS_BUSY: another
+ * process holds the lock. */
+enum status store_check(struct store *store, struct error *error);
 
 /* Version of the schema, for /system. */
 int store_schema_version(const struct store *store);

@@ -5,7 +5,7 @@
 
 #include "core/base/clock.h"
 
-/* One writer's wish; on its stack. */
+/* One call of write_queue_run, on the stack of its thread. */
 struct write_job {
     store_body *body;
     void *arguments;
@@ -37,7 +37,7 @@ static enum status control(struct db *db, const char *sql, struct error *error) 
     return code == SQLITE_OK ? STATUS_OK : db_status(db->handle, code, sql, error);
 }
 
-/* SQLite ends the whole transaction by itself on some errors (a full disk, for one). */
+/* SQLite ends the whole transaction by itself on some errors, a full disk among them. */
 static bool transaction_is_lost(const struct db *db) {
     return sqlite3_get_autocommit(db->handle) != 0;
 }
@@ -88,7 +88,7 @@ static bool run_job(struct write_queue *queue, struct write_job *job) {
                                                     NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* All of the group, whatever each had reached. */
+/* No body of the group is stored, also of those that had succeeded. */
 static void fail_group(struct write_job *group, enum status status, const struct error *error) {
     for (struct write_job *job = group; job; job = job->next) {
         if (job->status == STATUS_OK) {
@@ -102,6 +102,7 @@ static void fail_group(struct write_job *group, enum status status, const struct
 static enum status run_bodies(struct write_queue *queue, struct write_job *group,
                               struct error *error) {
     struct db *db = &queue->db;
+    int n_changes = sqlite3_total_changes(db->handle);
     TRY(control(db, "BEGIN IMMEDIATE", error));
     for (struct write_job *job = group; job; job = job->next) {
         if (!run_job(queue, job)) {
@@ -110,15 +111,29 @@ static enum status run_bodies(struct write_queue *queue, struct write_job *group
         }
     }
     TRY(db_check_in_place(db, error));
+    bool changed = sqlite3_total_changes(db->handle) != n_changes;
     double begun_s = clock_monotonic_s(&clock_system);
     TRY(control(db, "COMMIT", error));
-    histogram_add(&queue->commits, clock_monotonic_s(&clock_system) - begun_s);
+    if (changed) {
+        histogram_add(&queue->commits, clock_monotonic_s(&clock_system) - begun_s);
+        atomic_store(&queue->disk_failed, false);
+    }
     return STATUS_OK;
+}
+
+static void note_disk(struct write_queue *queue, enum status status) {
+    if (status == STATUS_NO_SPACE || status == STATUS_IO || status == STATUS_CORRUPT) {
+        atomic_store(&queue->disk_failed, true);
+    }
 }
 
 static void run_group(struct write_queue *queue, struct write_job *group) {
     struct error error = {.code = STATUS_OK};
     enum status status = run_bodies(queue, group, &error);
+    note_disk(queue, status);
+    for (struct write_job *job = group; job; job = job->next) {
+        note_disk(queue, job->status);
+    }
     if (status == STATUS_OK) {
         return;
     }

@@ -2,11 +2,11 @@
  *
  * Layer: daemon/store (inside of the store only). Thread rule: write_queue_run from any thread.
  *
- * A commit waits for the disk, whatever is in it. So the first writer that comes leads: it takes
- * everything that waits, runs each body in a savepoint of its own inside one transaction, and
- * commits once. Who comes meanwhile waits and forms the next group, which one of them leads.
- * Nobody returns before the commit of its body. A body may therefore run on the thread of another
- * writer; none runs beside another, and no lock is held while it runs.
+ * A commit takes a write to the disk, however small it is. So the first writer becomes the leader:
+ * it takes every body that waits, runs each in a savepoint of its own inside one transaction, and
+ * commits once. Writers that come meanwhile wait; one of them leads the next group.
+ * write_queue_run returns after the commit of its body. A body may run on the thread of another
+ * writer; no two run at the same time, and no lock is held while one runs.
  */
 #ifndef CUTOUTD_DAEMON_STORE_WRITE_QUEUE_H
 #define CUTOUTD_DAEMON_STORE_WRITE_QUEUE_H
@@ -28,6 +28,7 @@ struct write_queue {
     struct write_job *first;      /* waiting, in the order in which they came */
     struct write_job **end;       /* where the next one goes */
     struct histogram commits;     /* how long COMMIT took */
+    atomic_bool disk_failed;      /* the last group that had something to store could not */
     atomic_int failure_countdown; /* see store_inject_failure */
 };
 

@@ -1,332 +1,330 @@
-/* One attempt of one run. Layer: daemon/work. Thread rule: see the header; `struct session` lives
- * on the worker's stack and is used by that thread only. */
+/* Attempts and their reports. Layer: daemon/work. Thread rule: see the header. */
 #include "daemon/work/attempt.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/log.h"
 #include "daemon/compare/epoch_view.h"
 #include "daemon/config/state_dir.h"
-#include "daemon/spec/run_spec.h"
-#include "daemon/store/table/checkpoint_table.h"
-
-enum { RUN_DIR_SIZE = CONFIG_TEXT_SIZE + 64 };
+#include "daemon/queue/run_action.h"
+#include "daemon/store/change/run_change.h"
+#include "daemon/work/recovery.h"
 
 /* Followers are woken by steps no more often than this; epochs and states wake them at once. */
 static const double STEP_PUBLISH_INTERVAL_S = 0.5;
 
-struct session {
-    const struct attempt *attempt;
-    const struct pool_options *options;
-    const struct dataset *dataset;
-    char variant[RUN_VARIANT_SIZE];
-    char run_dir[RUN_DIR_SIZE];
-    struct progress progress;
-    double published_at_s;
-    bool reported;     /* a callback came: the executor got past resuming */
-    bool store_failed; /* a callback could not write to the store */
-};
-
-static int64_t now_ms(const struct session *s) {
-    return clock_unix_ms(s->options->clock);
+static int64_t now_ms(const struct attempt_table *table) {
+    return clock_unix_ms(table->options->clock);
 }
 
-/* ---- callbacks ---- */
+/* ---- the table ---- */
 
-static enum status on_step(void *user, const struct step_report *report, struct error *error) {
-    (void)error;
-    struct session *s = user;
-    s->reported = true;
-    s->progress.epoch = report->epoch;
-    s->progress.epochs = report->epochs;
-    s->progress.step = report->step;
-    s->progress.steps_per_epoch = report->steps_per_epoch;
-    s->progress.loss = report->loss;
-    s->progress.accuracy = report->accuracy;
-    s->progress.images_per_second = report->images_per_second;
-    s->progress.eta_seconds = report->eta_seconds;
-    s->progress.n_reports++;
-    progress_board_set(s->options->progress, s->attempt->slot, &s->progress);
-    double now = clock_monotonic_s(s->options->clock);
-    if (s->progress.n_reports == 1 || now - s->published_at_s >= STEP_PUBLISH_INTERVAL_S) {
-        s->published_at_s = now;
-        hub_publish(s->options->hub, s->progress.run_id);
+enum status attempt_new(struct attempt **ret_attempt, struct error *error) {
+    struct attempt *attempt = calloc(1, sizeof(*attempt));
+    if (!attempt) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory to start a run");
     }
+    *ret_attempt = attempt;
     return STATUS_OK;
 }
 
-/* A failing store is not the run's fault: note it, so that the run is tried again. */
-static enum status note_store(struct session *s, enum status status) {
-    s->store_failed = s->store_failed || status != STATUS_OK;
+void attempt_free(struct attempt *attempt) {
+    if (attempt) {
+        run_row_clear(&attempt->run);
+        free(attempt);
+    }
+}
+
+static bool is_slot_taken(const struct attempt_table *table, int slot) {
+    for (const struct attempt *a = table->first; a; a = a->next) {
+        if (a->slot == slot) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void attempt_table_add(struct attempt_table *table, struct attempt *attempt) {
+    attempt->progress = (struct progress){.run_id = attempt->run.id,
+                                          .sweep_id = attempt->run.sweep_id,
+                                          .epochs = attempt->run.epochs};
+    (void)pthread_mutex_lock(&table->mutex);
+    attempt->slot = 0;
+    while (is_slot_taken(table, attempt->slot)) {
+        attempt->slot++;
+    }
+    attempt->next = table->first;
+    table->first = attempt;
+    (void)pthread_mutex_unlock(&table->mutex);
+    progress_board_set(table->options->progress, attempt->slot, &attempt->progress);
+}
+
+void attempt_table_remove(struct attempt_table *table, struct attempt *attempt) {
+    (void)pthread_mutex_lock(&table->mutex);
+    struct attempt **link = &table->first;
+    while (*link != attempt) {
+        link = &(*link)->next;
+    }
+    *link = attempt->next;
+    (void)pthread_mutex_unlock(&table->mutex);
+}
+
+struct attempt *attempt_table_find(struct attempt_table *table, int64_t run_id) {
+    (void)pthread_mutex_lock(&table->mutex);
+    struct attempt *a = table->first;
+    while (a && a->run.id != run_id) {
+        a = a->next;
+    }
+    (void)pthread_mutex_unlock(&table->mutex);
+    return a;
+}
+
+int attempt_table_count(struct attempt_table *table, const struct executor *executor) {
+    int n = 0;
+    (void)pthread_mutex_lock(&table->mutex);
+    for (const struct attempt *a = table->first; a; a = a->next) {
+        n += !executor || a->executor == executor;
+    }
+    (void)pthread_mutex_unlock(&table->mutex);
+    return n;
+}
+
+/* The attempt that a report is about. It stays: only its outcome, which comes after this report,
+ * removes it. */
+static enum status find(struct attempt_table *table, const struct run_report *report,
+                        struct attempt **ret_attempt, struct error *error) {
+    (void)pthread_mutex_lock(&table->mutex);
+    struct attempt *a = table->first;
+    while (a && (a->run.id != report->run_id || a->run.attempt != report->attempt)) {
+        a = a->next;
+    }
+    (void)pthread_mutex_unlock(&table->mutex);
+    if (!a) {
+        return error_set(error, STATUS_CONFLICT,
+                         "run %lld is not at attempt %d: its report is refused",
+                         (long long)report->run_id, report->attempt);
+    }
+    *ret_attempt = a;
+    return STATUS_OK;
+}
+
+/* A failing store is not the run's fault: noted, so that the run is tried again. */
+static enum status note_store(struct attempt *a, enum status status) {
+    a->store_failed = a->store_failed || (status != STATUS_OK && status != STATUS_CONFLICT);
     return status;
 }
 
-static enum status on_epoch(void *user, const struct epoch_report *report, struct error *error) {
-    struct session *s = user;
-    struct epoch_row row = epoch_row_of(report);
-    row.at_ms = now_ms(s);
-    s->reported = true;
-    progress_board_add_epoch(s->options->progress, report->seconds);
-    log_info("run %lld: epoch %d of %d, training loss %.4f, validation error %.4f, %.0f images/s",
-             (long long)s->progress.run_id, report->epoch, s->attempt->run->epochs,
-             report->train_loss, error_ratio(report->val_wrong, report->val_total),
-             report->images_per_second);
-    return note_store(s, epoch_table_put(s->options->store, s->progress.run_id, &row, error));
-}
+/* ---- begin ---- */
 
-static enum status on_checkpoint(void *user, const struct checkpoint_report *report,
-                                 struct error *error) {
-    struct session *s = user;
-    struct checkpoint_row rows[2] = {{
-        .kind = CHECKPOINT_LAST,
-        .n_bytes = report->n_bytes,
-        .epochs_done = report->epochs_done,
-        .step = report->step,
-        .at_ms = now_ms(s),
-    }};
-    s->reported = true;
-    const char *slash = strrchr(report->path, '/');
-    (void)snprintf(rows[0].path, sizeof(rows[0].path), "%s", slash ? slash + 1 : report->path);
-    (void)snprintf(rows[0].sha256, sizeof(rows[0].sha256), "%s", report->sha256);
-    rows[1] = rows[0];
-    rows[1].kind = CHECKPOINT_BEST;
-    return note_store(s, checkpoint_table_put(s->options->store, s->progress.run_id, rows,
-                                              report->best ? 2 : 1, error));
-}
-
-static bool should_stop(void *user) {
-    const struct session *s = user;
-    atomic_fetch_add(s->attempt->heartbeat, 1);
-    return atomic_load(s->attempt->request) != RUN_REQUEST_NONE || atomic_load(s->attempt->stop);
-}
-
-static bool stops_at_once(void *user) {
-    const struct session *s = user;
-    return atomic_load(s->attempt->request) == RUN_REQUEST_KILL;
-}
-
-/* ---- before training ---- */
-
-static enum status make_run_dir(struct session *s, struct error *error) {
-    (void)snprintf(s->run_dir, sizeof(s->run_dir), "%s/runs/%lld", s->options->state_dir,
-                   (long long)s->attempt->run->id);
-    return state_dir_make_run(s->options->state_dir, s->attempt->run->id, error);
-}
-
-static enum status set_origin(struct session *s, const char *dataset_sha256, struct error *error) {
-    const struct run_row *run = s->attempt->run;
-    struct run_spec spec;
-    TRY(run_spec_read_stored(run->config_json, &spec, error));
-    int n_train = s->dataset->train.n;
-    if (spec.config.train_images > 0 && spec.config.train_images < n_train) {
-        n_train = spec.config.train_images;
-    }
-    const struct run_origin origin = {
-        .variant = s->variant,
-        .dataset_sha256 = dataset_sha256,
-        .steps_per_epoch = run_steps_per_epoch(&spec.config, n_train),
-        .images_per_epoch = run_images_per_epoch(&spec.config, n_train),
-    };
-    return note_store(s,
-                      run_table_set_origin(s->options->store, run->id, &origin, now_ms(s), error));
-}
-
-/* The epochs that the run took over from another; 0: none. */
-static int forked_epoch(const struct run_row *run) {
-    return run->forked_from > 0 ? run->forked_epoch : 0;
+static enum status make_run_dir(const struct attempt_table *table, int64_t run_id,
+                                char ret_path[EXECUTOR_PATH_SIZE], struct error *error) {
+    const char *state_dir = table->options->state_dir;
+    (void)snprintf(ret_path, EXECUTOR_PATH_SIZE, "%s/runs/%lld", state_dir, (long long)run_id);
+    return state_dir_make_run(state_dir, run_id, error);
 }
 
 /* A first attempt notes what it trains with; a later one must find the same. Other kernels round
  * differently: such a run starts anew and says so, it never mixes two. */
-static enum status settle_origin(struct session *s, const char *dataset_sha256,
-                                 struct error *error) {
-    const struct run_row *run = s->attempt->run;
-    const struct executor *executor = &s->options->executor;
-    const char *chosen = executor->variant(executor->user);
+static enum status settle_origin(const struct attempt_table *table, struct attempt *a,
+                                 const struct executor_origin *found, struct error *error) {
+    const struct run_row *run = &a->run;
+    struct store *store = table->options->store;
     bool begun = run->variant[0] != '\0';
-    if (begun && strcmp(run->dataset_sha256, dataset_sha256) != 0) {
+    if (begun && strcmp(run->dataset_sha256, found->dataset_sha256) != 0) {
         return error_set(error, STATUS_CONFLICT,
                          "the data set %s is not the one this run started with (sha256 %.12s now, "
                          "%.12s then)",
-                         run->dataset, dataset_sha256, run->dataset_sha256);
+                         run->dataset, found->dataset_sha256, run->dataset_sha256);
     }
-    bool stays = begun && executor->has_variant(executor->user, run->variant);
-    if (begun && !stays && forked_epoch(run) > 0) {
+    if (begun && strcmp(run->variant, found->variant) == 0) {
+        return STATUS_OK;
+    }
+    if (begun && executor_forked_epoch(run) > 0) {
         return error_set(error, STATUS_UNSUPPORTED,
                          "it was forked from a run that was trained with the %s kernels, which "
                          "this machine does not have",
                          run->variant);
     }
-    if (begun && !stays) {
+    if (begun) {
         char reason[RUN_REASON_SIZE];
         (void)snprintf(reason, sizeof(reason),
                        "started anew with the %s kernels: it began with %s, which this machine "
                        "does not have",
-                       chosen, run->variant);
+                       found->variant, run->variant);
         log_warning("run %lld: %s", (long long)run->id, reason);
-        TRY(note_store(s, run_table_reset(s->options->store, run->id, reason, now_ms(s), error)));
+        TRY(note_store(a, run_table_reset(store, run->id, reason, now_ms(table), error)));
     }
-    (void)snprintf(s->variant, sizeof(s->variant), "%s", stays ? run->variant : chosen);
-    return stays ? STATUS_OK : set_origin(s, dataset_sha256, error);
+    const struct run_origin origin = {.variant = found->variant,
+                                      .dataset_sha256 = found->dataset_sha256,
+                                      .steps_per_epoch = found->steps_per_epoch,
+                                      .images_per_epoch = found->images_per_epoch};
+    return note_store(a, run_table_set_origin(store, run->id, &origin, now_ms(table), error));
 }
 
-/* ---- training ---- */
+static enum status begin(void *user, const struct run_report *report,
+                         struct executor_plan *ret_plan, struct error *error) {
+    struct attempt_table *table = user;
+    struct attempt *a = NULL;
+    struct executor_origin origin;
+    TRY(find(table, report, &a, error));
+    TRY(make_run_dir(table, report->run_id, ret_plan->run_dir, error));
+    TRY(a->executor->origin(a->executor->user, &a->run, &origin, error));
+    TRY(settle_origin(table, a, &origin, error));
+    TRY(note_store(
+        a, run_table_note_begin(table->options->store, report->run_id, report->attempt, error)));
+    (void)snprintf(ret_plan->variant, sizeof(ret_plan->variant), "%s", origin.variant);
+    return note_store(a, checkpoint_table_list(table->options->store, report->run_id,
+                                               &ret_plan->checkpoints, error));
+}
 
-static enum status execute(struct session *s, const struct checkpoint_row *from,
-                           struct error *error) {
-    char path[RUN_DIR_SIZE + CHECKPOINT_ROW_PATH_SIZE + 1];
-    const struct trainer_callbacks callbacks = {
-        .user = s,
-        .on_step = on_step,
-        .on_epoch = on_epoch,
-        .on_checkpoint = on_checkpoint,
-        .should_stop = should_stop,
-        .stops_at_once = stops_at_once,
+/* ---- while it trains ---- */
+
+static enum status step(void *user, const struct run_report *report, const struct step_report *step,
+                        struct error *error) {
+    struct attempt_table *table = user;
+    struct attempt *a = NULL;
+    TRY(find(table, report, &a, error));
+    struct progress *p = &a->progress;
+    p->epoch = step->epoch;
+    p->epochs = step->epochs;
+    p->step = step->step;
+    p->steps_per_epoch = step->steps_per_epoch;
+    p->loss = step->loss;
+    p->accuracy = step->accuracy;
+    p->images_per_second = step->images_per_second;
+    p->eta_seconds = step->eta_seconds;
+    p->n_reports++;
+    progress_board_set(table->options->progress, a->slot, p);
+    double now = clock_monotonic_s(table->options->clock);
+    if (p->n_reports == 1 || now - a->published_at_s >= STEP_PUBLISH_INTERVAL_S) {
+        a->published_at_s = now;
+        notifier_publish(table->options->notifier, p->run_id);
+    }
+    return STATUS_OK;
+}
+
+static enum status epoch(void *user, const struct run_report *report,
+                         const struct epoch_report *epoch, struct error *error) {
+    struct attempt_table *table = user;
+    struct attempt *a = NULL;
+    TRY(find(table, report, &a, error));
+    const struct epoch_row row = {.report = *epoch, .at_ms = now_ms(table)};
+    TRY(note_store(a, run_report_epoch(table->options->store, report, &row, error)));
+    a->progressed = true;
+    progress_board_add_epoch(table->options->progress, epoch->seconds);
+    log_info("run %lld: epoch %d of %d, training loss %.4f, validation error %.4f, %.0f images/s",
+             (long long)report->run_id, epoch->epoch, a->run.epochs, epoch->train_loss,
+             error_ratio(epoch->val_wrong, epoch->val_total), epoch->images_per_second);
+    return STATUS_OK;
+}
+
+static enum status checkpoint(void *user, const struct run_report *report,
+                              const struct checkpoint_report *checkpoint, struct error *error) {
+    struct attempt_table *table = user;
+    struct attempt *a = NULL;
+    TRY(find(table, report, &a, error));
+    struct checkpoint_row rows[2] = {{
+        .kind = CHECKPOINT_LAST,
+        .n_bytes = checkpoint->n_bytes,
+        .epochs_done = checkpoint->epochs_done,
+        .step = checkpoint->step,
+        .at_ms = now_ms(table),
+    }};
+    const char *slash = strrchr(checkpoint->path, '/');
+    (void)snprintf(rows[0].path, sizeof(rows[0].path), "%s", slash ? slash + 1 : checkpoint->path);
+    (void)snprintf(rows[0].sha256, sizeof(rows[0].sha256), "%s", checkpoint->sha256);
+    rows[1] = rows[0];
+    rows[1].kind = CHECKPOINT_BEST;
+    TRY(note_store(a, run_report_checkpoints(table->options->store, report, rows,
+                                             checkpoint->best ? 2 : 1, error)));
+    a->progressed = true;
+    return STATUS_OK;
+}
+
+static enum status note(void *user, const struct run_report *report, const char *reason,
+                        struct error *error) {
+    struct attempt_table *table = user;
+    struct attempt *a = NULL;
+    TRY(find(table, report, &a, error));
+    return note_store(a,
+                      run_report_note(table->options->store, report, reason, now_ms(table), error));
+}
+
+static void outcome(void *user, const struct run_report *report,
+                    const struct executor_outcome *outcome) {
+    struct attempt_table *table = user;
+    struct attempt *a = NULL;
+    struct error error;
+    if (find(table, report, &a, &error) != STATUS_OK) {
+        log_warning("%s", error.message);
+        return;
+    }
+    a->status = outcome->status;
+    a->again = outcome->again;
+    a->bounded = outcome->bounded;
+    (void)snprintf(a->message, sizeof(a->message), "%s", outcome->message);
+    table->on_outcome(table->user, a);
+}
+
+void attempt_table_init(struct attempt_table *table, const struct pool_options *options,
+                        void (*on_outcome)(void *user, struct attempt *attempt), void *user) {
+    *table = (struct attempt_table){
+        .options = options,
+        .reports = {table, begin, step, epoch, checkpoint, note, outcome},
+        .on_outcome = on_outcome,
+        .user = user,
     };
-    struct execution execution = {
-        .run = s->attempt->run,
-        .dataset = s->dataset,
-        .variant = s->variant,
-        .run_dir = s->run_dir,
-        .callbacks = &callbacks,
-    };
-    if (from) {
-        (void)snprintf(path, sizeof(path), "%s/%s", s->run_dir, from->path);
-        execution.resume_path = path;
-        execution.resume_sha256 = from->sha256;
-        /* What a fork took over was written under the other run's settings. */
-        execution.resume_foreign = s->attempt->run->forked_from > 0 && from->step == 0 &&
-                                   from->epochs_done <= forked_epoch(s->attempt->run);
+    (void)pthread_mutex_init(&table->mutex, NULL);
+}
+
+void attempt_table_destroy(struct attempt_table *table) {
+    while (table->first) {
+        struct attempt *a = table->first;
+        table->first = a->next;
+        progress_board_clear(table->options->progress, a->slot);
+        attempt_free(a);
     }
-    struct trainer_result result;
-    s->reported = false;
-    const struct executor *executor = &s->options->executor;
-    return executor->execute(executor->user, &execution, &result, error);
+    (void)pthread_mutex_destroy(&table->mutex);
 }
 
-/* The file could not be gone on from, and nothing was trained yet. */
-static bool is_damaged(const struct session *s, enum status status) {
-    return !s->reported && (status == STATUS_CORRUPT || status == STATUS_NOT_FOUND);
-}
+/* ---- where the run goes ---- */
 
-/* Says where the run goes on after its last checkpoint turned out to be damaged. */
-static enum status say_fallback(struct session *s, const struct checkpoint_row *from,
-                                struct error *error) {
-    char reason[RUN_REASON_SIZE];
-    if (from) {
-        (void)snprintf(reason, sizeof(reason),
-                       "the last checkpoint is damaged; went on from epoch %d, step %d",
-                       from->epochs_done, from->step);
-    } else {
-        (void)snprintf(reason, sizeof(reason), "no checkpoint is intact; started anew");
-    }
-    log_warning("run %lld: %s", (long long)s->attempt->run->id, reason);
-    return note_store(
-        s, run_table_set_reason(s->options->store, s->attempt->run->id, reason, now_ms(s), error));
-}
-
-/* A fork goes on from where it was forked or from later ones of its own. What lies before was
- * trained under other settings, so to repeat it under the fork's is another experiment. */
-static enum status refuse_anew(const struct run_row *run, struct error *error) {
-    return forked_epoch(run) > 0
-               ? error_set(error, STATUS_CORRUPT,
-                           "no checkpoint from epoch %d on is intact, and a fork of run %lld does "
-                           "not begin before that: fork it again",
-                           run->forked_epoch, (long long)run->forked_from)
-               : STATUS_OK;
-}
-
-/* Newest checkpoint first, then the ones before it, then from the beginning. */
-static enum status execute_from_list(struct session *s, const struct checkpoint_list *list,
-                                     struct error *error) {
-    for (size_t i = 0; i < list->n; i++) {
-        const struct checkpoint_row *from = &list->rows[i];
-        if (from->epochs_done < forked_epoch(s->attempt->run)) {
-            continue;
-        }
-        if (i > 0) {
-            TRY(say_fallback(s, from, error));
-        }
-        log_info("run %lld: attempt %d goes on from epoch %d, step %d",
-                 (long long)s->attempt->run->id, s->attempt->run->attempt, from->epochs_done,
-                 from->step);
-        struct error damage = {0};
-        enum status status = execute(s, from, &damage);
-        if (!is_damaged(s, status)) {
-            if (error) {
-                *error = damage;
-            }
-            return status;
-        }
-        log_warning("run %lld: cannot go on from %s: %s", (long long)s->attempt->run->id,
-                    from->path, damage.message);
-    }
-    TRY(refuse_anew(s->attempt->run, error));
-    if (list->n > 0) {
-        TRY(say_fallback(s, NULL, error));
-    }
-    return execute(s, NULL, error);
-}
-
-static enum status train(struct session *s, struct error *error) {
-    const struct run_row *run = s->attempt->run;
-    char sha256[SHA256_HEX_SIZE];
-    TRY(make_run_dir(s, error));
-    TRY(dataset_registry_acquire(s->options->datasets, run->dataset, &s->dataset, sha256, error));
-    TRY(settle_origin(s, sha256, error));
-    struct checkpoint_list list = {0};
-    TRY(note_store(s, checkpoint_table_list(s->options->store, run->id, &list, error)));
-    enum status status = execute_from_list(s, &list, error);
-    checkpoint_list_clear(&list);
-    return status;
-}
-
-/* ---- the verdict ---- */
-
-static void decide(struct verdict *verdict, enum run_state to, const char *format, ...)
+static void go(struct destination *destination, enum run_state to, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void decide(struct verdict *verdict, enum run_state to, const char *format, ...) {
+static void go(struct destination *destination, enum run_state to, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    verdict->to = to;
-    (void)vsnprintf(verdict->reason, sizeof(verdict->reason), format, arguments);
+    destination->to = to;
+    (void)vsnprintf(destination->reason, sizeof(destination->reason), format, arguments);
     va_end(arguments);
 }
 
-static void judge(const struct session *s, enum status status, const struct error *error,
-                  struct verdict *verdict) {
-    enum run_request request = (enum run_request)atomic_load(s->attempt->request);
-    bool try_again = s->store_failed || status == STATUS_NO_SPACE || status == STATUS_STOPPED;
-    memset(verdict, 0, sizeof(*verdict));
-    if (status == STATUS_OK) {
-        decide(verdict, RUN_SUCCEEDED, "%s", "");
+void attempt_decide(const struct attempt *a, bool stopping, struct destination *ret) {
+    enum run_request request = a->request;
+    bool again = a->store_failed || a->again || a->status == STATUS_STOPPED;
+    bool bounded = a->bounded && !a->store_failed;
+    int in_a_row = a->progressed ? 0 : a->run.interruptions;
+    *ret = (struct destination){.to = RUN_QUEUED};
+    if (a->status == STATUS_OK) {
+        go(ret, RUN_SUCCEEDED, "%s", "");
     } else if (request == RUN_REQUEST_CANCEL || request == RUN_REQUEST_KILL ||
-               (request == RUN_REQUEST_PAUSE && try_again)) {
-        decide(verdict, run_request_state(request), "%s", run_request_reason(request));
-    } else if (status == STATUS_STOPPED) {
-        decide(verdict, RUN_QUEUED, "daemon stopped");
-    } else if (try_again) {
-        decide(verdict, RUN_QUEUED, "will be tried again: %.400s", error->message);
-        verdict->wait = true;
+               (request == RUN_REQUEST_PAUSE && again)) {
+        go(ret, run_request_state(request), "%s", run_request_reason(request));
+    } else if (a->status == STATUS_STOPPED && !a->store_failed) {
+        go(ret, RUN_QUEUED, "%s", stopping ? "daemon stopped" : a->message);
+        ret->wait = !stopping;
+    } else if (again && bounded && in_a_row >= RECOVERY_MOST_INTERRUPTIONS) {
+        go(ret, RUN_FAILED, "%d times in a row without progress: %.400s",
+           RECOVERY_MOST_INTERRUPTIONS + 1, a->message);
+    } else if (again) {
+        go(ret, RUN_QUEUED, "will be tried again: %.400s", a->message);
+        ret->count = bounded;
+        ret->wait = true;
     } else {
-        decide(verdict, RUN_FAILED, "%.500s", error->message);
+        go(ret, RUN_FAILED, "%.500s", a->message);
     }
-}
-
-void attempt_run(const struct attempt *attempt, struct verdict *ret_verdict) {
-    struct session session = {
-        .attempt = attempt,
-        .options = attempt->options,
-        .progress = {.run_id = attempt->run->id,
-                     .sweep_id = attempt->run->sweep_id,
-                     .epochs = attempt->run->epochs},
-    };
-    struct error error = {0};
-    progress_board_set(attempt->options->progress, attempt->slot, &session.progress);
-    enum status status = train(&session, &error);
-    dataset_registry_release(attempt->options->datasets, session.dataset);
-    judge(&session, status, &error, ret_verdict);
 }

@@ -86,6 +86,9 @@ static enum status link_files(const struct backup_wish *wish, const char *direct
     TRY(upkeep_list_files(database, &files, &n, error));
     link_instance(wish->state_dir, directory);
     for (size_t i = 0; i < n; i++) {
+        if (wish->stop && atomic_load(wish->stop)) {
+            return error_set(error, STATUS_BUSY, "the backup was given up: the daemon is stopping");
+        }
         TRY(link_one(wish->state_dir, directory, &files[i], backup, error));
     }
     return STATUS_OK;
@@ -100,7 +103,7 @@ static enum status fill(struct store *store, const struct backup_wish *wish, con
     TRY(state_dir_make(directory, error));
     upkeep_path(store, source, sizeof(source));
     (void)snprintf(database, sizeof(database), "%s/cutoutd.db", directory);
-    TRY(upkeep_copy(source, database, error));
+    TRY(upkeep_copy(source, database, wish->stop, error));
     TRY(sha256_file(database, backup->sha256, error));
     if (stat(database, &info) != 0) {
         return error_set_errno(error, errno, "cannot look at %s", database);

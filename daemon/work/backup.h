@@ -11,6 +11,7 @@
 #ifndef CUTOUTD_DAEMON_WORK_BACKUP_H
 #define CUTOUTD_DAEMON_WORK_BACKUP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "core/base/clock.h"
@@ -24,6 +25,7 @@ struct backup_wish {
     const char *state_dir;
     const char *name; /* "": after the time */
     bool checkpoints;
+    const atomic_bool *stop; /* true: give up after the step it is at; NULL: never */
 };
 
 struct backup {
@@ -42,6 +44,7 @@ struct backup {
 bool backup_name_is_good(const char *name);
 
 /* Durable when it returns. STATUS_INVALID: the name; STATUS_CONFLICT: there is one of that name;
+ * STATUS_BUSY: it was stopped;
  * statuses of the store. On failure nothing of it stays. */
 enum status backup_make(struct store *store, const struct clock *clock,
                         const struct backup_wish *wish, struct backup *ret_backup,

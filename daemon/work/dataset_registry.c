@@ -211,6 +211,15 @@ static void warn(const struct dataset_registry *registry, const struct entry *en
     }
 }
 
+bool dataset_registry_is_missing(const struct dataset_registry *registry, const char *name) {
+    int index = find(registry, name);
+    struct dataset_description description = {.available = true};
+    if (index >= 0) {
+        dataset_registry_describe(registry, (size_t)index, &description);
+    }
+    return !description.available;
+}
+
 static void digest_set(struct sha256 *sha, const struct image_set *set) {
     sha256_update(sha, set->pixels, (size_t)set->n * IMAGE_BYTES);
     sha256_update(sha, set->labels, (size_t)set->n);

@@ -56,6 +56,10 @@ void dataset_registry_find(const struct dataset_registry *registry, const char *
  * at the moment. */
 int dataset_registry_train_images(const struct dataset_registry *registry, const char *name);
 
+/* Whether the set has a directory in the config, and no images are there at present: it may not be
+ * mounted. */
+bool dataset_registry_is_missing(const struct dataset_registry *registry, const char *name);
+
 /* Opens the set if needed (may take seconds) and keeps it until dataset_registry_release.
  * ret_sha256: digest of all its images and labels. STATUS_NOT_FOUND: no such name or no such files;
  * STATUS_CORRUPT, STATUS_IO, STATUS_NO_MEMORY: the next acquire tries again. */

@@ -1,52 +1,139 @@
-/* What trains one attempt of one run. Local today; another engine fits in without touching the
- * queue or the API.
+/* What trains runs: in this process, or somewhere else.
  *
- * Layer: daemon/work. Thread rule: execute is called by several workers at once, each with its own
- * execution; callbacks come on the calling thread.
+ * Layer: daemon/work. Thread rule: at each function.
+ *
+ * The pool chooses which run starts, with which executor; the executor trains it and reports. An
+ * attempt is known to both by its handle, which is stored in the commit that makes the run running,
+ * before start is called. So after a crash the row names whatever may have been started: the next
+ * daemon attaches to it, or learns that there is nothing by that name, and then starts another
+ * attempt. Nothing is started twice.
  */
 #ifndef CUTOUTD_DAEMON_WORK_EXECUTOR_H
 #define CUTOUTD_DAEMON_WORK_EXECUTOR_H
 
-#include <stdatomic.h>
-
 #include "core/train/trainer.h"
+#include "daemon/store/change/run_report.h"
 #include "daemon/store/table/run_table.h"
 
-struct execution {
-    const struct run_row *run;
-    const struct dataset *dataset;
-    const char *variant;       /* kernel variant to train with */
-    const char *run_dir;       /* exists; checkpoints go here */
-    const char *resume_path;   /* absolute, or NULL: start anew */
-    const char *resume_sha256; /* valid with resume_path */
-    bool resume_foreign;       /* of the run that this one was forked from */
-    const struct trainer_callbacks *callbacks;
+enum { EXECUTOR_ARITHMETIC_SIZE = 64, EXECUTOR_PATH_SIZE = 4096, EXECUTOR_MOST = 8 };
+
+/* What a run is trained with, as its executor sees it. */
+struct executor_origin {
+    char variant[RUN_VARIANT_SIZE];            /* kernels: the run's own where they can be had */
+    char arithmetic[EXECUTOR_ARITHMETIC_SIZE]; /* equal texts: equal bits */
+    char dataset_sha256[SHA256_HEX_SIZE];      /* of all images and labels */
+    int steps_per_epoch;
+    int64_t images_per_epoch; /* all copies counted */
+};
+
+/* Whether a run could be trained. */
+struct executor_admission {
+    int64_t needed_bytes; /* of memory, beside the data set */
+    int64_t limit_bytes;
+    int n_train_images; /* of the data set, as the next; 0: it cannot be read at present */
+    int n_test_images;
+};
+
+/* How to train an attempt; filled by struct executor_reports.begin. */
+struct executor_plan {
+    char variant[RUN_VARIANT_SIZE];     /* kernels to use */
+    char run_dir[EXECUTOR_PATH_SIZE];   /* exists; checkpoints go there */
+    struct checkpoint_list checkpoints; /* to go on from, in run_dir: the first that is intact */
+};
+
+/* Frees and zeroes. A zeroed plan is fine. */
+void executor_plan_clear(struct executor_plan *plan);
+
+/* The epochs that the run took over from another; 0: none. */
+int executor_forked_epoch(const struct run_row *run);
+
+/* Whether the checkpoint is of the run that this one was forked from. */
+bool executor_is_foreign(const struct run_row *run, const struct checkpoint_row *checkpoint);
+
+/* How an attempt ended. */
+struct executor_outcome {
+    enum status status;  /* STATUS_OK: all epochs are done; STATUS_STOPPED: as it was asked to */
+    bool again;          /* another attempt may do better: the run is queued again */
+    bool bounded;        /* but not for ever: with `again` */
+    const char *message; /* why; valid during the call */
+};
+
+/* Where an executor tells what it does. From any thread; of one attempt one call at a time, in the
+ * order in which things happen: begin, then steps, epochs, checkpoints and notes, then the outcome,
+ * which is the last. After an attach there is no begin. report->number: run_report.h.
+ * STATUS_CONFLICT: the run is not, or no longer, at this attempt; nothing was stored, and what
+ * trains it shall be ended. Other statuses: those of the store; the report was not stored. */
+struct executor_reports {
+    void *user;
+    /* Notes what the run is trained with. May take as long as the executor's origin. The caller
+     * owns *ret_plan (executor_plan_clear). STATUS_CONFLICT as well: these are not the images that
+     * the run began with. */
+    enum status (*begin)(void *user, const struct run_report *report,
+                         struct executor_plan *ret_plan, struct error *error);
+    enum status (*step)(void *user, const struct run_report *report, const struct step_report *step,
+                        struct error *error);
+    enum status (*epoch)(void *user, const struct run_report *report,
+                         const struct epoch_report *epoch, struct error *error);
+    enum status (*checkpoint)(void *user, const struct run_report *report,
+                              const struct checkpoint_report *checkpoint, struct error *error);
+    enum status (*note)(void *user, const struct run_report *report, const char *reason,
+                        struct error *error);
+    /* The run that was given to start or attach is gone when it returns. */
+    void (*outcome)(void *user, const struct run_report *report,
+                    const struct executor_outcome *outcome);
+};
+
+enum executor_request {
+    EXECUTOR_CHECKPOINT, /* write one and go on */
+    EXECUTOR_STOP,       /* write one and end */
+    EXECUTOR_KILL,       /* end at once */
 };
 
 struct executor {
+    const char *name; /* shorter than RUN_EXECUTOR_SIZE; without ',' and '/' */
     void *user;
-    /* The variant for runs that start now. */
-    const char *(*variant)(void *user);
-    /* Whether a run that started with `variant` can go on with it here. */
-    bool (*has_variant)(void *user, const char *variant);
-    /* May be NULL: from now on so many runs are trained at once. */
+
+    /* Any thread; may read the data set, which takes seconds. STATUS_NOT_FOUND and others: why it
+     * cannot be said. */
+    enum status (*origin)(void *user, const struct run_row *run, struct executor_origin *ret_origin,
+                          struct error *error);
+    /* Any thread; quick. */
+    void (*admit)(void *user, const struct run_config *config,
+                  struct executor_admission *ret_admission);
+    /* Appends "NAME/DATASET," for each data set that cannot be read at present, if it should come
+     * back: its runs wait. One thread. May be NULL. */
+    void (*missing)(void *user, char *text, size_t size);
+
+    /* Before everything below; *reports outlives the executor's use. STATUS_NO_MEMORY, STATUS_IO.
+     */
+    enum status (*open)(void *user, const struct executor_reports *reports, struct error *error);
+    /* Begins to train run->attempt under run->handle and returns; both stay until the outcome was
+     * reported. One thread at a time. On failure nothing was started. */
+    enum status (*start)(void *user, const struct run_row *run, struct error *error);
+    /* The attempt goes on and is reported from where its reports had come to. Before the first
+     * start. STATUS_NOT_FOUND: nothing trains under run->handle, and nothing will. NULL: its
+     * attempts never outlive the process. */
+    enum status (*attach)(void *user, const struct run_row *run, struct error *error);
+    /* Any thread; does not wait for what it asks. A handle that is not there is fine. */
+    void (*ask)(void *user, const char *handle, enum executor_request request);
+    /* May be NULL. Readable when follow has something to do; follow does not wait, and reports from
+     * the calling thread: one thread follows all executors. */
+    int (*events)(void *user);
+    void (*follow)(void *user);
+
+    /* How many runs it trains at once; NULL: as many as there are workers, and `share` (may be
+     * NULL) is told how many that are. */
+    int (*most)(void *user);
     void (*share)(void *user, int n_workers);
-    /* Blocks until the attempt is over. Statuses: those of trainer_run; STATUS_INVALID when the
-     * stored config cannot be read. */
-    enum status (*execute)(void *user, const struct execution *execution,
-                           struct trainer_result *ret_result, struct error *error);
-};
 
-/* Trains in this process. */
-struct executor_local {
-    const struct kernels *kernels; /* chosen at start */
-    const struct clock *clock;
-    atomic_int n_threads; /* of each run that starts from now on */
-    int n_cores;          /* to share among the workers; 0: n_threads stays as it is */
-    double checkpoint_interval_s;
-};
+    /* Does not wait. Whether something moved in each attempt since the last call. NULL: always. */
+    bool (*is_alive)(void *user);
 
-/* *local must outlive the executor. */
-struct executor executor_local_make(struct executor_local *local);
+    /* What does not outlive the process is asked to stop. Any thread; does not wait. May be NULL.
+     */
+    void (*stop)(void *user);
+    /* After stop: returns when nothing reports any more. Counterpart of open. */
+    void (*close)(void *user);
+};
 
 #endif

@@ -1,56 +1,449 @@
-/* The executor that trains in this process. Layer: daemon/work. Thread rule: see executor.h. */
+/* The executor that trains in this process. Layer: daemon/work.
+ *
+ * Thread rule: `mutex` guards which runs[] are taken; a run's members are its thread's, but for the
+ * atomic ones.
+ */
+#include "daemon/work/executor_local.h"
+
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/log.h"
 #include "daemon/spec/run_spec.h"
-#include "daemon/work/executor.h"
 
-static const char *variant(void *user) {
-    const struct executor_local *local = user;
-    return local->kernels->name;
+struct local_run {
+    struct executor_local *local;
+    pthread_t thread;
+    bool joinable;                /* guarded by mutex */
+    atomic_bool busy;             /* between start and the outcome */
+    char handle[RUN_HANDLE_SIZE]; /* guarded by mutex */
+    const struct run_row *run;
+    struct run_report report; /* names the attempt in every report */
+    atomic_int stop;          /* 0, EXECUTOR_STOP, EXECUTOR_KILL */
+    atomic_bool checkpoint;   /* one is asked for */
+    atomic_ullong heartbeat;  /* counts steps, and what else shows that it moves */
+    unsigned long long heard; /* is_alive's own memory of it */
+
+    const struct checkpoint_row *from; /* what it goes on from; NULL: from the beginning */
+    const char *fallback;              /* to be said as soon as it has gone on; NULL: nothing */
+    bool moved;                        /* a callback came: it has gone on */
+};
+
+/* ---- what it is trained with ---- */
+
+static const char *choose_variant(const struct executor_local *local, const struct run_row *run) {
+    return run->variant[0] && kernels_find(run->variant) ? run->variant : local->kernels->name;
 }
 
-static bool has_variant(void *user, const char *name) {
-    (void)user;
-    return kernels_find(name) != NULL;
+static const struct kernels *find_kernels(const struct executor_local *local, const char *variant) {
+    return strcmp(variant, local->kernels->name) == 0 ? local->kernels : kernels_find(variant);
 }
 
-static enum status execute(void *user, const struct execution *execution,
-                           struct trainer_result *ret_result, struct error *error) {
-    struct executor_local *local = user;
-    CLEANUP(free_pointer) struct run_spec *spec = calloc(1, sizeof(*spec));
-    if (!spec) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory to read the run's config");
+static enum status read_config(const struct run_row *run, struct run_spec **ret_spec,
+                               struct error *error) {
+    struct run_spec *spec = calloc(1, sizeof(*spec));
+    enum status status = spec ? run_spec_read_stored(run->config_json, spec, error)
+                              : error_set(error, STATUS_NO_MEMORY, "no memory to read the config");
+    if (status != STATUS_OK) {
+        free(spec);
+        return status;
     }
-    /* That its data set exists was settled before. */
-    TRY(run_spec_read_stored(execution->run->config_json, spec, error));
-    const struct trainer_options options = {
-        .config = &spec->config,
-        .dataset = execution->dataset,
-        .kernels = kernels_find(execution->variant),
+    *ret_spec = spec;
+    return STATUS_OK;
+}
+
+static enum status origin(void *user, const struct run_row *run, struct executor_origin *ret_origin,
+                          struct error *error) {
+    struct executor_local *local = user;
+    const struct dataset *dataset = NULL;
+    struct executor_origin found = {.steps_per_epoch = 0};
+    CLEANUP(free_pointer) struct run_spec *spec = NULL;
+    TRY(read_config(run, &spec, error));
+    TRY(dataset_registry_acquire(local->datasets, run->dataset, &dataset, found.dataset_sha256,
+                                 error));
+    int n_train = dataset->train.n;
+    dataset_registry_release(local->datasets, dataset);
+    if (spec->config.train_images > 0 && spec->config.train_images < n_train) {
+        n_train = spec->config.train_images;
+    }
+    (void)snprintf(found.variant, sizeof(found.variant), "%s", choose_variant(local, run));
+    (void)snprintf(found.arithmetic, sizeof(found.arithmetic), "%s", found.variant);
+    found.steps_per_epoch = run_steps_per_epoch(&spec->config, n_train);
+    found.images_per_epoch = run_images_per_epoch(&spec->config, n_train);
+    *ret_origin = found;
+    return STATUS_OK;
+}
+
+static void admit(void *user, const struct run_config *config,
+                  struct executor_admission *ret_admission) {
+    struct executor_local *local = user;
+    struct dataset_description dataset;
+    dataset_registry_find(local->datasets, config->dataset, &dataset);
+    *ret_admission =
+        (struct executor_admission){.needed_bytes = trainer_memory_bytes(
+                                        config, local->kernels, atomic_load(&local->n_threads)),
+                                    .limit_bytes = local->memory_limit_bytes,
+                                    .n_train_images = dataset.n_train,
+                                    .n_test_images = dataset.n_test};
+}
+
+static void missing(void *user, char *text, size_t size) {
+    const struct executor_local *local = user;
+    const char *const *names = dataset_registry_names(local->datasets);
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < dataset_registry_count(local->datasets) && used < size; i++) {
+        if (dataset_registry_is_missing(local->datasets, names[i])) {
+            used +=
+                (size_t)snprintf(text + used, size - used, RUN_EXECUTOR_DEFAULT "/%s,", names[i]);
+        }
+    }
+}
+
+/* ---- callbacks of the trainer ---- */
+
+/* Says where it went on, now that it has: a checkpoint that is named here was intact. */
+static enum status note_moved(struct local_run *r, struct error *error) {
+    r->moved = true;
+    atomic_fetch_add(&r->heartbeat, 1);
+    if (!r->fallback) {
+        return STATUS_OK;
+    }
+    char reason[RUN_REASON_SIZE];
+    if (r->from) {
+        (void)snprintf(reason, sizeof(reason), "%s; went on from epoch %d, step %d", r->fallback,
+                       r->from->epochs_done, r->from->step);
+    } else {
+        (void)snprintf(reason, sizeof(reason), "no checkpoint is intact; started anew");
+    }
+    log_warning("run %lld: %s", (long long)r->run->id, reason);
+    r->fallback = NULL;
+    return r->local->reports->note(r->local->reports->user, &r->report, reason, error);
+}
+
+static enum status on_step(void *user, const struct step_report *step, struct error *error) {
+    struct local_run *r = user;
+    TRY(note_moved(r, error));
+    return r->local->reports->step(r->local->reports->user, &r->report, step, error);
+}
+
+static enum status on_epoch(void *user, const struct epoch_report *epoch, struct error *error) {
+    struct local_run *r = user;
+    TRY(note_moved(r, error));
+    return r->local->reports->epoch(r->local->reports->user, &r->report, epoch, error);
+}
+
+static enum status on_checkpoint(void *user, const struct checkpoint_report *checkpoint,
+                                 struct error *error) {
+    struct local_run *r = user;
+    TRY(note_moved(r, error));
+    return r->local->reports->checkpoint(r->local->reports->user, &r->report, checkpoint, error);
+}
+
+static bool should_stop(void *user) {
+    struct local_run *r = user;
+    atomic_fetch_add(&r->heartbeat, 1);
+    return atomic_load(&r->stop) != 0 || atomic_load(&r->local->stopping);
+}
+
+static bool stops_at_once(void *user) {
+    struct local_run *r = user;
+    return atomic_load(&r->stop) == EXECUTOR_KILL;
+}
+
+static bool should_checkpoint(void *user) {
+    struct local_run *r = user;
+    return atomic_exchange(&r->checkpoint, false);
+}
+
+/* ---- training ---- */
+
+/* What one try needs. */
+struct local_try {
+    const struct run_spec *spec;
+    const struct dataset *dataset;
+    const struct executor_plan *plan;
+};
+
+static enum status train_from(struct local_run *r, const struct local_try *t,
+                              const struct checkpoint_row *from, struct error *error) {
+    struct executor_local *local = r->local;
+    char path[EXECUTOR_PATH_SIZE + CHECKPOINT_ROW_PATH_SIZE + 1];
+    const struct trainer_callbacks callbacks = {
+        .user = r,
+        .on_step = on_step,
+        .on_epoch = on_epoch,
+        .on_checkpoint = on_checkpoint,
+        .should_stop = should_stop,
+        .stops_at_once = stops_at_once,
+        .should_checkpoint = should_checkpoint,
+    };
+    struct trainer_options options = {
+        .config = &t->spec->config,
+        .dataset = t->dataset,
+        .kernels = find_kernels(local, t->plan->variant),
         .clock = local->clock,
         .n_threads = atomic_load(&local->n_threads),
-        .checkpoint_dir = execution->run_dir,
+        .checkpoint_dir = t->plan->run_dir,
         .checkpoint_interval_s = local->checkpoint_interval_s,
-        .resume_path = execution->resume_path,
-        .resume_sha256 = execution->resume_sha256,
-        .resume_foreign = execution->resume_foreign,
     };
-    return trainer_run(&options, execution->callbacks, ret_result, error);
+    if (from) {
+        (void)snprintf(path, sizeof(path), "%s/%s", t->plan->run_dir, from->path);
+        options.resume_path = path;
+        options.resume_sha256 = from->sha256;
+        options.resume_foreign = executor_is_foreign(r->run, from);
+        log_info("run %lld: attempt %d goes on from epoch %d, step %d", (long long)r->run->id,
+                 r->run->attempt, from->epochs_done, from->step);
+    }
+    struct trainer_result result;
+    r->from = from;
+    r->moved = false;
+    TRY((local->train ? local->train : trainer_run)(&options, &callbacks, &result, error));
+    return note_moved(r, error);
+}
+
+/* Whether the try failed because of the file that it should have gone on from, and nothing was
+ * trained. A file that cannot be read at all is no better than a damaged one. */
+static bool is_unusable(const struct local_run *r, const struct local_try *t,
+                        const struct checkpoint_row *from, enum status status) {
+    char path[EXECUTOR_PATH_SIZE + CHECKPOINT_ROW_PATH_SIZE + 1];
+    char sha256[SHA256_HEX_SIZE];
+    if (r->moved ||
+        (status != STATUS_CORRUPT && status != STATUS_NOT_FOUND && status != STATUS_IO)) {
+        return false;
+    }
+    (void)snprintf(path, sizeof(path), "%s/%s", t->plan->run_dir, from->path);
+    return status != STATUS_IO || sha256_file(path, sha256, NULL) != STATUS_OK;
+}
+
+/* A fork goes on from where it was forked or from later ones of its own. What lies before was
+ * trained under other settings, so to repeat it under the fork's is another experiment. */
+static enum status refuse_anew(const struct run_row *run, struct error *error) {
+    return executor_forked_epoch(run) > 0
+               ? error_set(error, STATUS_CORRUPT,
+                           "no checkpoint from epoch %d on is intact, and a fork of run %lld does "
+                           "not begin before that: fork it again",
+                           run->forked_epoch, (long long)run->forked_from)
+               : STATUS_OK;
+}
+
+/* Newest checkpoint first, then the ones before it, then from the beginning. */
+static enum status train_from_list(struct local_run *r, const struct local_try *t,
+                                   struct error *error) {
+    const struct checkpoint_list *list = &t->plan->checkpoints;
+    for (size_t i = 0; i < list->n; i++) {
+        const struct checkpoint_row *from = &list->rows[i];
+        if (from->epochs_done < executor_forked_epoch(r->run)) {
+            continue;
+        }
+        struct error unread;
+        struct error *why = error ? error : &unread;
+        enum status status = train_from(r, t, from, why);
+        if (!is_unusable(r, t, from, status)) {
+            return status;
+        }
+        log_warning("run %lld: cannot go on from %s: %s", (long long)r->run->id, from->path,
+                    why->message);
+        r->fallback = "the last checkpoint is damaged";
+    }
+    TRY(refuse_anew(r->run, error));
+    return train_from(r, t, NULL, error);
+}
+
+static enum status train_run(struct local_run *r, struct error *error) {
+    struct executor_local *local = r->local;
+    const struct executor_reports *reports = local->reports;
+    CLEANUP(free_pointer) struct run_spec *spec = NULL;
+    CLEANUP(executor_plan_clear) struct executor_plan plan = {.variant = ""};
+    char sha256[SHA256_HEX_SIZE];
+    struct local_try t = {.plan = &plan};
+    TRY(read_config(r->run, &spec, error));
+    t.spec = spec;
+    /* Held from here on, so that what begin looks at is what is trained. */
+    TRY(dataset_registry_acquire(local->datasets, r->run->dataset, &t.dataset, sha256, error));
+    enum status status = reports->begin(reports->user, &r->report, &plan, error);
+    if (status == STATUS_OK) {
+        status = train_from_list(r, &t, error);
+    }
+    dataset_registry_release(local->datasets, t.dataset);
+    return status;
+}
+
+/* Training takes every core for days; an answer takes a millisecond. So the threads of the API come
+ * first, whatever priority the process has: on Linux this is the calling thread's alone, and the
+ * threads that it makes have it from it. */
+static void yield_to_others(void) {
+    enum { BELOW_OTHERS = 10, LOWEST = 19 };
+    errno = 0;
+    int mine = getpriority(PRIO_PROCESS, 0);
+    int wanted = mine + BELOW_OTHERS < LOWEST ? mine + BELOW_OTHERS : LOWEST;
+    if (errno != 0 || setpriority(PRIO_PROCESS, 0, wanted) != 0) {
+        log_warning("training threads keep their priority: answers may be slow while they run");
+    }
+}
+
+static void *thread_main(void *user) {
+    struct local_run *r = user;
+    const struct executor_reports *reports = r->local->reports;
+    const struct run_report report = r->report;
+    struct error error = {.code = STATUS_OK};
+    yield_to_others();
+    enum status status = train_run(r, &error);
+    bool io = status == STATUS_IO && r->moved;
+    bool unmounted = status != STATUS_OK && !r->moved &&
+                     dataset_registry_is_missing(r->local->datasets, r->run->dataset);
+    const struct executor_outcome outcome = {.status = status,
+                                             .again = status == STATUS_NO_SPACE || io || unmounted,
+                                             .bounded = io,
+                                             .message = error.message};
+    /* Free before the outcome is told, which may start the next run: start joins this thread. */
+    atomic_store(&r->busy, false);
+    reports->outcome(reports->user, &report, &outcome);
+    return NULL;
+}
+
+/* ---- from outside ---- */
+
+static enum status open_local(void *user, const struct executor_reports *reports,
+                              struct error *error) {
+    struct executor_local *local = user;
+    local->runs = calloc(EXECUTOR_LOCAL_MOST, sizeof(*local->runs));
+    if (!local->runs) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for the runs that are trained");
+    }
+    (void)pthread_mutex_init(&local->mutex, NULL);
+    atomic_store(&local->stopping, false);
+    local->reports = reports;
+    for (int i = 0; i < EXECUTOR_LOCAL_MOST; i++) {
+        local->runs[i].local = local;
+    }
+    return STATUS_OK;
+}
+
+/* With the mutex held. */
+static struct local_run *find_free(struct executor_local *local) {
+    for (int i = 0; i < EXECUTOR_LOCAL_MOST; i++) {
+        if (!atomic_load(&local->runs[i].busy)) {
+            return &local->runs[i];
+        }
+    }
+    return NULL;
+}
+
+/* Its thread tells the outcome, for which it may need the pool's locks: the mutex is not held. */
+static void join(struct executor_local *local, struct local_run *r) {
+    (void)pthread_mutex_lock(&local->mutex);
+    bool joinable = r->joinable;
+    r->joinable = false;
+    (void)pthread_mutex_unlock(&local->mutex);
+    if (joinable) {
+        (void)pthread_join(r->thread, NULL);
+    }
+}
+
+static void forget(struct local_run *r, const struct run_row *run) {
+    (void)snprintf(r->handle, sizeof(r->handle), "%s", run->handle);
+    r->run = run;
+    r->report = (struct run_report){.run_id = run->id, .attempt = run->attempt};
+    r->from = NULL;
+    r->fallback = NULL;
+    r->moved = false;
+    atomic_store(&r->stop, 0);
+    /* A run that was interrupted before it got on shall get on: if its first step is done, the next
+     * end of the daemon is not counted against it. */
+    atomic_store(&r->checkpoint, run->interruptions > 0);
+}
+
+static enum status start(void *user, const struct run_row *run, struct error *error) {
+    struct executor_local *local = user;
+    struct local_run *r = find_free(local);
+    if (!r) {
+        return error_set(error, STATUS_BUSY, "%d runs are trained already", EXECUTOR_LOCAL_MOST);
+    }
+    join(local, r);
+    (void)pthread_mutex_lock(&local->mutex);
+    forget(r, run);
+    atomic_fetch_add(&r->heartbeat, 1);
+    atomic_store(&r->busy, true);
+    int code = pthread_create(&r->thread, NULL, thread_main, r);
+    r->joinable = code == 0;
+    if (code != 0) {
+        atomic_store(&r->busy, false);
+    }
+    (void)pthread_mutex_unlock(&local->mutex);
+    return code == 0 ? STATUS_OK : error_set_errno(error, code, "cannot start a thread");
+}
+
+static void ask(void *user, const char *handle, enum executor_request request) {
+    struct executor_local *local = user;
+    (void)pthread_mutex_lock(&local->mutex);
+    for (int i = 0; i < EXECUTOR_LOCAL_MOST; i++) {
+        struct local_run *r = &local->runs[i];
+        if (!atomic_load(&r->busy) || strcmp(r->handle, handle) != 0) {
+            continue;
+        }
+        if (request == EXECUTOR_CHECKPOINT) {
+            atomic_store(&r->checkpoint, true);
+        } else {
+            atomic_store(&r->stop, (int)request);
+        }
+    }
+    (void)pthread_mutex_unlock(&local->mutex);
 }
 
 static void share(void *user, int n_workers) {
     struct executor_local *local = user;
-    if (local->n_cores > 0) {
+    if (local->n_cores > 0 && n_workers > 0) {
         int n = local->n_cores / n_workers;
         atomic_store(&local->n_threads, n > 0 ? n : 1);
     }
 }
 
+static bool is_alive(void *user) {
+    struct executor_local *local = user;
+    bool alive = true;
+    for (int i = 0; i < EXECUTOR_LOCAL_MOST; i++) {
+        struct local_run *r = &local->runs[i];
+        unsigned long long heartbeat = atomic_load(&r->heartbeat);
+        alive = alive && (!atomic_load(&r->busy) || heartbeat != r->heard);
+        r->heard = heartbeat;
+    }
+    return alive;
+}
+
+static void stop(void *user) {
+    struct executor_local *local = user;
+    atomic_store(&local->stopping, true);
+}
+
+static void close_local(void *user) {
+    struct executor_local *local = user;
+    if (!local->runs) {
+        return;
+    }
+    for (int i = 0; i < EXECUTOR_LOCAL_MOST; i++) {
+        join(local, &local->runs[i]);
+    }
+    (void)pthread_mutex_destroy(&local->mutex);
+    free(local->runs);
+    local->runs = NULL;
+}
+
 struct executor executor_local_make(struct executor_local *local) {
-    return (struct executor){.user = local,
-                             .variant = variant,
-                             .has_variant = has_variant,
+    return (struct executor){.name = RUN_EXECUTOR_DEFAULT,
+                             .user = local,
+                             .origin = origin,
+                             .admit = admit,
+                             .missing = missing,
+                             .open = open_local,
+                             .start = start,
+                             .ask = ask,
                              .share = share,
-                             .execute = execute};
+                             .is_alive = is_alive,
+                             .stop = stop,
+                             .close = close_local};
 }

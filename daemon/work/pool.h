@@ -1,15 +1,18 @@
-/* The workers: threads that take runs from the queue and see each one through.
+/* The pool: takes runs from the queue, has executors train them, and stores where each run goes.
  *
- * Layer: daemon/work. Thread rule: pool_stop once, the others from any thread.
+ * Layer: daemon/work. Thread rule: create, attach, begin and stop by one thread, in this order; the
+ * others from any thread.
  *
  * How an attempt ends decides where the run goes:
  *   all epochs done                      succeeded
  *   canceled by the user                 checkpoint, then canceled
  *   killed by the user                   canceled, the last checkpoint stays as it is
  *   paused by the user                   checkpoint, then paused
- *   the daemon stops                     checkpoint, then queued, reason "daemon stopped"
- *   the store or the disk is full        queued again, reason says so; the worker waits
- *                                        retry_delay_s before it takes another run
+ *   the daemon stops                     checkpoint, then queued, reason "daemon stopped"; what is
+ *                                        trained elsewhere goes on
+ *   the store or the disk is full        queued again, reason says so; the executor gets no run for
+ *                                        retry_delay_s
+ *   an error that may pass (EIO)         the same, but failed after six times without progress
  *   anything else                        failed, with the reason
  * A move that cannot be stored is tried again until it can, or until the daemon stops: then the row
  * still says running, and recovery takes it up at the next start. No path drops a run.
@@ -18,9 +21,8 @@
 #define CUTOUTD_DAEMON_WORK_POOL_H
 
 #include "daemon/queue/queue.h"
-#include "daemon/work/dataset_registry.h"
 #include "daemon/work/executor.h"
-#include "daemon/work/hub.h"
+#include "daemon/work/notifier.h"
 #include "daemon/work/progress.h"
 
 enum { POOL_MAX_WORKERS = 64 };
@@ -30,10 +32,10 @@ struct pool_options {
     int n_workers; /* unless another number was set and stored */
     struct store *store;
     struct queue *queue;
-    struct hub *hub;
-    struct progress_board *progress; /* with POOL_MAX_WORKERS slots */
-    struct dataset_registry *datasets;
-    struct executor executor;
+    struct notifier *notifier;
+    struct progress_board *progress;
+    const struct executor *executors; /* [n_executors], at most EXECUTOR_MOST */
+    size_t n_executors;
     const struct clock *clock;
     const char *state_dir;
     double
@@ -42,23 +44,37 @@ struct pool_options {
 
 struct pool;
 
-/* Starts the threads. STATUS_NO_MEMORY, STATUS_IO. */
-enum status pool_start(const struct pool_options *options, struct pool **ret_pool,
-                       struct error *error);
+/* Opens the executors; nothing starts yet. STATUS_NO_MEMORY, STATUS_IO, those of open. */
+enum status pool_create(const struct pool_options *options, struct pool **ret_pool,
+                        struct error *error);
 
-/* Asks every running run to write a checkpoint, puts them back into the queue and joins the
- * threads. Frees the pool. NULL is fine. */
+/* A run whose row says running goes on where it is trained, and is reported again.
+ * STATUS_NOT_FOUND: nobody trains it; statuses of the store. */
+enum status pool_attach(struct pool *pool, int64_t run_id, struct error *error);
+
+/* From now on runs are started. STATUS_NO_MEMORY, STATUS_IO. */
+enum status pool_begin(struct pool *pool, struct error *error);
+
+/* Asks every run that is trained in this process to write a checkpoint, and starts no other. Does
+ * not wait. NULL is fine. */
+void pool_ask_stop(struct pool *pool);
+
+/* Asks, waits until those runs are back in the queue, and frees the pool. NULL is fine. */
 void pool_stop(struct pool *pool);
 
-/* Does what the user asks of some runs (queue_act), and tells the workers of those that are
+/* Does what the user asks of some runs (queue_act), and tells the executors of those that are
  * running: they obey as soon as they can, and their rows have the request, so that not even a crash
  * forgets it. On success the caller owns *ret_outcomes (run_outcomes_clear). Statuses of the store.
  */
-enum status pool_act(struct pool *pool, const struct run_wish *wish,
+enum status pool_act(struct pool *pool, const struct queue_action *asked,
                      struct run_outcomes *ret_outcomes, struct error *error);
 
-/* How many runs are trained at once: workers grow at once; one too many ends after its run. Kept in
- * the store over restarts. n_workers: 1 .. POOL_MAX_WORKERS. Statuses of the store. */
+/* Asks for a checkpoint now. False: the run is not running. */
+bool pool_checkpoint(struct pool *pool, int64_t run_id);
+
+/* How many runs are trained in this process at once. With more, waiting ones start at once; one too
+ * many is not followed by another. Kept in the store over restarts. n_workers:
+ * 1 .. POOL_MAX_WORKERS. Statuses of the store. */
 enum status pool_set_workers(struct pool *pool, int n_workers, struct error *error);
 
 /* A draining pool trains what is running and starts nothing. Kept in the store over restarts, and
@@ -69,13 +85,20 @@ enum status pool_set_draining(struct pool *pool, bool draining,
 
 struct pool_status {
     int n_workers; /* wanted */
-    int n_running; /* runs that are being trained */
+    int n_running; /* runs that are being trained, wherever */
     bool draining;
 };
 
 void pool_get_status(struct pool *pool, struct pool_status *ret_status);
 
-/* Whether every worker is idle or has moved since the last call (for the watchdog). One caller. */
+/* The executor of that name; "": the default, which is the first. NULL: there is none. */
+const struct executor *pool_executor(const struct pool *pool, const char *name);
+
+/* The names of all, as an array that lives as long as the pool. */
+const char *const *pool_executor_names(const struct pool *pool, size_t *ret_n);
+
+/* Whether every run has moved since the last call (for the watchdog). Waits for nothing. One
+ * caller. */
 bool pool_is_alive(struct pool *pool);
 
 #endif

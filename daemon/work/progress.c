@@ -8,7 +8,7 @@
 
 struct progress_board {
     pthread_mutex_t mutex;
-    int n_slots;
+    int n_slots;            /* guarded by mutex */
     struct progress *slots; /* [n_slots], guarded by mutex */
     struct histogram epochs;
 };
@@ -43,9 +43,24 @@ void progress_board_free(struct progress_board *board) {
     }
 }
 
+/* With the mutex held. */
+static bool grow(struct progress_board *board, int slot) {
+    size_t n = 2 * ((size_t)slot + 1);
+    struct progress *slots = realloc(board->slots, n * sizeof(*slots));
+    if (!slots) {
+        return false;
+    }
+    memset(slots + board->n_slots, 0, (n - (size_t)board->n_slots) * sizeof(*slots));
+    board->slots = slots;
+    board->n_slots = (int)n;
+    return true;
+}
+
 void progress_board_set(struct progress_board *board, int slot, const struct progress *progress) {
     (void)pthread_mutex_lock(&board->mutex);
-    board->slots[slot] = *progress;
+    if (slot < board->n_slots || grow(board, slot)) {
+        board->slots[slot] = *progress;
+    }
     (void)pthread_mutex_unlock(&board->mutex);
 }
 

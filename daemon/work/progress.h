@@ -1,4 +1,4 @@
-/* Where the running runs are at this moment: in memory, one slot a worker.
+/* Where the running runs are at this moment: in memory, one slot for each.
  *
  * Layer: daemon/work. Thread rule: all functions from any thread.
  *
@@ -30,14 +30,14 @@ struct progress {
 
 struct progress_board;
 
-/* STATUS_NO_MEMORY. */
+/* n_slots: to begin with, at least 1; it grows. STATUS_NO_MEMORY. */
 enum status progress_board_create(int n_slots, struct progress_board **ret_board,
                                   struct error *error);
 
 /* NULL is fine. */
 void progress_board_free(struct progress_board *board);
 
-/* Writes slot 0 .. n_slots-1. */
+/* Writes a slot, from 0. Without memory for one more it is not shown. */
 void progress_board_set(struct progress_board *board, int slot, const struct progress *progress);
 
 /* Empties a slot. */

@@ -3,16 +3,12 @@
 
 #include "core/base/log.h"
 #include "daemon/queue/run_action.h"
-#include "daemon/store/query/run_query.h"
-
-/* More than can ever be running at once; what is left over would come in the next round. */
-enum { ROUND = 128 };
+#include "daemon/store/change/run_change.h"
+#include "daemon/store/query/run_queue.h"
 
 /* A run that takes the daemon down with it every time must not do so for ever. */
-enum { MOST_INTERRUPTIONS = 5 };
-
 static bool is_hopeless(const struct run_row *run) {
-    return run->request == RUN_REQUEST_NONE && run->interruptions >= MOST_INTERRUPTIONS;
+    return run->request == RUN_REQUEST_NONE && run->interruptions >= RECOVERY_MOST_INTERRUPTIONS;
 }
 
 static enum status recover(struct store *store, const struct run_row *run, int64_t now_ms,
@@ -38,39 +34,51 @@ static enum status recover(struct store *store, const struct run_row *run, int64
     return run_table_move(store, &move, error);
 }
 
-static enum status recover_list(struct store *store, const struct run_list *list, int64_t now_ms,
-                                struct recovery_result *result, struct error *error) {
+static void tell(const struct run_row *run, struct recovery_result *result) {
+    if (run->request != RUN_REQUEST_NONE) {
+        result->n_asked++;
+        log_info("run %lld was asked to %s when the daemon ended: %s", (long long)run->id,
+                 run_request_name(run->request), run_state_name(run_request_state(run->request)));
+    } else if (is_hopeless(run)) {
+        result->n_failed++;
+        log_error("run %lld ended the daemon again and again: failed", (long long)run->id);
+    } else {
+        result->n_requeued++;
+        log_info("run %lld was interrupted in epoch %d of %d: queued again", (long long)run->id,
+                 run->epochs_done + 1, run->epochs);
+    }
+}
+
+static enum status recover_list(struct store *store, struct pool *pool, const struct run_list *list,
+                                int64_t now_ms, struct recovery_result *result,
+                                struct error *error) {
     for (size_t i = 0; i < list->n; i++) {
         const struct run_row *run = &list->rows[i];
-        TRY(recover(store, run, now_ms, error));
-        if (run->request != RUN_REQUEST_NONE) {
-            result->n_asked++;
-            log_info("run %lld was asked to %s when the daemon ended: %s", (long long)run->id,
-                     run_request_name(run->request),
-                     run_state_name(run_request_state(run->request)));
-        } else if (is_hopeless(run)) {
-            result->n_failed++;
-            log_error("run %lld ended the daemon again and again: failed", (long long)run->id);
+        enum status status = pool ? pool_attach(pool, run->id, error) : STATUS_NOT_FOUND;
+        if (status == STATUS_OK) {
+            result->n_attached++;
+            log_info("run %lld is trained by the executor %s and goes on", (long long)run->id,
+                     run->executor);
+        } else if (status == STATUS_NOT_FOUND) {
+            TRY(recover(store, run, now_ms, error));
+            tell(run, result);
         } else {
-            result->n_requeued++;
-            log_info("run %lld was interrupted in epoch %d of %d: queued again", (long long)run->id,
-                     run->epochs_done + 1, run->epochs);
+            return status;
         }
     }
     return STATUS_OK;
 }
 
-enum status recovery_run(struct store *store, const struct clock *clock,
+/* Nobody else changes rows at this time: those that are counted are those that are listed. */
+enum status recovery_run(struct store *store, struct pool *pool, const struct clock *clock,
                          struct recovery_result *ret_result, struct error *error) {
+    int64_t counts[RUN_STATE_COUNT] = {0};
     struct recovery_result result = {0};
-    struct run_query query = {.limit = ROUND};
-    run_query_add_states(&query, 1u << RUN_RUNNING);
-    bool more = true;
-    while (more) {
+    TRY(run_table_count(store, counts, error));
+    if (counts[RUN_RUNNING] > 0) {
         struct run_list list = {0};
-        TRY(run_table_list(store, &query, &list, error));
-        more = list.more;
-        enum status status = recover_list(store, &list, clock_unix_ms(clock), &result, error);
+        TRY(run_queue_list(store, RUN_RUNNING, (int)counts[RUN_RUNNING], &list, error));
+        enum status status = recover_list(store, pool, &list, clock_unix_ms(clock), &result, error);
         run_list_clear(&list);
         TRY(status);
     }

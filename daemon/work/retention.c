@@ -1,4 +1,5 @@
-/* Layer: daemon/work. Thread rule: the mutex guards `must_stop`. */
+/* Layer: daemon/work. Thread rule: must_stop is set with the mutex held, so that the thread does
+ * not sleep over it. */
 #include "daemon/work/retention.h"
 
 #include <dirent.h>
@@ -14,6 +15,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 #include "daemon/config/config.h"
+#include "daemon/store/change/old_rows.h"
 #include "daemon/store/query/upkeep.h"
 
 enum { INTERVAL_S = 24 * 60 * 60 };
@@ -26,7 +28,7 @@ struct retention {
     bool started;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
-    bool must_stop; /* guarded by mutex */
+    atomic_bool must_stop;
 };
 
 /* ---- one run ---- */
@@ -89,42 +91,58 @@ static enum status purge_run(const struct retention_options *options, int64_t ru
     return STATUS_OK;
 }
 
-static bool must_stop(struct retention *retention) {
-    if (!retention) {
-        return false;
-    }
-    (void)pthread_mutex_lock(&retention->mutex);
-    bool stop = retention->must_stop;
-    (void)pthread_mutex_unlock(&retention->mutex);
-    return stop;
-}
-
-static enum status purge(const struct retention_options *options, int older_than_days, bool dry_run,
-                         struct retention *retention, struct purge_result *ret_result,
-                         struct error *error) {
+enum status retention_purge(const struct retention_options *options, int older_than_days,
+                            bool dry_run, struct purge_result *ret_result, struct error *error) {
     CLEANUP(free_pointer) int64_t *ids = NULL;
     size_t n = 0;
     int64_t before_ms = clock_unix_ms(options->clock) - older_than_days * DAY_MS;
     *ret_result = (struct purge_result){0};
     TRY(upkeep_list_finished(options->store, before_ms, &ids, &n, error));
-    for (size_t i = 0; i < n && !must_stop(retention); i++) {
+    for (size_t i = 0; i < n; i++) {
+        if (options->stop && atomic_load(options->stop)) {
+            return error_set(error, STATUS_BUSY, "the purge was given up: the daemon is stopping");
+        }
         TRY(purge_run(options, ids[i], before_ms, dry_run, ret_result, error));
     }
     return STATUS_OK;
 }
 
-enum status retention_purge(const struct retention_options *options, int older_than_days,
-                            bool dry_run, struct purge_result *ret_result, struct error *error) {
-    return purge(options, older_than_days, dry_run, NULL, ret_result, error);
+/* ---- once a day ---- */
+
+/* In short commits, so that other writers come in between. */
+static void expire_events(struct retention *retention) {
+    const struct retention_options *options = &retention->options;
+    int64_t before_ms = clock_unix_ms(options->clock) - options->keep_events_days * DAY_MS;
+    int64_t n_events = 0;
+    struct error error;
+    for (int n = 1; n > 0 && !atomic_load(&retention->must_stop); n_events += n) {
+        if (old_events_delete(options->store, before_ms, &n, &error) != STATUS_OK) {
+            log_warning("keep_events_days: %s", error.message);
+            return;
+        }
+    }
+    if (n_events > 0) {
+        log_info("deleted %lld event(s) of more than %d day(s) ago", (long long)n_events,
+                 options->keep_events_days);
+    }
 }
 
-/* ---- once a day ---- */
+/* Once, after an update from a version that kept more in them. */
+static void rewrite_configs(struct retention *retention) {
+    struct error error;
+    for (bool more = true; more && !atomic_load(&retention->must_stop);) {
+        if (old_configs_rewrite(retention->options.store, &more, &error) != STATUS_OK) {
+            log_warning("configs of runs of an earlier version: %s", error.message);
+            return;
+        }
+    }
+}
 
 static void purge_and_tell(struct retention *retention) {
     struct purge_result result;
     struct error error;
     int days = retention->options.keep_days;
-    if (purge(&retention->options, days, false, retention, &result, &error) != STATUS_OK) {
+    if (retention_purge(&retention->options, days, false, &result, &error) != STATUS_OK) {
         log_warning("keep_checkpoints_days: %s", error.message);
     }
     if (result.n_runs > 0) {
@@ -136,14 +154,20 @@ static void purge_and_tell(struct retention *retention) {
 
 static void *work(void *user) {
     struct retention *retention = user;
-    while (!must_stop(retention)) {
-        purge_and_tell(retention);
+    while (!atomic_load(&retention->must_stop)) {
+        rewrite_configs(retention);
+        if (retention->options.keep_days > 0) {
+            purge_and_tell(retention);
+        }
+        if (retention->options.keep_events_days > 0) {
+            expire_events(retention);
+        }
         struct timespec until;
         (void)clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += INTERVAL_S;
         (void)pthread_mutex_lock(&retention->mutex);
         int reason = 0;
-        while (!retention->must_stop && reason == 0) {
+        while (!atomic_load(&retention->must_stop) && reason == 0) {
             reason = pthread_cond_timedwait(&retention->wake, &retention->mutex, &until);
         }
         (void)pthread_mutex_unlock(&retention->mutex);
@@ -154,15 +178,13 @@ static void *work(void *user) {
 enum status retention_start(const struct retention_options *options,
                             struct retention **ret_retention, struct error *error) {
     *ret_retention = NULL;
-    if (options->keep_days == 0) {
-        return STATUS_OK;
-    }
     struct retention *retention = calloc(1, sizeof(*retention));
     if (!retention) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for the retention of checkpoints");
     }
     pthread_condattr_t monotonic;
     retention->options = *options;
+    retention->options.stop = &retention->must_stop;
     (void)pthread_mutex_init(&retention->mutex, NULL);
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -178,15 +200,21 @@ enum status retention_start(const struct retention_options *options,
     return STATUS_OK;
 }
 
+void retention_ask_stop(struct retention *retention) {
+    if (retention) {
+        (void)pthread_mutex_lock(&retention->mutex);
+        atomic_store(&retention->must_stop, true);
+        (void)pthread_cond_signal(&retention->wake);
+        (void)pthread_mutex_unlock(&retention->mutex);
+    }
+}
+
 void retention_stop(struct retention *retention) {
     if (!retention) {
         return;
     }
+    retention_ask_stop(retention);
     if (retention->started) {
-        (void)pthread_mutex_lock(&retention->mutex);
-        retention->must_stop = true;
-        (void)pthread_cond_signal(&retention->wake);
-        (void)pthread_mutex_unlock(&retention->mutex);
         (void)pthread_join(retention->thread, NULL);
     }
     (void)pthread_cond_destroy(&retention->wake);

@@ -28,7 +28,7 @@ __attribute__((noinline, unused)) static char *next(struct fixture *fixture, str
     size_t n_bytes = 0;
     struct error error;
     struct tail_news news;
-    if (fixture->context.tail) { /* what the herald does before it wakes a stream */
+    if (fixture->context.tail) { /* what the waker does before it wakes a stream */
         assert_int_equal(tail_update(fixture->context.tail, &news, &error), STATUS_OK);
     }
     enum status status = feed_next(feed, &fixture->context, &text, &n_bytes, &error);

@@ -1,6 +1,8 @@
 /* Event feeds: what comes, in which order, and when it ends. */
 #include "tests/api/feed_fixture.h"
 
+#include "daemon/store/change/old_rows.h"
+
 static void snapshot_comes_first_and_nothing_twice(void **state) {
     struct fixture *fixture = *state;
     int64_t id = submit(fixture, "{}");
@@ -26,6 +28,39 @@ static void snapshot_comes_first_and_nothing_twice(void **state) {
     assert_contains(text, "\"epoch\":1,\"train_loss\":2,");
     free(text);
     assert_false(feed.ended);
+}
+
+static void a_client_from_before_the_oldest_event_gets_a_resync(void **state) {
+    struct fixture *fixture = *state;
+    struct error error;
+    int64_t id = submit(fixture, "{}");
+    claim(fixture, id);
+    int64_t newest = 0;
+    assert_int_equal(event_table_newest(fixture->context.options.store, &newest, &error),
+                     STATUS_OK);
+    int n = 0;
+    assert_int_equal(old_events_delete(fixture->context.options.store,
+                                       clock_unix_ms(&fixture->clock) + 1, &n, &error),
+                     STATUS_OK);
+    assert_int_equal(n, 2);
+    put_epoch_row(fixture, id, 1, 2.0, 150);
+    struct feed feed;
+    begin(fixture, &feed, id, 0);
+    char *text = next(fixture, &feed);
+    assert_contains(text, "event: resync\ndata: {\"id\":\"1\"");
+    assert_null(strstr(text, "event: epoch")); /* it is in the snapshot */
+    free(text);
+    put_epoch_row(fixture, id, 2, 2.0, 150);
+    text = next(fixture, &feed);
+    assert_contains(text, "event: epoch\n");
+    assert_null(strstr(text, "resync"));
+    free(text);
+    /* Who has seen all that is gone misses nothing. */
+    begin(fixture, &feed, id, newest);
+    text = next(fixture, &feed);
+    assert_contains(text, "\"epoch\":1,\"train_loss\"");
+    assert_null(strstr(text, "resync"));
+    free(text);
 }
 
 static void end_is_the_last(void **state) {
@@ -240,7 +275,7 @@ static void deleted_run_ends_its_stream(void **state) {
     free(next(fixture, &run));
     free(next(fixture, &sweep));
     sql(fixture, "DELETE FROM run WHERE id = 2");
-    run.check_end = true; /* as the herald asks for */
+    run.check_end = true; /* as the waker asks */
     char *text = next(fixture, &run);
     assert_contains(text, "event: end\ndata: {\"run\":\"2\",\"deleted\":true}\n\n");
     assert_true(run.ended);
@@ -249,6 +284,36 @@ static void deleted_run_ends_its_stream(void **state) {
     fixture->now_s += FEED_HEARTBEAT_S; /* without being told */
     text = next(fixture, &sweep);
     assert_contains(text, "event: end\ndata: {\"sweep\":\"1\",\"deleted\":true}\n\n");
+    free(text);
+}
+
+/* The tail cannot be read for a moment, in which an event is stored: the next look tells it. */
+static void event_is_told_after_a_failed_update_of_the_tail(void **state) {
+    struct fixture *fixture = *state;
+    int64_t id = submit(fixture, "{}");
+    struct feed feed;
+    begin(fixture, &feed, id, -1);
+    free(next(fixture, &feed));
+    claim(fixture, id);
+    if (fixture->context.tail) {
+        struct tail_news news;
+        struct error error;
+        sql(fixture, "ALTER TABLE event RENAME TO event_away");
+        assert_int_not_equal(tail_update(fixture->context.tail, &news, &error), STATUS_OK);
+        sql(fixture, "ALTER TABLE event_away RENAME TO event");
+    }
+    char *text = NULL;
+    size_t n_bytes = 0;
+    struct error error;
+    assert_int_equal(feed_next(&feed, &fixture->context, &text, &n_bytes, &error), STATUS_OK);
+    if (fixture->context.tail) {
+        assert_contains(text, "\"state\":\"running\"");
+    }
+    free(text);
+    finish(fixture, id);
+    text = next(fixture, &feed); /* and nothing twice once the tail is read again */
+    assert_contains(text, "\"state\":\"succeeded\"");
+    assert_null(strstr(text, "\"state\":\"running\""));
     free(text);
 }
 
@@ -274,6 +339,7 @@ static void lines_of_ndjson_hold_an_event_each(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(snapshot_comes_first_and_nothing_twice),
+        TEST(a_client_from_before_the_oldest_event_gets_a_resync),
         TEST(end_is_the_last),
         TEST(finished_run_replays_from_any_id),
         TEST(id_from_nowhere_gets_a_snapshot),
@@ -284,6 +350,7 @@ int main(void) {
         TEST(everything_is_every_run_and_never_ends),
         TEST(steps_say_whose_they_are),
         TEST(deleted_run_ends_its_stream),
+        TEST(event_is_told_after_a_failed_update_of_the_tail),
         TEST(lines_of_ndjson_hold_an_event_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

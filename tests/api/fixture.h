@@ -1,5 +1,5 @@
-/* A real store, queue, hub and progress board in a directory of their own, for tests of the API's
- * handlers. No worker: the tests play one through the store's functions. */
+/* A real store, queue, notifier and progress board in a directory of their own, for tests of the
+ * API's handlers. No worker: the tests play one through the store's functions. */
 #ifndef CUTOUTD_TESTS_API_FIXTURE_H
 #define CUTOUTD_TESTS_API_FIXTURE_H
 
@@ -18,10 +18,15 @@
 #include "api/router.h"
 #include "core/kernels/kernels.h"
 #include "daemon/queue/queue.h"
+#include "daemon/store/change/run_progress.h"
 #include "daemon/store/table/epoch_table.h"
-#include "daemon/work/hub.h"
+#include "daemon/work/executor_local.h"
+#include "daemon/work/health.h"
+#include "daemon/work/notifier.h"
 
 struct fixture {
+    struct executor_local local;
+    struct executor executor;
     char dir[64];
     struct config config;
     struct api_context context;
@@ -62,20 +67,31 @@ static int fixture_open(void **state) {
     assert_int_equal(store_open(path, &options->store, &error), STATUS_OK);
     assert_int_equal(queue_create(options->store, &fixture->clock, &options->queue, &error),
                      STATUS_OK);
-    assert_int_equal(hub_create(&options->hub, &error), STATUS_OK);
-    store_observe(options->store, hub_publish, options->hub);
+    assert_int_equal(notifier_create(&options->notifier, &error), STATUS_OK);
+    store_observe(options->store, notifier_publish, options->notifier);
     assert_int_equal(progress_board_create(1, &options->progress, &error), STATUS_OK);
     assert_int_equal(dataset_registry_create(&fixture->config, &options->datasets, &error),
                      STATUS_OK);
+    fixture->local =
+        (struct executor_local){.kernels = options->kernels,
+                                .clock = options->clock,
+                                .datasets = options->datasets,
+                                .n_threads = 1,
+                                .memory_limit_bytes = fixture->config.memory_limit_bytes};
+    fixture->executor = executor_local_make(&fixture->local);
     const struct pool_options pool = {.n_workers = 0,
                                       .store = options->store,
                                       .queue = options->queue,
-                                      .hub = options->hub,
+                                      .notifier = options->notifier,
                                       .progress = options->progress,
-                                      .datasets = options->datasets,
+                                      .executors = &fixture->executor,
+                                      .n_executors = 1,
                                       .clock = options->clock,
                                       .state_dir = fixture->dir};
-    assert_int_equal(pool_start(&pool, &options->pool, &error), STATUS_OK);
+    assert_int_equal(pool_create(&pool, &options->pool, &error), STATUS_OK);
+    assert_int_equal(
+        health_create(options->store, fixture->dir, options->clock, &options->health, &error),
+        STATUS_OK);
     (void)snprintf(fixture->config.state_dir, sizeof(fixture->config.state_dir), "%s",
                    fixture->dir);
     (void)snprintf(fixture->context.url, sizeof(fixture->context.url), "http://127.0.0.1:1");
@@ -86,12 +102,13 @@ static int fixture_open(void **state) {
 static int fixture_close(void **state) {
     struct fixture *fixture = *state;
     struct api_options *options = &fixture->context.options;
+    health_free(options->health);
     pool_stop(options->pool);
     dataset_registry_free(options->datasets);
     progress_board_free(options->progress);
     queue_free(options->queue);
     store_close(options->store);
-    hub_free(options->hub);
+    notifier_free(options->notifier);
     char path[96];
     static const char *const files[] = {"test.db", "test.db-wal", "test.db-shm"};
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
@@ -131,7 +148,9 @@ static int64_t submit(struct fixture *fixture, const char *body) {
 static inline void claim(struct fixture *fixture, int64_t id) {
     struct run_row row;
     struct error error;
-    assert_int_equal(queue_claim(fixture->context.options.queue, &row, &error), STATUS_OK);
+    assert_int_equal(
+        queue_claim(fixture->context.options.queue, &(struct run_claim){0}, &row, &error),
+        STATUS_OK);
     assert_int_equal(row.id, id);
     run_row_clear(&row);
 }
@@ -139,16 +158,18 @@ static inline void claim(struct fixture *fixture, int64_t id) {
 static inline void put_epoch_row(struct fixture *fixture, int64_t id, int epoch, double loss,
                                  int wrong) {
     struct error error;
-    const struct epoch_row row = {.epoch = epoch,
-                                  .train_loss = loss,
-                                  .train_accuracy = 0.25,
-                                  .val_loss = 1.5,
-                                  .val_accuracy = (200 - wrong) / 200.0,
-                                  .val_wrong = wrong,
-                                  .val_total = 200,
-                                  .lr = 0.001,
-                                  .seconds = 2.5,
-                                  .images_per_second = 800,
+    const struct epoch_row row = {.report.epoch = epoch,
+                                  .report.train_loss = loss,
+                                  .report.train_accuracy = 0.25,
+                                  .report.val_loss = 1.5,
+                                  .report.val_accuracy = (200 - wrong) / 200.0,
+                                  .report.val_wrong = wrong,
+                                  .report.val_total = 200,
+                                  .report.lr = 0.001,
+                                  .report.seconds = 2.5,
+                                  .report.images_per_second = 800,
+                                  .report.images = 2000,
+                                  .report.steps = 10,
                                   .at_ms = 1772366400250 + epoch};
     assert_int_equal(epoch_table_put(fixture->context.options.store, id, &row, &error), STATUS_OK);
 }

@@ -5,6 +5,7 @@
 #include <ftw.h>
 #include <sys/stat.h>
 
+#include "daemon/store/change/run_change.h"
 #include "daemon/store/table/checkpoint_table.h"
 
 static int remove_one(const char *path, const struct stat *info, int type, struct FTW *walk) {

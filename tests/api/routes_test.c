@@ -75,7 +75,7 @@ static void bad_fields_are_a_problem_with_pointers(void **state) {
 
 static void run_that_needs_too_much_memory_is_refused_with_numbers(void **state) {
     struct fixture *fixture = *state;
-    fixture->config.memory_limit_bytes = (int64_t)1 << 30;
+    fixture->local.memory_limit_bytes = (int64_t)1 << 30;
     struct reply reply = ask(fixture, "POST", "/api/v1/runs", "{\"m\":512}");
     assert_int_equal(reply.http_status, 422);
     cJSON *problem = json_of(&reply);
@@ -172,7 +172,7 @@ static void list_filters(void **state) {
     struct fixture *fixture = *state;
     (void)submit(fixture, "{\"m\":4}");
     (void)submit(fixture, "{\"m\":8,\"cutout_size\":16}");
-    (void)submit(fixture, "{\"m\":2}");
+    (void)submit(fixture, "{\"m\":2,\"labels\":{\"note\":\"a,b:c\\\\\"},\"name\":\"x,y\"}");
     claim(fixture, 1);
     static const struct {
         const char *query;
@@ -188,6 +188,11 @@ static void list_filters(void **state) {
                  {"dataset=shapes&depth=44&copies=independent", 3},
                  {"optimizer=adam", 0},
                  {"label=team:vision", 0},
+                 {"label=note:a%5C,b:c%5C%5C", 1},
+                 {"label=note:b,note:a%5C,b:c%5C%5C", 1},
+                 {"label=note:a,b:c%5C%5C", 0},
+                 {"name=x%5C,y", 1},
+                 {"name=x,y", 0},
                  {"owner=", 3},
                  {"m=4,8&m=8,2", 1}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -280,18 +285,20 @@ static void history_is_exact_in_json_and_csv(void **state) {
         "{\"run\":\"1\",\"state\":\"running\",\"items\":[{\"epoch\":1,\"train_loss\":"
         "0.3333333333333333,\"train_accuracy\":0.25,\"val_loss\":1.5,\"val_accuracy\":0.25,"
         "\"val_error\":0.75,\"val_wrong\":150,\"val_total\":200,\"lr\":0.001,\"seconds\":2.5,"
-        "\"images_per_second\":800},{\"epoch\":2,\"train_loss\":null,\"train_accuracy\":0.25,"
+        "\"images_per_second\":800,\"images\":2000,\"steps\":10},{\"epoch\":2,\"train_loss\":null,"
+        "\"train_accuracy\":0.25,"
         "\"val_loss\":1.5,\"val_accuracy\":0.1,\"val_error\":0.9,\"val_wrong\":180,\"val_total\":"
-        "200,\"lr\":0.001,\"seconds\":2.5,\"images_per_second\":800,\"diverged\":true}],"
+        "200,\"lr\":0.001,\"seconds\":2.5,\"images_per_second\":800,\"images\":2000,"
+        "\"steps\":10,\"diverged\":true}],"
         "\"next_cursor\":null}\n");
     reply_clear(&reply);
     reply = ask(fixture, "GET", "/api/v1/runs/1/epochs?format=csv", NULL);
     assert_string_equal(reply.content_type, CONTENT_CSV);
     assert_string_equal(reply.body,
                         "epoch,train_loss,train_accuracy,val_loss,val_accuracy,val_error,val_wrong,"
-                        "val_total,lr,seconds,images_per_second\n"
-                        "1,0.3333333333333333,0.25,1.5,0.25,0.75,150,200,0.001,2.5,800\n"
-                        "2,,0.25,1.5,0.1,0.9,180,200,0.001,2.5,800\n");
+                        "val_total,lr,seconds,images_per_second,images,steps\n"
+                        "1,0.3333333333333333,0.25,1.5,0.25,0.75,150,200,0.001,2.5,800,2000,10\n"
+                        "2,,0.25,1.5,0.1,0.9,180,200,0.001,2.5,800,2000,10\n");
     reply_clear(&reply);
     reply = ask(fixture, "GET", "/api/v1/runs/1/validation-error", NULL);
     assert_string_equal(reply.body, "{\"run\":\"1\",\"name\":null,\"state\":\"running\",\"m\":4,"
@@ -308,7 +315,8 @@ static void history_is_exact_in_json_and_csv(void **state) {
     assert_string_equal(
         reply.body, "{\"epoch\":2,\"train_loss\":null,\"train_accuracy\":0.25,\"val_loss\":1.5,"
                     "\"val_accuracy\":0.1,\"val_error\":0.9,\"val_wrong\":180,\"val_total\":200,"
-                    "\"lr\":0.001,\"seconds\":2.5,\"images_per_second\":800,\"diverged\":true}\n");
+                    "\"lr\":0.001,\"seconds\":2.5,\"images_per_second\":800,\"images\":2000,"
+                    "\"steps\":10,\"diverged\":true}\n");
     reply_clear(&reply);
     reply = ask(fixture, "GET", "/api/v1/runs/1/validation-error?format=ndjson", NULL);
     assert_string_equal(reply.body,
@@ -416,6 +424,11 @@ static void meta_routes_answer(void **state) {
     reply = ask(fixture, "GET", "/", NULL);
     assert_contains(reply.body, "curl -d '{\"m\":8,\"cutout_size\":12}' http://127.0.0.1:1/");
     reply_clear(&reply);
+    reply = ask(fixture, "GET", "/readyz", NULL); /* the last look is a minute old */
+    assert_int_equal(reply.http_status, 503);
+    assert_contains(reply.body, "The database does not answer.");
+    reply_clear(&reply);
+    health_look(fixture->context.options.health);
     reply = ask(fixture, "GET", "/readyz", NULL);
     assert_int_equal(reply.http_status, 200);
     reply_clear(&reply);

@@ -67,7 +67,7 @@ static void one_connection_serves_several_requests(void **state) {
     struct api_server *server = start_server(*state);
     int fd = connect_to(server);
     for (int i = 0; i < 3; i++) {
-        send_text(fd, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+        send_text(fd, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
         char *answer = receive(fd, "ok\n");
         assert_contains(answer, "HTTP/1.1 200 OK\r\n");
         assert_contains(answer, "Content-Type: text/plain");
@@ -89,8 +89,8 @@ static void doubtful_framing_is_refused_and_closed(void **state) {
     };
     for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
         char request[256];
-        (void)snprintf(request, sizeof(request), "POST /api/v1/runs HTTP/1.1\r\nHost: x\r\n%s\r\n",
-                       heads[i]);
+        (void)snprintf(request, sizeof(request),
+                       "POST /api/v1/runs HTTP/1.1\r\nHost: localhost\r\n%s\r\n", heads[i]);
         char *answer = exchange(server, request);
         assert_contains(answer, "HTTP/1.1 400 ");
         assert_contains(answer, "Connection: close");
@@ -101,10 +101,19 @@ static void doubtful_framing_is_refused_and_closed(void **state) {
 
 static void encoded_nul_is_refused(void **state) {
     struct api_server *server = start_server(*state);
-    char *answer =
-        exchange(server, "GET /healthz%00x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    char *answer = exchange(
+        server, "GET /healthz%00x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert_contains(answer, "HTTP/1.1 400 ");
     assert_contains(answer, "application/problem+json");
+    free(answer);
+    api_server_stop(server);
+}
+
+static void absolute_form_of_the_target_is_the_same_request(void **state) {
+    struct api_server *server = start_server(*state);
+    char *answer = exchange(server, "GET http://x/healthz HTTP/1.1\r\nHost: x\r\n"
+                                    "Connection: close\r\n\r\n");
+    assert_contains(answer, "HTTP/1.1 200 ");
     free(answer);
     api_server_stop(server);
 }
@@ -112,21 +121,24 @@ static void encoded_nul_is_refused(void **state) {
 static void head_has_the_headers_only(void **state) {
     (void)submit(*state, "{}");
     struct api_server *server = start_server(*state);
-    char *answer =
-        exchange(server, "HEAD /api/v1/runs/1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    char *answer = exchange(
+        server, "HEAD /api/v1/runs/1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert_contains(answer, "ETag: W/\"");
     assert_null(strstr(answer, "\"id\""));
     free(answer);
     answer = exchange(
-        server, "HEAD /api/v1/runs/1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        server,
+        "HEAD /api/v1/runs/1/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert_contains(answer, "text/event-stream");
+    assert_null(strstr(answer, "Content-Length:"));
+    assert_null(strstr(answer, "event: "));
     free(answer);
     api_server_stop(server);
 }
 
 static void chunked_body_is_put_together(void **state) {
     struct api_server *server = start_server(*state);
-    char *answer = exchange(server, "POST /api/v1/runs HTTP/1.1\r\nHost: x\r\n"
+    char *answer = exchange(server, "POST /api/v1/runs HTTP/1.1\r\nHost: localhost\r\n"
                                     "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
                                     "4\r\n{\"m\"\r\n3\r\n:4}\r\n0\r\n\r\n");
     assert_contains(answer, "HTTP/1.1 201 ");
@@ -141,7 +153,8 @@ static void stream_delivers_while_open_and_ends_with_the_run(void **state) {
     int64_t id = submit(fixture, "{}");
     struct api_server *server = start_server(fixture);
     int fd = connect_to(server);
-    send_text(fd, "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    send_text(fd,
+              "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     free(receive(fd, "event: snapshot"));
     claim(fixture, id);
     free(receive(fd, "\"state\":\"running\""));
@@ -161,7 +174,7 @@ static void stop_ends_streams_that_wait(void **state) {
     int fds[8];
     for (int i = 0; i < 8; i++) {
         fds[i] = connect_to(server);
-        send_text(fds[i], "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+        send_text(fds[i], "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
         free(receive(fds[i], "event: snapshot"));
     }
     api_server_stop(server);
@@ -176,7 +189,7 @@ static void client_that_leaves_takes_its_stream_along(void **state) {
     int64_t id = submit(fixture, "{}");
     struct api_server *server = start_server(fixture);
     int fd = connect_to(server);
-    send_text(fd, "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+    send_text(fd, "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
     free(receive(fd, "event: snapshot"));
     (void)close(fd);
     claim(fixture, id);
@@ -184,7 +197,7 @@ static void client_that_leaves_takes_its_stream_along(void **state) {
         put_epoch_row(fixture, id, epoch, 2.0, 150);
     }
     char *answer =
-        exchange(server, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        exchange(server, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert_contains(answer, "200 OK");
     free(answer);
     api_server_stop(server);
@@ -198,10 +211,10 @@ static void connections_over_the_cap_are_told(void **state) {
     int fds[MANY];
     for (int i = 0; i < MANY; i++) {
         fds[i] = connect_to(server);
-        send_text(fds[i], "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+        send_text(fds[i], "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
         free(receive(fds[i], "ok\n"));
     }
-    char *answer = exchange(server, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    char *answer = exchange(server, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_contains(answer, "HTTP/1.1 503 ");
     assert_contains(answer, "Retry-After: ");
     free(answer);
@@ -219,11 +232,12 @@ static void streams_over_the_cap_are_told(void **state) {
     int fds[2];
     for (int i = 0; i < 2; i++) {
         fds[i] = connect_to(server);
-        send_text(fds[i], "GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+        send_text(fds[i], "GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
         free(receive(fds[i], "event: snapshot"));
     }
     char *answer = exchange(
-        server, "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        server,
+        "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert_contains(answer, "HTTP/1.1 503 ");
     assert_contains(answer, "Retry-After: ");
     free(answer);
@@ -241,7 +255,7 @@ static void *visit(void *server) {
                                           "/api/v1/runs/1/events?since=0", "/api/v1/events"};
     for (int i = 0; i < VISITS; i++) {
         char request[128];
-        (void)snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: x\r\n\r\n",
+        (void)snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n",
                        targets[i % 4]);
         int fd = connect_to(server);
         send_text(fd, request);
@@ -269,7 +283,7 @@ static void streams_come_and_go_while_events_come(void **state) {
     }
     /* The server may stop while streams are still open. */
     int last = connect_to(server);
-    send_text(last, "GET /api/v1/events?since=0 HTTP/1.1\r\nHost: x\r\n\r\n");
+    send_text(last, "GET /api/v1/events?since=0 HTTP/1.1\r\nHost: localhost\r\n\r\n");
     for (int i = 0; i < VISITORS; i++) {
         assert_int_equal(pthread_join(visitors[i], NULL), 0);
     }
@@ -321,7 +335,7 @@ static void client_that_does_not_read_gets_a_resync(void **state) {
     struct api_server *server = start_server(fixture);
     int quick = connect_to(server);
     int slow = connect_to(server);
-    static const char request[] = "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const char request[] = "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: localhost\r\n\r\n";
     int n_bytes = 4096;
     assert_int_equal(setsockopt(slow, SOL_SOCKET, SO_RCVBUF, &n_bytes, sizeof(n_bytes)), 0);
     send_text(quick, request);
@@ -391,8 +405,8 @@ static void slow_head_is_cut_off(void **state) {
 }
 
 static void slow_body_is_cut_off(void **state) {
-    assert_cut_off(*state,
-                   "POST /api/v1/runs HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n");
+    assert_cut_off(
+        *state, "POST /api/v1/runs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n");
 }
 
 static void quiet_connection_is_cut_off_but_a_stream_is_not(void **state) {
@@ -402,7 +416,7 @@ static void quiet_connection_is_cut_off_but_a_stream_is_not(void **state) {
     fixture->context.options.body_deadline_s = 0.5;
     struct api_server *server = start_server(fixture);
     int stream = connect_to(server);
-    send_text(stream, "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+    send_text(stream, "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
     free(receive(stream, "event: snapshot"));
     int quiet = connect_to(server);
     char *nothing = receive(quiet, NULL); /* until the server closes it */
@@ -436,6 +450,7 @@ int main(void) {
         TEST(one_connection_serves_several_requests),
         TEST(doubtful_framing_is_refused_and_closed),
         TEST(encoded_nul_is_refused),
+        TEST(absolute_form_of_the_target_is_the_same_request),
         TEST(head_has_the_headers_only),
         TEST(chunked_body_is_put_together),
         TEST(stream_delivers_while_open_and_ends_with_the_run),

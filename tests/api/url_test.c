@@ -32,11 +32,36 @@ static void path_and_arguments_are_decoded(void **state) {
     assert_null(url_argument(&url, "z"));
 }
 
+static void absolute_form_is_its_path_and_query(void **state) {
+    (void)state;
+    static const char *const targets[] = {"http://host/a?b=c", "HTTPS://[::1]:8443/a?b=c"};
+    struct url url;
+    struct error error;
+    for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+        assert_int_equal(url_parse(targets[i], &url, &error), STATUS_OK);
+        assert_string_equal(url.path, "/a");
+        assert_string_equal(url_argument(&url, "b"), "c");
+    }
+    assert_int_equal(url_parse("http://host", &url, &error), STATUS_OK);
+    assert_string_equal(url.path, "/");
+    assert_int_equal(url_parse("http://host?b=c", &url, &error), STATUS_OK);
+    assert_string_equal(url.path, "/");
+    assert_string_equal(url_argument(&url, "b"), "c");
+}
+
 static void what_cannot_be_meant_is_refused(void **state) {
     (void)state;
     assert_refused("", STATUS_MALFORMED);
     assert_refused("*", STATUS_MALFORMED);
-    assert_refused("http://host/", STATUS_MALFORMED);
+    assert_refused("host:80", STATUS_MALFORMED);
+    assert_refused("ftp://host/", STATUS_MALFORMED);
+    assert_refused("http://", STATUS_MALFORMED);
+    assert_refused("http://user@host/", STATUS_MALFORMED);
+    assert_refused("http:///x", STATUS_MALFORMED);
+    assert_refused("*", STATUS_MALFORMED);
+    assert_refused("/?title=a%EF%BF%BEb", STATUS_MALFORMED); /* no character */
+    assert_refused("/%C2%9B31m", STATUS_MALFORMED);          /* CSI */
+    assert_refused("/?name=%E2%80%AE", STATUS_MALFORMED);    /* another direction */
     assert_refused("/%00", STATUS_MALFORMED);
     assert_refused("/?a=%00b", STATUS_MALFORMED);
     assert_refused("/%0a", STATUS_MALFORMED);
@@ -90,6 +115,24 @@ static const char *format_of(const char *target, const char *accept, char format
     return request_format(&request, "json, csv", format, &error) == STATUS_OK ? format : "refused";
 }
 
+static void absolute_targets_have_an_authority(void **state) {
+    (void)state;
+    struct url url;
+    struct error error;
+    assert_int_equal(url_parse("http://Lab:8080/a?x=1", &url, &error), STATUS_OK);
+    assert_string_equal(url.authority, "Lab:8080");
+    assert_string_equal(url.path, "/a");
+    assert_string_equal(url_argument(&url, "x"), "1");
+    assert_int_equal(url_parse("HTTPS://[::1]?x=2", &url, &error), STATUS_OK);
+    assert_string_equal(url.authority, "[::1]");
+    assert_string_equal(url.path, "/");
+    assert_string_equal(url_argument(&url, "x"), "2");
+    assert_int_equal(url_parse("http://lab", &url, &error), STATUS_OK);
+    assert_string_equal(url.path, "/");
+    assert_int_equal(url_parse("/a", &url, &error), STATUS_OK);
+    assert_string_equal(url.authority, "");
+}
+
 static void format_follows_argument_then_accept(void **state) {
     (void)state;
     char format[8];
@@ -106,9 +149,11 @@ static void format_follows_argument_then_accept(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(path_and_arguments_are_decoded),
+        cmocka_unit_test(absolute_form_is_its_path_and_query),
         cmocka_unit_test(what_cannot_be_meant_is_refused),
         cmocka_unit_test(long_targets_are_refused_and_the_longest_fit),
         cmocka_unit_test(numbers_are_plain_decimal),
+        cmocka_unit_test(absolute_targets_have_an_authority),
         cmocka_unit_test(format_follows_argument_then_accept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@
 
 #include "core/base/cleanup.h"
 #include "daemon/spec/run_spec_json.h"
-#include "daemon/store/table/run_table.h"
+#include "daemon/store/change/run_change.h"
 
 #define SERIES                                                                                     \
     "WITH RECURSIVE series(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM series WHERE i < ?1) "

@@ -397,14 +397,18 @@ struct optimizer_case {
     enum optimizer_kind kind;
     double lr;
     bool nesterov;
+    double grad_clip;
 };
 
 static void check_optimizer(const struct optimizer_case *c, const struct kernels *kernels) {
     enum { STEPS = 10, N = 6 };
     struct safetensors *file = open_golden("optimizers");
     struct network_fixture *f = fixture_make(8, kernels, false, 2, N);
-    const struct run_config config = {
-        .optimizer = c->kind, .momentum = 0.9, .nesterov = c->nesterov, .l2 = L2};
+    const struct run_config config = {.optimizer = c->kind,
+                                      .momentum = 0.9,
+                                      .nesterov = c->nesterov,
+                                      .l2 = L2,
+                                      .grad_clip = c->grad_clip};
     struct optimizer *optimizer = NULL;
     assert_int_equal(optimizer_create(&config, &f->net, &optimizer, NULL), STATUS_OK);
     fill_golden(f, N);
@@ -439,10 +443,11 @@ static void check_optimizer(const struct optimizer_case *c, const struct kernels
 static void ten_steps_of_each_optimizer_agree_with_pytorch(void **state) {
     (void)state;
     static const struct optimizer_case cases[] = {
-        {"adam", OPTIMIZER_ADAM, 1e-3, false},
-        {"rmsprop", OPTIMIZER_RMSPROP, 1e-3, false},
-        {"sgd", OPTIMIZER_SGD, 1e-2, false},
-        {"nesterov", OPTIMIZER_SGD, 1e-2, true},
+        {"adam", OPTIMIZER_ADAM, 1e-3, false, 0},
+        {"rmsprop", OPTIMIZER_RMSPROP, 1e-3, false, 0},
+        {"sgd", OPTIMIZER_SGD, 1e-2, false, 0},
+        {"nesterov", OPTIMIZER_SGD, 1e-2, true, 0},
+        {"clipped", OPTIMIZER_SGD, 1e-2, false, 3.9}, /* the first steps are, the last are not */
     };
     for (const struct kernels *const *k = kernels_available(); *k; k++) {
         bool chosen = !SLOW_BUILD || *k == &kernels_blas;

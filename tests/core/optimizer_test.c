@@ -108,6 +108,68 @@ static void sgd_follows_its_formula(void **state) {
     check_rule(&config, nesterov);
 }
 
+/* One step of SGD without momentum: w' - w = -lr * g * min(1, c / (norm + 1e-6)). */
+static void check_clipping(double bound, int threads, float *ret_params, size_t n_params) {
+    static struct resnet net;
+    struct team *team = NULL;
+    struct optimizer *optimizer = NULL;
+    const double lr = 0.5;
+    const struct run_config config = {.optimizer = OPTIMIZER_SGD, .l2 = 1e-2, .grad_clip = bound};
+    assert_int_equal(resnet_plan(8, &net, NULL), STATUS_OK);
+    assert_int_equal(net.n_params, n_params);
+    assert_int_equal(team_create(threads, &team, NULL), STATUS_OK);
+    assert_int_equal(optimizer_create(&config, &net, &optimizer, NULL), STATUS_OK);
+    float *gradient = fixture_floats(net.n_params);
+    double *g = calloc(net.n_params, sizeof(*g));
+    assert_non_null(g);
+    double squares = 0.0;
+    for (size_t i = 0; i < net.n_params; i++) {
+        ret_params[i] = fixture_noise(3, i);
+        gradient[i] = fixture_noise(4, i);
+    }
+    for (int k = 0; k < net.n_tensors; k++) {
+        const struct tensor *t = &net.tensors[k];
+        double l2 = t->kind == TENSOR_CONV_KERNEL ? config.l2 : 0.0;
+        bool trains = !t->frozen && !tensor_is_moving(t);
+        for (size_t i = t->offset; trains && i < t->offset + t->n; i++) {
+            g[i] = (double)gradient[i] + 2.0 * l2 * (double)ret_params[i];
+            squares += g[i] * g[i];
+        }
+    }
+    double factor = bound > 0 ? fmin(1.0, bound / (sqrt(squares) + 1e-6)) : 1.0;
+    assert_true(bound == 0 || bound > 1000 || factor < 0.5); /* the test tests something */
+    (void)optimizer_step(optimizer, team, ret_params, gradient, lr);
+    for (size_t i = 0; i < net.n_params; i++) {
+        double expected = (double)fixture_noise(3, i) - lr * factor * g[i];
+        if (fabs((double)ret_params[i] - expected) > 5e-7) {
+            fail_msg("[%zu]: %.9g, expected %.9g", i, (double)ret_params[i], expected);
+        }
+    }
+    free(g);
+    free(gradient);
+    optimizer_free(optimizer);
+    team_free(team);
+}
+
+static void clipping_bounds_the_norm_of_all_gradients_together(void **state) {
+    (void)state;
+    static struct resnet net;
+    assert_int_equal(resnet_plan(8, &net, NULL), STATUS_OK);
+    float *one = fixture_floats(net.n_params);
+    float *many = fixture_floats(net.n_params);
+    static const double bounds[] = {0.25, 17.0, 1e6};
+    for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++) {
+        check_clipping(bounds[i], 1, one, net.n_params);
+        check_clipping(bounds[i], 3, many, net.n_params);
+        assert_memory_equal(one, many, net.n_params * sizeof(float));
+    }
+    /* A bound that is not reached, and none: the same bits. */
+    check_clipping(0, 2, many, net.n_params);
+    assert_memory_equal(one, many, net.n_params * sizeof(float));
+    free(one);
+    free(many);
+}
+
 static void penalty_counts_the_conv_kernels(void **state) {
     (void)state;
     static struct resnet net;
@@ -139,6 +201,7 @@ int main(void) {
         cmocka_unit_test(adam_follows_its_formula),
         cmocka_unit_test(rmsprop_follows_its_formula),
         cmocka_unit_test(sgd_follows_its_formula),
+        cmocka_unit_test(clipping_bounds_the_norm_of_all_gradients_together),
         cmocka_unit_test(penalty_counts_the_conv_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

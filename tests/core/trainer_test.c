@@ -253,6 +253,7 @@ static void an_interrupted_run_ends_with_the_same_bits(void **state) {
     config.shift = 0.1;
     config.flip = true;
     config.lr_plateau = true;
+    config.grad_clip = 0.5;
     static const enum optimizer_kind kinds[] = {OPTIMIZER_ADAM, OPTIMIZER_RMSPROP, OPTIMIZER_SGD};
     for (int i = 0; i < (SLOW_BUILD ? 1 : 3); i++) {
         config.optimizer = kinds[i];
@@ -398,6 +399,10 @@ static void a_damaged_or_foreign_checkpoint_is_refused(void **state) {
     other.lr = 0.5;
     assert_int_equal(run(&other, &r, 2, r.last, NULL, &result, &error), STATUS_CORRUPT);
     assert_non_null(strstr(error.message, "lr="));
+    other = config;
+    other.grad_clip = 0.5;
+    assert_int_equal(run(&other, &r, 2, r.last, NULL, &result, &error), STATUS_CORRUPT);
+    assert_non_null(strstr(error.message, "grad_clip=0.5"));
     flip_byte(r.last);
     assert_int_equal(run(&config, &r, 2, r.last, r.last_sha256, &result, &error), STATUS_CORRUPT);
     assert_non_null(strstr(error.message, "SHA-256"));

@@ -16,7 +16,7 @@ enum { MAX_RUNS = 8, MAX_EPOCHS = 8 };
 /* Runs whose validation errors are given in percent of 100 test images. */
 struct input {
     int n;
-    char config[MAX_RUNS][256];
+    char config[MAX_RUNS][1024];
     struct run_row rows[MAX_RUNS];
     struct epoch_row epochs[MAX_RUNS][MAX_EPOCHS];
     struct epoch_list lists[MAX_RUNS];
@@ -34,13 +34,15 @@ static void add_run(struct input *in, const char *fields, int seed, int n_epochs
                                    .steps_per_epoch = n_epochs ? 10 : 0,
                                    .images_per_epoch = n_epochs ? 640 : 0};
     for (int e = 0; e < n_epochs; e++) {
-        in->epochs[i][e] = (struct epoch_row){.epoch = e + 1,
-                                              .train_loss = 2.0 - e,
-                                              .train_accuracy = 0.25 * (e + 1),
-                                              .val_loss = 1.0,
-                                              .val_wrong = wrong[e],
-                                              .val_total = 100,
-                                              .seconds = seconds_per_epoch};
+        in->epochs[i][e] = (struct epoch_row){.report.epoch = e + 1,
+                                              .report.train_loss = 2.0 - e,
+                                              .report.train_accuracy = 0.25 * (e + 1),
+                                              .report.val_loss = 1.0,
+                                              .report.val_wrong = wrong[e],
+                                              .report.val_total = 100,
+                                              .report.seconds = seconds_per_epoch,
+                                              .report.images = 640,
+                                              .report.steps = 10};
     }
     in->lists[i] = (struct epoch_list){in->epochs[i], (size_t)n_epochs};
     in->runs[i] = (struct compare_run){&in->rows[i], &in->lists[i]};
@@ -190,6 +192,43 @@ static void curves_run_along_steps_images_and_mean_seconds(void **state) {
     comparison_clear(&c);
 }
 
+/* A fork went on with sixteen times as many images from its second epoch on. */
+static void each_epoch_counts_with_its_own_images_and_steps(void **state) {
+    (void)state;
+    static struct input in;
+    in.n = 0;
+    add_run(&in, "\"m\":16", 1, 3, (const int[]){40, 20, 10}, 1.0);
+    in.rows[0].images_per_epoch = 8000;
+    in.rows[0].steps_per_epoch = 160;
+    const int64_t images[] = {500, 8000, 8000};
+    for (int e = 0; e < 3; e++) {
+        in.epochs[0][e].report.images = images[e];
+        in.epochs[0][e].report.steps = e ? 160 : 10;
+        in.epochs[0][e].report.seconds = e ? 16 : 1;
+    }
+    struct compare_request request = by_m();
+    request.x = COMPARE_IMAGES;
+    struct comparison c = compare(&in, &request);
+    assert_near(c.groups[0].points[0].x, 500);
+    assert_near(c.groups[0].points[2].x, 16500);
+    assert_near(c.groups[0].to_target.images.mean, 8500);
+    assert_near(c.groups[0].images_per_second.mean, 500);
+    comparison_clear(&c);
+    request.x = COMPARE_STEP;
+    c = compare(&in, &request);
+    assert_near(c.groups[0].points[1].x, 170);
+    comparison_clear(&c);
+    /* What nobody knows is not made up, and nothing behind it either. */
+    in.epochs[0][1].report.images = 0;
+    request.x = COMPARE_IMAGES;
+    c = compare(&in, &request);
+    assert_near(c.groups[0].points[0].x, 500);
+    assert_true(isnan(c.groups[0].points[1].x));
+    assert_true(isnan(c.groups[0].points[2].x));
+    assert_true(isnan(c.groups[0].images_per_second.mean));
+    comparison_clear(&c);
+}
+
 static void differences_are_paired_by_seed(void **state) {
     (void)state;
     static struct input in;
@@ -245,7 +284,7 @@ static void a_diverged_run_counts_where_it_has_numbers(void **state) {
     in.n = 0;
     add_run(&in, "\"m\":2", 1, 2, (const int[]){40, 90}, 1.0);
     add_run(&in, "\"m\":2", 2, 2, (const int[]){60, 50}, 1.0);
-    in.epochs[0][1].train_loss = (double)NAN;
+    in.epochs[0][1].report.train_loss = (double)NAN;
     in.rows[0].diverged = true;
     struct compare_request request = by_m();
     request.metric = COMPARE_TRAIN_LOSS;
@@ -255,7 +294,7 @@ static void a_diverged_run_counts_where_it_has_numbers(void **state) {
     assert_near(c.groups[0].points[1].value.mean, 1.0);
     assert_near(c.groups[0].best.mean, (2.0 + 1.0) / 2);
     comparison_clear(&c);
-    in.epochs[1][1].train_loss = (double)INFINITY;
+    in.epochs[1][1].report.train_loss = (double)INFINITY;
     c = compare(&in, &request);
     assert_int_equal(c.groups[0].points[1].value.n, 0);
     assert_true(isnan(c.groups[0].points[1].value.mean));
@@ -323,6 +362,55 @@ static void runs_are_grouped_by_what_differs(void **state) {
     comparison_clear(&c);
 }
 
+/* Longer than any room for a value was: two experiments, not one group. */
+static void long_values_that_differ_make_two_groups(void **state) {
+    (void)state;
+    static struct input in;
+    in.n = 0;
+    for (int run = 0; run < 3; run++) {
+        char fields[800] = "\"m\":2,\"lr_schedule\":[";
+        for (int i = 0; i < 16; i++) {
+            size_t used = strlen(fields);
+            (void)snprintf(fields + used, sizeof(fields) - used, "%s{\"epoch\":%d,\"lr\":0.%015d}",
+                           i ? "," : "", 10000 + i, i == 15 && run == 2 ? 123456789 : 987654321);
+        }
+        strcat(fields, "]");
+        add_run(&in, fields, run, 1, (const int[]){run + 1}, 1);
+    }
+    struct compare_request request = {.target = (double)NAN};
+    struct error error;
+    assert_int_equal(compare_find_fields(in.runs, 3, &request, &error), STATUS_OK);
+    assert_int_equal(request.n_fields, 1);
+    assert_string_equal(request.fields[0], "lr_schedule");
+    struct comparison c = compare(&in, &request);
+    assert_int_equal(c.n_groups, 2);
+    assert_int_equal(c.groups[0].n_runs + c.groups[1].n_runs, 3);
+    assert_string_not_equal(c.groups[0].label, c.groups[1].label);
+    assert_true(strlen(c.groups[0].values[0]) > 512);
+    assert_int_equal(strncmp(c.groups[0].values[0], "[{\"epoch\":10000,", 16), 0);
+    comparison_clear(&c);
+}
+
+/* Stored before a field was there, a run means by it what it did. */
+static void an_older_run_is_compared_by_what_it_means(void **state) {
+    (void)state;
+    static struct input in;
+    in.n = 0;
+    add_run(&in, "\"m\":2", 1, 1, (const int[]){1}, 1);
+    add_run(&in, "\"m\":2,\"grad_clip\":0", 2, 1, (const int[]){1}, 1);
+    struct compare_request request = {.target = (double)NAN};
+    assert_int_equal(compare_find_fields(in.runs, 2, &request, NULL), STATUS_OK);
+    assert_int_equal(request.n_fields, 0);
+    add_run(&in, "\"m\":2,\"grad_clip\":1", 3, 1, (const int[]){1}, 1);
+    assert_int_equal(compare_find_fields(in.runs, 3, &request, NULL), STATUS_OK);
+    assert_int_equal(request.n_fields, 1);
+    struct comparison c = compare(&in, &request);
+    assert_int_equal(c.n_groups, 2);
+    assert_string_equal(c.groups[0].label, "grad_clip=0");
+    assert_int_equal(c.groups[0].n_runs, 2);
+    comparison_clear(&c);
+}
+
 static void metrics_and_axes_have_names(void **state) {
     (void)state;
     for (int i = 0; i < COMPARE_METRIC_COUNT; i++) {
@@ -348,12 +436,15 @@ int main(void) {
         cmocka_unit_test(accuracy_counts_upwards),
         cmocka_unit_test(time_and_speed_are_those_of_a_run),
         cmocka_unit_test(curves_run_along_steps_images_and_mean_seconds),
+        cmocka_unit_test(each_epoch_counts_with_its_own_images_and_steps),
         cmocka_unit_test(differences_are_paired_by_seed),
         cmocka_unit_test(shorter_runs_leave_the_mean_and_the_curve_goes_only_forward),
         cmocka_unit_test(a_diverged_run_counts_where_it_has_numbers),
         cmocka_unit_test(runs_without_epochs_are_groups_without_points),
         cmocka_unit_test(several_fields_make_a_key),
         cmocka_unit_test(runs_are_grouped_by_what_differs),
+        cmocka_unit_test(long_values_that_differ_make_two_groups),
+        cmocka_unit_test(an_older_run_is_compared_by_what_it_means),
         cmocka_unit_test(metrics_and_axes_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -77,6 +78,14 @@ static void errors_name_file_and_line(void **state) {
         {"[datasets]\nshapes = /srv\n", ":2", "shapes"},
         {"[datasets]\nCIFAR = /srv\n", ":2", "lower-case"},
         {"memory_limit = 80%%\n", ":1", "memory_limit"},
+        {"memory_limit = 800%\n", ":1", "to 100%"},
+        {"memory_limit = 0x10G\n", ":1", "memory_limit"},
+        {"memory_limit = -1G\n", ":1", "memory_limit"},
+        {"state_dir = lab\n", ":1", "whole path"},
+        {"tokens_file =\n", ":1", "empty"},
+        {"workers = 1\n  tokens_file = /x\n", ":2", "blank"},
+        {"allowed_hosts = lab, http://lab\n", ":1", "http://lab"},
+        {"trusted_proxies = 10.0.0.0/40\n", ":1", "10.0.0.0/40"},
         {"memory_limit = 0\n", ":1", "memory_limit"},
         {"this is no setting\n", ":1", "key = value"},
     };
@@ -251,6 +260,152 @@ static void a_second_lock_names_the_holder(void **state) {
     assert_int_equal(rmdir(directory), 0);
 }
 
+static void all_problems_come_at_once(void **state) {
+    (void)state;
+    static struct config_problems problems;
+    const char *path = write_file("wokers = 1\nthis is no setting\nmemory_limit = 0\n[queue\n"
+                                  "[datasets]\nshapes = /srv\ntiny = /tiny\nnor this\n");
+    char *const environment[] = {"CUTOUTD_WOKERS=3", "CUTOUTD_STATE_DIR=lab", NULL};
+    char *const flags[] = {"word", "--workers=many", "--listen"};
+    static const char *const expected[] = {":1: ",        ":2: ",
+                                           ":4: ",        ":6: ",
+                                           ":8: ",        "CUTOUTD_WOKERS",
+                                           "'word'",      "--listen needs",
+                                           "--workers: ", "CUTOUTD_STATE_DIR",
+                                           ":3: "};
+    config_load_all(3, flags, environment, path, &config, &problems);
+    assert_int_equal(problems.n, sizeof(expected) / sizeof(expected[0]));
+    for (int i = 0; i < problems.n; i++) {
+        if (!strstr(problems.items[i].message, expected[i])) {
+            fail_msg("'%s' should name %s", problems.items[i].message, expected[i]);
+        }
+    }
+    /* What is right counts all the same. */
+    assert_int_equal(config.n_datasets, 1);
+    assert_int_equal(config_load(3, flags, environment, path, &config, &error), STATUS_INVALID);
+    assert_non_null(strstr(error.message, "and 10 more"));
+    assert_int_equal(unlink(path), 0);
+}
+
+static char directory[64];
+
+/* Writes DIRECTORY/name. */
+static void write_in_directory(const char *name, const char *text) {
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static int make_directory(void **state) {
+    (void)state;
+    (void)snprintf(directory, sizeof(directory), "/tmp/cutoutd-config-XXXXXX");
+    assert_non_null(mkdtemp(directory));
+    return 0;
+}
+
+static int remove_directory(void **state) {
+    (void)state;
+    char command[128];
+    (void)snprintf(command, sizeof(command), "rm -rf '%s'", directory);
+    return system(command); /* its own, from mkdtemp */
+}
+
+static void files_beside_the_file_are_read_in_order_of_name(void **state) {
+    (void)state;
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%s/conf.d", directory);
+    assert_int_equal(mkdir(path, 0700), 0);
+    (void)snprintf(path, sizeof(path), "%s/cutoutd.conf", directory);
+    write_in_directory("cutoutd.conf", "workers = 2\nisa = ref\n[datasets]\none = /one\n");
+    write_in_directory("conf.d/20-last.conf", "workers = 4\n");
+    write_in_directory("conf.d/10-first.conf", "workers = 3\nlog_level = debug\n[datasets]\n"
+                                               "one = /other\n");
+    write_in_directory("conf.d/30-no.conf.dpkg-old", "nonsense\n");
+    write_in_directory("conf.d/.hidden.conf", "nonsense\n");
+    char *const flags[] = {"--config", path};
+    assert_int_equal(config_load(2, flags, no_environment, NULL, &config, &error), STATUS_OK);
+    assert_int_equal(config.workers, 4);
+    assert_non_null(strstr(config.origin[CONFIG_WORKERS], "conf.d/20-last.conf:1"));
+    assert_int_equal(config.log_level, LOG_LEVEL_DEBUG);
+    assert_string_equal(config.isa, "ref");
+    assert_string_equal(config.datasets[0].directory, "/other");
+    /* Also when the file itself is not there. */
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(config_load(0, NULL, no_environment, path, &config, &error), STATUS_OK);
+    assert_int_equal(config.workers, 4);
+    write_in_directory("conf.d/15-wrong.conf", "\nwokers = 4\n");
+    assert_int_equal(config_load(0, NULL, no_environment, path, &config, &error), STATUS_INVALID);
+    assert_non_null(strstr(error.message, "conf.d/15-wrong.conf:2: unknown"));
+}
+
+static enum status load_with_credentials(const char *where) {
+    static char variable[640];
+    char *const environment[] = {variable, NULL};
+    (void)snprintf(variable, sizeof(variable), "CREDENTIALS_DIRECTORY=%s", where);
+    return config_load(0, NULL, environment, NULL, &config, &error);
+}
+
+/* Without tokens the daemon would be open to everybody. */
+static void credentials_that_cannot_be_read_are_no_missing_ones(void **state) {
+    (void)state;
+    char path[256];
+    assert_int_equal(load_with_credentials(directory), STATUS_OK); /* others than "tokens" */
+    assert_string_equal(config.tokens_file, "");
+    assert_int_equal(load_with_credentials("/nonexistent"), STATUS_NOT_FOUND);
+    assert_non_null(strstr(error.message, "CREDENTIALS_DIRECTORY: cannot open"));
+    assert_int_equal(load_with_credentials(""), STATUS_NOT_FOUND);
+    assert_int_equal(load_with_credentials("/dev/null"), STATUS_IO);
+    char longer[600];
+    memset(longer, '/', sizeof(longer) - 1);
+    longer[505] = '\0';
+    assert_int_equal(load_with_credentials(longer), STATUS_INVALID);
+    (void)snprintf(path, sizeof(path), "%s/tokens", directory);
+    assert_int_equal(symlink("/nonexistent", path), 0);
+    assert_int_equal(load_with_credentials(directory), STATUS_OK);
+    assert_string_equal(config.tokens_file, path); /* opening it will fail */
+}
+
+static void unreadable_files_are_all_found(void **state) {
+    (void)state;
+    static struct config_problems problems;
+    char dataset[256];
+    (void)snprintf(dataset, sizeof(dataset), "half=%s", directory);
+    char *const flags[] = {"--tokens-file", "/nonexistent/tokens",
+                           "--tls-cert",    "/nonexistent/cert",
+                           "--tls-key",     "/",
+                           "--dataset",     "cifar10=/nonexistent",
+                           "--dataset",     dataset,
+                           "--state-dir",   "/dev/null/state",
+                           "--unix-socket", "/nonexistent/socket"};
+    static const char *const expected[] = {
+        "--tokens-file: cannot look at",
+        "--tls-cert: cannot look at /nonexistent/cert",
+        "--tls-key: / is no file",
+        "--unix-socket: cannot make a socket in /nonexistent",
+        "--state-dir: cannot look at",
+        "--dataset: cannot open the directory /nonexistent",
+        "data_batch_1.bin",
+    };
+    config_load_all(14, flags, no_environment, NULL, &config, &problems);
+    assert_int_equal(problems.n, 0);
+    config_check_files(&config, &problems);
+    assert_int_equal(problems.n, sizeof(expected) / sizeof(expected[0]));
+    for (int i = 0; i < problems.n; i++) {
+        if (!strstr(problems.items[i].message, expected[i])) {
+            fail_msg("'%s' should say %s", problems.items[i].message, expected[i]);
+        }
+    }
+    char *const good[] = {"--state-dir", directory};
+    config_load_all(2, good, no_environment, NULL, &config, &problems);
+    config_check_files(&config, &problems);
+    assert_int_equal(problems.n, 0);
+}
+
+#define IN_DIRECTORY(name) cmocka_unit_test_setup_teardown(name, make_directory, remove_directory)
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_complete),
@@ -267,6 +422,10 @@ int main(void) {
         cmocka_unit_test(memory_is_a_share_or_bytes),
         cmocka_unit_test(what_is_printed_names_every_value_and_its_origin),
         cmocka_unit_test(a_second_lock_names_the_holder),
+        cmocka_unit_test(all_problems_come_at_once),
+        IN_DIRECTORY(files_beside_the_file_are_read_in_order_of_name),
+        IN_DIRECTORY(credentials_that_cannot_be_read_are_no_missing_ones),
+        IN_DIRECTORY(unreadable_files_are_all_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

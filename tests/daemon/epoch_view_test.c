@@ -14,20 +14,20 @@ enum { MOST = 120 };
 static void thin(struct epoch_row *rows, size_t n_rows, size_t best, size_t n_points) {
     memset(rows, 0, MOST * sizeof(*rows));
     for (size_t i = 0; i < n_rows; i++) {
-        rows[i].epoch = (int)i + 1;
-        rows[i].val_wrong = i == best ? 1 : 50;
-        rows[i].val_total = 100;
+        rows[i].report.epoch = (int)i + 1;
+        rows[i].report.val_wrong = i == best ? 1 : 50;
+        rows[i].report.val_total = 100;
     }
     struct epoch_list list = {.rows = rows, .n = n_rows};
     epochs_thin(&list, n_points);
     size_t expected = n_points < n_rows && n_points >= 3 ? n_points : n_rows;
     bool has_best = false;
     assert_int_equal(list.n, expected);
-    assert_int_equal(rows[0].epoch, 1);
-    assert_int_equal(rows[list.n - 1].epoch, n_rows);
+    assert_int_equal(rows[0].report.epoch, 1);
+    assert_int_equal(rows[list.n - 1].report.epoch, n_rows);
     for (size_t i = 0; i < list.n; i++) {
-        has_best |= rows[i].epoch == (int)best + 1;
-        assert_true(i == 0 || rows[i].epoch > rows[i - 1].epoch);
+        has_best |= rows[i].report.epoch == (int)best + 1;
+        assert_true(i == 0 || rows[i].report.epoch > rows[i - 1].report.epoch);
     }
     assert_true(has_best);
 }
@@ -50,7 +50,7 @@ static void the_points_between_are_even(void **state) {
     struct epoch_row rows[MOST];
     thin(rows, 101, 0, 11);
     for (int i = 0; i < 11; i++) {
-        assert_int_equal(rows[i].epoch, 1 + 10 * i);
+        assert_int_equal(rows[i].report.epoch, 1 + 10 * i);
     }
 }
 

@@ -5,20 +5,22 @@
 #include <stdatomic.h>
 
 #include "daemon/spec/run_spec.h"
+#include "daemon/store/query/event_list.h"
 #include "daemon/store/table/checkpoint_table.h"
 #include "daemon/store/table/epoch_table.h"
+#include "daemon/store/table/event_table.h"
+#include "daemon/work/recovery.h"
 
 enum { EPOCHS = 2, N_TRAIN = 48, N_TEST = 20 };
 
 struct local_fixture {
     struct work_fixture w;
-    struct executor_local local;
-    struct executor inner; /* the one that is tested */
-    atomic_bool held;      /* it is */
-    bool hold;             /* after the first step of the second epoch, until told to stop */
+    atomic_bool hold; /* after the first step of the second epoch, until told to stop */
 };
 
-/* ---- an executor around it, which holds a run at a known step ---- */
+static struct local_fixture fixture;
+
+/* ---- a trainer around the real one, which holds a run at a known step ---- */
 
 struct held_run {
     struct local_fixture *l;
@@ -30,12 +32,18 @@ static bool should_stop(void *user) {
     return h->inner->should_stop(h->inner->user);
 }
 
+static bool should_checkpoint(void *user) {
+    const struct held_run *h = user;
+    return h->inner->should_checkpoint(h->inner->user);
+}
+
 static enum status on_step(void *user, const struct step_report *report, struct error *error) {
     struct held_run *h = user;
     TRY(h->inner->on_step(h->inner->user, report, error));
-    atomic_store(&h->l->held, h->l->hold && report->epoch == 2);
-    while (h->l->hold && report->epoch == 2 && !should_stop(h)) {
-        work_wait_a_moment(&h->l->w);
+    int seen = work_changes(&h->l->w);
+    while (h->l->hold && report->epoch == 2 && !should_stop(h) &&
+           work_wait_for_change(&h->l->w, seen)) {
+        seen = work_changes(&h->l->w);
     }
     return STATUS_OK;
 }
@@ -51,39 +59,22 @@ static enum status on_checkpoint(void *user, const struct checkpoint_report *rep
     return h->inner->on_checkpoint(h->inner->user, report, error);
 }
 
-static enum status execute(void *user, const struct execution *execution,
-                           struct trainer_result *ret_result, struct error *error) {
-    struct local_fixture *l = user;
-    struct held_run held = {l, execution->callbacks};
-    const struct trainer_callbacks callbacks = {&held,         on_step,     on_epoch,
-                                                on_checkpoint, should_stop, NULL};
-    struct execution around = *execution;
-    around.callbacks = &callbacks;
-    return l->inner.execute(l->inner.user, &around, ret_result, error);
-}
-
-static const char *variant(void *user) {
-    const struct local_fixture *l = user;
-    return l->inner.variant(l->inner.user);
-}
-
-static bool has_variant(void *user, const char *name) {
-    const struct local_fixture *l = user;
-    return l->inner.has_variant(l->inner.user, name);
+static enum status train(const struct trainer_options *options,
+                         const struct trainer_callbacks *inner, struct trainer_result *ret_result,
+                         struct error *error) {
+    struct held_run held = {&fixture, inner};
+    const struct trainer_callbacks callbacks = {
+        &held, on_step, on_epoch, on_checkpoint, should_stop, NULL, should_checkpoint};
+    return trainer_run(options, &callbacks, ret_result, error);
 }
 
 static int set_up(void **state) {
-    static struct local_fixture l;
-    memset(&l, 0, sizeof(l));
-    work_begin(&l.w, N_TRAIN, N_TEST);
-    l.local = (struct executor_local){.clock = &clock_system,
-                                      .kernels = &kernels_blas,
-                                      .n_threads = 1,
-                                      .checkpoint_interval_s = 1000.0};
-    l.inner = executor_local_make(&l.local);
-    l.w.options.executor = (struct executor){&l, variant, has_variant, NULL, execute};
-    l.w.options.n_workers = 1;
-    *state = &l;
+    struct local_fixture *l = &fixture;
+    memset(l, 0, sizeof(*l));
+    work_begin(&l->w, N_TRAIN, N_TEST);
+    l->w.local.train = train;
+    l->w.options.n_workers = 1;
+    *state = l;
     return 0;
 }
 
@@ -124,10 +115,10 @@ static void assert_same_history(struct store *store, int64_t one, int64_t other)
     assert_int_equal(a.n, EPOCHS);
     assert_int_equal(b.n, EPOCHS);
     for (size_t i = 0; i < EPOCHS; i++) {
-        assert_true(a.rows[i].train_loss == b.rows[i].train_loss);
-        assert_true(a.rows[i].train_accuracy == b.rows[i].train_accuracy);
-        assert_true(a.rows[i].val_loss == b.rows[i].val_loss);
-        assert_int_equal(a.rows[i].val_wrong, b.rows[i].val_wrong);
+        assert_true(a.rows[i].report.train_loss == b.rows[i].report.train_loss);
+        assert_true(a.rows[i].report.train_accuracy == b.rows[i].report.train_accuracy);
+        assert_true(a.rows[i].report.val_loss == b.rows[i].report.val_loss);
+        assert_int_equal(a.rows[i].report.val_wrong, b.rows[i].report.val_wrong);
     }
     epoch_list_clear(&a);
     epoch_list_clear(&b);
@@ -139,9 +130,6 @@ static void a_stopped_run_ends_with_the_same_history(void **state) {
     work_start(&l->w);
     int64_t stopped = submit(l, run_text);
     work_wait_until(&l->w, stopped, is_in_second_epoch, "in its second epoch");
-    while (!atomic_load(&l->held)) {
-        work_wait_a_moment(&l->w);
-    }
     work_stop(&l->w);
     struct run_row row = fixture_get_run(l->w.f.store, stopped);
     assert_int_equal(row.state, RUN_QUEUED);
@@ -157,8 +145,8 @@ static void a_stopped_run_ends_with_the_same_history(void **state) {
     assert_int_equal(step, 1);
 
     /* Other kernels are chosen now, another number of threads; the run keeps its own kernels. */
-    l->local.kernels = &kernels_ref;
-    l->local.n_threads = 2;
+    l->w.local.kernels = &kernels_ref;
+    l->w.local.n_threads = 2;
     l->hold = false;
     work_start(&l->w);
     work_wait_until(&l->w, stopped, work_is_final, "final");
@@ -168,7 +156,7 @@ static void a_stopped_run_ends_with_the_same_history(void **state) {
     assert_string_equal(row.variant, "blas");
     run_row_clear(&row);
 
-    l->local.kernels = &kernels_blas;
+    l->w.local.kernels = &kernels_blas;
     work_start(&l->w);
     int64_t whole = submit(l, run_text);
     work_wait_until(&l->w, whole, work_is_final, "final");
@@ -223,12 +211,117 @@ static void a_config_that_asks_for_too_many_images_fails_with_the_reason(void **
     run_row_clear(&row);
 }
 
+/* Puts something that is no checkpoint at the place of one. */
+static void replace_checkpoint(struct local_fixture *l, int64_t id, const char *name, bool by_dir) {
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%s/runs/%lld/%s", l->w.f.dir, (long long)id, name);
+    assert_int_equal(unlink(path), 0);
+    if (by_dir) {
+        assert_int_equal(mkdir(path, 0700), 0);
+        return;
+    }
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static bool has_reason(struct local_fixture *l, int64_t id, const char *text) {
+    struct event_list events = {0};
+    bool found = false;
+    ASSERT_OK(event_table_list(l->w.f.store, id, 0, 50, &events, &fixture_error));
+    for (size_t i = 0; i < events.n; i++) {
+        found = found || strstr(events.rows[i].reason, text);
+    }
+    event_list_clear(&events);
+    return found;
+}
+
+/* Stops a run in its second epoch: there are checkpoints of epoch 1 and of its step 1. */
+static int64_t stop_in_second_epoch(struct local_fixture *l) {
+    l->hold = true;
+    work_start(&l->w);
+    int64_t id = submit(l, run_text);
+    work_wait_until(&l->w, id, is_in_second_epoch, "in its second epoch");
+    work_stop(&l->w);
+    l->hold = false;
+    return id;
+}
+
+static void a_last_checkpoint_that_cannot_be_read_falls_back_to_the_one_before(void **state) {
+    struct local_fixture *l = *state;
+    int64_t id = stop_in_second_epoch(l);
+    replace_checkpoint(l, id, "000001-000001.safetensors", true); /* EISDIR */
+    work_start(&l->w);
+    work_wait_until(&l->w, id, work_is_final, "final");
+    assert_int_equal(fixture_state(l->w.f.store, id), RUN_SUCCEEDED);
+    assert_true(has_reason(l, id, "the last checkpoint is damaged; went on from epoch 1, step 0"));
+}
+
+static void a_damaged_checkpoint_is_never_named_as_the_one_it_went_on_from(void **state) {
+    struct local_fixture *l = *state;
+    int64_t id = stop_in_second_epoch(l);
+    replace_checkpoint(l, id, "000001-000001.safetensors", false);
+    replace_checkpoint(l, id, "000001-000000.safetensors", false);
+    work_start(&l->w);
+    work_wait_until(&l->w, id, work_is_final, "final");
+    assert_int_equal(fixture_state(l->w.f.store, id), RUN_SUCCEEDED);
+    assert_true(has_reason(l, id, "no checkpoint is intact; started anew"));
+    assert_false(has_reason(l, id, "went on from"));
+}
+
+static void a_run_that_was_interrupted_writes_a_checkpoint_after_its_first_step(void **state) {
+    struct local_fixture *l = *state;
+    int64_t id = submit(l, run_text);
+    struct run_row row = {0};
+    struct recovery_result recovered;
+    ASSERT_OK(queue_claim(l->w.queue, &(struct run_claim){0}, &row, &fixture_error));
+    run_row_clear(&row);
+    ASSERT_OK(run_table_note_begin(l->w.f.store, id, 1, &fixture_error));
+    ASSERT_OK(recovery_run(l->w.f.store, NULL, &clock_system, &recovered, &fixture_error));
+    work_start(&l->w);
+    work_wait_until(&l->w, id, work_is_final, "final");
+    struct event_list events = {0};
+    int first = -1;
+    ASSERT_OK(event_table_list(l->w.f.store, id, 0, 50, &events, &fixture_error));
+    for (size_t i = 0; i < events.n && first < 0; i++) {
+        first = events.rows[i].type == EVENT_CHECKPOINT ? (int)i : -1;
+    }
+    assert_true(first >= 0);
+    assert_int_equal(events.rows[first].epoch, 0);
+    assert_int_equal(events.rows[first].step, 1);
+    event_list_clear(&events);
+}
+
+static void a_checkpoint_is_written_when_it_is_asked_for(void **state) {
+    struct local_fixture *l = *state;
+    l->hold = true;
+    work_start(&l->w);
+    int64_t id = submit(l, run_text);
+    work_wait_until(&l->w, id, is_in_second_epoch, "in its second epoch");
+    assert_true(pool_checkpoint(l->w.pool, id));
+    l->hold = false;
+    work_note_change(&l->w, id);
+    work_wait_until(&l->w, id, work_is_final, "final");
+    struct event_list events = {0};
+    int n_inside = 0;
+    ASSERT_OK(event_table_list(l->w.f.store, id, 0, 50, &events, &fixture_error));
+    for (size_t i = 0; i < events.n; i++) {
+        n_inside += events.rows[i].type == EVENT_CHECKPOINT && events.rows[i].step > 0;
+    }
+    event_list_clear(&events);
+    assert_int_equal(n_inside, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_stopped_run_ends_with_the_same_history),
         TEST(whatever_write_fails_the_best_checkpoint_is_that_of_the_best_epoch),
+        TEST(a_last_checkpoint_that_cannot_be_read_falls_back_to_the_one_before),
+        TEST(a_damaged_checkpoint_is_never_named_as_the_one_it_went_on_from),
+        TEST(a_run_that_was_interrupted_writes_a_checkpoint_after_its_first_step),
+        TEST(a_checkpoint_is_written_when_it_is_asked_for),
         TEST(a_config_that_asks_for_too_many_images_fails_with_the_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -244,6 +244,62 @@ static void runs_get_what_the_time_of_their_epochs_depends_on(void **state) {
                      1);
 }
 
+static void runs_get_the_local_executor(void **state) {
+    sqlite3 *handle = *state;
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 8, &fixture_error));
+    assert_int_equal(
+        sqlite3_exec(handle,
+                     "INSERT INTO run (name, priority, labels_json, config_json, preset, dataset,"
+                     " depth, epochs, m, cutout_size, seed, state, created_ms, updated_ms) VALUES"
+                     " ('a', 1, '{}', '{}', 'p', 'd', 8, 2, 4, 12, 7, 'running', 5, 6)",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    ASSERT_OK(
+        migrate_apply(handle, migrations_embedded, migrations_embedded_count, &fixture_error));
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run WHERE executor = 'local'"
+                                         " AND handle = '' AND reports = 0 AND name = 'a'"),
+                     1);
+}
+
+/* Run 1 had 500 images an epoch. 2 is its fork with 8000 from epoch 2 on, 3 a fork of that with 100
+ * from epoch 4 on; 4 a fork of 1 that had to start anew; 5 a fork of one that is gone. */
+static const char forks[] =
+    "INSERT INTO run (id, name, priority, labels_json, config_json, preset, dataset, depth, epochs,"
+    " m, cutout_size, seed, state, created_ms, updated_ms, images_per_epoch, steps_per_epoch,"
+    " forked_from, forked_epoch) VALUES"
+    " (1, '', 0, '{}', '{}', 'p', 'd', 8, 9, 1, 0, 1, 'paused', 10, 1, 500, 10, NULL, NULL),"
+    " (2, '', 0, '{}', '{}', 'p', 'd', 8, 9, 16, 0, 1, 'paused', 50, 1, 8000, 160, 1, 1),"
+    " (3, '', 0, '{}', '{}', 'p', 'd', 8, 9, 1, 0, 1, 'paused', 70, 1, 100, 2, 2, 3),"
+    " (4, '', 0, '{}', '{}', 'p', 'd', 8, 9, 1, 0, 1, 'paused', 50, 1, 8000, 160, 1, 1),"
+    " (5, '', 0, '{}', '{}', 'p', 'd', 8, 9, 1, 0, 1, 'paused', 50, 1, 8000, 160, 99, 2);"
+    "INSERT INTO epoch (run_id, epoch, val_wrong, val_total, lr, seconds, at_ms) VALUES"
+    " (1, 1, 1, 1, 1, 1, 20), (1, 2, 1, 1, 1, 1, 21),"
+    " (2, 1, 1, 1, 1, 1, 20), (2, 2, 1, 1, 1, 16, 60), (2, 3, 1, 1, 1, 16, 61),"
+    " (3, 1, 1, 1, 1, 1, 20), (3, 2, 1, 1, 1, 16, 60), (3, 3, 1, 1, 1, 16, 61),"
+    " (3, 4, 1, 1, 1, .2, 80),"
+    " (4, 1, 1, 1, 1, 16, 60), (4, 2, 1, 1, 1, 16, 61),"
+    " (5, 1, 1, 1, 1, 1, 20), (5, 2, 1, 1, 1, 1, 21), (5, 3, 1, 1, 1, 16, 60);";
+
+static void inherited_epochs_get_the_images_of_the_run_that_trained_them(void **state) {
+    sqlite3 *handle = *state;
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 8, &fixture_error));
+    assert_int_equal(sqlite3_exec(handle, forks, 0, 0, 0), SQLITE_OK);
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 9, &fixture_error));
+    /* What a run trained itself is not written. */
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM epoch WHERE images IS NOT NULL"), 6);
+    assert_int_equal(read_number(handle,
+                                 "SELECT count(*) FROM epoch WHERE (run_id, epoch, images, steps)"
+                                 " IN (VALUES (2, 1, 500, 10), (3, 1, 500, 10), (3, 2, 8000, 160),"
+                                 " (3, 3, 8000, 160), (5, 1, 0, 0), (5, 2, 0, 0))"),
+                     6);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run WHERE (id, inherited_epochs,"
+                                         " inherited_seconds) IN (VALUES (1, 0, 0.0), (2, 1, 1.0),"
+                                         " (3, 3, 33.0), (4, 0, 0.0), (5, 2, 2.0))"),
+                     5);
+    assert_int_equal(
+        read_number(handle, "SELECT value FROM setting WHERE name = 'config_rewrite_upto'"), 5);
+}
+
 static void a_file_that_is_no_database_is_refused(void **state) {
     (void)state;
     struct store_fixture f;
@@ -272,6 +328,8 @@ int main(void) {
         TEST(runs_of_the_first_version_are_carried_over),
         TEST(lists_get_their_indexes_and_runs_stay),
         TEST(runs_get_what_the_time_of_their_epochs_depends_on),
+        TEST(runs_get_the_local_executor),
+        TEST(inherited_epochs_get_the_images_of_the_run_that_trained_them),
         TEST(events_keep_their_ids_and_new_ones_go_on_behind_them),
         cmocka_unit_test(the_store_refuses_a_newer_database_and_keeps_it),
         cmocka_unit_test(a_file_that_is_no_database_is_refused),

@@ -1,48 +1,50 @@
-/* Workers with an executor that follows a script: where a run goes after each kind of end. */
+/* A pool whose local executor trains by a script: where a run goes after each kind of end. */
 #include "tests/daemon/work_fixture.h"
 
+#include <sched.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
+#include "core/base/log.h"
+
+#include "daemon/store/query/event_list.h"
 #include "daemon/store/table/checkpoint_table.h"
 #include "daemon/store/table/epoch_table.h"
-#include "daemon/store/table/event_table.h"
+#include "tests/core/slow.h"
 
 /* What the executor does; set before the run is submitted. */
 enum script {
-    TRAIN,          /* two epochs, each with a checkpoint */
-    WAIT_FOR_STOP,  /* one epoch, then steps until it is told to stop; writes a checkpoint */
-    FAIL,           /* an error of its own */
-    DISK_FULL_ONCE, /* STATUS_NO_SPACE the first time, TRAIN afterwards */
+    TRAIN,           /* two epochs, each with a checkpoint */
+    WAIT_FOR_STOP,   /* one epoch, then steps until it is told to stop; writes a checkpoint */
+    FAIL,            /* an error of its own */
+    DISK_FULL_ONCE,  /* STATUS_NO_SPACE the first time, TRAIN afterwards */
+    IO_ERROR,        /* an epoch, then STATUS_IO */
+    IO_ERROR_ALWAYS, /* a step, then STATUS_IO */
 };
 
 struct pool_fixture {
     struct work_fixture w;
     enum script script;
-    bool variant_gone;    /* the variant that runs started with */
     char damaged[2][96];  /* resume paths that end so are damaged */
     char resumed[16][96]; /* what each call was given; "" for a start anew */
     atomic_int n_calls;
     atomic_int n_dropped; /* stops without a checkpoint */
+    atomic_int n_asked;   /* how often a run asked whether to stop */
+    atomic_int niceness;  /* of the thread that trained last */
 };
 
-static const char *fake_variant(void *user) {
-    (void)user;
-    return "fake";
-}
+static struct pool_fixture fixture;
+static struct kernels fake_kernels;
+static struct kernels other_kernels;
 
-static bool fake_has_variant(void *user, const char *variant) {
-    const struct pool_fixture *p = user;
-    (void)variant;
-    return !p->variant_gone;
-}
-
-static enum status report_epoch(const struct execution *e, int epoch, struct error *error) {
-    const struct trainer_callbacks *c = e->callbacks;
+static enum status report_epoch(const struct trainer_options *options,
+                                const struct trainer_callbacks *c, int epoch, struct error *error) {
     char path[600];
     char sha256[SHA256_HEX_SIZE];
     memset(sha256, 'a', sizeof(sha256) - 1);
     sha256[sizeof(sha256) - 1] = '\0';
-    (void)snprintf(path, sizeof(path), "%s/%06d-000000.safetensors", e->run_dir, epoch);
+    (void)snprintf(path, sizeof(path), "%s/%06d-000000.safetensors", options->checkpoint_dir,
+                   epoch);
     const struct step_report step = {
         .epoch = epoch, .epochs = 2, .step = 1, .steps_per_epoch = 1, .loss = 2.0};
     const struct epoch_report report = {
@@ -63,22 +65,33 @@ static bool is_damaged(const struct pool_fixture *p, const char *path) {
     return false;
 }
 
-static enum status train_until_stopped(struct pool_fixture *p, const struct execution *e,
-                                       struct error *error) {
-    TRY(report_epoch(e, 1, error));
-    while (!e->callbacks->should_stop(e->callbacks->user)) {
-        work_wait_a_moment(&p->w);
+/* A step whenever something changes, such as what is asked of the run. */
+static bool is_told_to_stop(struct pool_fixture *p, const struct trainer_callbacks *c) {
+    bool stop = c->should_stop(c->user);
+    atomic_fetch_add(&p->n_asked, 1);
+    return stop;
+}
+
+static enum status train_until_stopped(struct pool_fixture *p,
+                                       const struct trainer_options *options,
+                                       const struct trainer_callbacks *c, struct error *error) {
+    TRY(report_epoch(options, c, 1, error));
+    int seen = work_changes(&p->w);
+    while (!is_told_to_stop(p, c) && work_wait_for_change(&p->w, seen)) {
+        seen = work_changes(&p->w);
     }
-    atomic_fetch_add(&p->n_dropped, e->callbacks->stops_at_once(e->callbacks->user) ? 1 : 0);
+    atomic_fetch_add(&p->n_dropped, c->stops_at_once(c->user) ? 1 : 0);
     return error_set(error, STATUS_STOPPED, "stopped");
 }
 
-static enum status fake_execute(void *user, const struct execution *e,
-                                struct trainer_result *ret_result, struct error *error) {
-    struct pool_fixture *p = user;
+static enum status scripted_train(const struct trainer_options *options,
+                                  const struct trainer_callbacks *c,
+                                  struct trainer_result *ret_result, struct error *error) {
+    struct pool_fixture *p = &fixture;
     memset(ret_result, 0, sizeof(*ret_result));
+    atomic_store(&p->niceness, getpriority(PRIO_PROCESS, 0));
     int call = atomic_fetch_add(&p->n_calls, 1);
-    const char *from = e->resume_path ? e->resume_path : "";
+    const char *from = options->resume_path ? options->resume_path : "";
     if (call < 16) {
         const char *slash = strrchr(from, '/');
         (void)snprintf(p->resumed[call], sizeof(p->resumed[call]), "%s", slash ? slash + 1 : from);
@@ -88,7 +101,7 @@ static enum status fake_execute(void *user, const struct execution *e,
     }
     switch (p->script) {
     case WAIT_FOR_STOP:
-        return train_until_stopped(p, e, error);
+        return train_until_stopped(p, options, c, error);
     case FAIL:
         return error_set(error, STATUS_INVALID, "the moon is wrong");
     case DISK_FULL_ONCE:
@@ -96,25 +109,40 @@ static enum status fake_execute(void *user, const struct execution *e,
             return error_set(error, STATUS_NO_SPACE, "no room for a checkpoint");
         }
         break;
+    case IO_ERROR:
+        TRY(report_epoch(options, c, 1, error));
+        return error_set(error, STATUS_IO, "cannot write a checkpoint");
+    case IO_ERROR_ALWAYS: {
+        const struct step_report step = {.epoch = 1, .epochs = 2, .step = 1, .steps_per_epoch = 1};
+        TRY(c->on_step(c->user, &step, error));
+        return error_set(error, STATUS_IO, "cannot write a checkpoint");
+    }
     case TRAIN:
         break;
     }
-    TRY(report_epoch(e, 1, error));
-    return report_epoch(e, 2, error);
+    TRY(report_epoch(options, c, 1, error));
+    return report_epoch(options, c, 2, error);
 }
 
 static int set_up(void **state) {
-    static struct pool_fixture p;
-    memset(&p, 0, sizeof(p));
-    work_begin(&p.w, 20, 10);
-    p.w.options.executor =
-        (struct executor){&p, fake_variant, fake_has_variant, NULL, fake_execute};
-    *state = &p;
+    struct pool_fixture *p = &fixture;
+    memset(p, 0, sizeof(*p));
+    work_begin(&p->w, 20, 10);
+    fake_kernels = kernels_ref;
+    fake_kernels.name = "fake";
+    other_kernels = kernels_ref;
+    other_kernels.name = "other";
+    p->w.local.kernels = &fake_kernels;
+    p->w.local.train = scripted_train;
+    *state = p;
     return 0;
 }
 
+static struct work_fixture *told_by_log;
+
 static int tear_down(void **state) {
     struct pool_fixture *p = *state;
+    told_by_log = NULL;
     work_end(&p->w);
     return 0;
 }
@@ -129,13 +157,14 @@ static int64_t submit(struct pool_fixture *p, const char *dataset) {
     return id;
 }
 
-/* One run; what it answers to the wish. */
+/* One run; what it answers to the action. */
 static enum status act(struct pool_fixture *p, enum run_action action, int64_t id) {
-    const struct run_wish wish = {.action = action, .ids = &id, .n_ids = 1};
+    const struct queue_action asked = {.action = action, .ids = &id, .n_ids = 1};
     struct run_outcomes outcomes;
-    ASSERT_OK(pool_act(p->w.pool, &wish, &outcomes, &fixture_error));
+    ASSERT_OK(pool_act(p->w.pool, &asked, &outcomes, &fixture_error));
     enum status status = outcomes.items[0].error.code;
     run_outcomes_clear(&outcomes);
+    work_note_change(&p->w, id);
     return status;
 }
 
@@ -267,14 +296,15 @@ static void workers_hear_what_a_whole_sweep_is_asked(void **state) {
     }
     work_wait_until(&p->w, 1, work_has_trained, "running");
     work_wait_until(&p->w, 2, work_has_trained, "running");
-    const struct run_wish wish = {
+    const struct queue_action asked = {
         .action = RUN_ACTION_PAUSE, .within_sweep = true, .ids = ids, .n_ids = 3};
     struct run_outcomes outcomes;
-    ASSERT_OK(pool_act(p->w.pool, &wish, &outcomes, &fixture_error));
-    assert_int_equal(outcomes.items[0].deed, RUN_DEED_REQUEST);
+    ASSERT_OK(pool_act(p->w.pool, &asked, &outcomes, &fixture_error));
+    assert_int_equal(outcomes.items[0].action, BATCH_REQUEST);
     assert_int_equal(outcomes.items[1].row.request, RUN_REQUEST_PAUSE);
     assert_int_equal(outcomes.items[2].row.state, RUN_HELD);
     run_outcomes_clear(&outcomes);
+    work_note_change(&p->w, 0);
     work_wait_until(&p->w, 1, is_paused, "paused");
     work_wait_until(&p->w, 2, is_paused, "paused");
     assert_run(p, 3, RUN_HELD, 1, "held by the user");
@@ -326,13 +356,13 @@ static void a_full_disk_puts_the_run_back_until_it_is_not(void **state) {
     event_list_clear(&events);
 }
 
-/* After the run is stored: 1 claim, 2 origin, 3 epoch, 4 checkpoint, 5 and 6 the same of the second
- * epoch, 7 the last move. */
+/* After the run is stored: 1 claim, 2 origin, 3 begin, 4 epoch, 5 checkpoint, 6 and 7 the same of
+ * the second epoch, 8 the last move. */
 static void no_failing_write_loses_the_run(void **state) {
     struct pool_fixture *p = *state;
     p->w.options.n_workers = 1;
     work_start(&p->w);
-    for (int nth = 1; nth <= 7; nth++) {
+    for (int nth = 1; nth <= 8; nth++) {
         store_inject_failure(p->w.f.store, 1 + nth);
         int64_t id = submit(p, "shapes");
         work_wait_until(&p->w, id, work_is_final, "final");
@@ -340,7 +370,7 @@ static void no_failing_write_loses_the_run(void **state) {
         assert_string_equal(run_state_name(row.state), "succeeded");
         assert_int_equal(row.epochs_done, 2);
         /* A claim or a last move that failed is repeated; anything else costs an attempt. */
-        assert_int_equal(row.attempt, nth == 1 || nth == 7 ? 1 : 2);
+        assert_int_equal(row.attempt, nth == 1 || nth == 8 ? 1 : 2);
         run_row_clear(&row);
         store_inject_failure(p->w.f.store, 0);
     }
@@ -415,7 +445,7 @@ static void other_kernels_start_anew_and_say_so(void **state) {
     const struct run_move requeue = {
         .id = id, .from = RUN_SUCCEEDED, .to = RUN_QUEUED, .reason = "", .next_attempt = true};
     ASSERT_OK(run_table_move(p->w.f.store, &requeue, &fixture_error));
-    p->variant_gone = true;
+    p->w.local.kernels = &other_kernels;
     work_start(&p->w);
     work_wait_until(&p->w, id, work_is_final, "final");
     assert_string_equal(p->resumed[1], "");
@@ -423,7 +453,7 @@ static void other_kernels_start_anew_and_say_so(void **state) {
     ASSERT_OK(event_table_list(p->w.f.store, id, 0, 30, &events, &fixture_error));
     int told = 0;
     for (size_t i = 0; i < events.n; i++) {
-        told += strstr(events.rows[i].reason, "started anew with the fake kernels") ? 1 : 0;
+        told += strstr(events.rows[i].reason, "started anew with the other kernels") ? 1 : 0;
     }
     assert_int_equal(told, 1);
     event_list_clear(&events);
@@ -442,21 +472,141 @@ static void changed_images_fail_the_run_instead_of_mixing(void **state) {
     assert_int_equal(p->n_calls, 0);
 }
 
-static void an_idle_or_moving_pool_is_alive(void **state) {
+static void an_idle_or_moving_pool_is_alive_and_a_hanging_one_is_not(void **state) {
     struct pool_fixture *p = *state;
     work_start(&p->w);
     assert_true(pool_is_alive(p->w.pool));
     p->script = WAIT_FOR_STOP;
     int64_t id = submit(p, "shapes");
     work_wait_until(&p->w, id, work_has_trained, "running");
-    (void)pool_is_alive(p->w.pool);
-    /* It asks whether to stop after each step: at least one more comes in these steps' time. */
-    bool alive = false;
-    for (int i = 0; i < 10000 && !alive; i++) {
-        work_wait_a_moment(&p->w);
-        alive = pool_is_alive(p->w.pool);
+    /* Each change is a step of this run, after which it waits. */
+    while (atomic_load(&p->n_asked) == 0) {
+        sched_yield();
     }
-    assert_true(alive);
+    (void)pool_is_alive(p->w.pool);
+    assert_false(pool_is_alive(p->w.pool));
+    int asked = atomic_load(&p->n_asked);
+    work_note_change(&p->w, id);
+    while (atomic_load(&p->n_asked) == asked) {
+        sched_yield();
+    }
+    assert_true(pool_is_alive(p->w.pool));
+}
+
+static void training_comes_after_the_rest_of_the_process(void **state) {
+    struct pool_fixture *p = *state;
+    work_start(&p->w);
+    int64_t id = submit(p, "shapes");
+    work_wait_until(&p->w, id, work_is_final, "final");
+    int mine = getpriority(PRIO_PROCESS, 0);
+    assert_int_equal(atomic_load(&p->niceness), mine + 10 < 19 ? mine + 10 : 19);
+}
+
+/* Whatever else the daemon still waits for before it stops the pool. */
+static void being_asked_to_stop_is_enough_for_training_to_end(void **state) {
+    struct pool_fixture *p = *state;
+    p->script = WAIT_FOR_STOP;
+    work_start(&p->w);
+    int64_t id = submit(p, "shapes");
+    work_wait_until(&p->w, id, work_has_trained, "running");
+    pool_ask_stop(p->w.pool);
+    work_note_change(&p->w, id);
+    work_wait_until(&p->w, id, work_has_left, "queued");
+    assert_run(p, id, RUN_QUEUED, 2, "daemon stopped");
+}
+
+/* ---- what can come in between ---- */
+
+static atomic_int n_not_stored;
+
+static void count_not_stored(void *user, enum log_level level, const char *message) {
+    (void)user;
+    (void)level;
+    if (told_by_log && strstr(message, "cannot store that it is")) {
+        atomic_fetch_add(&n_not_stored, 1);
+        work_note_change(told_by_log, 0);
+    }
+}
+
+/* The move to `paused` cannot be stored at first; a cancel that is accepted meanwhile counts. */
+static void a_cancel_while_a_pause_is_being_stored_is_not_lost(void **state) {
+    struct pool_fixture *p = *state;
+    p->script = WAIT_FOR_STOP;
+    p->w.options.retry_delay_s = 0.2;
+    work_start(&p->w);
+    int64_t id = submit(p, "shapes");
+    work_wait_until(&p->w, id, work_has_trained, "running");
+    told_by_log = &p->w;
+    atomic_store(&n_not_stored, 0);
+    /* After the checkpoint: 1 the request, 2 the move. */
+    while (atomic_load(&p->n_asked) == 0) {
+        sched_yield();
+    }
+    store_inject_failure(p->w.f.store, 2);
+    assert_int_equal(act(p, RUN_ACTION_PAUSE, id), STATUS_OK);
+    int seen = work_changes(&p->w);
+    while (atomic_load(&n_not_stored) == 0 && work_wait_for_change(&p->w, seen)) {
+        seen = work_changes(&p->w);
+    }
+    assert_int_equal(atomic_load(&n_not_stored), 1);
+    assert_int_equal(act(p, RUN_ACTION_CANCEL, id), STATUS_OK);
+    work_wait_until(&p->w, id, work_has_left, "not running");
+    assert_run(p, id, RUN_CANCELED, 1, "canceled by the user");
+}
+
+/* The linker puts this in front of the queue's function: the dispatcher is held here, after
+ * whatever it looked at before, until a stop has come. */
+uint64_t __real_queue_generation(struct queue *queue);
+uint64_t __wrap_queue_generation(struct queue *queue);
+
+static atomic_bool hold_at_generation;
+static atomic_bool held_at_generation;
+
+uint64_t __wrap_queue_generation(struct queue *queue) {
+    if (atomic_exchange(&hold_at_generation, false)) {
+        uint64_t before = __real_queue_generation(queue);
+        atomic_store(&held_at_generation, true);
+        while (__real_queue_generation(queue) == before) {
+            sched_yield();
+        }
+    }
+    return __real_queue_generation(queue);
+}
+
+static void a_stop_right_before_the_generation_is_read_is_not_slept_over(void **state) {
+    struct pool_fixture *p = *state;
+    (void)alarm(SLOW_BUILD ? 240 : 60);
+    ASSERT_OK(pool_create(&p->w.options, &p->w.pool, &fixture_error));
+    atomic_store(&held_at_generation, false);
+    atomic_store(&hold_at_generation, true);
+    ASSERT_OK(pool_begin(p->w.pool, &fixture_error));
+    while (!atomic_load(&held_at_generation)) {
+        sched_yield();
+    }
+    pool_stop(p->w.pool);
+    p->w.pool = NULL;
+    (void)alarm(0);
+}
+
+/* A stop between any two looks of a thread is seen. */
+static void ten_thousand_starts_and_stops_end(void **state) {
+    struct pool_fixture *p = *state;
+    (void)alarm(SLOW_BUILD ? 240 : 60);
+    for (int i = 0; i < 10000; i++) {
+        work_start(&p->w);
+        work_stop(&p->w);
+    }
+    (void)alarm(0);
+}
+
+static void an_error_that_passes_costs_an_attempt_and_one_that_stays_the_run(void **state) {
+    struct pool_fixture *p = *state;
+    p->script = IO_ERROR_ALWAYS;
+    work_start(&p->w);
+    int64_t id = submit(p, "shapes");
+    work_wait_until(&p->w, id, work_is_final, "final");
+    assert_run(p, id, RUN_FAILED, 6, "6 times in a row without progress: cannot write");
+    assert_int_equal(p->n_calls, 6);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -479,7 +629,14 @@ int main(void) {
         TEST(without_an_intact_checkpoint_it_starts_anew),
         TEST(other_kernels_start_anew_and_say_so),
         TEST(changed_images_fail_the_run_instead_of_mixing),
-        TEST(an_idle_or_moving_pool_is_alive),
+        TEST(an_idle_or_moving_pool_is_alive_and_a_hanging_one_is_not),
+        TEST(training_comes_after_the_rest_of_the_process),
+        TEST(being_asked_to_stop_is_enough_for_training_to_end),
+        TEST(a_cancel_while_a_pause_is_being_stored_is_not_lost),
+        TEST(a_stop_right_before_the_generation_is_read_is_not_slept_over),
+        TEST(ten_thousand_starts_and_stops_end),
+        TEST(an_error_that_passes_costs_an_attempt_and_one_that_stays_the_run),
     };
+    log_install(count_not_stored, NULL, LOG_LEVEL_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,8 +5,8 @@
 #include <sqlite3.h>
 #include <sys/wait.h>
 
+#include "daemon/store/query/event_list.h"
 #include "daemon/store/table/epoch_table.h"
-#include "daemon/store/table/event_table.h"
 #include "daemon/work/recovery.h"
 
 static int set_up(void **state) {
@@ -21,9 +21,18 @@ static int tear_down(void **state) {
     return 0;
 }
 
+/* Claims a run, whose attempt comes no farther. */
+static void claim_only(struct store *store) {
+    struct run_row row = {0};
+    ASSERT_OK(run_table_claim(store, &(struct run_claim){0}, 2000, &row, &fixture_error));
+    run_row_clear(&row);
+}
+
+/* Claims a run, whose attempt comes as far as training. */
 static void claim(struct store *store) {
     struct run_row row = {0};
-    ASSERT_OK(run_table_claim(store, 2000, &row, &fixture_error));
+    ASSERT_OK(run_table_claim(store, &(struct run_claim){0}, 2000, &row, &fixture_error));
+    ASSERT_OK(run_table_note_begin(store, row.id, row.attempt, &fixture_error));
     run_row_clear(&row);
 }
 
@@ -35,7 +44,7 @@ static void running_runs_are_queued_again(void **state) {
     claim(f->store);
     claim(f->store);
     struct recovery_result result = {0};
-    ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+    ASSERT_OK(recovery_run(f->store, NULL, &clock_system, &result, &fixture_error));
     assert_int_equal(result.n_requeued, 2);
     assert_int_equal(result.n_asked, 0);
     for (int64_t id = 1; id <= 3; id++) {
@@ -45,7 +54,7 @@ static void running_runs_are_queued_again(void **state) {
         assert_string_equal(row.reason, id <= 2 ? "interrupted" : "");
         run_row_clear(&row);
     }
-    ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+    ASSERT_OK(recovery_run(f->store, NULL, &clock_system, &result, &fixture_error));
     assert_int_equal(result.n_requeued, 0);
 }
 
@@ -56,7 +65,7 @@ static void an_accepted_cancel_is_not_forgotten(void **state) {
     claim(f->store);
     assert_int_equal(fixture_request(f->store, id, RUN_REQUEST_CANCEL), STATUS_OK);
     struct recovery_result result = {0};
-    ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+    ASSERT_OK(recovery_run(f->store, NULL, &clock_system, &result, &fixture_error));
     assert_int_equal(result.n_asked, 1);
     struct run_row row = fixture_get_run(f->store, id);
     assert_int_equal(row.state, RUN_CANCELED);
@@ -71,12 +80,12 @@ static void a_run_that_ends_the_daemon_every_time_fails_at_last(void **state) {
     struct recovery_result result = {0};
     for (int i = 0; i < 5; i++) {
         claim(f->store);
-        ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+        ASSERT_OK(recovery_run(f->store, NULL, &clock_system, &result, &fixture_error));
         assert_int_equal(result.n_requeued, 1);
         assert_int_equal(fixture_state(f->store, id), RUN_QUEUED);
     }
     claim(f->store);
-    ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+    ASSERT_OK(recovery_run(f->store, NULL, &clock_system, &result, &fixture_error));
     assert_int_equal(result.n_requeued, 0);
     assert_int_equal(result.n_failed, 1);
     struct run_row row = fixture_get_run(f->store, id);
@@ -85,15 +94,28 @@ static void a_run_that_ends_the_daemon_every_time_fails_at_last(void **state) {
     run_row_clear(&row);
 }
 
+static void an_end_before_training_is_not_counted(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    struct recovery_result result = {0};
+    for (int i = 0; i < 10; i++) {
+        claim_only(f->store);
+        ASSERT_OK(recovery_run(f->store, NULL, &clock_system, &result, &fixture_error));
+        assert_int_equal(result.n_requeued, 1);
+        assert_int_equal(fixture_state(f->store, id), RUN_QUEUED);
+    }
+}
+
 static void an_epoch_in_between_counts_as_progress(void **state) {
     struct store_fixture *f = *state;
     int64_t id = fixture_add_run(f->store, 0);
     struct recovery_result result = {0};
     for (int i = 0; i < 8; i++) {
         claim(f->store);
-        const struct epoch_row row = {.epoch = i + 1, .val_total = 10, .lr = 1, .at_ms = 1};
+        const struct epoch_row row = {
+            .report.epoch = i + 1, .report.val_total = 10, .report.lr = 1, .at_ms = 1};
         ASSERT_OK(epoch_table_put(f->store, id, &row, &fixture_error));
-        ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+        ASSERT_OK(recovery_run(f->store, NULL, &clock_system, &result, &fixture_error));
         assert_int_equal(result.n_failed, 0);
         assert_int_equal(fixture_state(f->store, id), RUN_QUEUED);
     }
@@ -105,7 +127,7 @@ static void an_accepted_pause_is_not_forgotten(void **state) {
     claim(f->store);
     assert_int_equal(fixture_request(f->store, id, RUN_REQUEST_PAUSE), STATUS_OK);
     struct recovery_result result = {0};
-    ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+    ASSERT_OK(recovery_run(f->store, NULL, &clock_system, &result, &fixture_error));
     assert_int_equal(result.n_asked, 1);
     assert_int_equal(fixture_state(f->store, id), RUN_PAUSED);
 }
@@ -117,7 +139,7 @@ static void more_runs_than_one_round_are_all_found(void **state) {
         claim(f->store);
     }
     struct recovery_result result = {0};
-    ASSERT_OK(recovery_run(f->store, &clock_system, &result, &fixture_error));
+    ASSERT_OK(recovery_run(f->store, NULL, &clock_system, &result, &fixture_error));
     assert_int_equal(result.n_requeued, 150);
 }
 
@@ -132,7 +154,8 @@ static void write_until_killed(const char *path, int fd) {
         .name = "x", .labels_json = "{}", .config_json = "{}", .config = &config};
     for (;;) {
         int64_t id = 0;
-        const struct epoch_row epoch = {.epoch = 1, .val_wrong = 3, .val_total = 9, .at_ms = 1};
+        const struct epoch_row epoch = {
+            .report.epoch = 1, .report.val_wrong = 3, .report.val_total = 9, .at_ms = 1};
         if (run_table_insert(store, &draft, 1, &id, NULL) != STATUS_OK ||
             epoch_table_put(store, id, &epoch, NULL) != STATUS_OK ||
             write(fd, &id, sizeof(id)) != (ssize_t)sizeof(id)) {
@@ -215,6 +238,7 @@ int main(void) {
         TEST(running_runs_are_queued_again),
         TEST(an_accepted_cancel_is_not_forgotten),
         TEST(a_run_that_ends_the_daemon_every_time_fails_at_last),
+        TEST(an_end_before_training_is_not_counted),
         TEST(an_epoch_in_between_counts_as_progress),
         TEST(an_accepted_pause_is_not_forgotten),
         TEST(more_runs_than_one_round_are_all_found),

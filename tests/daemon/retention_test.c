@@ -4,7 +4,7 @@
 #include <sched.h>
 #include <sys/stat.h>
 
-#include "daemon/store/table/checkpoint_table.h"
+#include "daemon/store/query/event_list.h"
 #include "daemon/work/retention.h"
 
 static const int64_t DAY_MS = 24LL * 60 * 60 * 1000;
@@ -75,7 +75,7 @@ static int64_t add_run(const struct store_fixture *f, enum run_state state, int6
     struct run_row row = {0};
     int64_t id = 0;
     ASSERT_OK(run_table_insert(f->store, &draft, finished_ms, &id, &fixture_error));
-    ASSERT_OK(run_table_claim(f->store, finished_ms, &row, &fixture_error));
+    ASSERT_OK(run_table_claim(f->store, &(struct run_claim){0}, finished_ms, &row, &fixture_error));
     assert_int_equal(row.id, id);
     run_row_clear(&row);
     put_checkpoint(f, id, CHECKPOINT_BEST, 2);
@@ -131,6 +131,18 @@ static void a_run_that_waits_again_keeps_its_checkpoints(void **state) {
     assert_true(has(f, id, "000004-000000.safetensors"));
 }
 
+static void a_stop_ends_a_purge_between_two_runs(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = add_run(f, RUN_FAILED, now_ms - 8 * DAY_MS);
+    struct retention_options options = options_of(f, 7);
+    struct purge_result result;
+    atomic_bool stop = true;
+    options.stop = &stop;
+    assert_int_equal(retention_purge(&options, 7, false, &result, &fixture_error), STATUS_BUSY);
+    assert_int_equal(result.n_runs, 0);
+    assert_true(has(f, id, "000004-000000.safetensors"));
+}
+
 static void a_best_that_is_also_the_last_stays(void **state) {
     struct store_fixture *f = *state;
     int64_t id = add_run(f, RUN_SUCCEEDED, now_ms - 8 * DAY_MS);
@@ -154,9 +166,24 @@ static void the_first_purge_comes_at_the_start(void **state) {
         (void)sched_yield();
     }
     retention_stop(retention);
-    options.keep_days = 0;
+}
+
+static void old_events_go_by_themselves(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = add_run(f, RUN_CANCELED, now_ms - 8 * DAY_MS);
+    struct retention_options options = options_of(f, 0);
+    options.keep_events_days = 7;
+    struct retention *retention = NULL;
     ASSERT_OK(retention_start(&options, &retention, &fixture_error));
-    assert_null(retention);
+    struct event_list list = {.n = 0};
+    do {
+        event_list_clear(&list);
+        (void)sched_yield();
+    } while (list.n > 0);
+    retention_stop(retention);
+    assert_true(list.expired);
+    assert_int_equal(count_rows(f, id), 3); /* checkpoints are kept with keep_days 0 */
+    event_list_clear(&list);
 }
 
 int main(void) {
@@ -164,8 +191,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(the_best_of_an_old_final_run_stays_and_the_rest_goes, begin,
                                         end),
         cmocka_unit_test_setup_teardown(a_run_that_waits_again_keeps_its_checkpoints, begin, end),
+        cmocka_unit_test_setup_teardown(a_stop_ends_a_purge_between_two_runs, begin, end),
         cmocka_unit_test_setup_teardown(a_best_that_is_also_the_last_stays, begin, end),
         cmocka_unit_test_setup_teardown(the_first_purge_comes_at_the_start, begin, end),
+        cmocka_unit_test_setup_teardown(old_events_go_by_themselves, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,10 +34,10 @@ static int set_up(void **state) {
         int64_t id = 0;
         ASSERT_OK(run_table_insert(fixture.store, &draft, 1000 + i / 2, &id, &fixture_error));
         if (i % 3) {
-            const struct epoch_row epoch = {.epoch = 1 + i % 2,
-                                            .val_wrong = 10 * (i % 4),
-                                            .val_total = 70,
-                                            .seconds = i % 3,
+            const struct epoch_row epoch = {.report.epoch = 1 + i % 2,
+                                            .report.val_wrong = 10 * (i % 4),
+                                            .report.val_total = 70,
+                                            .report.seconds = i % 3,
                                             .at_ms = 3000};
             ASSERT_OK(epoch_table_put(fixture.store, id, &epoch, &fixture_error));
         }

@@ -13,6 +13,7 @@
 #include "daemon/spec/field_errors.h"
 #include "daemon/spec/json_write.h"
 #include "daemon/spec/run_spec.h"
+#include "daemon/spec/run_spec_json.h"
 
 static const char *const dataset_names[] = {"cifar10", "shapes"};
 static const struct run_spec_context context = {
@@ -222,6 +223,98 @@ static void long_names_are_cut_at_whole_characters(void **state) {
     assert_non_null(text);
 }
 
+static void limits_of_new_runs_are_tighter_than_of_stored_ones(void **state) {
+    (void)state;
+    struct run_spec spec;
+    struct error error;
+    assert_one_error("{\"cutout_size\":33}", "/cutout_size", "between 0 and 32, not 33");
+    assert_one_error("{\"m\":1024,\"cutout_squares\":5}", "/cutout_squares",
+                     "at most 4096, not 5120");
+    spec = parse_good("{\"m\":1024,\"cutout_squares\":4,\"cutout_size\":32}");
+    spec = parse_good("{\"m\":1024,\"cutout_squares\":1024,\"cutout_size\":0}");
+    const char *stored =
+        "{\"preset\":\"paper\",\"m\":1024,\"cutout_squares\":1024,\"cutout_size\":64}";
+    assert_int_equal(run_spec_read_stored(stored, &spec, &error), STATUS_OK);
+    assert_int_equal(spec.config.cutout_size, 64);
+    assert_int_equal(spec.config.m * spec.config.cutout_squares, 1024 * 1024);
+}
+
+static void a_stored_config_of_the_first_release_is_read(void **state) {
+    (void)state;
+    struct run_spec spec;
+    /* As it was written then: with what is in columns now, and a name that would be refused now. */
+    static const char stored[] =
+        "{\"name\":\"a\\u009bb\",\"preset\":\"notebook-q3\",\"dataset\":\"gone\",\"depth\":8,"
+        "\"epochs\":2,\"batch_size\":16,\"m\":2,\"copies\":\"aliased\",\"cutout_size\":12,"
+        "\"cutout_squares\":1,\"shift\":0,\"flip\":false,\"crop_pad\":0,"
+        "\"normalise\":\"pixel_mean\",\"drop_last\":true,\"optimizer\":\"rmsprop\",\"lr\":0.001,"
+        "\"momentum\":0,\"nesterov\":false,\"lr_schedule\":[{\"epoch\":80,\"lr\":0.0001}],"
+        "\"lr_plateau\":false,\"l2\":0.0001,\"l2_dense\":false,\"seed\":7,\"train_images\":32,"
+        "\"test_images\":16,\"conv_algorithm\":\"winograd\",\"stop_on_nan\":false,"
+        "\"priority\":5000,\"labels\":{\"a b\":1}}";
+    assert_int_equal(run_spec_read_stored(stored, &spec, NULL), STATUS_OK);
+    assert_string_equal(spec.config.dataset, "gone");
+    assert_int_equal(spec.config.depth, 8);
+    assert_true(spec.config.grad_clip == 0);
+    assert_string_equal(spec.name, "");
+    assert_int_equal(spec.priority, 0);
+    assert_int_equal(spec.n_labels, 0);
+    CLEANUP(free_pointer) char *shown = run_spec_stored_json(stored);
+    CLEANUP(free_pointer) char *written = run_spec_to_json(&spec);
+    assert_string_equal(shown, written);
+    assert_non_null(strstr(shown, ",\"grad_clip\":0,\"seed\":7,"));
+    assert_null(strstr(shown, "\"name\""));
+    /* What is current is handed through as it is, what nobody can read as well. */
+    CLEANUP(free_pointer) char *again = run_spec_stored_json(shown);
+    assert_string_equal(again, shown);
+    static const char newer[] = "{\"preset\":\"x\",\"quantum\":true}";
+    CLEANUP(free_pointer) char *as_it_is = run_spec_stored_json(newer);
+    assert_string_equal(as_it_is, newer);
+    assert_int_equal(run_spec_read_stored(newer, &spec, NULL), STATUS_INVALID);
+}
+
+static void what_is_accepted_can_be_read_back(void **state) {
+    (void)state;
+    assert_one_error("{\"lr\":9e-12}", "/lr", "9e-13 at epoch 80");
+    assert_one_error("{\"preset\":\"keras-example\",\"lr\":1e-9}", "/lr", "5e-13 at epoch 181");
+    (void)parse_good("{\"lr\":9e-12,\"lr_schedule\":\"constant\"}");
+    struct run_spec spec = parse_good("{\"lr\":1e-11}");
+    CLEANUP(free_pointer) char *json = run_spec_to_json(&spec);
+    assert_int_equal(run_spec_read_stored(json, &spec, NULL), STATUS_OK);
+    assert_one_error("{\"after\":[\"9223372036854775808\"]}", "/after", "ids of runs");
+}
+
+static void fields_are_found_by_what_others_call_them(void **state) {
+    (void)state;
+    assert_one_error("{\"learning_rate\":1}", "/learning_rate", "Did you mean \"lr\"?");
+    assert_one_error("{\"weight_decay\":1}", "/weight_decay", "Did you mean \"l2\"?");
+    assert_one_error("{\"clip_grad_norm\":1}", "/clip_grad_norm", "Did you mean \"grad_clip\"?");
+    assert_one_error("{\"grad_clip\":-1}", "/grad_clip", "a number of at least 0, not -1");
+    assert_one_error("{\"grad_clip\":1e999}", "/grad_clip", "too large");
+    assert_true(parse_good("{\"grad_clip\":0.5}").config.grad_clip == 0.5);
+}
+
+static void cifar10_that_is_not_set_up_says_how(void **state) {
+    (void)state;
+    static const char *const only_shapes[] = {"shapes"};
+    const struct run_spec_context unconfigured = {
+        .dataset_names = only_shapes, .n_dataset_names = 1, .default_dataset = "shapes"};
+    const char *json = "{\"dataset\":\"cifar10\"}";
+    struct run_spec spec;
+    struct field_errors errors;
+    assert_int_equal(run_spec_parse(json, strlen(json), &unconfigured, &spec, &errors),
+                     STATUS_INVALID);
+    assert_non_null(strstr(errors.items[0].detail, "--dataset cifar10=DIR"));
+}
+
+static void texts_that_cannot_be_shown_are_refused(void **state) {
+    (void)state;
+    assert_one_error("{\"name\":\"a\\u009b31m\"}", "/name", "control characters");
+    assert_one_error("{\"name\":\"a\\ufffeb\"}", "/name", "must be UTF-8");
+    assert_one_error("{\"name\":\"\\u202eb\"}", "/name", "override the direction");
+    assert_one_error("{\"labels\":{\"a\":\"\\u0085\"}}", "/labels/a", "control characters");
+}
+
 static void json_round_trip_is_exact(void **state) {
     (void)state;
     static const char *const documents[] = {
@@ -230,7 +323,8 @@ static void json_round_trip_is_exact(void **state) {
         "{\"preset\":\"keras-example\",\"lr\":0.0123,\"shift\":0.1,\"l2\":3e-5}",
         "{\"lr_schedule\":\"cosine\",\"optimizer\":\"sgd\",\"nesterov\":true,\"momentum\":0.9}",
         "{\"name\":\"q\\\"\\\\ \\u20ac\",\"labels\":{\"a\":\"b\\\"\"},\"priority\":1000}",
-        "{\"conv_algorithm\":\"winograd\",\"normalise\":\"channel\",\"lr_plateau\":true,"
+        "{\"grad_clip\":0.30000000000000004,\"conv_algorithm\":\"winograd\",\"normalise\":"
+        "\"channel\",\"lr_plateau\":true,"
         "\"l2_dense\":true,\"drop_last\":false,\"crop_pad\":4,\"train_images\":100,"
         "\"test_images\":7,\"lr\":0.3333333333333333}",
     };
@@ -321,6 +415,12 @@ int main(void) {
         cmocka_unit_test(what_is_not_a_json_object_is_malformed),
         cmocka_unit_test(errors_beyond_the_limit_are_dropped),
         cmocka_unit_test(long_names_are_cut_at_whole_characters),
+        cmocka_unit_test(limits_of_new_runs_are_tighter_than_of_stored_ones),
+        cmocka_unit_test(a_stored_config_of_the_first_release_is_read),
+        cmocka_unit_test(what_is_accepted_can_be_read_back),
+        cmocka_unit_test(fields_are_found_by_what_others_call_them),
+        cmocka_unit_test(cifar10_that_is_not_set_up_says_how),
+        cmocka_unit_test(texts_that_cannot_be_shown_are_refused),
         cmocka_unit_test(json_round_trip_is_exact),
         cmocka_unit_test(stored_run_of_a_vanished_data_set_can_be_read),
         cmocka_unit_test(numbers_are_short_and_exact),

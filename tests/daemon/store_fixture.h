@@ -14,6 +14,8 @@
 #include <cmocka.h>
 
 #include "daemon/store/change/run_batch.h"
+#include "daemon/store/change/run_change.h"
+#include "daemon/store/change/run_progress.h"
 
 struct store_fixture {
     char dir[64];
@@ -37,11 +39,16 @@ static inline void fixture_open_store(struct store_fixture *f) {
     ASSERT_OK(store_open(f->path, &f->store, &fixture_error));
 }
 
-static inline void fixture_begin(struct store_fixture *f) {
+/* The directory alone. */
+static inline void fixture_make_dir(struct store_fixture *f) {
     memset(f, 0, sizeof(*f));
     (void)snprintf(f->dir, sizeof(f->dir), "/tmp/cutoutd-test-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     (void)snprintf(f->path, sizeof(f->path), "%s/cutoutd.db", f->dir);
+}
+
+static inline void fixture_begin(struct store_fixture *f) {
+    fixture_make_dir(f);
     fixture_open_store(f);
 }
 
@@ -101,22 +108,23 @@ static inline enum run_state fixture_state(struct store *store, int64_t id) {
     return state;
 }
 
-static inline enum status fixture_judge_request(void *user, const struct run_row *row,
-                                                struct run_step *ret_step, struct error *error) {
+static inline enum status fixture_choose_request(void *user, const struct run_row *row,
+                                                 struct batch_action *ret_action,
+                                                 struct error *error) {
     (void)row;
     (void)error;
-    *ret_step = *(const struct run_step *)user;
+    *ret_action = *(const struct batch_action *)user;
     return STATUS_OK;
 }
 
 /* What the API does for a user, on the row alone. */
 static inline enum status fixture_request(struct store *store, int64_t id,
                                           enum run_request request) {
-    struct run_step step = {.deed = RUN_DEED_REQUEST, .request = request};
+    struct batch_action action = {.kind = BATCH_REQUEST, .request = request};
     const struct run_batch batch = {.ids = &id,
                                     .n_ids = 1,
-                                    .judge = fixture_judge_request,
-                                    .judge_user = &step,
+                                    .choose = fixture_choose_request,
+                                    .choose_user = &action,
                                     .now_ms = 2100};
     struct run_outcomes outcomes;
     ASSERT_OK(run_table_batch(store, &batch, &outcomes, &fixture_error));

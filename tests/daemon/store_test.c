@@ -5,10 +5,10 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
+#include "daemon/store/change/setting_change.h"
+#include "daemon/store/query/event_list.h"
 #include "daemon/store/table/checkpoint_table.h"
 #include "daemon/store/table/epoch_table.h"
-#include "daemon/store/table/event_table.h"
-#include "daemon/store/table/setting_table.h"
 
 static int set_up(void **state) {
     static struct store_fixture fixture;
@@ -23,16 +23,16 @@ static int tear_down(void **state) {
 }
 
 static struct epoch_row make_epoch(int epoch, int wrong) {
-    return (struct epoch_row){.epoch = epoch,
-                              .train_loss = 1.5,
-                              .train_accuracy = 0.25,
-                              .val_loss = 1.25,
-                              .val_accuracy = 1.0 - wrong / 100.0,
-                              .val_wrong = wrong,
-                              .val_total = 100,
-                              .lr = 1e-3,
-                              .seconds = 2.0,
-                              .images_per_second = 50.0 + epoch,
+    return (struct epoch_row){.report.epoch = epoch,
+                              .report.train_loss = 1.5,
+                              .report.train_accuracy = 0.25,
+                              .report.val_loss = 1.25,
+                              .report.val_accuracy = 1.0 - wrong / 100.0,
+                              .report.val_wrong = wrong,
+                              .report.val_total = 100,
+                              .report.lr = 1e-3,
+                              .report.seconds = 2.0,
+                              .report.images_per_second = 50.0 + epoch,
                               .at_ms = 2000 + epoch};
 }
 
@@ -136,7 +136,7 @@ static void every_change_counts_the_revision_up(void **state) {
     struct store_fixture *f = *state;
     int64_t id = fixture_add_run(f->store, 0);
     struct run_row row = {0};
-    ASSERT_OK(run_table_claim(f->store, 1500, &row, &fixture_error));
+    ASSERT_OK(run_table_claim(f->store, &(struct run_claim){0}, 1500, &row, &fixture_error));
     assert_int_equal(row.revision, 2);
     run_row_clear(&row);
     put_epoch(f->store, id, 1, 40);
@@ -187,7 +187,7 @@ static void an_epoch_repeated_after_a_crash_is_told_once(void **state) {
     struct epoch_list epochs = {0};
     ASSERT_OK(epoch_table_list(f->store, id, 0, 0, &epochs, &fixture_error));
     assert_int_equal(epochs.n, 2);
-    assert_int_equal(epochs.rows[1].val_wrong, 31);
+    assert_int_equal(epochs.rows[1].report.val_wrong, 31);
     epoch_list_clear(&epochs);
 }
 
@@ -206,16 +206,16 @@ static void numbers_that_are_not_finite_come_back_as_nan_and_mark_the_run(void *
     struct store_fixture *f = *state;
     int64_t id = fixture_add_run(f->store, 0);
     struct epoch_row row = make_epoch(1, 90);
-    row.train_loss = (double)NAN;
-    row.val_loss = (double)INFINITY;
-    row.images_per_second = (double)INFINITY;
+    row.report.train_loss = (double)NAN;
+    row.report.val_loss = (double)INFINITY;
+    row.report.images_per_second = (double)INFINITY;
     ASSERT_OK(epoch_table_put(f->store, id, &row, &fixture_error));
     struct epoch_row back;
     ASSERT_OK(epoch_table_get(f->store, id, 1, &back, &fixture_error));
-    assert_true(isnan(back.train_loss));
-    assert_true(isnan(back.val_loss));
-    assert_true(isnan(back.images_per_second));
-    assert_true(back.train_accuracy == 0.25);
+    assert_true(isnan(back.report.train_loss));
+    assert_true(isnan(back.report.val_loss));
+    assert_true(isnan(back.report.images_per_second));
+    assert_true(back.report.train_accuracy == 0.25);
     struct run_row run = fixture_get_run(f->store, id);
     assert_true(run.diverged);
     run_row_clear(&run);
@@ -242,11 +242,11 @@ static void more_epochs_than_one_block_are_listed_in_order(void **state) {
     struct epoch_list list = {0};
     ASSERT_OK(epoch_table_list(f->store, id, 0, 0, &list, &fixture_error));
     assert_int_equal(list.n, 150);
-    assert_int_equal(list.rows[149].epoch, 150);
+    assert_int_equal(list.rows[149].report.epoch, 150);
     epoch_list_clear(&list);
     ASSERT_OK(epoch_table_list(f->store, id, 100, 3, &list, &fixture_error));
     assert_int_equal(list.n, 3);
-    assert_int_equal(list.rows[0].epoch, 101);
+    assert_int_equal(list.rows[0].report.epoch, 101);
     epoch_list_clear(&list);
 }
 
@@ -397,7 +397,7 @@ static void *write_and_read(void *user) {
         struct run_row row = fixture_get_run(store, id);
         assert_int_equal(row.last_wrong, i);
         run_row_clear(&row);
-        ASSERT_OK(store_ping(store, &fixture_error));
+        ASSERT_OK(store_check(store, &fixture_error));
     }
     return NULL;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -104,12 +105,97 @@ static void every_mistake_is_named_once_with_its_place(void **state) {
                    "/base/depth /grid/m/1 /grid/nmae");
     assert_refused("{\"grid\":{\"m\":[2,0,2],\"seed\":[-1]}}", "/grid/m/1 /grid/m/2 /grid/seed/0");
     assert_refused("{\"base\":{}}", "/grid");
-    assert_refused("{\"grid\":{}}", "/grid");
     assert_refused("{\"grid\":{\"m\":[]}}", "/grid/m");
     assert_refused("{\"grid\":{\"mm\":[1]}}", "/grid/mm");
     assert_refused("{\"grid\":{\"m\":[1,2,1.0]}}", "/grid/m/2");
     assert_refused("{\"base\":{\"name\":\"x\"},\"grid\":{\"m\":[1]}}", "/base/name");
     assert_refused("{\"grid\":{\"labels\":[{}]}}", "/grid/labels");
+}
+
+static void what_is_wrong_with_the_shape_is_not_looked_into(void **state) {
+    (void)state;
+    assert_refused("{\"grid\":[[1]]}", "/grid");
+    assert_refused("{\"grid\":[{\"m\":[1]}],\"base\":[[1],{\"m\":0}]}", "/grid /base");
+    assert_refused("{\"grid\":7,\"base\":{\"m\":0}}", "/grid /base/m");
+    assert_refused("{\"grid\":{\"m\":{\"a\":[1]}},\"base\":null}", "/base /grid/m");
+    assert_refused("{\"grid\":{\"m\":[[1],{\"m\":1},null]}}", "/grid/m/0 /grid/m/1 /grid/m/2");
+    char json[1024] = "{\"grid\":{";
+    for (int i = 0; i <= SWEEP_MAX_FIELDS; i++) {
+        size_t used = strlen(json);
+        (void)snprintf(json + used, sizeof(json) - used, "%s\"f%d\":[1]", i ? "," : "", i);
+    }
+    strcat(json, "}}");
+    assert_refused(json, "/grid");
+}
+
+static void a_sweep_may_be_one_run(void **state) {
+    (void)state;
+    struct sweep_spec spec = {.n_fields = 0};
+    assert_int_equal(parse("{\"name\":\"one\",\"base\":{\"m\":3},\"grid\":{}}", &spec), STATUS_OK);
+    assert_int_equal(spec.n_children, 1);
+    assert_int_equal(spec.children[0].spec.config.m, 3);
+    assert_string_equal(spec.children[0].spec.name, "one");
+    sweep_spec_clear(&spec);
+}
+
+static void the_base_is_checked_without_what_the_grid_overrides(void **state) {
+    (void)state;
+    struct sweep_spec spec = {.n_fields = 0};
+    assert_int_equal(parse("{\"base\":{\"batch_size\":0,\"train_images\":16},"
+                           "\"grid\":{\"batch_size\":[8,16]}}",
+                           &spec),
+                     STATUS_OK);
+    sweep_spec_clear(&spec);
+    assert_refused("{\"base\":{\"train_images\":16},\"grid\":{\"batch_size\":[8,32]}}",
+                   "/base/train_images");
+}
+
+/* CPU seconds of this process. */
+static double cpu_seconds(void) {
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
+/* 17 KB that once took a second or more each: deep values that differ in the last place only, many
+ * of them, and a base with a heap of labels. The bound is fifty times what they take. */
+static void bodies_that_were_slow_are_answered_at_once(void **state) {
+    (void)state;
+    enum { SIZE = 70000 };
+    char *json = malloc(SIZE);
+    assert_non_null(json);
+    struct sweep_spec spec = {.n_fields = 0};
+    size_t n = (size_t)snprintf(json, SIZE, "{\"grid\":{\"m\":[");
+    for (int i = 0; n < 17000; i++) {
+        n += (size_t)snprintf(json + n, SIZE - n, "%s{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":%d}}}}}",
+                              i ? "," : "", i);
+    }
+    (void)snprintf(json + n, SIZE - n, "]}}");
+    double before = cpu_seconds();
+    assert_int_equal(parse(json, &spec), STATUS_INVALID);
+    n = (size_t)snprintf(json, SIZE, "{\"base\":{\"labels\":[1");
+    for (int i = 0; i < 12000; i++) {
+        n += (size_t)snprintf(json + n, SIZE - n, ",1");
+    }
+    n += (size_t)snprintf(json + n, SIZE - n, "]},\"grid\":{\"seed\":[0");
+    for (int i = 1; i < 999; i++) {
+        n += (size_t)snprintf(json + n, SIZE - n, ",%d", i);
+    }
+    (void)snprintf(json + n, SIZE - n, "]}}");
+    assert_int_equal(parse(json, &spec), STATUS_INVALID);
+    assert_string_equal(errors.items[0].pointer, "/base/labels");
+    n = (size_t)snprintf(json, SIZE, "{\"grid\":{\"lr_schedule\":[");
+    for (int i = 0; n < 60000; i++) {
+        n += (size_t)snprintf(json + n, SIZE - n,
+                              "%s[{\"epoch\":1,\"lr\":1},{\"epoch\":%d,\"lr\":1}]", i ? "," : "",
+                              i + 2);
+    }
+    (void)snprintf(json + n, SIZE - n, "]}}");
+    assert_int_equal(parse(json, &spec), STATUS_INVALID);
+    assert_string_equal(errors.items[0].pointer, "/grid");
+    assert_true(cpu_seconds() - before < 1.0);
+    memset(json, '[', 30000);
+    json[30000] = '\0';
+    assert_int_equal(parse(json, &spec), STATUS_MALFORMED);
+    free(json);
 }
 
 static void a_bad_combination_is_named(void **state) {
@@ -172,6 +258,10 @@ int main(void) {
         cmocka_unit_test(the_grid_overrides_the_base),
         cmocka_unit_test(presets_can_be_compared),
         cmocka_unit_test(every_mistake_is_named_once_with_its_place),
+        cmocka_unit_test(what_is_wrong_with_the_shape_is_not_looked_into),
+        cmocka_unit_test(a_sweep_may_be_one_run),
+        cmocka_unit_test(the_base_is_checked_without_what_the_grid_overrides),
+        cmocka_unit_test(bodies_that_were_slow_are_answered_at_once),
         cmocka_unit_test(a_bad_combination_is_named),
         cmocka_unit_test(no_more_than_a_thousand_runs),
         cmocka_unit_test(long_names_are_cut_at_whole_characters),

@@ -1,9 +1,9 @@
 /* Sweeps in the store: all of it or nothing, progress, and sets of runs with their epochs. */
 #include "tests/daemon/store_fixture.h"
 
+#include "daemon/store/change/sweep_change.h"
+#include "daemon/store/query/event_list.h"
 #include "daemon/store/query/run_set.h"
-#include "daemon/store/table/event_table.h"
-#include "daemon/store/table/sweep_table.h"
 
 static int set_up(void **state) {
     static struct store_fixture fixture;
@@ -42,12 +42,12 @@ static int64_t add_sweep(struct store *store, size_t n_runs) {
 }
 
 static void put_epoch(struct store *store, int64_t run, int epoch, double seconds) {
-    const struct epoch_row row = {.epoch = epoch,
-                                  .train_loss = 1,
-                                  .val_loss = 1,
-                                  .val_wrong = 10 * epoch,
-                                  .val_total = 100,
-                                  .seconds = seconds,
+    const struct epoch_row row = {.report.epoch = epoch,
+                                  .report.train_loss = 1,
+                                  .report.val_loss = 1,
+                                  .report.val_wrong = 10 * epoch,
+                                  .report.val_total = 100,
+                                  .report.seconds = seconds,
                                   .at_ms = 6000};
     ASSERT_OK(epoch_table_put(store, run, &row, &fixture_error));
 }
@@ -147,7 +147,7 @@ static void a_set_of_runs_is_read_with_all_epochs(void **state) {
     assert_int_equal(set.n, 2);
     assert_int_equal(set.rows[0].id, 3);
     assert_int_equal(set.epochs[0].n, 2);
-    assert_int_equal(set.epochs[0].rows[1].val_wrong, 20);
+    assert_int_equal(set.epochs[0].rows[1].report.val_wrong, 20);
     assert_int_equal(set.epochs[1].n, 1);
     run_set_clear(&set);
     ASSERT_OK(run_set_read_sweep(f->store, id, &set, &fixture_error));
@@ -167,7 +167,7 @@ static void a_sweep_is_deleted_whole_or_not_at_all(void **state) {
     int64_t kept = fixture_add_run(f->store, -1);
     int64_t id = add_sweep(f->store, 3); /* runs 2 (held), 3, 4 */
     struct run_row row = {0};
-    ASSERT_OK(run_table_claim(f->store, 7000, &row, &fixture_error));
+    ASSERT_OK(run_table_claim(f->store, &(struct run_claim){0}, 7000, &row, &fixture_error));
     assert_int_equal(row.id, 3);
     run_row_clear(&row);
     int64_t *ids = NULL;

@@ -124,6 +124,48 @@ static void a_file_that_others_may_read_is_refused(void **state) {
     tokens_close(tokens);
 }
 
+static void a_file_that_a_group_may_write_is_refused(void **state) {
+    (void)state;
+    struct tokens *tokens = NULL;
+    write_file("");
+    assert_int_equal(chmod(path, 0660), 0);
+    assert_int_equal(tokens_open(path, &tokens, &error), STATUS_FORBIDDEN);
+    assert_non_null(strstr(error.message, "chmod g-w "));
+    assert_int_equal(chmod(path, 0600), 0);
+}
+
+static void a_grant_holds_as_long_as_its_token_has_as_much(void **state) {
+    (void)state;
+    char anna[TOKEN_TEXT_SIZE], sha256[SHA256_HEX_SIZE], text[256];
+    struct tokens *tokens = NULL;
+    struct token_grant grant;
+    static const struct {
+        const char *name;
+        const char *scope;
+        bool holds;
+    } cases[] = {{"anna", "submit", true},
+                 {"anna", "admin", true},
+                 {"anna", "read", false},
+                 {"hanna", "submit", false}};
+    token_make(anna, sha256);
+    (void)snprintf(text, sizeof(text), "anna submit %s\n", sha256);
+    write_file(text);
+    assert_int_equal(tokens_open(path, &tokens, &error), STATUS_OK);
+    assert_false(tokens_grant(tokens, "nonsense", &grant));
+    assert_int_equal(grant.scope, SCOPE_NONE);
+    assert_true(tokens_grant(tokens, anna, &grant));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        (void)snprintf(text, sizeof(text), "%s %s %s\n", cases[i].name, cases[i].scope, sha256);
+        write_file(text);
+        assert_int_equal(tokens_reload(tokens, &error), STATUS_OK);
+        assert_int_equal(tokens_hold(tokens, &grant), cases[i].holds);
+    }
+    write_file("");
+    assert_int_equal(tokens_reload(tokens, &error), STATUS_OK);
+    assert_false(tokens_hold(tokens, &grant));
+    tokens_close(tokens);
+}
+
 static void a_bad_file_keeps_the_old_tokens(void **state) {
     (void)state;
     char anna[TOKEN_TEXT_SIZE], bert[TOKEN_TEXT_SIZE], line[256], name[TOKEN_NAME_SIZE];
@@ -155,6 +197,8 @@ int main(void) {
         cmocka_unit_test(two_tokens_are_never_alike),
         cmocka_unit_test(wrong_lines_are_named),
         cmocka_unit_test(a_file_that_others_may_read_is_refused),
+        cmocka_unit_test(a_file_that_a_group_may_write_is_refused),
+        cmocka_unit_test(a_grant_holds_as_long_as_its_token_has_as_much),
         cmocka_unit_test(a_bad_file_keeps_the_old_tokens),
         cmocka_unit_test(a_missing_file_is_an_error),
     };

@@ -14,10 +14,11 @@
 
 #include "daemon/config/text_file.h"
 #include "daemon/main/train_output.h"
+#include "daemon/spec/run_spec_json.h"
 
 #define HEADER                                                                                     \
     "epoch,train_loss,train_accuracy,val_loss,val_accuracy,val_error,val_wrong,val_total,lr,"      \
-    "seconds,images_per_second\n"
+    "seconds,images_per_second,images,steps\n"
 
 static char parent[64];
 static char directory[80];
@@ -76,6 +77,8 @@ static struct epoch_report epoch_of(int number) {
         .lr = 1e-3,
         .seconds = 1.25,
         .images_per_second = 100,
+        .images = 640,
+        .steps = 5,
     };
 }
 
@@ -99,7 +102,7 @@ static void rows_come_back_after_reopening(void **state) {
     const char *row = text + strlen(HEADER);
     assert_int_equal(sscanf(row, "1,%lf,", &loss), 1);
     assert_true(loss == 1.0 / 3); /* the very same bits */
-    assert_non_null(strstr(row, ",0.5,2.5,0.7,0.3,3,10,0.001,1.25,100\n2,"));
+    assert_non_null(strstr(row, ",0.5,2.5,0.7,0.3,3,10,0.001,1.25,100,640,5\n2,"));
 
     output = open_good();
     assert_int_equal(output.csv.n_rows, 2);
@@ -110,6 +113,27 @@ static void rows_come_back_after_reopening(void **state) {
     train_output_close(&output);
     free(text);
     free(longer);
+}
+
+/* Columns were added since: those that its rows lack are empty. */
+static void a_history_of_an_earlier_version_goes_on(void **state) {
+    (void)state;
+    struct train_output output = open_good();
+    train_output_close(&output);
+    struct error error;
+    assert_int_equal(
+        text_file_write(path_of("epochs.csv"),
+                        "epoch,train_loss,train_accuracy,val_loss,val_accuracy,val_error,"
+                        "val_wrong,val_total,lr,seconds,images_per_second\n"
+                        "1,2,0.5,2.5,0.7,0.3,3,10,0.001,1.25,100\n",
+                        &error),
+        STATUS_OK);
+    output = open_good();
+    put_good(&output, 2);
+    char *text = content_of("epochs.csv");
+    assert_non_null(strstr(text, HEADER "1,2,0.5,2.5,0.7,0.3,3,10,0.001,1.25,100,,\n2,"));
+    free(text);
+    train_output_close(&output);
 }
 
 static void a_repeated_epoch_replaces_its_row_and_those_after(void **state) {
@@ -176,6 +200,21 @@ static void a_directory_holds_one_run_only(void **state) {
     char *text = content_of("config.json");
     assert_string_equal(text, "{\"m\":1}\n");
     free(text);
+    train_output_close(&output);
+}
+
+static void a_directory_of_an_earlier_version_is_gone_on_with(void **state) {
+    (void)state;
+    struct train_output output = open_good();
+    struct error error = {0};
+    static const char older[] = "{\"name\":\"x\",\"m\":4,\"priority\":1,\"labels\":{}}\n";
+    assert_int_equal(text_file_write(path_of("config.json"), older, NULL), STATUS_OK);
+    char *today = run_spec_stored_json(older);
+    assert_non_null(strstr(today, "\"grad_clip\":0"));
+    assert_int_equal(train_output_claim(&output, today, &error), STATUS_OK);
+    strstr(today, "\"m\":4")[4] = '5';
+    assert_int_equal(train_output_claim(&output, today, &error), STATUS_CONFLICT);
+    free(today);
     train_output_close(&output);
 }
 
@@ -263,10 +302,12 @@ static void a_directory_that_cannot_be_made_is_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(rows_come_back_after_reopening),
+        TEST(a_history_of_an_earlier_version_goes_on),
         TEST(a_repeated_epoch_replaces_its_row_and_those_after),
         TEST(losses_that_are_no_numbers_are_empty_cells),
         TEST(a_damaged_history_is_refused),
         TEST(a_directory_holds_one_run_only),
+        TEST(a_directory_of_an_earlier_version_is_gone_on_with),
         TEST(images_and_kernels_are_those_of_the_beginning),
         TEST(two_processes_are_kept_apart),
         TEST(checkpoints_are_listed_newest_first),

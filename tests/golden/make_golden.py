@@ -31,6 +31,7 @@ L2 = 1e-4
 BN_EPSILON = 1e-3
 BN_MOMENTUM = 0.99
 N_STEPS = 10
+CLIP = 3.9
 IMAGES_TENSOR = 1000000  # tensor numbers of the generator that no parameter has
 LABELS_TENSOR = 1000001
 
@@ -326,30 +327,47 @@ def step_nesterov(w, g, slots, step, lr):
     w -= lr * (g + 0.9 * v)
 
 
-OPTIMIZERS = {  # name -> (step, slots, learning rate)
-    "adam": (step_adam, 2, 1e-3),
-    "rmsprop": (step_rmsprop, 1, 1e-3),
-    "sgd": (step_sgd, 1, 1e-2),
-    "nesterov": (step_nesterov, 1, 1e-2),
+OPTIMIZERS = {  # name -> (step, slots, learning rate, bound of the gradient's norm or 0)
+    "adam": (step_adam, 2, 1e-3, 0),
+    "rmsprop": (step_rmsprop, 1, 1e-3, 0),
+    "sgd": (step_sgd, 1, 1e-2, 0),
+    "nesterov": (step_nesterov, 1, 1e-2, 0),
+    "clipped": (step_sgd, 1, 1e-2, CLIP),
 }
+
+
+def clip(params, gradient, bound):
+    """PyTorch's own clip_grad_norm_. Returns the norm before it."""
+    for name, g in gradient.items():
+        params[name].grad = g.clone()
+    norm = torch.nn.utils.clip_grad_norm_([params[name] for name in gradient], bound)
+    for name in gradient:
+        gradient[name] = params[name].grad
+        params[name].grad = None
+    return float(norm)
 
 
 def train(plan, images, labels, optimizer, dtype):
     """Ten steps on one batch. Returns the loss before each step (L2 included) and the weights."""
-    step_function, n_slots, lr = OPTIMIZERS[optimizer]
+    step_function, n_slots, lr, bound = OPTIMIZERS[optimizer]
     params = parameters(plan, dtype)
     slots = {name: [torch.zeros_like(params[name]) for _ in range(n_slots)]
              for name in plan.trained()}
     losses = []
+    norms = []
     for step in range(1, N_STEPS + 1):
         result = Pass(plan, params, images, training=True)
         loss = F.cross_entropy(result.logits, labels) + penalty(plan, params)
         losses.append(float(loss))
         gradient = gradients(plan, params, loss)
         result.update_moving()
+        if bound:
+            norms.append(clip(params, gradient, bound))
         with torch.no_grad():
             for name, g in gradient.items():
                 step_function(params[name], g, slots[name], step, lr)
+    # Both sides of the bound are passed, or the file would not show what clipping does.
+    assert not bound or min(norms) < bound < max(norms), norms
     return losses, params
 
 
@@ -357,7 +375,7 @@ def make_optimizers(depth, n_images):
     plan = Plan(depth)
     images, labels = batch(n_images)
     labels = torch.tensor(labels)
-    out = Safetensors({"depth": depth, "images": n_images, "l2": L2, "steps": N_STEPS})
+    out = Safetensors({"depth": depth, "images": n_images, "l2": L2, "steps": N_STEPS, "clip": CLIP})
     for optimizer in OPTIMIZERS:
         losses, params = train(plan, images, labels, optimizer, torch.float64)
         single_losses, single = train(plan, images, labels, optimizer, torch.float32)

@@ -223,6 +223,15 @@ class Daemon:
         return received
 
 
+def wait_for(question):
+    """Asks until the answer is true: for what the daemon takes notice of in its own time."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not question():
+        if time.monotonic() > deadline:
+            raise AssertionError("waited in vain")
+        time.sleep(0.05)
+
+
 def method_of(options, data):
     """What curl makes of its options."""
     if "-X" in options:

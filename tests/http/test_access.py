@@ -65,6 +65,15 @@ class Tokens(DaemonTestCase):
         self.assert_problem(self.ask("rita", "/api/v1/sweeps", data={}), 403)
         self.assertEqual(self.ask("anna", path, "-X", "POST").json()["succeeded"], 2)
 
+    def test_notes_are_written_by_who_may_edit_the_run(self):
+        path = f"/api/v1/runs/{self.submit_as('anna')}/note"
+        self.assertEqual(self.ask("anna", path, "-X", "PUT", data=b"mine").status, 201)
+        self.assertEqual(self.ask("rita", path).body, "mine")
+        for name in ("bert", "rita"):
+            self.assert_problem(self.ask(name, path, "-X", "PUT", data=b"x"), 403)
+            self.assert_problem(self.ask(name, path, "-X", "DELETE"), 403)
+        self.assertEqual(self.ask("root", path, "-X", "PUT", data=b"root's").status, 204)
+
     def test_nobody_without_a_token(self):
         response = self.daemon.curl("/api/v1/runs")
         self.assert_problem(response, 401)
@@ -133,6 +142,9 @@ class Tokens(DaemonTestCase):
         self.write_tokens(text)
         self.daemon.hang_up(expected)
 
+    def test_the_first_line_says_who_may_ask(self):
+        self.assertIn(": 4 tokens of " + self.tokens_file, self.daemon.log().splitlines()[0])
+
     def test_the_log_never_shows_a_token(self):
         self.submit_as("anna")
         self.assertNotIn(self.token["anna"], self.daemon.log())
@@ -140,14 +152,39 @@ class Tokens(DaemonTestCase):
 
 
 class Start(unittest.TestCase):
-    def refusal(self, *flags):
+    def refusal(self, *flags, status=1, **environment):
         """What the daemon says when it will not start."""
         with tempfile.TemporaryDirectory() as directory:
             result = subprocess.run(
                 [os.environ["CUTOUTD"], "serve", "--state-dir", os.path.join(directory, "state"),
-                 *flags], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-        self.assertEqual(result.returncode, 1, result.stderr)
+                 *flags], capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+                env=dict(os.environ, **environment))
+        self.assertEqual(result.returncode, status, result.stderr)
         return result.stderr
+
+    def test_credentials_that_cannot_be_read_do_not_open_it_to_everybody(self):
+        loopback = ("--listen", "127.0.0.1:0")
+        self.assertIn("cannot open the directory /nonexistent",
+                      self.refusal(*loopback, status=2, CREDENTIALS_DIRECTORY="/nonexistent"))
+        self.assertIn("tokens_file is empty",
+                      self.refusal(*loopback, status=2, CUTOUTD_TOKENS_FILE=""))
+        with tempfile.TemporaryDirectory() as directory:
+            os.symlink("/nonexistent", os.path.join(directory, "tokens"))
+            self.assertIn("/tokens: No such file",
+                          self.refusal(*loopback, CREDENTIALS_DIRECTORY=directory))
+            os.unlink(os.path.join(directory, "tokens"))
+            os.mkdir(os.path.join(directory, "tokens"))
+            self.assertIn("/tokens", self.refusal(*loopback, CREDENTIALS_DIRECTORY=directory))
+
+    def test_check_config_says_all_of_it(self):
+        result = subprocess.run(
+            [os.environ["CUTOUTD"], "check-config", "--memory-limit", "800%", "--state-dir", "lab",
+             "--tls-cert", "/nonexistent/cert", "--tls-key", "/nonexistent/key", "--listen",
+             "0.0.0.0:80"], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        self.assertEqual(result.returncode, 2)
+        for expected in ("memory_limit is '800%'", "state_dir is 'lab'", "look at /nonexistent/cert",
+                         "look at /nonexistent/key", "there are no access tokens"):
+            self.assertIn(expected, result.stderr)
 
     def test_off_loopback_only_with_tokens(self):
         self.assertIn("tokens_file", self.refusal("--listen", "0.0.0.0:0"))
@@ -182,6 +219,9 @@ class Credential(DaemonTestCase):
 
 
 class RequestId(DaemonTestCase):
+    def test_the_first_line_says_who_may_ask(self):
+        self.assertIn("open to everybody on this machine", self.daemon.log().splitlines()[0])
+
     def test_a_sane_one_comes_back_and_is_in_problems_and_in_the_log(self):
         response = self.daemon.curl("/api/v1/nothing", "-H", "X-Request-Id: a.b_C-9", "-X", "POST",
                                     malformed=True)
@@ -198,7 +238,7 @@ class RequestId(DaemonTestCase):
         self.assertEqual(len(seen), 6)
 
     def test_early_refusals_have_one_too(self):
-        answer = self.daemon.raw(b"POST /api/v1/runs HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+        answer = self.daemon.raw(b"POST /api/v1/runs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
                                  b"Content-Length: 3\r\nX-Request-Id: early\r\n\r\n").decode()
         self.assertIn("400 Bad Request", answer)
         self.assertIn("\r\nX-Request-Id: early\r\n", answer)

@@ -1,6 +1,7 @@
 """Backups that can be started from, and room on the disk."""
 
 import hashlib
+import json
 import os
 import shutil
 import sqlite3
@@ -9,7 +10,7 @@ import tempfile
 import threading
 import unittest
 
-from daemon_process import PATIENCE_S, Daemon, DaemonTestCase
+from daemon_process import PATIENCE_S, Daemon, DaemonTestCase, make_certificate, tls_daemon, unix_daemon, wait_for
 
 BACKUP = "/api/v1/admin/backup"
 PURGE = "/api/v1/admin/purge"
@@ -103,12 +104,30 @@ class Backup(DaemonTestCase):
         for body in (b"[]", b"{", b"null"):
             self.assert_problem(self.daemon.curl(BACKUP, data=body), 400)
 
-    def test_a_stop_waits_for_the_backup_and_answers(self):
+    def test_a_stop_while_backups_run_and_wait_answers_them_all(self):
+        """Four at once: one is being made, the others wait. Each is whole or refused, none is half."""
         daemon = self.fresh()
-        with subprocess.Popen(["curl", "-sS", "-X", "POST", daemon.url(BACKUP)],
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as curl:
-            self.assertEqual(daemon.terminate(), 0)
-            curl.wait(PATIENCE_S)
+        names = ["a", "b", "c", "d"]
+        curls = [subprocess.Popen(["curl", "-sS", "-w", "\n%{http_code}", "-d", json.dumps({"name": name}),
+                                   daemon.url(BACKUP)],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for name in names]
+        directory = os.path.join(daemon.state_dir, "backups")
+        wait_for(lambda: os.path.isdir(directory) and os.listdir(directory))  # the first has begun
+        self.assertEqual(daemon.terminate(), 0)
+        made = []
+        for name, curl in zip(names, curls):
+            output, errors = curl.communicate(timeout=PATIENCE_S)
+            body, status = output.rsplit("\n", 1)
+            if status == "201":
+                made.append(name)
+                self.assertEqual(digest(json.loads(body)["path"]), json.loads(body)["sha256"])
+            elif status == "503":
+                self.assertIn("stopping", json.loads(body)["detail"])
+            else:
+                self.assertEqual(status, "000", output)  # came when nobody listened any more
+                self.assertIn("onnect", errors)
+        self.assertEqual(sorted(os.listdir(directory)), made)
+        self.assertTrue(made)
 
 
 class Command(DaemonTestCase):
@@ -139,6 +158,31 @@ class Command(DaemonTestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertNotIn("running daemon", result.stdout)
         self.assert_history(file, run, 2)
+
+    def test_of_daemons_on_a_path_and_with_tls(self):
+        for make in (unix_daemon, tls_daemon):
+            daemon = make()
+            self.addCleanup(self.dispose, daemon)
+            daemon.start()
+            run = daemon.submit(hold=True)
+            file = os.path.join(daemon.directory, "backup.db")
+            environment = dict(daemon.environment, http_proxy="http://127.0.0.1:1", https_proxy="http://127.0.0.1:1")
+            result = self.backup(daemon, file, **environment)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn("running daemon", result.stdout)
+            self.assert_history(file, run, 0)
+
+    def test_another_certificate_is_not_trusted(self):
+        daemon = tls_daemon()
+        self.addCleanup(self.dispose, daemon)
+        daemon.start()
+        other = os.path.join(daemon.directory, "other")
+        make_certificate(other + ".pem", other + ".key")
+        result = self.backup(daemon, os.path.join(daemon.directory, "backup.db"),
+                             CUTOUTD_TLS_CERT=other + ".pem", CUTOUTD_TLS_KEY=other + ".key")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("certificate", result.stderr)
+        self.assertFalse(os.path.exists(os.path.join(daemon.directory, "backup.db")))
 
     def test_says_what_is_in_the_way(self):
         daemon = self.fresh()

@@ -94,18 +94,18 @@ class Comparison(DaemonTestCase):
         response = self.daemon.curl(f"/api/v1/compare?ids={self.ids}&format=csv")
         self.assertEqual(response.type, "text/csv; charset=utf-8")
         rows = list(csv.DictReader(io.StringIO(response.body)))
-        self.assertEqual(list(rows[0]), ["epoch", "m=1_mean", "m=1_std", "m=1_n", "m=2_mean",
-                                         "m=2_std", "m=2_n"])
+        self.assertEqual(list(rows[0]), ["epoch", "m1_mean", "m1_std", "m1_n", "m2_mean",
+                                         "m2_std", "m2_n"])
         groups = self.compare()["groups"]
         for i, row in enumerate(rows):
             self.assertEqual(row["epoch"], str(i + 1))
-            self.assertEqual(row["m=1_std"], "")
-            self.assertEqual(row["m=1_n"], "1")
-            self.assertTrue(math.isclose(float(row["m=2_std"]), groups[1]["points"][i]["std"],
+            self.assertEqual(row["m1_std"], "")
+            self.assertEqual(row["m1_n"], "1")
+            self.assertTrue(math.isclose(float(row["m2_std"]), groups[1]["points"][i]["std"],
                                          abs_tol=1e-15))
         response = self.daemon.curl(f"/api/v1/compare?ids={self.ids}&x=images",
                                     "-H", "Accept: text/csv")
-        self.assertTrue(response.body.startswith("epoch,m=1_images,m=1_mean"), response.body)
+        self.assertTrue(response.body.startswith("epoch,m1_images,m1_mean"), response.body)
 
     def test_unchanged_runs_are_not_compared_again(self):
         path = f"/api/v1/compare?ids={self.ids}"
@@ -148,7 +148,7 @@ class UnfinishedRuns(DaemonTestCase):
                          {"mean": None, "std": None, "min": None, "max": None, "n_reached": 0,
                           "n": 1})
         response = self.daemon.curl(f"/api/v1/compare?ids={waiting}&format=csv")
-        self.assertEqual(response.body, "epoch,all runs_mean,all runs_std,all runs_n\n")
+        self.assertEqual(response.body, "epoch,all_runs_mean,all_runs_std,all_runs_n\n")
         for run in (waiting, blocker):
             self.daemon.curl(f"/api/v1/runs/{run}/cancel", "-X", "POST")
         self.daemon.wait_for_end(blocker)

@@ -1,10 +1,14 @@
 """cutoutctl as people use it, against a real daemon. CUTOUTCTL names the binary."""
 
+import fcntl
 import json
 import os
+import pty
 import shutil
+import struct
 import subprocess
 import tempfile
+import termios
 import unittest
 
 from daemon_process import PATIENCE_S, TINY, DaemonTestCase, tls_daemon, unix_daemon
@@ -125,6 +129,47 @@ class Client(ClientTestCase):
                          self.ctl("list", "--curl", "--token-file", file.name)):
                 self.assertNotIn("secret", line)
                 self.assertIn('"Authorization: Bearer $CUTOUTCTL_TOKEN"', line)
+
+    def test_a_proxy_sees_nothing_of_a_daemon_on_this_machine(self):
+        proxies = {name: "http://127.0.0.1:1" for name in ("http_proxy", "all_proxy", "https_proxy")}
+        self.assertEqual(self.ctl("list", "-q", "name=nobody", **proxies), "")
+        line = self.ctl("show", "--curl", "1", **proxies)
+        self.assertIn("--noproxy '*'", line)
+        said = self.ctl("list", "--server", "http://lab.example", status=3, **proxies)
+        self.assertIn("does not answer", said)
+
+    def on_terminal(self, columns, *arguments):
+        """What the command writes to a terminal of so many columns."""
+        leader, follower = pty.openpty()
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen([CUTOUTCTL, *arguments], env=self.environment_of(),
+                                   stdin=subprocess.DEVNULL, stdout=follower, stderr=follower)
+        os.close(follower)
+        output = b""
+        try:
+            while piece := os.read(leader, 65536):
+                output += piece
+        except OSError:
+            pass  # the other end is closed
+        os.close(leader)
+        self.assertEqual(process.wait(PATIENCE_S), 0, output)
+        return output.decode()
+
+    def test_long_names_hide_nothing_in_narrow_terminals(self):
+        run = self.submit("m=1", "epochs=1", "name=" + "äb" * 25)
+        self.ctl("wait", run)
+        error = self.daemon.get("/api/v1/runs/" + run)["last"]["val_error"]
+        for columns in (40, 60, 80, 120):
+            with self.subTest(columns):
+                line = self.on_terminal(columns, "watch", run).split("\n")[0]
+                line = line.replace("\x1b[K", "").strip("\r")
+                self.assertLess(len(line), columns)
+                self.assertIn("100%", line)
+                self.assertIn(f"error {error:.4f}", line)
+        shown = self.on_terminal(80, "show", "--json", run)
+        self.assertGreater(shown.count("\n"), 20)
+        self.assertEqual(json.loads(shown)["id"], run)
+        self.assertEqual(self.ctl("show", "--json", run).count("\n"), 1)
 
     def complete(self, *words):
         script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _cutoutctl; '

@@ -1,9 +1,11 @@
 """Bad requests of every kind: each is answered in words, and the daemon stays well."""
 
 import json
+import os
+import time
 import unittest
 
-from daemon_process import TINY, DaemonTestCase
+from daemon_process import PATIENCE_S, SLOW_BUILD, TINY, DaemonTestCase
 
 BODY_LIMIT = 64 * 1024
 
@@ -95,14 +97,46 @@ class Bodies(DaemonTestCase):
                         self.daemon.curl("/api/v1/runs", *option, data=self.padded(size)), 413)
 
     def test_announced_giant_is_refused_before_it_is_sent(self):
-        answer = self.daemon.raw(b"POST /api/v1/runs HTTP/1.1\r\nHost: x\r\n"
+        answer = self.daemon.raw(b"POST /api/v1/runs HTTP/1.1\r\nHost: localhost\r\n"
                                  b"Content-Length: 99999999999\r\n\r\n")
         self.assertIn(b"413", answer.split(b"\r\n")[0])
 
 
+class Memory(DaemonTestCase):
+    """What the library gives up on halfway leaves nothing behind."""
+
+    def resident_bytes(self):
+        with open(f"/proc/{self.daemon.process.pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def repeat(self, request, times):
+        """Sends it over as many connections; returns when nearly all of them are gone again."""
+        for _ in range(times):
+            try:
+                self.daemon.raw(request, answer=False)
+            except ConnectionError:
+                pass  # it closed while more was being sent: fine
+        deadline = time.monotonic() + PATIENCE_S
+        while len(os.listdir(f"/proc/{self.daemon.process.pid}/fd")) > 100:
+            self.assertLess(time.monotonic(), deadline)
+            self.assertEqual(self.daemon.curl("/healthz").status, 200)
+
+    def test_heads_that_the_library_gives_up_on_cost_no_memory(self):
+        arguments = b"&".join(b"a%d=%s" % (i, b"x" * 200) for i in range(130))
+        head = b"GET /healthz?" + arguments + b" HTTP/1.1\r\nHost: localhost\r\n"
+        times = 300 if SLOW_BUILD else 1000
+        for rest in (b"\r\n", b"X-A: b\r\n" * 900 + b"\r\n"):
+            with self.subTest(rest[:10]):
+                self.repeat(head + rest, times)
+                before = self.resident_bytes()
+                self.repeat(head + rest, times)
+                if not SLOW_BUILD:  # sanitizers keep freed memory for a while, and look themselves
+                    self.assertLess(self.resident_bytes() - before, 12 * 2**20)
+
+
 class Framing(DaemonTestCase):
     def answer_to(self, *headers, body=b"{}"):
-        head = b"POST /api/v1/runs HTTP/1.1\r\nHost: x\r\n" + b"".join(h + b"\r\n" for h in headers)
+        head = b"POST /api/v1/runs HTTP/1.1\r\nHost: localhost\r\n" + b"".join(h + b"\r\n" for h in headers)
         return self.daemon.raw(head + b"\r\n" + body)
 
     def test_requests_whose_end_is_in_doubt_are_refused(self):
@@ -128,7 +162,7 @@ class Framing(DaemonTestCase):
         for noise in (b"\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
                       b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20000 + b"\r\n",
                       b"GET / HTTP/9.9\r\n\r\n", b"GET " + b"a" * 100000 + b" HTTP/1.1\r\n\r\n",
-                      b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"):
+                      b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n"):
             with self.subTest(noise[:20]):
                 try:
                     self.daemon.raw(noise, answer=False)

@@ -2,7 +2,7 @@
 
 import unittest
 
-from daemon_process import DaemonTestCase
+from daemon_process import TINY, DaemonTestCase
 
 
 class Forks(DaemonTestCase):
@@ -40,6 +40,33 @@ class Forks(DaemonTestCase):
         mine = self.daemon.history(fork["id"])
         self.assertEqual(mine[:best], self.daemon.history(self.source)[:best])
         self.assertEqual([row["lr"] for row in mine[best:]], [0.0001] * (6 - best))
+
+    def test_fork_with_another_m_counts_each_epoch_with_its_own_images(self):
+        daemon = self.fresh()
+        source = daemon.submit(epochs=2, m=1, batch_size=32)
+        daemon.wait_for_end(source)
+        images = daemon.history(source)[0]["images"]
+        fork = daemon.curl(f"/api/v1/runs/{source}/fork", data={
+            "overrides": {"epochs": 4, "m": 8}}).json()["id"]
+        self.assertEqual(daemon.wait_for_end(fork)["state"], "succeeded")
+        epochs = daemon.get(f"/api/v1/runs/{fork}/epochs")["items"]
+        self.assertEqual([e["images"] for e in epochs], [images] * 2 + [8 * images] * 2)
+        self.assertEqual(len({e["steps"] for e in epochs}), 1)
+        told = [e["data"]["images"] for e in daemon.events(fork, query="?since=0")
+                if e["event"] == "epoch"]
+        self.assertEqual(told, [e["images"] for e in epochs])
+        group = daemon.get(f"/api/v1/compare?ids={fork}&x=images")["groups"][0]
+        self.assertEqual([p["x"] for p in group["points"]],
+                         [images, 2 * images, 10 * images, 18 * images])
+        self.assertLessEqual(group["images_per_second"]["mean"],
+                             max(e["images_per_second"] for e in epochs))
+        # What is promised comes from the two epochs with eight copies alone.
+        own = sum(e["seconds"] for e in epochs[2:])
+        run = daemon.get(f"/api/v1/runs/{fork}")
+        self.assertAlmostEqual(run["estimate"]["seconds_per_epoch"], own / 2, 9)
+        plan = daemon.curl("/api/v1/runs?dry_run=true",
+                           data=dict(TINY, epochs=4, m=8, batch_size=32)).json()
+        self.assertAlmostEqual(plan["estimate"]["images_per_second"], 16 * images / own, 6)
 
     def test_fork_outlives_its_source(self):
         source = self.daemon.submit(epochs=2)

@@ -155,6 +155,16 @@ class Histories(DaemonTestCase):
         refused = self.daemon.curl(self.path, "-H", "Accept-Encoding: gzip;q=0")
         self.assertNotIn("content-encoding", refused.headers)
 
+    def test_log_has_the_newest_lines(self):
+        path = f"/api/v1/runs/{self.run_id}/log"
+        whole = self.daemon.curl(path).body.splitlines()
+        newest = self.daemon.curl(path + "?limit=2").body.splitlines()
+        self.assertGreater(len(whole), 3)
+        self.assertEqual(newest[1:], whole[-2:])
+        self.assertEqual(newest[0], "(the newest lines; limit=N shows more)")
+        for limit in ("0", "5001", "x"):
+            self.assertEqual(self.daemon.curl(path + "?limit=" + limit).status, 400)
+
     def test_log_tells_the_story_in_lines(self):
         log = self.daemon.curl(f"/api/v1/runs/{self.run_id}/log")
         self.assertEqual(log.type, "text/plain; charset=utf-8")

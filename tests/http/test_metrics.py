@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import unittest
 
-from daemon_process import PATIENCE_S, DaemonTestCase
+from daemon_process import PATIENCE_S, DaemonTestCase, wait_for
 
 SAMPLE = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
 LABEL = re.compile(r'([a-z]+)="([^"]*)"')
@@ -44,19 +44,20 @@ class Metrics(DaemonTestCase):
         epochs = self.value("cutoutd_epoch_duration_seconds_count")
         commits = self.value("cutoutd_store_commit_duration_seconds_count")
         self.daemon.wait_for_end(self.daemon.submit(epochs=3))
-        self.assertEqual(self.value("cutoutd_runs", state="succeeded"), succeeded + 1)
+        wait_for(lambda: self.value("cutoutd_runs", state="succeeded") == succeeded + 1)
         self.assertEqual(self.value("cutoutd_epoch_duration_seconds_count"), epochs + 3)
         self.assertGreater(self.value("cutoutd_store_commit_duration_seconds_count"), commits + 3)
         self.assertGreater(self.value("cutoutd_epoch_duration_seconds_sum"), 0)
-        self.assertEqual(self.value("cutoutd_queue_oldest_age_seconds"), 0)
+        wait_for(lambda: self.value("cutoutd_queue_oldest_age_seconds") == 0)
 
     def test_a_waiting_run_has_an_age(self):
         daemon = self.fresh()
         first = daemon.submit(epochs=1000)
         daemon.events(first, until=lambda e: e["event"] == "step")
         daemon.submit()
+        age = ("cutoutd_queue_oldest_age_seconds", frozenset())
+        wait_for(lambda: parse(daemon.curl("/metrics").body)[age] > 0)
         samples = parse(daemon.curl("/metrics").body)
-        self.assertGreater(samples["cutoutd_queue_oldest_age_seconds", frozenset()], 0)
         self.assertGreater(samples["cutoutd_run_images_per_second", frozenset({("run", first)})], 0)
 
     def test_requests_are_counted_by_route_and_class(self):

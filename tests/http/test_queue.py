@@ -67,7 +67,8 @@ class Queue(DaemonTestCase):
             for item in items + whole:
                 item.pop("expected_start_at", None)  # moves on with the clock
             self.assertEqual(items, whole)
-        for cursor in ("x", "5", "5.x", "5.1x", "5.1hh", "5.0"):
+        for cursor in ("x", "5", "5.x", "5.1x", "5.1hh", "5.0", "%205.1", "%2B5.1", "5.%201", "05.1",
+                       "4294967301.1", "5.9223372036854775808"):
             self.assertEqual(self.daemon.curl("/api/v1/queue?cursor=" + cursor).status, 400)
 
     def test_changed_priority_changes_the_order(self):

@@ -25,7 +25,7 @@ static int act_on_one(const struct invocation *invocation) {
         return exit_status;
     }
     if (invocation->json) {
-        (void)fputs(answer.body, stdout);
+        answer_print(&answer);
     } else if (is_delete) {
         (void)printf("Run %s is deleted.\n", invocation->arguments[0]);
     } else {
@@ -75,7 +75,7 @@ int command_act(const struct invocation *invocation) {
         return exit_status;
     }
     if (invocation->json) {
-        (void)fputs(answer.body, stdout);
+        answer_print(&answer);
     } else {
         const cJSON *item = NULL;
         cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(answer.json, "items")) {

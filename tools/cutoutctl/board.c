@@ -9,7 +9,7 @@
 #include "core/base/clock.h"
 #include "core/base/time_text.h"
 
-enum { BAR_WIDTH = 24, LINE_SIZE = 640 };
+enum { BAR_WIDTH = 24, LINE_SIZE = 640, FACTS_SIZE = 384, NARROW = 60 };
 static const double REDRAW_INTERVAL_S = 0.1;
 
 static void copy_text(char *to, size_t size, const char *text) {
@@ -99,44 +99,90 @@ static double fraction_done(const struct board_run *run) {
     return fraction < 0 ? 0 : fraction > 1 ? 1 : fraction;
 }
 
-static void write_line(const struct board_run *run, int label_width, char line[LINE_SIZE]) {
-    char bar[BAR_WIDTH + 1];
-    double done = fraction_done(run);
-    int filled = (int)(done * BAR_WIDTH + 0.5);
-    memset(bar, '-', BAR_WIDTH);
-    memset(bar, '#', (size_t)filled);
-    bar[BAR_WIDTH] = '\0';
-    size_t used = (size_t)snprintf(line, LINE_SIZE, "%-*s  %-9s  [%s] %3.0f%%", label_width,
-                                   run->label, run->state, bar, 100 * done);
+/* What is known beside label and state, the most telling first. */
+static void write_facts(const struct board_run *run, bool narrow, char facts[FACTS_SIZE]) {
+    size_t used = (size_t)snprintf(facts, FACTS_SIZE, "%3.0f%%", 100 * fraction_done(run));
     bool trains = strcmp(run->state, "running") == 0 && run->epoch > 0;
-    if (trains) {
-        used += (size_t)snprintf(line + used, LINE_SIZE - used, "  epoch %.0f/%.0f",
-                                 fmax(run->epoch, run->epochs_done), run->epochs);
-    }
-    if (trains && run->images_per_second >= 0) {
-        used += (size_t)snprintf(line + used, LINE_SIZE - used, "  %.0f images/s",
-                                 run->images_per_second);
-    }
     if (trains && run->eta_seconds >= 0) {
         char eta[DURATION_SIZE];
-        used += (size_t)snprintf(line + used, LINE_SIZE - used, "  %s left",
+        used += (size_t)snprintf(facts + used, FACTS_SIZE - used, "  %s left",
                                  duration_format(run->eta_seconds, eta));
     }
     if (run->val_error >= 0) {
-        used += (size_t)snprintf(line + used, LINE_SIZE - used, "  error %.4f", run->val_error);
+        used += (size_t)snprintf(facts + used, FACTS_SIZE - used, "  error %.4f", run->val_error);
+    }
+    if (narrow) {
+        used += (size_t)snprintf(facts + used, FACTS_SIZE - used, "  %s", run->state);
+    }
+    if (trains) {
+        used += (size_t)snprintf(facts + used, FACTS_SIZE - used, "  epoch %.0f/%.0f",
+                                 fmax(run->epoch, run->epochs_done), run->epochs);
+    }
+    if (trains && run->images_per_second >= 0) {
+        used += (size_t)snprintf(facts + used, FACTS_SIZE - used, "  %.0f images/s",
+                                 run->images_per_second);
     }
     if (run->reason[0]) {
-        (void)snprintf(line + used, LINE_SIZE - used, "  %s", run->reason);
+        (void)snprintf(facts + used, FACTS_SIZE - used, "  %s", run->reason);
     }
 }
 
+/* How many columns a text takes, as far as one can know: a letter each. */
+static int columns_of(const char *text) {
+    int n = 0;
+    for (; *text; text++) {
+        n += ((unsigned char)*text & 0xc0) != 0x80;
+    }
+    return n;
+}
+
+/* The bytes of at most `columns` whole letters. */
+static int bytes_of(const char *text, int columns) {
+    const char *at = text;
+    while (*at && (columns > 0 || ((unsigned char)*at & 0xc0) == 0x80)) {
+        columns -= ((unsigned char)*at & 0xc0) != 0x80;
+        at++;
+    }
+    return (int)(at - text);
+}
+
+/* Label, state, bar, facts. In a narrow terminal the bar is left out first, then the label gives
+ * way and the state comes behind percent, time left and error. */
+static void write_line(const struct board_run *run, int label_width, int columns,
+                       char line[LINE_SIZE]) {
+    enum { LABEL_LEAST = 6, STATE_WIDTH = 9, FACTS_WIDTH = 31 };
+    bool narrow = columns < NARROW;
+    char state[sizeof(run->state) + 8] = "";
+    char bar[BAR_WIDTH + 4] = "";
+    char facts[FACTS_SIZE];
+    write_facts(run, narrow, facts);
+    int left = columns - 2 - FACTS_WIDTH - (narrow ? 0 : STATE_WIDTH + 2);
+    if (left >= LABEL_LEAST + BAR_WIDTH + 3) {
+        int filled = (int)(fraction_done(run) * BAR_WIDTH + 0.5);
+        bar[0] = '[';
+        memset(bar + 1, '-', BAR_WIDTH);
+        memset(bar + 1, '#', (size_t)filled);
+        memcpy(bar + 1 + BAR_WIDTH, "] ", 3);
+        left -= BAR_WIDTH + 3;
+    }
+    if (!narrow) {
+        (void)snprintf(state, sizeof(state), "%-*s  ", STATE_WIDTH, run->state);
+    }
+    left = left > LABEL_LEAST ? left : LABEL_LEAST;
+    int width = label_width < left ? label_width : left;
+    int padding = width - columns_of(run->label);
+    (void)snprintf(line, LINE_SIZE, "%.*s%*s  %s%s%s", bytes_of(run->label, width), run->label,
+                   padding > 0 ? padding : 0, "", state, bar, facts);
+    line[bytes_of(line, columns)] = '\0';
+}
+
 static int label_width(const struct board *board) {
-    size_t width = 0;
+    int width = 0;
     for (size_t i = 0; i < board->n; i++) {
-        size_t n = strlen(board->runs[i].label);
+        int n = columns_of(board->runs[i].label);
         width = n > width ? n : width;
     }
-    return (int)width;
+    return width;
 }
 
 /* Lines over the old ones; what does not fit on the screen is counted. */
@@ -148,15 +194,21 @@ static void draw_live(struct board *board) {
     int shown = (int)board->n > rows ? rows - 1 : (int)board->n;
     int n_ended = 0;
     if (board->n_lines > 0) {
-        (void)fprintf(board->out, "\x1b[%dA", board->n_lines);
+        /* A terminal that became narrower has broken the old lines into more of them. */
+        int n_rows = board->n_lines;
+        if (columns < board->columns) {
+            n_rows *= (board->columns + columns - 1) / columns;
+        }
+        (void)fprintf(board->out, "\x1b[%dA\r\x1b[J", n_rows < rows + 2 ? n_rows : rows + 2);
     }
+    board->columns = columns;
     int width = label_width(board);
     for (int i = 0; i < (int)board->n; i++) {
         char line[LINE_SIZE];
         n_ended += board_is_final(&board->runs[i]);
         if (i < shown) {
-            write_line(&board->runs[i], width, line);
-            (void)fprintf(board->out, "\r%.*s\x1b[K\n", columns, line);
+            write_line(&board->runs[i], width, columns, line);
+            (void)fprintf(board->out, "\r%s\x1b[K\n", line);
         }
     }
     if (shown < (int)board->n) {
@@ -175,7 +227,7 @@ static void draw_plain(struct board *board) {
             continue;
         }
         char line[LINE_SIZE];
-        write_line(run, width, line);
+        write_line(run, width, LINE_SIZE - 1, line);
         (void)fprintf(board->out, "%s\n", line);
         copy_text(run->said_state, sizeof(run->said_state), run->state);
         run->said_epochs = run->epochs_done;

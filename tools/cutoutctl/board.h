@@ -32,6 +32,7 @@ struct board {
     FILE *out;    /* NULL: nothing is drawn */
     bool live;    /* a terminal: lines are drawn over */
     int n_lines;  /* on the screen */
+    int columns;  /* of the screen, when they were drawn */
     double drawn; /* seconds of the clock */
 };
 

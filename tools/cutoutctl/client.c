@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/host.h"
+#include "core/base/text.h"
 #include "daemon/config/text_file.h"
 
 enum { CONNECT_TIMEOUT_S = 10, SILENCE_S = 60, TOKEN_FILE_MOST = 4096 };
@@ -94,6 +97,15 @@ static bool add_header(struct curl_slist **headers, const char *name, const char
     return longer;
 }
 
+bool client_is_here(const struct client *client) {
+    const char *authority = strstr(client->origin, "://");
+    char host[HOST_SIZE];
+    int port = 0;
+    authority = authority ? authority + strlen("://") : client->origin;
+    return client->unix_path ||
+           (host_split(authority, strcspn(authority, "/"), host, &port) && host_is_loopback(host));
+}
+
 /* All that calls have in common. *ret_headers must outlive the handle. */
 static enum status prepare(const struct client *client, const struct call *call, CURL **ret_curl,
                            struct curl_slist **ret_headers, char *reason, struct error *error) {
@@ -113,6 +125,9 @@ static enum status prepare(const struct client *client, const struct call *call,
     good &= curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, connect_s) == CURLE_OK;
     if (client->unix_path) {
         good &= curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, client->unix_path) == CURLE_OK;
+    }
+    if (client_is_here(client)) {
+        good &= curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK; /* not http_proxy either */
     }
     /* The variable as the command curl does it, so that --curl prints the same. */
     const char *authorities = client->cacert ? client->cacert : getenv("CURL_CA_BUNDLE");
@@ -175,8 +190,53 @@ enum status client_send(const struct client *client, const struct call *call, st
         return error_set(error, STATUS_NO_MEMORY, "no memory for the answer");
     }
     (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->http_status);
-    answer->json = cJSON_ParseWithLength(answer->body, answer->n_body);
+    answer->json = json_parse_foreign(answer->body, answer->n_body);
     return STATUS_OK;
+}
+
+void answer_print(const struct answer *answer) {
+    CLEANUP(free_pointer)
+    char *pretty = answer->json && isatty(STDOUT_FILENO) ? cJSON_Print(answer->json) : NULL;
+    (void)fputs(pretty ? pretty : answer->body, stdout);
+    if (pretty) {
+        (void)putchar('\n');
+    }
+}
+
+/* In place: a character that is not plain becomes one '?'. */
+static void make_plain(char *text) {
+    size_t n_bytes = text ? strlen(text) : 0;
+    size_t used = 0;
+    for (size_t at = 0; at < n_bytes;) {
+        size_t length = utf8_sequence_length(text + at, n_bytes - at);
+        bool plain = length > 0 && text_is_plain(text + at, length);
+        length = length > 0 ? length : 1;
+        if (plain) {
+            memmove(text + used, text + at, length);
+            used += length;
+        } else {
+            text[used++] = '?';
+        }
+        at += length;
+    }
+    if (text) {
+        text[used] = '\0';
+    }
+}
+
+/* As deep as the parser goes. */
+static void make_all_plain(cJSON *json) {
+    for (cJSON *item = json; item; item = item->next) {
+        make_plain(item->string);
+        make_plain(item->valuestring);
+        make_all_plain(item->child);
+    }
+}
+
+cJSON *json_parse_foreign(const char *text, size_t n_bytes) {
+    cJSON *json = cJSON_ParseWithLength(text, n_bytes);
+    make_all_plain(json);
+    return json;
 }
 
 void answer_clear(struct answer *answer) {
@@ -233,7 +293,8 @@ static size_t take_lines(char *data, size_t size, size_t n_items, void *user) {
 
 /* A refusal: its text is what has been collected. */
 static enum status say_refused(const struct lines *lines, long http_status, struct error *error) {
-    cJSON *problem = cJSON_Parse(lines->text ? lines->text : "");
+    const char *text = lines->text ? lines->text : "";
+    cJSON *problem = json_parse_foreign(text, strlen(text));
     const char *detail = cJSON_GetStringValue(cJSON_GetObjectItem(problem, "detail"));
     enum status status =
         error_set(error, http_status >= 500 ? STATUS_BUSY : STATUS_INVALID, "%s (HTTP %ld)",

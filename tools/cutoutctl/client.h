@@ -48,11 +48,22 @@ enum status client_open(struct client *client, const struct client_place *place,
                         struct error *error);
 void client_close(struct client *client);
 
+/* Whether the daemon is on this machine: then no proxy is asked, which would see the token. */
+bool client_is_here(const struct client *client);
+
 /* Sends the call and waits for the whole answer, whatever its HTTP status; answer_clear it.
  * STATUS_IO: there was none, STATUS_NO_MEMORY. */
 enum status client_send(const struct client *client, const struct call *call, struct answer *answer,
                         struct error *error);
 void answer_clear(struct answer *answer);
+
+/* Prints the answer as it came; for people (a terminal) with a line for each member, and of texts
+ * only what may be shown there. */
+void answer_print(const struct answer *answer);
+
+/* Parses what a daemon sent. Its texts may be other people's, and old ones may have control
+ * characters: these become '?', so that no name speaks to the terminal. NULL: no JSON. */
+cJSON *json_parse_foreign(const char *text, size_t n_bytes);
 
 /* One line of a stream, without its newline. false: that is enough. */
 typedef bool line_handler(void *user, const char *line);

@@ -97,7 +97,7 @@ bool command_ask_to_print(const struct invocation *invocation, const struct call
         return false;
     }
     if (invocation->json) {
-        (void)fputs(answer->body, stdout);
+        answer_print(answer);
         *ret_exit = EXIT_DONE;
         return false;
     }

@@ -21,8 +21,9 @@ _cutoutctl() {
     local commands="submit sweep list show watch wait curve cancel kill pause resume hold release
         requeue delete queue"
     local fields="name= preset= dataset= depth= epochs= batch_size= m= copies= cutout_size=
-        cutout_squares= shift= flip= crop_pad= optimizer= lr= lr_schedule= l2= seed= train_images=
-        test_images= priority= label="
+        cutout_squares= shift= flip= crop_pad= normalise= drop_last= optimizer= lr= momentum= nesterov=
+        lr_schedule= lr_plateau= l2= l2_dense= grad_clip= seed= train_images= test_images=
+        conv_algorithm= stop_on_nan= priority= executor= label="
     local program=${COMP_WORDS[0]} command="" options=() words="" i
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do

@@ -1,5 +1,6 @@
 /* The curl command that is equal to a call. Layer: tools. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tools/cutoutctl/client.h"
@@ -24,11 +25,27 @@ static void print_word(const char *text) {
     (void)putchar('\'');
 }
 
+/* Whether curl would ask one. */
+static bool has_proxy(void) {
+    static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
+                                        "ALL_PROXY"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *value = getenv(names[i]);
+        if (value && value[0]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void client_print_curl(const struct client *client, const struct call *call) {
     (void)fputs(call->stream ? "curl -sSN" : "curl -sS --fail-with-body", stdout);
     if (client->unix_path) {
         (void)fputs(" --unix-socket", stdout);
         print_word(client->unix_path);
+    }
+    if (client_is_here(client) && has_proxy()) {
+        (void)fputs(" --noproxy '*'", stdout);
     }
     if (client->cacert) {
         (void)fputs(" --cacert", stdout);

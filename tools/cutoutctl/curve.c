@@ -178,7 +178,7 @@ int command_curve(const struct invocation *invocation) {
         CLEANUP(answer_clear) struct answer answer;
         bool answered = command_ask(invocation->client, &call, &answer, &exit_status);
         if (answered && invocation->json) {
-            (void)fputs(answer.body, stdout);
+            answer_print(&answer);
         } else if (answered && !read_curve(&curves, &curves.items[curves.n++], answer.json)) {
             return EXIT_TROUBLE;
         } else if (!answered && !invocation->client->print_curl) {

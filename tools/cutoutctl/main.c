@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/spec/run_spec.h"
 #include "tools/cutoutctl/command.h"
 
 static const char usage[] =
@@ -148,9 +149,20 @@ static int run_command(struct options *options) {
     return command->function(invocation);
 }
 
+/* The fields come from the daemon's own table. */
+static void print_help(void) {
+    const char *name = NULL;
+    const char *help = NULL;
+    (void)fputs(usage, stdout);
+    (void)fputs("\nFields of a run (labels: as label=key:value):\n", stdout);
+    for (size_t i = 0; run_spec_field_help(i, &name, &help); i++) {
+        (void)printf("  %-15s %s\n", name, help);
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        (void)fputs(usage, stdout);
+        print_help();
         return EXIT_DONE;
     }
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {

@@ -53,7 +53,7 @@ static bool ask_all(struct follower *follower) {
 
 static bool hear_line(void *user, const char *line) {
     struct follower *follower = user;
-    cJSON *json = cJSON_Parse(line);
+    cJSON *json = json_parse_foreign(line, strlen(line));
     const char *event = json_text(json, "event", "");
     bool going = true;
     if (strcmp(event, "snapshot") == 0 || strcmp(event, "resync") == 0 ||

@@ -1,11 +1,13 @@
-/* Table `run`: many at once. Layer: daemon/store. Thread rule: store/store.h. */
+/* Layer: daemon/store. Thread rule: store/store.h. */
 #include "daemon/store/change/run_batch.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/store/table/tables.h"
+#include "daemon/store/change/run_change.h"
+#include "daemon/store/table/idempotency_table.h"
+#include "daemon/store/table/run_rows.h"
 
 void run_outcomes_clear(struct run_outcomes *outcomes) {
     for (size_t i = 0; i < outcomes->n; i++) {
@@ -15,54 +17,55 @@ void run_outcomes_clear(struct run_outcomes *outcomes) {
     memset(outcomes, 0, sizeof(*outcomes));
 }
 
-static enum status take_step(struct db *db, const struct run_row *row, const struct run_step *step,
-                             int64_t now_ms, struct error *error) {
-    switch (step->deed) {
-    case RUN_DEED_NONE:
+static enum status carry_out(struct db *db, const struct run_row *row,
+                             const struct batch_action *action, int64_t now_ms,
+                             struct error *error) {
+    switch (action->kind) {
+    case BATCH_NONE:
         break;
-    case RUN_DEED_MOVE: {
+    case BATCH_MOVE: {
         const struct run_move move = {.id = row->id,
                                       .from = row->state,
-                                      .to = step->to,
-                                      .reason = step->reason,
-                                      .next_attempt = step->next_attempt,
+                                      .to = action->to,
+                                      .reason = action->reason,
+                                      .next_attempt = action->next_attempt,
                                       .now_ms = now_ms};
         return run_move(db, &move, error);
     }
-    case RUN_DEED_REQUEST:
-        return run_request(db, row->id, step->request, now_ms, error);
-    case RUN_DEED_DELETE:
+    case BATCH_REQUEST:
+        return run_request(db, row->id, action->request, now_ms, error);
+    case BATCH_DELETE:
         return run_delete(db, row->id, error);
     }
     return STATUS_OK;
 }
 
-/* The run's own; the others go on. Whatever refuses comes before the first change (run_move,
- * run_request, run_delete), so there is nothing to take back. */
+/* Such a status concerns one run; the others are changed nevertheless. run_move, run_request and
+ * run_delete check before their first change, so a refused run is as it was. */
 static bool is_refusal(enum status status) {
     return status == STATUS_CONFLICT || status == STATUS_FORBIDDEN || status == STATUS_NOT_FOUND;
 }
 
-static enum status treat(struct db *db, const struct run_batch *batch, struct run_outcome *outcome,
-                         struct error *error) {
+static enum status act_on(struct db *db, const struct run_batch *batch, struct run_outcome *outcome,
+                          struct error *error) {
     CLEANUP(run_row_clear) struct run_row row = {0};
-    struct run_step step = {.deed = RUN_DEED_NONE};
+    struct batch_action action = {.kind = BATCH_NONE};
     enum status status = run_read(db, outcome->id, &row, &outcome->error);
     if (status == STATUS_OK) {
-        status = batch->judge(batch->judge_user, &row, &step, &outcome->error);
+        status = batch->choose(batch->choose_user, &row, &action, &outcome->error);
     }
     if (status == STATUS_OK) {
-        status = take_step(db, &row, &step, batch->now_ms, &outcome->error);
+        status = carry_out(db, &row, &action, batch->now_ms, &outcome->error);
     }
     if (status != STATUS_OK && !is_refusal(status)) {
         return error_set(error, status, "%s", outcome->error.message);
     }
     outcome->error.code = status;
-    outcome->deed = status == STATUS_OK ? step.deed : RUN_DEED_NONE;
-    if (outcome->deed == RUN_DEED_DELETE) {
+    outcome->action = status == STATUS_OK ? action.kind : BATCH_NONE;
+    if (outcome->action == BATCH_DELETE) {
         return STATUS_OK;
     }
-    if (outcome->deed != RUN_DEED_NONE) {
+    if (outcome->action != BATCH_NONE) {
         return run_read(db, outcome->id, &outcome->row, error);
     }
     outcome->row = row;
@@ -90,14 +93,14 @@ struct batch_arguments {
 static int by_falling_id(const void *a, const void *b) {
     const struct run_outcome *x = *(struct run_outcome *const *)a;
     const struct run_outcome *y = *(struct run_outcome *const *)b;
-    /* The same run twice: the first one asks first. */
+    /* The same run twice: in the order in which it was named. */
     return x->id != y->id ? (x->id < y->id) - (x->id > y->id) : (x > y) - (x < y);
 }
 
-static enum status treat_all(struct db *db, void *arguments, struct error *error) {
+static enum status act_on_all(struct db *db, void *arguments, struct error *error) {
     struct batch_arguments *a = arguments;
     for (size_t i = 0; i < a->outcomes.n; i++) {
-        TRY(treat(db, a->batch, a->order[i], error));
+        TRY(act_on(db, a->batch, a->order[i], error));
     }
     return a->batch->idempotency ? store_answer(db, a->batch, &a->outcomes, error) : STATUS_OK;
 }
@@ -122,7 +125,7 @@ enum status run_table_batch(struct store *store, const struct run_batch *batch,
     }
     arguments.outcomes = outcomes;
     arguments.order = order;
-    TRY(store_write(store, treat_all, &arguments, error));
+    TRY(store_write(store, act_on_all, &arguments, error));
     *ret_outcomes = outcomes;
     outcomes = (struct run_outcomes){.n = 0};
     return STATUS_OK;

@@ -1,24 +1,24 @@
-/* Table `run`: the same wish for many runs, in one commit.
+/* Actions on many runs in one commit.
  *
  * Layer: daemon/store. Thread rule and statuses: store/store.h.
  *
- * Each run is judged by its row and changed or refused on its own: a refusal takes nothing back of
- * what was done to the others. A failure of the store takes back everything.
+ * What is done with a run is chosen by its row. A refusal concerns that run alone: the others are
+ * changed nevertheless. A failure of the store takes back everything.
  */
 #ifndef CUTOUTD_DAEMON_STORE_CHANGE_RUN_BATCH_H
 #define CUTOUTD_DAEMON_STORE_CHANGE_RUN_BATCH_H
 
 #include "daemon/store/table/run_table.h"
 
-enum run_deed {
-    RUN_DEED_NONE,
-    RUN_DEED_MOVE,    /* to another state; whoever waits for a run that is lost fails with it */
-    RUN_DEED_REQUEST, /* of a running run: noted, so that a crash does not forget it */
-    RUN_DEED_DELETE,  /* with its epochs, events and checkpoint rows; not its files */
+enum batch_action_kind {
+    BATCH_NONE,
+    BATCH_MOVE,    /* to another state, as run_move */
+    BATCH_REQUEST, /* of a running run: noted, so that a crash does not forget it */
+    BATCH_DELETE,  /* with its epochs, events and checkpoint rows; not its files */
 };
 
-struct run_step {
-    enum run_deed deed;
+struct batch_action {
+    enum batch_action_kind kind;
     enum run_state to; /* of a move, as the next two */
     const char *reason;
     bool next_attempt;
@@ -28,9 +28,9 @@ struct run_step {
 /* What came of one run. */
 struct run_outcome {
     int64_t id;
-    enum run_deed deed; /* what was done */
-    struct error error; /* code other than STATUS_OK: why it was refused */
-    struct run_row row; /* as it is now; .id 0: there is none (any more) */
+    enum batch_action_kind action; /* what was done */
+    struct error error;            /* code other than STATUS_OK: why it was refused */
+    struct run_row row;            /* as it is now; .id 0: there is none (any more) */
 };
 
 struct run_outcomes {
@@ -41,10 +41,10 @@ struct run_outcomes {
 /* Frees and zeroes. A zeroed list is fine. */
 void run_outcomes_clear(struct run_outcomes *outcomes);
 
-/* Says what to do with a run. STATUS_CONFLICT and STATUS_FORBIDDEN refuse it. Like a store_body it
- * may run on any thread and takes no locks; so does the next. */
-typedef enum status run_judge(void *user, const struct run_row *row, struct run_step *ret_step,
-                              struct error *error);
+/* Chooses what is done with a run. STATUS_CONFLICT and STATUS_FORBIDDEN refuse it. Like a
+ * store_body it may run on any thread and takes no locks; so does the next. */
+typedef enum status run_choose(void *user, const struct run_row *row,
+                               struct batch_action *ret_action, struct error *error);
 
 /* The answer to the whole, to be stored with it: *ret_http_status and the body, which stays the
  * callee's; NULL: no memory. What is not 2xx is not stored. */
@@ -58,8 +58,8 @@ struct run_batch {
     const int64_t *ids; /* [n_ids], taken in this order */
     size_t n_ids;
     bool newest_first; /* or by falling ids: what comes after another run before that one */
-    run_judge *judge;
-    void *judge_user;
+    run_choose *choose;
+    void *choose_user;
     const struct idempotency_mark *idempotency; /* NULL: no answer is stored */
     run_answer *answer;
     void *answer_user;

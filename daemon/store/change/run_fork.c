@@ -2,7 +2,10 @@
 #include "daemon/store/change/run_fork.h"
 
 #include "core/base/cleanup.h"
-#include "daemon/store/table/tables.h"
+#include "daemon/store/change/run_change.h"
+#include "daemon/store/change/run_progress.h"
+#include "daemon/store/table/checkpoint_rows.h"
+#include "daemon/store/table/epoch_columns.h"
 
 enum { EPOCHS, EVENTS, CHECKPOINTS, ORIGIN, N_STATEMENTS };
 
@@ -10,11 +13,10 @@ enum { EPOCHS, EVENTS, CHECKPOINTS, ORIGIN, N_STATEMENTS };
 const struct statement_set fork_statements = {
     N_STATEMENTS,
     {
-        [EPOCHS] = ("INSERT INTO epoch (run_id, epoch, train_loss, train_accuracy, val_loss,"
-                    " val_accuracy, val_wrong, val_total, lr, seconds, images_per_second, at_ms)"
-                    " SELECT ?1, epoch, train_loss, train_accuracy, val_loss, val_accuracy,"
-                    " val_wrong, val_total, lr, seconds, images_per_second, at_ms FROM epoch"
-                    " WHERE run_id = ?2 AND epoch <= ?3"),
+        /* With the images and steps that they had there. */
+        [EPOCHS] = ("INSERT INTO epoch (" EPOCH_NAMES "run_id) SELECT " EPOCH_COLUMNS "?1"
+                    " FROM run CROSS JOIN epoch ON epoch.run_id = run.id"
+                    " WHERE run.id = ?2 AND epoch.epoch <= ?3"),
         [EVENTS] = ("INSERT INTO event (run_id, type, at_ms, epoch)"
                     " SELECT ?1, 'epoch', at_ms, epoch FROM epoch"
                     " WHERE run_id = ?2 AND epoch <= ?3 ORDER BY epoch"),
@@ -26,6 +28,8 @@ const struct statement_set fork_statements = {
              " OR (kind = 'best' AND epochs_done < ?3)) ORDER BY epochs_done, id"),
         [ORIGIN] = ("UPDATE run SET (variant, dataset_sha256) = (SELECT variant, dataset_sha256"
                     " FROM run AS source WHERE source.id = ?2),"
+                    " (inherited_epochs, inherited_seconds) = (SELECT count(*), total(seconds)"
+                    "  FROM epoch WHERE run_id = ?1),"
                     " steps_per_epoch = ?4, images_per_epoch = ?5 WHERE id = ?1"),
     },
 };
@@ -73,7 +77,7 @@ static enum status fork_run(struct db *db, void *arguments, struct error *error)
     for (int index = 0; index < N_STATEMENTS; index++) {
         TRY(take_over(db, index, a, error));
     }
-    TRY(run_note_epoch(db, a->id, error));
+    TRY(run_note_epochs(db, a->id, a->fork->draft->forked_epoch + 1, false, error));
     return link_files(db, a, error);
 }
 

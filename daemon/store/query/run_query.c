@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "daemon/store/query/run_query_sql.h"
-#include "daemon/store/table/tables.h"
+#include "daemon/store/table/run_rows.h"
 
 /* Up to FEW_RUNS it is better to look at all of them than to walk until a page is full; up to
  * SOME_RUNS a walk had better have a list of them than ask for each run that it meets. */
@@ -99,7 +99,8 @@ static enum status make_plan(struct db *db, const struct run_query *query,
             plan->driver = i;
         }
         bool label = query->conditions[i].field == RUN_FIELD_LABEL;
-        plan->listed |= label && n <= SOME_RUNS ? 1u << i : 0;
+        bool text = query->conditions[i].field == RUN_FIELD_TEXT;
+        plan->listed |= text || (label && n <= SOME_RUNS) ? 1u << i : 0;
     }
     if (plan->driver >= 0) {
         plan->listed = 0;

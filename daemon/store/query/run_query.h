@@ -25,6 +25,7 @@ enum run_field {
     RUN_FIELD_OWNER,
     RUN_FIELD_NAME,
     RUN_FIELD_LABEL,
+    RUN_FIELD_TEXT, /* contained in the name, the note or a label, A to Z like a to z */
     RUN_FIELD_COUNT,
 };
 
@@ -50,6 +51,9 @@ enum run_sort {
 /* "state", "m", ...; "id", "created", ...: what queries call them. */
 const char *run_field_name(enum run_field field);
 const char *run_sort_name(enum run_sort sort);
+
+/* Whether an index has this order; otherwise a list looks at every run. */
+bool run_sort_is_indexed(enum run_sort sort);
 
 /* Whether the field's values are texts; the others are numbers. */
 bool run_field_is_text(enum run_field field);
@@ -80,7 +84,11 @@ struct run_cursor {
     char text[RUN_TITLE_SIZE];
 };
 
-enum { RUN_QUERY_MAX_CONDITIONS = 16, RUN_QUERY_MAX_VALUES = 64 };
+enum {
+    RUN_QUERY_MAX_CONDITIONS = 16,
+    RUN_QUERY_MAX_VALUES = 64,
+    RUN_QUERY_UNESCAPED_SIZE = 2048,
+};
 
 /* Zeroed: all runs, newest first, without the parts. */
 struct run_query {
@@ -88,6 +96,8 @@ struct run_query {
     struct run_condition conditions[RUN_QUERY_MAX_CONDITIONS];
     int n_values;
     struct run_value values[RUN_QUERY_MAX_VALUES];
+    char unescaped[RUN_QUERY_UNESCAPED_SIZE]; /* values that were given with escapes */
+    size_t n_unescaped;
     enum run_sort sort; /* runs without a value come last in both directions */
     bool ascending;     /* equals are ordered by id in the same direction */
     struct run_cursor after;

@@ -23,7 +23,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/store/table/run_statements.h"
+#include "daemon/store/table/run_columns.h"
 
 static const struct {
     const char *name;
@@ -43,6 +43,7 @@ static const struct {
     [RUN_FIELD_OWNER] = {"owner", "owner", true},
     [RUN_FIELD_NAME] = {"name", "name", true},
     [RUN_FIELD_LABEL] = {"label", NULL, true},
+    [RUN_FIELD_TEXT] = {"text", NULL, true},
 };
 
 static const struct {
@@ -77,6 +78,10 @@ const char *run_field_name(enum run_field field) {
 
 const char *run_sort_name(enum run_sort sort) {
     return sorts[sort].name;
+}
+
+bool run_sort_is_indexed(enum run_sort sort) {
+    return sorts[sort].index != NULL;
 }
 
 bool run_field_is_text(enum run_field field) {
@@ -131,6 +136,33 @@ static void add_labels(struct sql *sql, const struct run_condition *condition) {
     }
 }
 
+/* Whether the value is in this expression; SQLite's lower() knows A to Z. */
+#define CONTAINED "instr(lower(%s), lower(?%d)) > 0"
+
+static void add_contained(struct sql *sql, const char *before, const char *expression, int place,
+                          const char *after) {
+    add(sql, "%s" CONTAINED "%s", before, expression, place, after);
+}
+
+/* Of few runs: looks at each. */
+static void add_text(struct sql *sql, int place) {
+    add_contained(sql, " AND (", "name", place, "");
+    add_contained(sql, " OR EXISTS (SELECT 1 FROM run_label WHERE run_id = run.id AND ",
+                  "key || ':' || value", place, ")");
+    add_contained(sql, " OR EXISTS (SELECT 1 FROM note WHERE note.run_id = run.id AND ", "text",
+                  place, "))");
+}
+
+/* Of many: walks all names, labels and notes once. */
+static void add_text_ids(struct sql *sql, int place) {
+    add_contained(sql, " AND id IN (SELECT id FROM run INDEXED BY run_by_name WHERE ", "name",
+                  place, "");
+    add_contained(sql, " UNION ALL SELECT run_id FROM run_label WHERE ", "key || ':' || value",
+                  place, "");
+    add_contained(sql, " UNION ALL SELECT run_id FROM note WHERE run_id IS NOT NULL AND ", "text",
+                  place, ")");
+}
+
 /* The ids of the runs that the condition allows. false: no index says them. */
 static bool add_ids(struct sql *sql, const struct run_condition *condition) {
     switch ((int)condition->field) {
@@ -156,7 +188,9 @@ static bool add_ids(struct sql *sql, const struct run_condition *condition) {
 }
 
 static void add_condition(struct sql *sql, const struct run_condition *condition, bool listed) {
-    if (listed) {
+    if (condition->field == RUN_FIELD_TEXT) {
+        (listed ? add_text_ids : add_text)(sql, value_place(condition->first));
+    } else if (listed) {
         add(sql, " AND id IN (");
         (void)add_ids(sql, condition);
         add(sql, ")");

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/store/table/tables.h"
+#include "daemon/store/table/epoch_rows.h"
+#include "daemon/store/table/run_rows.h"
+#include "daemon/store/table/sweep_rows.h"
 
 void run_set_clear(struct run_set *set) {
     for (size_t i = 0; i < set->n; i++) {

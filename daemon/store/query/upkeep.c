@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/store/table/tables.h"
+#include "daemon/store/table/run_rows.h"
 
-enum { OLDEST_QUEUED, LAST_RUN_ID, LIST_FINISHED, FORGET_LAST, N_STATEMENTS };
+enum { OLDEST_QUEUED, LAST_RUN_ID, LIST_RUNS, LIST_FINISHED, FORGET_LAST, N_STATEMENTS };
 
 #define FINISHED                                                                                   \
     " state IN ('succeeded', 'failed', 'canceled') AND finished_ms < ?1"                           \
@@ -23,6 +23,8 @@ const struct statement_set upkeep_statements = {
     {
         [OLDEST_QUEUED] = "SELECT min(created_ms) FROM run WHERE state = 'queued'",
         [LAST_RUN_ID] = "SELECT seq FROM sqlite_sequence WHERE name = 'run'",
+        /* Without an order: it walks the smallest index instead of the table. */
+        [LIST_RUNS] = "SELECT id FROM run",
         [LIST_FINISHED] = "SELECT id FROM run WHERE" FINISHED " ORDER BY id",
         [FORGET_LAST] = ("DELETE FROM checkpoint WHERE run_id = ?2 AND kind = 'last'"
                          " AND EXISTS (SELECT 1 FROM run WHERE id = ?2 AND" FINISHED ")"),
@@ -74,14 +76,34 @@ static enum status open_handle(const char *path, int flags, sqlite3 **ret_handle
     return code == SQLITE_OK ? STATUS_OK : db_status(*ret_handle, code, path, error);
 }
 
-/* In one step: one read transaction sees one state, whoever writes meanwhile. */
-static enum status copy_pages(sqlite3 *source, sqlite3 *target, struct error *error) {
+static bool must_stop(const atomic_bool *stop) {
+    return stop && atomic_load(stop);
+}
+
+static enum status stopped(struct error *error) {
+    return error_set(error, STATUS_BUSY, "the copy was given up: the daemon is stopping");
+}
+
+/* All steps within one read transaction, which sees one state, whoever writes meanwhile. */
+static enum status copy_pages(sqlite3 *source, sqlite3 *target, const atomic_bool *stop,
+                              struct error *error) {
+    enum { PAGES_A_STEP = 256 };
+    int begun = sqlite3_exec(source, "BEGIN; SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
+    if (begun != SQLITE_OK) {
+        return db_status(source, begun, "cannot begin to read", error);
+    }
     sqlite3_backup *backup = sqlite3_backup_init(target, "main", source, "main");
     if (!backup) {
         return db_status(target, sqlite3_errcode(target), "cannot begin the copy", error);
     }
-    int code = sqlite3_backup_step(backup, -1);
+    int code = SQLITE_OK;
+    while (code == SQLITE_OK && !must_stop(stop)) {
+        code = sqlite3_backup_step(backup, PAGES_A_STEP);
+    }
     int finish_code = sqlite3_backup_finish(backup);
+    if (code == SQLITE_OK) {
+        return stopped(error);
+    }
     if (code != SQLITE_DONE || finish_code != SQLITE_OK) {
         int reason = code != SQLITE_DONE ? code : finish_code;
         return error_set(error, (reason & 0xff) == SQLITE_FULL ? STATUS_NO_SPACE : STATUS_IO,
@@ -90,7 +112,14 @@ static enum status copy_pages(sqlite3 *source, sqlite3 *target, struct error *er
     return STATUS_OK;
 }
 
-static enum status check(sqlite3 *target, const char *path, struct error *error) {
+static int interrupts(void *user) {
+    return must_stop(*(const atomic_bool *const *)user);
+}
+
+static enum status check(sqlite3 *target, const char *path, const atomic_bool *stop,
+                         struct error *error) {
+    enum { INSTRUCTIONS_A_STEP = 100000 };
+    sqlite3_progress_handler(target, INSTRUCTIONS_A_STEP, interrupts, (void *)&stop);
     sqlite3_stmt *statement = NULL;
     char text[256] = "";
     int code = sqlite3_prepare_v2(target, "PRAGMA quick_check(1)", -1, &statement, NULL);
@@ -98,6 +127,10 @@ static enum status check(sqlite3 *target, const char *path, struct error *error)
         db_column_text(statement, 0, text, sizeof(text));
     }
     (void)sqlite3_finalize(statement);
+    sqlite3_progress_handler(target, 0, NULL, NULL);
+    if (must_stop(stop)) {
+        return stopped(error);
+    }
     return strcmp(text, "ok") == 0
                ? STATUS_OK
                : error_set(error, STATUS_CORRUPT, "the copy %s is damaged: %s", path, text);
@@ -110,7 +143,7 @@ static enum status sync_file(const char *path, struct error *error) {
 }
 
 static enum status copy_and_check(const char *source_path, const char *target_path,
-                                  struct error *error) {
+                                  const atomic_bool *stop, struct error *error) {
     CLEANUP(close_handle) sqlite3 *source = NULL;
     CLEANUP(close_handle) sqlite3 *target = NULL;
     TRY(open_handle(source_path, SQLITE_OPEN_READONLY, &source, error));
@@ -118,23 +151,24 @@ static enum status copy_and_check(const char *source_path, const char *target_pa
     /* Only the store's writer moves what is in the log into the database. */
     (void)sqlite3_exec(source, "PRAGMA wal_autocheckpoint = 0", NULL, NULL, NULL);
     (void)sqlite3_busy_timeout(source, 5000);
-    TRY(copy_pages(source, target, error));
+    TRY(copy_pages(source, target, stop, error));
     /* One file, without a log beside it. */
     int code = sqlite3_exec(target, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
     if (code != SQLITE_OK) {
         return db_status(target, code, target_path, error);
     }
-    return check(target, target_path, error);
+    return check(target, target_path, stop, error);
 }
 
-enum status upkeep_copy(const char *source, const char *target, struct error *error) {
+enum status upkeep_copy(const char *source, const char *target, const atomic_bool *stop,
+                        struct error *error) {
     int fd = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (fd < 0) {
         return errno == EEXIST ? error_set(error, STATUS_CONFLICT, "%s exists already", target)
                                : error_set_errno(error, errno, "cannot create %s", target);
     }
     (void)close(fd);
-    enum status status = copy_and_check(source, target, error);
+    enum status status = copy_and_check(source, target, stop, error);
     if (status == STATUS_OK) {
         status = sync_file(target, error);
     }
@@ -184,12 +218,10 @@ enum status upkeep_list_files(const char *path, struct upkeep_file **ret_files, 
     return STATUS_OK;
 }
 
-/* ---- room ---- */
+/* ---- lists of runs ---- */
 
-static enum status list_finished(struct db *db, int64_t before_ms, int64_t **ids, size_t *n,
-                                 struct error *error) {
-    sqlite3_stmt *statement = db_statement(db, DB_UPKEEP, LIST_FINISHED);
-    sqlite3_bind_int64(statement, 1, before_ms);
+static enum status read_ids(struct db *db, sqlite3_stmt *statement, int64_t **ids, size_t *n,
+                            struct error *error) {
     for (;;) {
         bool row = false;
         TRY(db_step(db, statement, &row, error));
@@ -206,12 +238,15 @@ static enum status list_finished(struct db *db, int64_t before_ms, int64_t **ids
     }
 }
 
-enum status upkeep_list_finished(struct store *store, int64_t before_ms, int64_t **ret_ids,
-                                 size_t *ret_n, struct error *error) {
+/* before_ms: of a statement that has a place for it. */
+static enum status list_runs(struct store *store, int index, int64_t before_ms, int64_t **ret_ids,
+                             size_t *ret_n, struct error *error) {
     int64_t *ids = NULL;
     size_t n = 0;
     struct db *db = store_reader_acquire(store);
-    enum status status = list_finished(db, before_ms, &ids, &n, error);
+    sqlite3_stmt *statement = db_statement(db, DB_UPKEEP, index);
+    (void)sqlite3_bind_int64(statement, 1, before_ms);
+    enum status status = read_ids(db, statement, &ids, &n, error);
     store_reader_release(store, db);
     if (status != STATUS_OK) {
         free(ids);
@@ -221,6 +256,28 @@ enum status upkeep_list_finished(struct store *store, int64_t before_ms, int64_t
     *ret_n = n;
     return STATUS_OK;
 }
+
+static int by_id(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a;
+    int64_t y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+enum status upkeep_list_runs(struct store *store, int64_t **ret_ids, size_t *ret_n,
+                             struct error *error) {
+    TRY(list_runs(store, LIST_RUNS, 0, ret_ids, ret_n, error));
+    if (*ret_n > 0) {
+        qsort(*ret_ids, *ret_n, sizeof(**ret_ids), by_id);
+    }
+    return STATUS_OK;
+}
+
+enum status upkeep_list_finished(struct store *store, int64_t before_ms, int64_t **ret_ids,
+                                 size_t *ret_n, struct error *error) {
+    return list_runs(store, LIST_FINISHED, before_ms, ret_ids, ret_n, error);
+}
+
+/* ---- what is old enough to go ---- */
 
 struct forget_arguments {
     int64_t run_id;

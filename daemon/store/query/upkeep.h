@@ -1,10 +1,11 @@
-/* What the one who keeps the daemon asks of the database: its age, copies of it, room.
+/* Upkeep of the database: how old the queue is, copies of it, what is old enough to go.
  *
  * Layer: daemon/store. Thread rule and statuses: store/store.h.
  */
 #ifndef CUTOUTD_DAEMON_STORE_QUERY_UPKEEP_H
 #define CUTOUTD_DAEMON_STORE_QUERY_UPKEEP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,8 +25,10 @@ void upkeep_path(struct store *store, char *ret_path, size_t size);
 
 /* Copies the database file `source`, which may be open and written to, as it is at one moment into
  * the new file `target`, checks the copy (PRAGMA quick_check) and syncs it. Writers go on
- * meanwhile. STATUS_CONFLICT: target exists. On failure target is gone. */
-enum status upkeep_copy(const char *source, const char *target, struct error *error);
+ * meanwhile. *stop (NULL: never) becoming true ends it: STATUS_BUSY. STATUS_CONFLICT: target
+ * exists. On failure target is gone. */
+enum status upkeep_copy(const char *source, const char *target, const atomic_bool *stop,
+                        struct error *error);
 
 /* Which file belongs to which run. */
 struct upkeep_file {
@@ -37,6 +40,10 @@ struct upkeep_file {
  * caller owns *ret_files (free), also when there are none (NULL). */
 enum status upkeep_list_files(const char *path, struct upkeep_file **ret_files, size_t *ret_n,
                               struct error *error);
+
+/* The ids of all runs, in order. The caller owns *ret_ids (free). */
+enum status upkeep_list_runs(struct store *store, int64_t **ret_ids, size_t *ret_n,
+                             struct error *error);
 
 /* Runs that have been final since before `before_ms` and still have checkpoints of kind last,
  * oldest first. The caller owns *ret_ids (free). */

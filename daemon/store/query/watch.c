@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/store/table/tables.h"
+#include "daemon/store/table/run_rows.h"
 
 enum {
     HAS_RUN,

@@ -2,12 +2,12 @@
  *
  * Layer: daemon/store. Thread rule and statuses: store/store.h.
  *
- * It has no table of its own: it reads `run` and `sweep` for whoever follows `event`.
+ * It has no table of its own: it reads `run` and `sweep` for the streams that follow `event`.
  */
 #ifndef CUTOUTD_DAEMON_STORE_QUERY_WATCH_H
 #define CUTOUTD_DAEMON_STORE_QUERY_WATCH_H
 
-#include "daemon/store/table/event_table.h"
+#include "daemon/store/query/event_list.h"
 
 enum watch_state {
     WATCH_OPEN,  /* something is still to come */

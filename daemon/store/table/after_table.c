@@ -1,7 +1,7 @@
 /* Table `run_after`. Layer: daemon/store. Thread rule: store/store.h. */
 #include "daemon/store/table/after_table.h"
 
-#include "daemon/store/table/tables.h"
+#include "daemon/store/db.h"
 
 enum { ADD, LIST, NEXT_WAITING, FORGET, N_STATEMENTS };
 
@@ -62,22 +62,11 @@ enum status after_check(struct db *db, int64_t run_id, struct error *error) {
     return STATUS_OK;
 }
 
-enum status after_add(struct db *db, int64_t run_id, const int64_t *after_ids, int n_after,
-                      struct error *error) {
-    for (int i = 0; i < n_after; i++) {
-        struct run_row row = {0};
-        if (after_ids[i] == run_id) {
-            /* The number it is only now getting: such a run would wait for itself. */
-            return error_set(error, STATUS_NOT_FOUND, "there is no run %lld", (long long)run_id);
-        }
-        TRY(run_read(db, after_ids[i], &row, error));
-        run_row_clear(&row);
-        sqlite3_stmt *statement = db_statement(db, DB_AFTER, ADD);
-        sqlite3_bind_int64(statement, 1, run_id);
-        sqlite3_bind_int64(statement, 2, after_ids[i]);
-        TRY(db_execute(db, statement, NULL, error));
-    }
-    return n_after > 0 ? after_check(db, run_id, error) : STATUS_OK;
+enum status after_add(struct db *db, int64_t run_id, int64_t after_id, struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_AFTER, ADD);
+    sqlite3_bind_int64(statement, 1, run_id);
+    sqlite3_bind_int64(statement, 2, after_id);
+    return db_execute(db, statement, NULL, error);
 }
 
 enum status after_next_waiting(struct db *db, int64_t run_id, int64_t *ret_id,

@@ -29,4 +29,18 @@ struct after_list {
 enum status after_table_list(struct store *store, int64_t run_id, struct after_list *ret_list,
                              struct error *error);
 
+struct db;
+
+/* Inside of a transaction. Both runs are there. */
+enum status after_add(struct db *db, int64_t run_id, int64_t after_id, struct error *error);
+
+/* STATUS_CONFLICT: the run waits for one that has failed or was canceled. */
+enum status after_check(struct db *db, int64_t run_id, struct error *error);
+
+/* A run that waits for this one, directly or through others, and has not started; 0: none. */
+enum status after_next_waiting(struct db *db, int64_t run_id, int64_t *ret_id, struct error *error);
+
+/* Nobody waits for this run any more. */
+enum status after_forget(struct db *db, int64_t run_id, struct error *error);
+
 #endif

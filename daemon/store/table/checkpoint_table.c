@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/store/table/tables.h"
+#include "daemon/store/table/checkpoint_rows.h"
 
 enum { ADD, FORGET_PATH, FORGET_OLDER_BEST, FORGET_OLDER_LAST, FORGET_ALL, LIST, N_STATEMENTS };
 
@@ -50,12 +50,6 @@ enum status checkpoint_forget_all(struct db *db, int64_t run_id, struct error *e
     return forget(db, FORGET_ALL, run_id, error);
 }
 
-struct put_arguments {
-    int64_t run_id;
-    const struct checkpoint_row *rows;
-    size_t n_rows;
-};
-
 /* The same path again is a newer file, so it gets a newer id. */
 static enum status forget_path(struct db *db, int64_t run_id, const struct checkpoint_row *row,
                                struct error *error) {
@@ -80,29 +74,12 @@ static enum status add(struct db *db, int64_t run_id, const struct checkpoint_ro
     return db_execute(db, statement, NULL, error);
 }
 
-static enum status put_one(struct db *db, int64_t run_id, const struct checkpoint_row *row,
+enum status checkpoint_add(struct db *db, int64_t run_id, const struct checkpoint_row *row,
                            struct error *error) {
-    TRY(run_touch(db, run_id, row->at_ms, error));
     TRY(forget_path(db, run_id, row, error));
     TRY(add(db, run_id, row, error));
     TRY(forget(db, FORGET_OLDER_BEST, run_id, error));
-    TRY(forget(db, FORGET_OLDER_LAST, run_id, error));
-    return event_add_checkpoint(db, run_id, row, error);
-}
-
-static enum status put(struct db *db, void *arguments, struct error *error) {
-    const struct put_arguments *a = arguments;
-    for (size_t i = 0; i < a->n_rows; i++) {
-        TRY(put_one(db, a->run_id, &a->rows[i], error));
-    }
-    return STATUS_OK;
-}
-
-enum status checkpoint_table_put(struct store *store, int64_t run_id,
-                                 const struct checkpoint_row *rows, size_t n_rows,
-                                 struct error *error) {
-    struct put_arguments arguments = {run_id, rows, n_rows};
-    return store_write(store, put, &arguments, error);
+    return forget(db, FORGET_OLDER_LAST, run_id, error);
 }
 
 static void read_row(sqlite3_stmt *statement, struct checkpoint_row *row) {

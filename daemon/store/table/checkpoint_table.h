@@ -30,13 +30,6 @@ struct checkpoint_list {
     size_t n;
 };
 
-/* Records durable files, in this order, and their events in one commit, and forgets what they
- * replace: rows of the same path and kind, older ones of kind best, and all but the newest two of
- * kind last. rows[i].id is not read. STATUS_NOT_FOUND: no such run. */
-enum status checkpoint_table_put(struct store *store, int64_t run_id,
-                                 const struct checkpoint_row *rows, size_t n_rows,
-                                 struct error *error);
-
 /* In the order in which to try them for resuming: newest first. The caller owns *ret_list
  * (checkpoint_list_clear). */
 enum status checkpoint_table_list(struct store *store, int64_t run_id,

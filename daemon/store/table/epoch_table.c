@@ -4,80 +4,51 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/store/table/tables.h"
+#include "daemon/store/table/epoch_columns.h"
+#include "daemon/store/table/epoch_rows.h"
 
-enum { PUT, FORGET_ALL, LIST, GET, N_STATEMENTS };
+enum { WRITE, FORGET_ALL, LIST, GET, N_STATEMENTS };
 
-#define COLUMNS                                                                                    \
-    "epoch, train_loss, train_accuracy, val_loss, val_accuracy, val_wrong, val_total, lr,"         \
-    " seconds, images_per_second, at_ms"
+/* run comes first: it is looked up once. The run_id behind EPOCH_COLUMNS is for the comma. */
+#define SELECT                                                                                     \
+    "SELECT " EPOCH_COLUMNS "epoch.run_id FROM run CROSS JOIN epoch ON epoch.run_id = run.id"      \
+    " WHERE run.id = ?1"
 
 const struct statement_set epoch_statements = {
     N_STATEMENTS,
     {
-        [PUT] = ("INSERT OR REPLACE INTO epoch (" COLUMNS ", run_id)"
-                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"),
+        [WRITE] = ("INSERT OR REPLACE INTO epoch (" EPOCH_NAMES "run_id)"
+                   " VALUES (" EPOCH_PLACES "?)"),
         [FORGET_ALL] = "DELETE FROM epoch WHERE run_id = ?1",
-        [LIST] = ("SELECT " COLUMNS " FROM epoch WHERE run_id = ?1 AND epoch > ?2"
-                  " ORDER BY epoch LIMIT ?3"),
-        [GET] = ("SELECT " COLUMNS " FROM epoch WHERE run_id = ?1 AND epoch = ?2"),
+        [LIST] = (SELECT " AND epoch.epoch > ?2 ORDER BY epoch.epoch LIMIT ?3"),
+        [GET] = (SELECT " AND epoch.epoch = ?2"),
     },
 };
 
 enum { FIRST_CAPACITY = 64 };
 
-static void bind_row(sqlite3_stmt *statement, const struct epoch_row *row) {
-    sqlite3_bind_int(statement, 1, row->epoch);
-    db_bind_number(statement, 2, row->train_loss);
-    db_bind_number(statement, 3, row->train_accuracy);
-    db_bind_number(statement, 4, row->val_loss);
-    db_bind_number(statement, 5, row->val_accuracy);
-    sqlite3_bind_int(statement, 6, row->val_wrong);
-    sqlite3_bind_int(statement, 7, row->val_total);
-    db_bind_number(statement, 8, row->lr);
-    db_bind_number(statement, 9, row->seconds);
-    db_bind_number(statement, 10, row->images_per_second);
-    sqlite3_bind_int64(statement, 11, row->at_ms);
+#define BIND_INT sqlite3_bind_int
+#define BIND_INT64 sqlite3_bind_int64
+#define BIND_REAL db_bind_number
+#define BIND(column, sql, kind, member) BIND_##kind(statement, place++, row->member);
+
+enum status epoch_write(struct db *db, int64_t run_id, const struct epoch_row *row,
+                        struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_EPOCH, WRITE);
+    int place = 1;
+    EPOCH_COLUMN_LIST(BIND)
+    sqlite3_bind_int64(statement, place, run_id);
+    return db_execute(db, statement, NULL, error);
 }
 
-static void read_row(sqlite3_stmt *statement, struct epoch_row *row) {
-    row->epoch = sqlite3_column_int(statement, 0);
-    row->train_loss = db_column_number(statement, 1);
-    row->train_accuracy = db_column_number(statement, 2);
-    row->val_loss = db_column_number(statement, 3);
-    row->val_accuracy = db_column_number(statement, 4);
-    row->val_wrong = sqlite3_column_int(statement, 5);
-    row->val_total = sqlite3_column_int(statement, 6);
-    row->lr = db_column_number(statement, 7);
-    row->seconds = db_column_number(statement, 8);
-    row->images_per_second = db_column_number(statement, 9);
-    row->at_ms = sqlite3_column_int64(statement, 10);
-}
+#define READ_INT sqlite3_column_int
+#define READ_INT64 sqlite3_column_int64
+#define READ_REAL db_column_number
+#define READ(column, sql, kind, member) ret_row->member = READ_##kind(statement, first_column++);
 
-struct put_arguments {
-    int64_t run_id;
-    const struct epoch_row *row;
-};
-
-static enum status put(struct db *db, void *arguments, struct error *error) {
-    const struct put_arguments *a = arguments;
-    /* First, because it is what notices that there is no such run. */
-    TRY(run_touch(db, a->run_id, a->row->at_ms, error));
-    sqlite3_stmt *statement = db_statement(db, DB_EPOCH, PUT);
-    bind_row(statement, a->row);
-    sqlite3_bind_int64(statement, 12, a->run_id);
-    TRY(db_execute(db, statement, NULL, error));
-    TRY(run_note_epoch(db, a->run_id, error));
-    if (a->row->diverged) {
-        TRY(run_note_diverged(db, a->run_id, error));
-    }
-    return event_add_epoch(db, a->run_id, a->row->epoch, a->row->at_ms, error);
-}
-
-enum status epoch_table_put(struct store *store, int64_t run_id, const struct epoch_row *row,
-                            struct error *error) {
-    struct put_arguments arguments = {run_id, row};
-    return store_write(store, put, &arguments, error);
+void epoch_read_row(sqlite3_stmt *statement, int first_column, struct epoch_row *ret_row) {
+    *ret_row = (struct epoch_row){.at_ms = 0};
+    EPOCH_COLUMN_LIST(READ)
 }
 
 enum status epoch_forget_all(struct db *db, int64_t run_id, struct error *error) {
@@ -97,7 +68,7 @@ static enum status append(struct epoch_list *list, size_t *capacity, sqlite3_stm
         list->rows = rows;
         *capacity = larger;
     }
-    read_row(statement, &list->rows[list->n++]);
+    epoch_read_row(statement, 0, &list->rows[list->n++]);
     return STATUS_OK;
 }
 
@@ -151,7 +122,7 @@ static enum status get(struct db *db, int64_t run_id, int epoch, struct epoch_ro
         return error_set(error, STATUS_NOT_FOUND, "run %lld has no epoch %d", (long long)run_id,
                          epoch);
     }
-    read_row(statement, ret_row);
+    epoch_read_row(statement, 0, ret_row);
     (void)sqlite3_reset(statement);
     return STATUS_OK;
 }

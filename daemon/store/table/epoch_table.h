@@ -9,20 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/train/trainer.h"
 #include "daemon/store/store.h"
 
-/* A number that was not finite is stored as NULL and read back as NaN. */
 struct epoch_row {
-    int epoch; /* from 1 */
-    double train_loss;
-    double train_accuracy;
-    double val_loss;
-    double val_accuracy;
-    int val_wrong;
-    int val_total;
-    double lr;
-    double seconds;
-    double images_per_second;
+    /* As the trainer reported it. A number that was not finite is stored as NULL and read back as
+     * NaN; images and steps are 0 where nobody knows them; `best` is not stored. */
+    struct epoch_report report;
     int64_t at_ms; /* Unix time of its end */
     bool diverged; /* put: marks the run; not read back */
 };
@@ -31,11 +24,6 @@ struct epoch_list {
     struct epoch_row *rows; /* in order of epochs */
     size_t n;
 };
-
-/* Writes the row, the run's summary columns and one event in one commit. An epoch repeated after a
- * crash replaces its row and adds no second event. STATUS_NOT_FOUND: no such run. */
-enum status epoch_table_put(struct store *store, int64_t run_id, const struct epoch_row *row,
-                            struct error *error);
 
 /* Epochs above `after_epoch`, at most `limit` (0: all). The caller owns *ret_list
  * (epoch_list_clear). An unknown run has an empty list. */

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/store/table/tables.h"
+#include "daemon/store/db.h"
 
 enum { GET, PUT, FORGET_OLD, N_STATEMENTS };
 
-/* Nobody tries again after a week. */
+/* A client that tries again does so within a week. */
 static const int64_t KEPT_MS = INT64_C(7) * 24 * 3600 * 1000;
 
 const struct statement_set idempotency_statements = {

@@ -51,4 +51,15 @@ enum status idempotency_table_put(struct store *store, const struct idempotency_
 /* Frees and zeroes. */
 void idempotency_row_clear(struct idempotency_row *row);
 
+struct db;
+
+/* From the store_body of what the POST does: stores what is answered to its key. */
+enum status idempotency_add(struct db *db, const struct idempotency_answer *answer,
+                            struct error *error);
+
+/* The same for what was created: a 201 from its place. mark NULL: nothing is stored. */
+enum status idempotency_add_created(struct db *db, const struct idempotency_mark *mark,
+                                    const char *collection, int64_t id, int64_t now_ms,
+                                    struct error *error);
+
 #endif

@@ -2,6 +2,7 @@
 #include "daemon/store/table/run_statements.h"
 
 #include "daemon/store/db.h"
+#include "daemon/store/table/run_columns.h"
 
 /* Every change of a row ends with this; ?2 is the time. */
 #define CHANGED " updated_ms = ?2, revision = revision + 1 "
@@ -13,25 +14,33 @@ const struct statement_set run_statements = {
             ("INSERT INTO run (name, priority, labels_json, config_json, preset, dataset,"
              " depth, epochs, m, cutout_size, seed, copies, optimizer, owner, sweep_id, "
              "forked_from,"
-             " forked_epoch, state, batch_size, train_images, drop_last, created_ms, updated_ms)"
+             " forked_epoch, state, batch_size, train_images, drop_last, executor, created_ms,"
+             " updated_ms)"
              " VALUES (?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
-             " ?18, ?19, ?20, ?21, ?22, ?2, ?2)"),
+             " ?18, ?19, ?20, ?21, ?22, ?23, ?2, ?2)"),
         [RUN_INSERT_LABELS] = ("INSERT INTO run_label (run_id, key, value)"
                                " SELECT ?1, key, value FROM json_each(?2)"),
         [RUN_GET] = ("SELECT " RUN_COLUMNS " FROM run WHERE id = ?1"),
         [RUN_COUNT] = "SELECT state, count(*) FROM run GROUP BY state",
         [RUN_MOVE] = ("UPDATE run SET state = ?4, reason = ?5, attempt = attempt + ?6,"
-                      " request = '', finished_ms = CASE WHEN ?7 THEN ?2 END," CHANGED
+                      " request = '', handle = '', finished_ms = CASE WHEN ?7 THEN ?2 END," CHANGED
                       "WHERE id = ?1 AND state = ?3"),
+        /* The handle is stored with the state: whatever was started has a name in the row. */
         [RUN_CLAIM] =
-            ("UPDATE run SET state = 'running', reason = '',"
+            ("UPDATE run SET state = 'running', reason = '', reports = 0, began = 0,"
+             " handle = 'run-' || id || '.' || attempt,"
              " started_ms = coalesce(started_ms, ?2)," CHANGED
              "WHERE state = 'queued' AND id = (SELECT id FROM run AS r WHERE state = 'queued'"
+             " AND (?3 IS NULL OR instr(?3, ',' || executor || ',') > 0)"
+             " AND (?4 IS NULL OR instr(?4, ',' || executor || '/' || dataset || ',') = 0)"
              " AND NOT EXISTS (SELECT 1 FROM run_after a JOIN run d ON d.id = a.after_id"
              "  WHERE a.run_id = r.id AND d.state <> 'succeeded')"
              " ORDER BY priority DESC, id LIMIT 1) RETURNING id"),
         [RUN_REQUEST] =
             ("UPDATE run SET request = ?3," CHANGED "WHERE id = ?1 AND state = 'running'"),
+        [RUN_REPORT] =
+            ("UPDATE run SET reports = max(reports, ?4) WHERE id = ?1 AND state = 'running'"
+             " AND attempt = ?3 AND (?4 = 0 OR reports < ?4)"),
         [RUN_SET_ORIGIN] =
             ("UPDATE run SET variant = ?3, dataset_sha256 = ?4, steps_per_epoch = ?5,"
              " images_per_epoch = ?6," CHANGED "WHERE id = ?1"),
@@ -41,50 +50,25 @@ const struct statement_set run_statements = {
              " steps_per_epoch = NULL, images_per_epoch = NULL,"
              " epochs_done = 0, best_epoch = NULL, best_wrong = NULL, last_wrong = NULL,"
              " val_total = NULL, diverged = 0, images_per_second = NULL, best_error = NULL,"
-             " last_error = NULL, mean_last_5 = NULL, train_seconds = 0," CHANGED "WHERE id = ?1"),
-        /* From the rows themselves, so that repeating an epoch cannot count it twice. */
-        [RUN_NOTE_EPOCH] =
-            ("UPDATE run SET (epochs_done, last_wrong, val_total, images_per_second, last_error) ="
-             " (SELECT epoch, val_wrong, val_total, images_per_second,"
-             "  CAST(val_wrong AS REAL) / val_total FROM epoch"
-             "  WHERE run_id = ?1 ORDER BY epoch DESC LIMIT 1),"
-             " (best_epoch, best_wrong, best_error) = (SELECT epoch, val_wrong,"
-             "  CAST(val_wrong AS REAL) / val_total FROM epoch WHERE run_id = ?1"
-             "  ORDER BY val_wrong, epoch LIMIT 1),"
-             " mean_last_5 = (SELECT avg(error) FROM (SELECT CAST(val_wrong AS REAL) / val_total"
-             "  AS error FROM epoch WHERE run_id = ?1 ORDER BY epoch DESC LIMIT 5)),"
-             " train_seconds = (SELECT total(seconds) FROM epoch WHERE run_id = ?1),"
-             " diverged = diverged OR EXISTS (SELECT 1 FROM epoch WHERE run_id = ?1"
-             "  AND (train_loss IS NULL OR val_loss IS NULL))"
-             " WHERE id = ?1"),
-        [RUN_NOTE_DIVERGED] = "UPDATE run SET diverged = 1 WHERE id = ?1",
+             " last_error = NULL, mean_last_5 = NULL, train_seconds = 0,"
+             " inherited_epochs = 0, inherited_seconds = 0," CHANGED "WHERE id = ?1"),
         [RUN_TOUCH] = ("UPDATE run SET interruptions = 0," CHANGED "WHERE id = ?1"),
-        [RUN_EDIT] = ("UPDATE run SET name = coalesce(?4, name), priority = coalesce(?5, priority),"
-                      " labels_json = coalesce(?6, labels_json), config_json = ?7," CHANGED
-                      "WHERE id = ?1 AND revision = ?3"),
+        [RUN_EDIT] = ("UPDATE run SET name = coalesce(?3, name), priority = coalesce(?4, priority),"
+                      " labels_json = coalesce(?5, labels_json)," CHANGED "WHERE id = ?1"),
         [RUN_FORGET_LABELS] = "DELETE FROM run_label WHERE run_id = ?1",
         [RUN_DELETE] = "DELETE FROM run WHERE id = ?1 AND state <> 'running'",
-        /* Columns of a queue: without labels and config. */
-        [RUN_LINE] = ("SELECT " RUN_COLUMNS_WITH(
-            "''", "''", RUN_PART_SQL_AFTER) " FROM run WHERE state = ?4"
-                                            " AND (?1 IS NULL OR priority < ?1"
-                                            "  OR (priority = ?1 AND id > ?2))"
-                                            " ORDER BY priority DESC, id LIMIT ?3"),
-        [RUN_LINE_PLACE] =
-            ("SELECT count(*) FILTER (WHERE state = 'queued'), count(*) FILTER (WHERE"
-             " state = 'queued' AND (priority > ?1 OR (priority = ?1 AND id <= ?2))),"
-             " count(*) FILTER (WHERE state = 'held') FROM run WHERE state IN ('queued', 'held')"),
-        [RUN_AHEAD] = ("SELECT count(*) FROM (SELECT 1 FROM run WHERE state = 'queued'"
-                       " AND (priority > ?1 OR (priority = ?1 AND id < ?2)) LIMIT ?3)"),
         [RUN_COUNT_INTERRUPTION] =
-            ("UPDATE run SET interruptions = interruptions + 1," CHANGED "WHERE id = ?1"),
-        /* The newest few: what was measured long ago may have been another machine. */
+            ("UPDATE run SET interruptions = interruptions + began," CHANGED "WHERE id = ?1"),
+        [RUN_NOTE_BEGIN] = "UPDATE run SET began = 1 WHERE id = ?1 AND attempt = ?2",
+        /* By what they trained themselves. The newest few: what was measured long ago may have been
+           another machine. */
         [RUN_SPEED] =
-            ("SELECT count(*), total(train_seconds), total(epochs_done * images_per_epoch)"
-             " FROM (SELECT train_seconds, epochs_done, images_per_epoch FROM run"
-             "  INDEXED BY run_measured WHERE depth = ?1 AND m = ?2 AND epochs_done > 0 AND "
-             "train_seconds > 0"
-             "  AND images_per_epoch > 0 AND batch_size = ?3"
-             "  ORDER BY id DESC LIMIT 5)"),
+            ("SELECT count(*), total(train_seconds - inherited_seconds),"
+             " total((epochs_done - inherited_epochs) * images_per_epoch)"
+             " FROM (SELECT train_seconds, inherited_seconds, epochs_done, inherited_epochs,"
+             "  images_per_epoch FROM run INDEXED BY run_measured WHERE depth = ?1 AND m = ?2"
+             "  AND batch_size = ?3 AND epochs_done > 0 AND train_seconds > 0"
+             "  AND images_per_epoch > 0 AND epochs_done > inherited_epochs"
+             "  AND train_seconds > inherited_seconds ORDER BY id DESC LIMIT 5)"),
     },
 };

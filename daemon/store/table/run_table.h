@@ -1,4 +1,4 @@
-/* Table `run`: one row a run.
+/* Table `run`: one row a run, and its labels opened for filters (`run_label`).
  *
  * Layer: daemon/store. Thread rule and statuses: store/store.h.
  */
@@ -19,7 +19,12 @@ enum {
     RUN_REASON_SIZE = 512,
     RUN_VARIANT_SIZE = 16,
     RUN_OWNER_SIZE = 64,
+    RUN_EXECUTOR_SIZE = 32,
+    RUN_HANDLE_SIZE = 64,
 };
+
+/* What trains a run that asks for nothing else. */
+#define RUN_EXECUTOR_DEFAULT "local"
 
 /* What was asked of a running run and is carried out as soon as it can be. */
 enum run_request {
@@ -42,6 +47,7 @@ struct run_draft {
     const char *labels_json;         /* a JSON object, opaque here */
     const char *config_json;         /* the resolved spec, opaque here */
     const struct run_config *config; /* source of the columns that lists filter by */
+    const char *executor;            /* name of one; NULL: RUN_EXECUTOR_DEFAULT */
     const char *owner;               /* name of the token it came with; NULL or "": none */
     int64_t sweep_id;                /* 0: of no sweep */
     int64_t forked_from;             /* 0: not a fork */
@@ -91,7 +97,7 @@ struct run_row {
     int64_t started_ms; /* first claim */
     int64_t finished_ms;
     int64_t updated_ms;
-    int64_t revision; /* from 1, one more at every change of the row: good for an ETag */
+    int64_t revision; /* from 1; one more at every change of the row or of what belongs to it */
 
     char owner[RUN_OWNER_SIZE]; /* "" when it came without a token */
     int64_t sweep_id;           /* 0: of no sweep */
@@ -110,6 +116,13 @@ struct run_row {
     int batch_size; /* of the config, as the next two: what an epoch takes follows from them */
     int train_images;
     bool drop_last;
+    char executor[RUN_EXECUTOR_SIZE];
+    char handle[RUN_HANDLE_SIZE]; /* of the running attempt, for its executor; "" otherwise */
+    /* Of a fork: how many of its epochs it did not train itself, and what of train_seconds is
+     * theirs. They may have had other images and another speed. */
+    int inherited_epochs;
+    double inherited_seconds;
+    bool has_note; /* table `note` */
 };
 
 /* Frees what the row owns and zeroes it. A zeroed row is fine. */
@@ -123,10 +136,6 @@ struct run_list {
 
 /* Frees and zeroes. A zeroed list is fine. */
 void run_list_clear(struct run_list *list);
-
-/* Stores a run in state queued together with its first event. */
-enum status run_table_insert(struct store *store, const struct run_draft *draft, int64_t now_ms,
-                             int64_t *ret_id, struct error *error);
 
 /* On success the caller owns *ret_row (run_row_clear). STATUS_NOT_FOUND. */
 enum status run_table_get(struct store *store, int64_t id, struct run_row *ret_row,
@@ -145,73 +154,13 @@ enum status run_table_speed(struct store *store, const struct run_config *config
 enum status run_table_count(struct store *store, int64_t ret_counts[RUN_STATE_COUNT],
                             struct error *error);
 
-/* One legal move and its event, in one commit. */
-struct run_move {
-    int64_t id;
-    enum run_state from;
-    enum run_state to;
-    const char *reason; /* cut to RUN_REASON_SIZE - 1 bytes */
-    bool next_attempt;  /* attempt + 1 */
-    int64_t now_ms;
-};
+/* The attempt has come as far as training. */
+enum status run_table_note_begin(struct store *store, int64_t id, int attempt, struct error *error);
 
-/* STATUS_CONFLICT: the run is no longer in `from`, or the table of moves does not have this one
- * (the message names the state and the moves it allows); STATUS_NOT_FOUND. */
-enum status run_table_move(struct store *store, const struct run_move *move, struct error *error);
-
-/* Takes the queued run of the highest priority, among equals the oldest, to state running and reads
- * it, in one commit. STATUS_NOT_FOUND: nothing is queued. The caller owns *ret_row. */
-enum status run_table_claim(struct store *store, int64_t now_ms, struct run_row *ret_row,
-                            struct error *error);
-
-/* The daemon ended while the run was running. STATUS_NOT_FOUND. */
+/* The daemon ended, or training failed, while the run was running: counted if it had come as far as
+ * training. STATUS_NOT_FOUND. */
 enum status run_table_count_interruption(struct store *store, int64_t id, int64_t now_ms,
                                          struct error *error);
-
-/* What can be changed after submission; NULL members stay. */
-struct run_edit {
-    const char *name;
-    const int *priority;
-    const char *labels_json; /* a JSON object of strings */
-    const char *config_json; /* the spec that says the same */
-    int64_t revision;        /* of the row that the edit was made from */
-};
-
-/* The edit and its event. STATUS_BUSY: the row has changed since that revision; read it again.
- * STATUS_NOT_FOUND. */
-enum status run_table_edit(struct store *store, int64_t id, const struct run_edit *edit,
-                           int64_t now_ms, struct error *error);
-
-/* At most `limit` runs of one state, as they are claimed: highest priority, then the oldest;
- * without labels and config. The caller owns *ret_list (run_list_clear). */
-enum status run_table_line(struct store *store, enum run_state state, int limit,
-                           struct run_list *ret_list, struct error *error);
-
-/* A part of the queue: queued runs in the order in which they are claimed, then held ones in the
- * order in which they would be. Without labels and config. */
-struct queue_page {
-    struct run_list list;
-    int64_t first_position; /* of the first queued one, from 1 */
-    int64_t n_queued;       /* in all, as the next */
-    int64_t n_held;
-};
-
-/* At most `limit` runs behind the one of this place (NULL: from the front). The caller owns
- * *ret_page (queue_page_clear). */
-struct queue_place {
-    bool held;
-    int priority;
-    int64_t id;
-};
-enum status run_table_queue(struct store *store, const struct queue_place *after, int limit,
-                            struct queue_page *ret_page, struct error *error);
-
-/* How many queued runs are claimed before this one; `most` when there are more. */
-enum status run_table_count_ahead(struct store *store, const struct run_row *row, int most,
-                                  int *ret_count, struct error *error);
-
-/* Frees and zeroes. */
-void queue_page_clear(struct queue_page *page);
 
 /* What the first attempt trains with. Both strings are borrowed. */
 struct run_origin {
@@ -225,14 +174,27 @@ struct run_origin {
 enum status run_table_set_origin(struct store *store, int64_t id, const struct run_origin *origin,
                                  int64_t now_ms, struct error *error);
 
-/* Says something about a run that stays in its state (shown as its reason, told as an event).
- * STATUS_NOT_FOUND. */
-enum status run_table_set_reason(struct store *store, int64_t id, const char *reason,
-                                 int64_t now_ms, struct error *error);
+/* Which queued runs are passed over; a NULL member passes over none. */
+struct run_claim {
+    const char *executors; /* ",local,other,": runs of others are */
+    const char *datasets;  /* ",local/cifar10,": runs of that executor with that data set are */
+};
 
-/* Forgets every epoch, checkpoint and their events of a run that must start anew, with the reason,
- * in one commit. STATUS_NOT_FOUND. */
-enum status run_table_reset(struct store *store, int64_t id, const char *reason, int64_t now_ms,
-                            struct error *error);
+/* One legal move. */
+struct run_move {
+    int64_t id;
+    enum run_state from;
+    enum run_state to;
+    const char *reason; /* cut to RUN_REASON_SIZE - 1 bytes */
+    bool next_attempt;  /* attempt + 1 */
+    int64_t now_ms;
+};
+
+/* What can be changed after submission; NULL members stay as they are. */
+struct run_edit {
+    const char *name;
+    const int *priority;
+    const char *labels_json; /* a JSON object of strings */
+};
 
 #endif

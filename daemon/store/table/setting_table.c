@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "daemon/store/table/tables.h"
+#include "daemon/store/db.h"
 
 enum { GET, PUT, N_STATEMENTS };
 
@@ -16,8 +16,8 @@ const struct statement_set setting_statements = {
     },
 };
 
-static enum status get(struct db *db, const char *name, char *ret_value, size_t size,
-                       struct error *error) {
+enum status setting_read(struct db *db, const char *name, char *ret_value, size_t size,
+                         struct error *error) {
     sqlite3_stmt *statement = db_statement(db, DB_SETTING, GET);
     db_bind_text(statement, 1, name);
     bool row = false;
@@ -36,28 +36,14 @@ static enum status get(struct db *db, const char *name, char *ret_value, size_t 
 enum status setting_table_get(struct store *store, const char *name, char *ret_value, size_t size,
                               struct error *error) {
     struct db *db = store_reader_acquire(store);
-    enum status status = get(db, name, ret_value, size, error);
+    enum status status = setting_read(db, name, ret_value, size, error);
     store_reader_release(store, db);
     return status;
 }
 
-struct put_arguments {
-    const char *name;
-    const char *value;
-    const struct idempotency_answer *answer;
-};
-
-static enum status put(struct db *db, void *arguments, struct error *error) {
-    const struct put_arguments *a = arguments;
+enum status setting_write(struct db *db, const char *name, const char *value, struct error *error) {
     sqlite3_stmt *statement = db_statement(db, DB_SETTING, PUT);
-    db_bind_text(statement, 1, a->name);
-    db_bind_text(statement, 2, a->value);
-    TRY(db_execute(db, statement, NULL, error));
-    return a->answer ? idempotency_add(db, a->answer, error) : STATUS_OK;
-}
-
-enum status setting_table_put(struct store *store, const char *name, const char *value,
-                              const struct idempotency_answer *answer, struct error *error) {
-    struct put_arguments arguments = {name, value, answer};
-    return store_write(store, put, &arguments, error);
+    db_bind_text(statement, 1, name);
+    db_bind_text(statement, 2, value);
+    return db_execute(db, statement, NULL, error);
 }

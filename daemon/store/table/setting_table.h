@@ -12,14 +12,25 @@
 /* 32 hex digits drawn when the database was made: tells one history from another. */
 #define SETTING_INSTANCE "instance"
 
+/* Events up to this id, all of them from before this time (Unix ms), were deleted because of their
+ * age (change/old_rows.h). */
+#define SETTING_EVENTS_GONE_UPTO "events_gone_upto"
+#define SETTING_EVENTS_GONE_BEFORE "events_gone_before"
+
+/* Runs up to this id may still have name, priority and labels in their config_json. */
+#define SETTING_CONFIG_REWRITE_UPTO "config_rewrite_upto"
+
 /* The value into ret_value[size]. STATUS_NOT_FOUND; STATUS_TOO_LARGE. */
 enum status setting_table_get(struct store *store, const char *name, char *ret_value, size_t size,
                               struct error *error);
 
-struct idempotency_answer;
+struct db;
 
-/* Adds or replaces; `answer` (NULL: none) is stored with it. */
-enum status setting_table_put(struct store *store, const char *name, const char *value,
-                              const struct idempotency_answer *answer, struct error *error);
+/* The same on any connection. */
+enum status setting_read(struct db *db, const char *name, char *ret_value, size_t size,
+                         struct error *error);
+
+/* From a store_body: adds or replaces. */
+enum status setting_write(struct db *db, const char *name, const char *value, struct error *error);
 
 #endif

@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/store/table/tables.h"
+#include "daemon/store/table/sweep_rows.h"
 
 enum { INSERT, GET, LIST, PROGRESS, RUNS, DELETE, N_STATEMENTS };
 
-#define COLUMNS "id, name, owner, spec_json, created_ms"
+#define COLUMNS                                                                                    \
+    "id, name, owner, spec_json, created_ms,"                                                      \
+    " EXISTS (SELECT 1 FROM note WHERE note.sweep_id = sweep.id)"
 
 const struct statement_set sweep_statements = {
     N_STATEMENTS,
@@ -43,36 +45,15 @@ void sweep_list_clear(struct sweep_list *list) {
     memset(list, 0, sizeof(*list));
 }
 
-struct insert_arguments {
-    const struct sweep_draft *draft;
-    int64_t now_ms;
-    int64_t id;
-};
-
-static enum status insert(struct db *db, void *arguments, struct error *error) {
-    struct insert_arguments *a = arguments;
+enum status sweep_add(struct db *db, const struct sweep_draft *draft, int64_t now_ms,
+                      int64_t *ret_id, struct error *error) {
     sqlite3_stmt *statement = db_statement(db, DB_SWEEP, INSERT);
-    db_bind_text(statement, 1, a->draft->name);
-    db_bind_text(statement, 2, a->draft->owner ? a->draft->owner : "");
-    db_bind_text(statement, 3, a->draft->spec_json);
-    sqlite3_bind_int64(statement, 4, a->now_ms);
+    db_bind_text(statement, 1, draft->name);
+    db_bind_text(statement, 2, draft->owner ? draft->owner : "");
+    db_bind_text(statement, 3, draft->spec_json);
+    sqlite3_bind_int64(statement, 4, now_ms);
     TRY(db_execute(db, statement, NULL, error));
-    a->id = sqlite3_last_insert_rowid(db->handle);
-    for (size_t i = 0; i < a->draft->n_runs; i++) {
-        struct run_draft run = a->draft->runs[i];
-        int64_t run_id = 0;
-        run.sweep_id = a->id;
-        TRY(run_insert(db, &run, a->now_ms, &run_id, error));
-    }
-    return idempotency_add_created(db, a->draft->idempotency, "/api/v1/sweeps", a->id, a->now_ms,
-                                   error);
-}
-
-enum status sweep_table_insert(struct store *store, const struct sweep_draft *draft, int64_t now_ms,
-                               int64_t *ret_id, struct error *error) {
-    struct insert_arguments arguments = {draft, now_ms, 0};
-    TRY(store_write(store, insert, &arguments, error));
-    *ret_id = arguments.id;
+    *ret_id = sqlite3_last_insert_rowid(db->handle);
     return STATUS_OK;
 }
 
@@ -83,11 +64,12 @@ static enum status read_row(sqlite3_stmt *s, struct sweep_row *row, struct error
     db_column_text(s, 2, row->owner, sizeof(row->owner));
     row->spec_json = strdup(spec ? spec : "");
     row->created_ms = sqlite3_column_int64(s, 4);
+    row->has_note = sqlite3_column_int(s, 5) != 0;
     return row->spec_json ? STATUS_OK
                           : error_set(error, STATUS_NO_MEMORY, "no memory to read a sweep");
 }
 
-static enum status read_one(struct db *db, int64_t id, struct sweep_row *row, struct error *error) {
+enum status sweep_read(struct db *db, int64_t id, struct sweep_row *row, struct error *error) {
     sqlite3_stmt *statement = db_statement(db, DB_SWEEP, GET);
     sqlite3_bind_int64(statement, 1, id);
     bool found = false;
@@ -104,7 +86,7 @@ enum status sweep_table_get(struct store *store, int64_t id, struct sweep_row *r
                             struct error *error) {
     struct sweep_row row = {0};
     struct db *db = store_reader_acquire(store);
-    enum status status = read_one(db, id, &row, error);
+    enum status status = sweep_read(db, id, &row, error);
     store_reader_release(store, db);
     if (status == STATUS_OK) {
         *ret_row = row;
@@ -225,35 +207,8 @@ enum status sweep_table_runs(struct store *store, int64_t id, int64_t **ret_ids,
     return status;
 }
 
-struct delete_arguments {
-    int64_t id;
-    int64_t *ids; /* [n_ids] of the runs that were deleted */
-    size_t n_ids;
-};
-
-/* The newest run goes first: what comes after another is newer than that. */
-static enum status delete_sweep(struct db *db, void *arguments, struct error *error) {
-    struct delete_arguments *a = arguments;
-    CLEANUP(sweep_row_clear) struct sweep_row row = {0};
-    TRY(read_one(db, a->id, &row, error));
-    TRY(sweep_read_runs(db, a->id, &a->ids, &a->n_ids, error));
-    for (size_t i = a->n_ids; i > 0; i--) {
-        TRY(run_delete(db, a->ids[i - 1], error));
-    }
+enum status sweep_remove(struct db *db, int64_t id, struct error *error) {
     sqlite3_stmt *statement = db_statement(db, DB_SWEEP, DELETE);
-    sqlite3_bind_int64(statement, 1, a->id);
+    sqlite3_bind_int64(statement, 1, id);
     return db_execute(db, statement, NULL, error);
-}
-
-enum status sweep_table_delete(struct store *store, int64_t id, int64_t **ret_ids, size_t *ret_n,
-                               struct error *error) {
-    struct delete_arguments arguments = {.id = id};
-    enum status status = store_write(store, delete_sweep, &arguments, error);
-    if (status != STATUS_OK) {
-        free(arguments.ids);
-        return status;
-    }
-    *ret_ids = arguments.ids;
-    *ret_n = arguments.n_ids;
-    return STATUS_OK;
 }

@@ -13,6 +13,7 @@ struct sweep_row {
     char owner[RUN_OWNER_SIZE]; /* "" when it came without a token */
     char *spec_json;            /* {"base":..,"grid":..} as it was given; owned by the row */
     int64_t created_ms;
+    bool has_note; /* table `note` */
 };
 
 /* Frees what the row owns and zeroes it. A zeroed row is fine. */
@@ -27,10 +28,6 @@ struct sweep_draft {
     size_t n_runs;
     const struct idempotency_mark *idempotency; /* stored with it; NULL: none */
 };
-
-/* Stores the sweep and all of its runs with their first events, or nothing. */
-enum status sweep_table_insert(struct store *store, const struct sweep_draft *draft, int64_t now_ms,
-                               int64_t *ret_id, struct error *error);
 
 /* On success the caller owns *ret_row (sweep_row_clear). STATUS_NOT_FOUND. */
 enum status sweep_table_get(struct store *store, int64_t id, struct sweep_row *ret_row,
@@ -72,11 +69,5 @@ enum status sweep_table_progress(struct store *store, int64_t id,
 /* The ids of its runs, oldest first. The caller owns *ret_ids (free). */
 enum status sweep_table_runs(struct store *store, int64_t id, int64_t **ret_ids, size_t *ret_n,
                              struct error *error);
-
-/* Forgets the sweep with all of its runs, or nothing. STATUS_CONFLICT: one is running, or another
- * run waits for one; STATUS_NOT_FOUND. Their files are the caller's to remove, who owns *ret_ids
- * (free). */
-enum status sweep_table_delete(struct store *store, int64_t id, int64_t **ret_ids, size_t *ret_n,
-                               struct error *error);
 
 #endif

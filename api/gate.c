@@ -1,0 +1,160 @@
+/* Layer: api. */
+#include "api/gate.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/http/origin.h"
+#include "core/base/host.h"
+
+struct connection *gate_connection(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+/* Whether a proxy that the admin trusts is at the other end. */
+static bool is_trusted(const struct exchange_host *host, struct MHD_Connection *connection) {
+    const struct config *config = host->context->options.config;
+    if (host->on_path) {
+        return config->trust_unix_socket;
+    }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char address[INET6_ADDRSTRLEN];
+    return info && info->client_addr &&
+           getnameinfo(info->client_addr,
+                       info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                                : sizeof(struct sockaddr_in),
+                       address, sizeof(address), NULL, 0, NI_NUMERICHOST) == 0 &&
+           host_address_is_listed(address, config->trusted_proxies);
+}
+
+static void copy_header(struct MHD_Connection *connection, const char *name,
+                        char target[REQUEST_HEADER_SIZE]) {
+    const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+    if (value && strlen(value) < REQUEST_HEADER_SIZE) {
+        (void)snprintf(target, REQUEST_HEADER_SIZE, "%s", value);
+    }
+}
+
+/* One that is empty or too long must not be taken for none: it becomes " ", which is refused as a
+ * key and matches no tag. */
+static void copy_condition(struct MHD_Connection *connection, const char *name,
+                           char target[REQUEST_HEADER_SIZE]) {
+    const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+    if (value) {
+        bool fits = value[0] && strlen(value) < REQUEST_HEADER_SIZE;
+        (void)snprintf(target, REQUEST_HEADER_SIZE, "%s", fits ? value : " ");
+    }
+}
+
+static const char *look_up(struct MHD_Connection *connection, const char *name) {
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+/* Whether the request may come from where it comes from. False: *reply says why not. */
+static bool check_origin(const struct exchange_host *host, struct MHD_Connection *connection,
+                         const struct request *request, struct reply *reply) {
+    const struct api_options *options = &host->context->options;
+    const char *authority = request->url.authority;
+    const struct origin origin = {
+        .host = authority[0] ? authority : look_up(connection, MHD_HTTP_HEADER_HOST),
+        .origin = look_up(connection, "Origin"),
+        .fetch_site = look_up(connection, "Sec-Fetch-Site"),
+        .check_host = !options->tokens && !host->on_path,
+        .changes = !request_only_reads(request),
+        .allowed_hosts = options->config->allowed_hosts,
+    };
+    const char *problem = origin_problem(&origin);
+    if (problem) {
+        reply_problem(reply, request, STATUS_FORBIDDEN, "%s", problem);
+    }
+    return !problem;
+}
+
+static bool check_body_type(struct MHD_Connection *connection, const struct request *request,
+                            struct reply *reply) {
+    const char *own = router_body_type(request->route - 1);
+    const struct body_type type = {
+        .content_type = look_up(connection, MHD_HTTP_HEADER_CONTENT_TYPE),
+        .encoding = look_up(connection, MHD_HTTP_HEADER_CONTENT_ENCODING),
+        .own = own,
+        .from_browser = look_up(connection, "Sec-Fetch-Site") ||
+                        look_up(connection, "Sec-Fetch-Mode") ||
+                        look_up(connection, "Sec-Fetch-Dest"),
+    };
+    if (request->n_body == 0 || body_type_is_taken(&type)) {
+        return true;
+    }
+    char detail[128];
+    (void)snprintf(detail, sizeof(detail), "The body must be %s as it is, in UTF-8.",
+                   own ? own : "application/json");
+    reply_http_problem(reply, request, 415, "unsupported-media-type", "Unsupported media type",
+                       detail);
+    return false;
+}
+
+/* The path by which a proxy that is trusted is reached, in front of ours. False: *reply refuses
+ * what is no such path. */
+static bool take_prefix(const struct exchange_host *host, struct MHD_Connection *connection,
+                        struct request *request, struct reply *reply) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "-._~/";
+    const char *prefix = look_up(connection, "X-Forwarded-Prefix");
+    if (!prefix || !is_trusted(host, connection)) {
+        return true;
+    }
+    size_t n = strlen(prefix);
+    n -= n > 0 && prefix[n - 1] == '/';
+    bool good = n < sizeof(request->prefix) && strspn(prefix, letters) >= n &&
+                (n == 0 || prefix[0] == '/') && !strstr(prefix, "//") && !strstr(prefix, "/.");
+    if (!good) {
+        reply_problem(reply, request, STATUS_MALFORMED,
+                      "The X-Forwarded-Prefix is no path such as /cutoutd.");
+        return false;
+    }
+    memcpy(request->prefix, prefix, n);
+    request->prefix[n] = '\0';
+    return true;
+}
+
+/* From here on a reload that takes the token away ends the connection. False: it has come already.
+ */
+static bool hold_grant(const struct exchange_host *host, struct MHD_Connection *connection,
+                       const struct request *request, struct reply *reply) {
+    struct tokens *tokens = host->context->options.tokens;
+    if (!tokens || request->scope == SCOPE_NONE) {
+        return true;
+    }
+    connections_set_grant(host->connections, gate_connection(connection), &request->grant);
+    if (tokens_hold(tokens, &request->grant)) {
+        return true;
+    }
+    reply_problem(reply, request, STATUS_UNAUTHORIZED, "This token was taken away just now.");
+    return false;
+}
+
+handler *gate_admit(const struct exchange_host *host, struct MHD_Connection *connection,
+                    struct request *request, struct reply *reply) {
+    copy_header(connection, MHD_HTTP_HEADER_ACCEPT, request->accept);
+    copy_header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING, request->accept_encoding);
+    copy_header(connection, MHD_HTTP_HEADER_IF_NONE_MATCH, request->if_none_match);
+    copy_condition(connection, MHD_HTTP_HEADER_IF_MATCH, request->if_match);
+    copy_condition(connection, "Idempotency-Key", request->idempotency_key);
+    copy_header(connection, MHD_HTTP_HEADER_RANGE, request->range);
+    copy_header(connection, MHD_HTTP_HEADER_IF_RANGE, request->if_range);
+    copy_header(connection, "Last-Event-ID", request->last_event_id);
+    copy_header(connection, MHD_HTTP_HEADER_AUTHORIZATION, request->authorization);
+    if (!check_origin(host, connection, request, reply) ||
+        !take_prefix(host, connection, request, reply)) {
+        return NULL;
+    }
+    handler *found = router_find(host->context, request, reply);
+    return found && check_body_type(connection, request, reply) &&
+                   hold_grant(host, connection, request, reply)
+               ? found
+               : NULL;
+}

@@ -1,0 +1,20 @@
+/* Who may come in: what is asked of a request's headers before a handler sees it.
+ *
+ * Layer: api. Thread rule: on the thread that serves the connection.
+ */
+#ifndef CUTOUTD_API_GATE_H
+#define CUTOUTD_API_GATE_H
+
+#include "api/exchange.h"
+#include "api/router.h"
+
+/* What is kept of the connection; NULL: it is over the library's limits. */
+struct connection *gate_connection(struct MHD_Connection *connection);
+
+/* Copies the headers that handlers read into *request, whose target and body are there already;
+ * checks where it comes from, its route, its token and the type of its body. NULL: *reply says what
+ * is in the way. */
+handler *gate_admit(const struct exchange_host *host, struct MHD_Connection *connection,
+                    struct request *request, struct reply *reply);
+
+#endif

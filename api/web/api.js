@@ -1,0 +1,70 @@
+// The daemon's API by fetch. A token is kept for this tab alone and goes only into the Authorization header.
+
+const TOKEN = "cutoutd.token";
+export const prefix = document.querySelector('meta[name="prefix"]').content;
+export const base = `${prefix}/api/v1`;
+
+export class Problem extends Error {
+  constructor(status, body) {
+    super(body.detail || body.title || `The daemon answered ${status}.`);
+    this.status = status;
+    this.errors = body.errors || [];
+    this.requestId = body.request_id;
+  }
+}
+
+export const token = {
+  get: () => sessionStorage.getItem(TOKEN),
+  set: (value) => sessionStorage.setItem(TOKEN, value),
+};
+
+export function headers(more = {}) {
+  return token.get() ? { Authorization: `Bearer ${token.get()}`, ...more } : more;
+}
+
+export function query(values) {
+  const parts = Object.entries(values).filter(([, value]) => value != null && value !== "")
+    .map(([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value).replaceAll("%2C", ",")}`);
+  return parts.length > 0 ? `?${parts.join("&")}` : "";
+}
+
+async function answer(response) {
+  const type = response.headers.get("Content-Type") || "";
+  const body = type.includes("json") ? await response.json() : await response.text();
+  if (!response.ok) {
+    throw new Problem(response.status, typeof body === "string" ? { detail: body } : body);
+  }
+  return body;
+}
+
+export async function get(path, values = {}, signal = undefined) {
+  return answer(await fetch(base + path + query(values), { headers: headers(), signal }));
+}
+
+export async function send(method, path, body = undefined, more = {}) {
+  const type = body === undefined ? {} : { "Content-Type": more.type || "application/json" };
+  return answer(await fetch(base + path, {
+    method,
+    headers: headers({ ...type, ...more.headers }),
+    body: body === undefined ? undefined : more.type ? body : JSON.stringify(body),
+    signal: more.signal,
+  }));
+}
+
+// A picture or a file that may need the token: as an address of this page.
+export async function blob(path, values = {}) {
+  const response = await fetch(base + path + query(values), { headers: headers() });
+  if (!response.ok) { await answer(response); }
+  return URL.createObjectURL(await response.blob());
+}
+
+export async function all(path, values = {}, most = 1000) {
+  const items = [];
+  let cursor;
+  do {
+    const page = await get(path, { limit: 100, ...values, cursor });
+    items.push(...page.items);
+    cursor = page.next_cursor;
+  } while (cursor && items.length < most);
+  return items;
+}

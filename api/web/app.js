@@ -1,0 +1,108 @@
+// The frame of the page: which view stands at which address, the header, and what went wrong.
+
+import { get, prefix } from "./api.js";
+import { el, say } from "./dom.js";
+import { address, complain, go, onShow } from "./frame.js";
+import { count, when } from "./format.js";
+import { connection, follow, listen } from "./live.js";
+import { keys } from "./keys.js";
+import * as compare from "./compare.js";
+import * as create from "./new.js";
+import * as run from "./run.js";
+import * as runs from "./runs.js";
+import * as system from "./system.js";
+
+const VIEWS = [
+  { pattern: /^\/(?:runs)?$/, name: "Runs", path: "/runs", view: runs },
+  { pattern: /^\/runs\/(\d+)$/, name: "Runs", view: run },
+  { pattern: /^\/(?:compare|sweeps\/(\d+))$/, name: "Compare", path: "/compare", view: compare },
+  { pattern: /^\/new$/, name: "New", path: "/new", view: create },
+  { pattern: /^\/system$/, name: "System", path: "/system", view: system },
+];
+const view = document.getElementById("view");
+let leave = null;
+let generation = 0;
+
+async function show() {
+  const path = address.path();
+  const found = VIEWS.find(({ pattern }) => pattern.test(path));
+  leave?.();
+  leave = null;
+  generation += 1;
+  const mine = generation;
+  for (const link of document.querySelectorAll("#nav a")) {
+    link.toggleAttribute("aria-current", false);
+    if (link.textContent === found?.name) { link.setAttribute("aria-current", "page"); }
+  }
+  if (!found) {
+    view.replaceChildren(el("h1", {}, "There is nothing here"), el("p", {}, el("a", { href: `${prefix}/runs` }, "All runs")));
+    return;
+  }
+  const loading = setTimeout(() => { if (mine === generation && view.childElementCount === 0) { say(view, "Loading"); } }, 400);
+  try {
+    const ended = await found.view.show(view, { match: path.match(found.pattern), values: address.values(), alive: () => mine === generation });
+    if (mine === generation) { leave = ended; } else { ended?.(); }
+  } catch (error) {
+    if (mine === generation) { complain(error); }
+  } finally {
+    clearTimeout(loading);
+  }
+}
+
+// "1 running, 4 waiting; queue empty Thu 03:40"
+let queueTimer = null;
+async function sayQueue() {
+  queueTimer = null;
+  try {
+    const queue = await get("/queue", { limit: 100 });
+    const starts = queue.items.map((item) => item.expected_start_at).filter(Boolean);
+    const ends = queue.queued > 0 && starts.length === queue.items.length ? `; last one starts ${when(starts.at(-1))}` : "";
+    say(document.getElementById("queue"), `${count(queue.running.length)} running, ${count(queue.queued + queue.held)} waiting${ends}`);
+  } catch { /* the connection says it */ }
+}
+
+function sayConnection() {
+  const lost = connection.state();
+  const node = document.getElementById("connection");
+  node.classList.toggle("lost", Boolean(lost));
+  const left = lost ? Math.max(0, Math.round((lost.retryAt - Date.now()) / 1000)) : 0;
+  say(node, lost ? `no connection since ${when(lost.lostAt)}; trying again in ${left} s` : "live");
+}
+
+let announcedAt = 0;
+function announce(event) {
+  if (event.event === "state" && Date.now() - announcedAt > 10000) {
+    announcedAt = Date.now();
+    say(document.getElementById("announce"), `Run ${event.data.run} is ${event.data.state}.`);
+  }
+}
+
+function start() {
+  const nav = document.getElementById("nav");
+  nav.append(...VIEWS.filter(({ path }) => path).map(({ name, path }) => el("a", { href: prefix + path }, name)));
+  document.getElementById("host").textContent = location.host;
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[href]");
+    if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || link.target || link.download ||
+      link.origin !== location.origin || !VIEWS.some(({ pattern }) => pattern.test(link.pathname.slice(prefix.length) || "/"))) { return; }
+    event.preventDefault();
+    go(link.pathname.slice(prefix.length) + link.search);
+    view.focus({ preventScroll: true });
+    scrollTo(0, 0);
+  });
+  addEventListener("popstate", () => show());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show());
+  listen((event) => {
+    if (event.event === "connection") { sayConnection(); }
+    announce(event);
+    if (["state", "snapshot", "resync", "edit"].includes(event.event)) { queueTimer ??= setTimeout(sayQueue, 300); }
+  });
+  setInterval(() => { if (connection.state()) { sayConnection(); } }, 1000);
+  onShow(show);
+  keys({ go });
+  sayConnection();
+  show();
+  follow();
+}
+
+start();

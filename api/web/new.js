@@ -1,0 +1,219 @@
+// A run or a sweep from a form: the fields come from the API's own description, several values make a sweep.
+
+import { address, complain, go } from "./frame.js";
+import { base, blob, get, prefix, Problem, send } from "./api.js";
+import { copy, el, say } from "./dom.js";
+import { bytes, count, duration, fixed, plain, plural, short } from "./format.js";
+import { lookOfM, stub } from "./series.js";
+
+const SECTIONS = [["Compare", ["m", "seed"]], ["Augmentation", ["cutout_size", "cutout_squares", "copies", "shift", "flip", "crop_pad"]],
+  ["Training", ["epochs", "batch_size", "lr", "optimizer", "dataset"]]];
+const TITLES = { m: "M, copies of each image", seed: "Seed", cutout_size: "Cutout size", cutout_squares: "Squares a copy", copies: "Copies", shift: "Shift", flip: "Flip", crop_pad: "Padded crop",
+  epochs: "Epochs", batch_size: "Batch", lr: "Learning rate", optimizer: "Optimizer", dataset: "Data" };
+const HINTS = { cutout_size: "pixels; 0 is none", shift: "of the image's side", crop_pad: "pixels", batch_size: "images, before M copies", copies: "independent: each copy its own squares, as in the paper" };
+const APART = ["name", "preset", "hold", "after", "labels"];
+const DRY_RUN_MS = 400;
+
+// "2, 4, 8", "1..3" -> texts.
+export function split(text) {
+  return text.split(",").map((part) => part.trim()).filter(Boolean).flatMap((part) => {
+    const range = part.match(/^(-?\d+)\.\.(-?\d+)$/);
+    if (!range || Number(range[2]) < Number(range[1]) || Number(range[2]) - Number(range[1]) > 1000) { return [part]; }
+    return Array.from({ length: Number(range[2]) - Number(range[1]) + 1 }, (_, i) => String(Number(range[1]) + i));
+  });
+}
+
+function valueOf(text, schema) {
+  if (schema.type === "integer" || schema.type === "number") { return text !== "" && Number.isFinite(Number(text)) ? Number(text) : text; }
+  if (schema.type === "boolean") { return text === "true" || text === "on" ? true : text === "false" || text === "off" ? false : text; }
+  if (schema.type === "string" || schema.enum) { return text; }
+  try { return JSON.parse(text); } catch { return text; }
+}
+
+function textOf(value) {
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+class New {
+  constructor(view, context) {
+    this.view = view;
+    this.context = context;
+    this.inputs = new Map();
+  }
+
+  async start() {
+    const [document_, presets, datasets] = await Promise.all([fetch(`${prefix}/openapi.json`).then((response) => response.json()), get("/presets"), get("/datasets")]);
+    const from = this.context.values.from ? await get(`/runs/${encodeURIComponent(this.context.values.from)}`) : null;
+    if (!this.context.alive()) { return () => {}; }
+    this.schema = document_.components.schemas.run_request.properties;
+    this.presets = presets.items;
+    this.datasets = datasets.items;
+    this.preset = this.presets.find((preset) => preset.name === (this.context.values.preset || from?.config.preset)) || this.presets.find((preset) => preset.default);
+    this.build();
+    const given = { ...(from ? { ...from.config, name: from.name } : {}), ...this.context.values };
+    for (const [key, value] of Object.entries(given)) { if (this.inputs.has(key)) { this.inputs.get(key).value = textOf(value); } }
+    this.changed();
+    return () => { clearTimeout(this.timer); this.asked?.abort(); };
+  }
+
+  field(name) {
+    const schema = this.schema[name] || {};
+    const id = `field-${name}`;
+    const hint = el("span", { class: "small hint", id: `${id}-hint` }, HINTS[name] || schema.description || "");
+    const choices = name === "dataset" ? this.datasets.map((set) => set.name) : schema.enum || (schema.type === "boolean" ? ["true", "false"] : null);
+    const input = el("input", { id, name, autocomplete: "off", spellcheck: false, "aria-describedby": `${id}-hint`, oninput: () => this.changed(), class: ["m", "seed"].includes(name) ? "long" : "" });
+    if (choices) {
+      input.setAttribute("list", `${id}-list`);
+      input.after(el("datalist", {}));
+    }
+    this.inputs.set(name, input);
+    return el("div", { class: "field" }, el("label", { for: id, htmlFor: id }, TITLES[name] || name), el("span", { class: "control" }, input, name === "m" ? (this.stubs = el("span", { class: "stubs" })) : "",
+      choices ? el("datalist", { id: `${id}-list` }, ...choices.map((value) => el("option", { value }))) : ""), hint);
+  }
+
+  build() {
+    document.title = "New · cutoutd";
+    const presetChoice = el("select", { id: "field-preset", onchange: (event) => { this.preset = this.presets.find((preset) => preset.name === event.target.value); this.changed(); } },
+      ...this.presets.map((preset) => el("option", { value: preset.name, selected: preset === this.preset }, preset.name)));
+    this.presetHint = el("p", { class: "small preset-hint" });
+    const name = el("input", { id: "field-name", class: "long", maxLength: 127, oninput: () => this.changed() });
+    this.inputs.set("name", name);
+    const shown = SECTIONS.flatMap(([, names]) => names);
+    const others = Object.keys(this.schema).filter((field) => !shown.includes(field) && !APART.includes(field));
+    const form = el("form", { class: "form", noValidate: true, onsubmit: (event) => { event.preventDefault(); this.submit().catch(complain); } },
+      el("div", { class: "field" }, el("label", { htmlFor: "field-preset" }, "Preset"), el("span", { class: "control" }, presetChoice)), this.presetHint,
+      el("div", { class: "field" }, el("label", { htmlFor: "field-name" }, "Name"), el("span", { class: "control" }, name), el("span")),
+      ...SECTIONS.map(([title, names]) => el("fieldset", {}, el("legend", { class: "strong" }, title), ...names.map((field) => this.field(field)))),
+      this.others = el("details", {}, el("summary", {}, `${others.length} more fields`), el("fieldset", {}, ...others.map((field) => this.field(field)))));
+    this.cost = el("div", { class: "cost" });
+    this.curl = el("pre", {});
+    this.button = el("button", { class: "first", type: "submit", onclick: () => this.submit().catch(complain) }, "Queue 1 run");
+    this.wrong = el("span", { class: "bad" });
+    this.pictureHead = el("h2", {}, "What the network sees");
+    this.picture = el("img", { class: "instances", alt: "" });
+    const index = el("input", { size: 3, value: "4", inputMode: "numeric", "aria-label": "Image", oninput: () => this.preview() });
+    this.index = index;
+    const copyButton = el("button", { type: "button", onclick: () => copy(this.line, copyButton) }, "Copy curl");
+    this.view.replaceChildren(el("h1", {}, "New run or sweep"), el("p", { class: "second" }, "Several values in a field make a sweep: every combination becomes a run."),
+      el("div", { class: "columns-2 new" }, form, el("aside", { class: "sticky" }, el("section", {}, el("div", { class: "bar" }, this.pictureHead, el("label", { class: "quiet push" }, "image ", index)), this.picture),
+        el("section", {}, el("h2", {}, "What it costs"), this.cost), el("section", {}, this.curl, el("div", { class: "bar submit" }, this.button, this.wrong, el("span", { class: "push" }), copyButton)))));
+  }
+
+  // What is asked for: a run, or a sweep when a field has several values.
+  request() {
+    const single = {};
+    const grid = {};
+    for (const [name, input] of this.inputs) {
+      const text = input.value.trim();
+      if (text === "") { continue; }
+      const schema = this.schema[name] || {};
+      const whole = name === "name" || !["integer", "number", "string", "boolean"].includes(schema.type);
+      const values = whole ? [text] : split(text);
+      if (values.length > 1) { grid[name] = values.map((value) => valueOf(value, schema)); } else { single[name] = valueOf(values[0] ?? text, schema); }
+    }
+    const defaults = this.preset.config;
+    for (const key of Object.keys(single)) { if (key !== "name" && JSON.stringify(single[key]) === JSON.stringify(defaults[key])) { delete single[key]; } }
+    const isDefault = this.preset.default;
+    if (Object.keys(grid).length === 0) { return { path: "/runs", body: { ...(single.name ? { name: single.name } : {}), ...(isDefault ? {} : { preset: this.preset.name }), ...single } }; }
+    const { name, ...rest } = single;
+    return { path: "/sweeps", body: { ...(name ? { name } : {}), base: { ...(isDefault ? {} : { preset: this.preset.name }), ...rest }, grid } };
+  }
+
+  changed() {
+    const { path, body } = this.request();
+    const runs = path === "/sweeps" ? Object.values(body.grid).reduce((n, list) => n * list.length, 1) : 1;
+    this.presetHint.textContent = this.preset.description;
+    for (const [name, input] of this.inputs) { if (name !== "name") { input.placeholder = textOf(this.preset.config[name] ?? ""); } }
+    const copies = this.inputs.get("m").value.trim() ? split(this.inputs.get("m").value).map(Number).filter((m) => m >= 1) : [this.preset.config.m];
+    this.stubs.replaceChildren(...(copies.length <= 8 ? copies : []).map((m) => stub(lookOfM(m))));
+    say(this.button, `Queue ${plural(runs, "run")}`);
+    this.line = `curl ${location.host}${base}${path} -d '${JSON.stringify(body).replaceAll("'", "'\\''")}'`;
+    say(this.curl, this.line);
+    this.shown = body;
+    address.set({ from: this.context.values.from, preset: this.preset.default ? "" : this.preset.name, ...Object.fromEntries([...this.inputs].map(([name, input]) => [name, input.value.trim()])) }, false);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => { this.dryRun(); this.preview(); }, DRY_RUN_MS);
+  }
+
+  async dryRun() {
+    const { path, body } = this.request();
+    this.asked?.abort();
+    this.asked = new AbortController();
+    this.cost.classList.add("old");
+    try {
+      this.paintCost(await send("POST", `${path}?dry_run=true`, body, { signal: this.asked.signal }));
+      this.paintErrors([]);
+    } catch (problem) {
+      if (problem instanceof Problem && problem.errors.length > 0) { this.paintErrors(problem.errors); } else { complain(problem); }
+    }
+  }
+
+  paintCost(plan) {
+    const items = plan.items || [plan];
+    const byM = new Map();
+    for (const item of items) { byM.set(item.config.m, [...(byM.get(item.config.m) || []), item]); }
+    const seconds = (item) => item.estimate?.seconds ?? null;
+    const images = (item) => item.images_per_epoch * item.config.epochs;
+    const limit = items[0].memory.limit_bytes;
+    const rows = [...byM].map(([m, list]) => el("tr", {}, el("td", {}, stub(lookOfM(m)), String(m)), el("td", { class: "number" }, count(list.length)), el("td", { class: "number" }, bytes(Math.max(...list.map((item) => item.memory.needed_bytes)))),
+      el("td", { class: "number" }, short(Math.max(...list.map(images)))), el("td", { class: "number" }, seconds(list[0]) == null ? "–" : fixed(seconds(list[0]) / 3600, 1))));
+    const total = items.map(seconds);
+    this.cost.classList.remove("old");
+    this.cost.replaceChildren(el("table", {}, el("thead", {}, el("tr", {}, ...["M", "Runs", "Memory a run", "Images", "Hours a run"].map((title, i) => el("th", { scope: "col", class: i === 0 ? "" : "number" }, title)))),
+      el("tbody", {}, ...rows, el("tr", { class: "strong" }, el("td", {}, "Together"), el("td", { class: "number" }, count(items.length)), el("td", { class: "number quiet" }, `of ${bytes(limit)}`), el("td", { class: "number" }, short(items.reduce((sum, item) => sum + images(item), 0))),
+        el("td", { class: "number" }, total.some((s) => s == null) ? "–" : fixed(total.reduce((a, b) => a + b, 0) / 3600, 1))))),
+      el("p", { class: "small" }, plain(items[0].estimate?.source) ? `At the speed of ${plain(items[0].estimate.source)}: ${duration(seconds(items[0]))} for the first.` : "No run of this kind was measured here yet: the time is unknown."));
+  }
+
+  paintErrors(errors) {
+    const field = (error) => error.pointer?.split("/").filter((part) => part && part !== "base" && part !== "grid").find((part) => this.inputs.has(part));
+    for (const [name, input] of this.inputs) {
+      const mine = errors.find((error) => field(error) === name);
+      input.toggleAttribute("aria-invalid", false);
+      if (mine) { input.setAttribute("aria-invalid", "true"); }
+      const hint = document.getElementById(`field-${name}-hint`);
+      if (hint) { hint.classList.toggle("bad", Boolean(mine)); hint.textContent = mine ? plain(mine.detail) : HINTS[name] || this.schema[name]?.description || ""; }
+    }
+    const names = errors.map(field).filter(Boolean);
+    this.wrongField = names[0];
+    const rest = errors.filter((error) => !field(error)).map((error) => plain(error.detail));
+    this.wrong.replaceChildren(...(errors.length === 0 ? [] : names.length === 0 ? [rest.join(" ")] : [`${names.length === 1 ? "One field needs" : `${names.length} fields need`} a change: `,
+      el("button", { type: "button", class: "link bad", onclick: () => this.inputs.get(names[0]).focus() }, (TITLES[names[0]] || names[0]).toLowerCase())]));
+  }
+
+  async preview() {
+    const value = (name) => { const text = split(this.inputs.get(name)?.value.trim() || "")[0]; return text ?? this.preset.config[name]; };
+    const m = Math.min(8, Number(value("m")) || 1);
+    const wanted = { m, index: this.index.value || 0, theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" };
+    for (const name of ["dataset", "cutout_size", "cutout_squares", "copies", "seed", "shift", "flip", "crop_pad", "normalise"]) { wanted[name] = value(name); }
+    try {
+      const picture = await blob("/figures/cutout.png", wanted);
+      URL.revokeObjectURL(this.picture.src);
+      this.picture.src = picture;
+      this.picture.alt = `Image ${wanted.index} of ${wanted.dataset} and its ${plural(m, "copy", "copies")}`;
+      say(this.pictureHead, `What the network sees, M ${m}`);
+    } catch { /* a value that is wrong is said at its field */ }
+  }
+
+  async submit() {
+    if (this.busy) { return; }
+    const { path, body } = this.request();
+    this.busy = true;
+    this.key ??= crypto.randomUUID?.() ?? String(Math.random()).slice(2);
+    try {
+      const made = await send("POST", path, body, { headers: { "Idempotency-Key": this.key } });
+      this.key = null;
+      go(path === "/sweeps" ? `/compare?sweep=${made.id}` : `/runs/${made.id}`);
+    } catch (problem) {
+      this.key = null;
+      if (problem instanceof Problem && problem.errors.length > 0) {
+        this.paintErrors(problem.errors);
+        this.inputs.get(this.wrongField)?.focus();
+      } else { complain(problem); }
+    } finally { this.busy = false; }
+  }
+}
+
+export async function show(view, context) {
+  return new New(view, context).start();
+}

@@ -1,0 +1,62 @@
+// One look for the same group everywhere: colour and dash by M, by rank of an ordered field, or by place of a name.
+// The same table as in api/figure (a test compares them).
+
+import { svg } from "./dom.js";
+
+const OF_M = [[1, "--m1", [1.5, 3]], [2, "--m2", [4, 2.5]], [4, "--m4", [8, 3]], [8, "--m8", [10, 3, 2, 3]],
+  [16, "--m16", [13.5, 3]], [32, "--m32", null], [40, "--m40", [10, 3, 2, 3, 2, 3]]];
+const OF_NAMES = ["--m1", "--m32", "--m4", "--spare", "--m16", "--m2", "--m40", "--m8"];
+const DASHES = [null, [8, 3], [1.5, 3], [10, 3, 2, 3]];
+
+function token(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function mix(a, b, share) {
+  const parse = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+  const from = parse(a);
+  const to = parse(b);
+  return `#${from.map((x, i) => Math.round(x + (to[i] - x) * share).toString(16).padStart(2, "0")).join("")}`;
+}
+
+export function lookOfM(m) {
+  const exact = OF_M.find(([value]) => value === m) || (m > 40 ? OF_M.at(-1) : null);
+  if (exact) { return { color: token(exact[1]), dash: exact[2] }; }
+  const above = OF_M.findIndex(([value]) => value > m);
+  const [lower, upper] = [OF_M[Math.max(0, above - 1)], OF_M[Math.max(1, above)]];
+  const share = (Math.log2(m) - Math.log2(lower[0])) / (Math.log2(upper[0]) - Math.log2(lower[0]));
+  return { color: mix(token(lower[1]), token(upper[1]), share), dash: [...(lower[2] || [16, 3]), 1.5, 3] };
+}
+
+// looks(["2", "4"], "m"): the look of each group, by its place.
+export function looks(values, field) {
+  if (field === "m") { return values.map((value) => lookOfM(Number(value))); }
+  const ordered = values.every((value) => value !== "" && Number.isFinite(Number(value)));
+  return values.map((value, i) => {
+    if (ordered && values.length <= OF_M.length) {
+      const rank = values.map(Number).sort((a, b) => a - b).indexOf(Number(value));
+      const place = values.length === 1 ? 5 : Math.round(rank * (OF_M.length - 1) / (values.length - 1));
+      return { color: token(OF_M[place][1]), dash: OF_M[place][2] };
+    }
+    return { color: token(OF_NAMES[i % 8]), dash: DASHES[Math.floor(i / 8) % 4] };
+  });
+}
+
+export function stub(look) {
+  return svg("svg", { class: "stub", viewBox: "0 0 28 8", "aria-hidden": "true" },
+    svg("line", { x1: 0, x2: 28, y1: 4, y2: 4, stroke: look.color, "stroke-width": 2, "stroke-dasharray": look.dash ? look.dash.join(" ") : null }));
+}
+
+const GLYPHS = {
+  queued: () => [svg("circle", { cx: 5, cy: 5, r: 4, fill: "none", stroke: "currentColor", "stroke-width": 1.4 })],
+  held: () => [svg("circle", { cx: 5, cy: 5, r: 4, fill: "none", stroke: "currentColor", "stroke-width": 1.4, "stroke-dasharray": "2 1.6" })],
+  running: () => [svg("circle", { cx: 5, cy: 5, r: 4.5, fill: "currentColor" })],
+  paused: () => [svg("path", { d: "M2.5 1v8M7.5 1v8", stroke: "currentColor", "stroke-width": 2 })],
+  succeeded: () => [svg("path", { d: "M1 5.5 4 8.5 9.2 1.5", fill: "none", stroke: "currentColor", "stroke-width": 1.5 })],
+  failed: () => [svg("path", { d: "M1.5 1.5l7 7M8.5 1.5l-7 7", stroke: "currentColor", "stroke-width": 1.8 })],
+  canceled: () => [svg("path", { d: "M1 5h8", stroke: "currentColor", "stroke-width": 1.6 })],
+};
+
+export function glyph(state) {
+  return svg("svg", { class: "glyph", viewBox: "0 0 10 10", "aria-hidden": "true" }, ...(GLYPHS[state] || GLYPHS.queued)());
+}

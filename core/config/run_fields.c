@@ -1,0 +1,201 @@
+/* Layer: core/config. */
+#include "core/config/run_fields.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The words of the choices; the index is the value. */
+static const char *const copies_words[] = {
+    [COPIES_INDEPENDENT] = "independent",
+    [COPIES_ALIASED] = "aliased",
+};
+static const char *const optimizer_words[] = {
+    [OPTIMIZER_ADAM] = "adam",
+    [OPTIMIZER_RMSPROP] = "rmsprop",
+    [OPTIMIZER_SGD] = "sgd",
+};
+static const char *const normalise_words[] = {
+    [NORMALISE_PIXEL_MEAN] = "pixel_mean",
+    [NORMALISE_CHANNEL] = "channel",
+};
+static const char *const conv_algorithm_words[] = {
+    [CONV_AUTO] = "auto",
+    [CONV_DIRECT] = "direct",
+    [CONV_WINOGRAD] = "winograd",
+};
+
+enum { MAX_IMAGES = 1000000 };
+#define MAX_SEED 9007199254740991.0 /* 2^53 - 1: every one is exact in a double */
+
+/* A field called as its member of struct run_config. */
+#define FIELD(member) .name = #member, .offset = offsetof(struct run_config, member)
+#define INT(from, to) .type = RUN_CONFIG_INT, .least = (from), .most = (to)
+#define NUMBER(from, to) .type = RUN_CONFIG_NUMBER, .least = (from), .most = (to)
+#define BOOL .type = RUN_CONFIG_BOOL, .most = 1
+#define CHOICE(table)                                                                              \
+    .type = RUN_CONFIG_CHOICE, .words = (table), .n_words = sizeof(table) / sizeof((table)[0]),    \
+    .most = sizeof(table) / sizeof((table)[0]) - 1
+#define BITS .arithmetic = true
+#define LATER(value) .later = true, .older = (value)
+
+/* clang-format off: a row a field */
+static const struct run_config_field fields[] = {
+    {FIELD(preset), .type = RUN_CONFIG_PRESET,
+     .help = "Where the other fields begin; GET /api/v1/presets."},
+    {FIELD(dataset), .type = RUN_CONFIG_DATASET, BITS, .help = "One of GET /api/v1/datasets."},
+    {FIELD(depth), .type = RUN_CONFIG_DEPTH, .least = 8, .most = 110, BITS,
+     .help = "Layers of the ResNet: 6n+2.", .synonyms = "layers"},
+    {FIELD(epochs), INT(1, 100000), .help = "How often the training images are gone through.",
+     .synonyms = "n_epochs, num_epochs"},
+    {FIELD(batch_size), INT(1, 65536), BITS, .help = "Images of a step before they are copied.",
+     .synonyms = "bs"},
+    {FIELD(m), INT(1, 1024), BITS, .help = "Copies of each image in a batch.",
+     .synonyms = "duplicates, multiplicity, repeats"},
+    {FIELD(copies), CHOICE(copies_words), BITS,
+     .help = "independent: each copy has its own squares; aliased: each has those of all."},
+    {FIELD(cutout_size), INT(0, 64), .most_new = 32, BITS,
+     .help = "Side of a cutout square in pixels; 0: none.", .synonyms = "cutout_length, mask_size"},
+    {FIELD(cutout_squares), INT(1, RUN_MAX_SQUARES), BITS,
+     .help =
+         "Squares of a copy. m times as many: at most 4096, which take about as long as training "
+         "the copy.",
+     .synonyms = "n_holes, holes"},
+    {FIELD(shift), NUMBER(0, 1), BITS, .help = "Largest random shift, as a part of the side."},
+    {FIELD(flip), BOOL, BITS, .help = "Mirror a copy with probability 1/2.",
+     .synonyms = "horizontal_flip, mirror"},
+    {FIELD(crop_pad), INT(0, 16), BITS,
+     .help = "Zeros around the image before a random crop; 0: no crop.", .synonyms = "padding"},
+    {FIELD(normalise), CHOICE(normalise_words), BITS, .help = "What is taken from the pixels.",
+     .synonyms = "normalize, normalization"},
+    {FIELD(drop_last), BOOL, BITS, .help = "Leave out the last, smaller batch of an epoch."},
+    {FIELD(optimizer), CHOICE(optimizer_words), BITS,
+     .help = "The rule by which the weights are changed.", .synonyms = "optimiser"},
+    {FIELD(lr), NUMBER(RUN_LEAST_LR, (double)INFINITY), .most_new = RUN_MOST_LR, BITS,
+     .help = "Learning rate at epoch 0; alone it scales the preset's schedule.",
+     .synonyms = "learning_rate, learningrate, eta"},
+    {FIELD(momentum), NUMBER(0, 0.9999), BITS, .help = "Of sgd."},
+    {FIELD(nesterov), BOOL, BITS, .help = "Of sgd."},
+    {FIELD(lr_schedule), .type = RUN_CONFIG_SCHEDULE, BITS,
+     .help = "Learning rates from given epochs on, constant or cosine.",
+     .synonyms = "scheduler, lr_scheduler, learning_rate_schedule"},
+    {FIELD(lr_plateau), BOOL, BITS, .help = "Lower the rate when val_loss no longer falls."},
+    {FIELD(l2), NUMBER(0, 1), BITS,
+     .help = "Penalty l2 * sum of squares (without 1/2) of the convolutions' kernels.",
+     .synonyms = "weight_decay, l2_penalty"},
+    {FIELD(l2_dense), BOOL, BITS, .help = "The dense layer's kernel as well."},
+    {FIELD(grad_clip), NUMBER(0, (double)INFINITY), BITS, LATER(0),
+     .help =
+         "Bound of the gradient's L2 norm, the penalty's included, before the optimizer; 0: none.",
+     .synonyms = "clip_grad_norm, max_grad_norm, clipnorm, gradient_clip, clip"},
+    {FIELD(seed), .type = RUN_CONFIG_SEED, .most = MAX_SEED, BITS,
+     .help = "Of all random numbers of the run.", .synonyms = "random_seed"},
+    {FIELD(train_images), INT(0, MAX_IMAGES), BITS,
+     .help = "The first so many of the data set; 0: all."},
+    {FIELD(test_images), INT(0, MAX_IMAGES), BITS,
+     .help = "The first so many of the data set; 0: all."},
+    {FIELD(conv_algorithm), CHOICE(conv_algorithm_words),
+     .help =
+         "The 3x3 convolutions: Winograd F(4x4,3x3) where the processor has AVX2, or direct. auto: "
+         "what the daemon is set to (winograd, unless its admin chose otherwise); the run then "
+         "says "
+         "what that was."},
+    {FIELD(stop_on_nan), BOOL, .help = "Fail when a loss is no longer a finite number."},
+};
+/* clang-format on */
+
+enum { N_FIELDS = sizeof(fields) / sizeof(fields[0]) };
+
+const struct run_config_field *run_config_fields(size_t *ret_count) {
+    *ret_count = N_FIELDS;
+    return fields;
+}
+
+/* A choice is kept as an enum, which is as large as an unsigned int. */
+_Static_assert(sizeof(enum copies) == sizeof(unsigned) &&
+                   sizeof(enum conv_algorithm) == sizeof(unsigned),
+               "enums of this compiler");
+
+double run_config_number(const struct run_config_field *field, const struct run_config *config) {
+    const void *value = (const char *)config + field->offset;
+    unsigned choice = 0;
+    switch (field->type) {
+    case RUN_CONFIG_INT:
+    case RUN_CONFIG_DEPTH:
+        return *(const int *)value;
+    case RUN_CONFIG_BOOL:
+        return *(const bool *)value;
+    case RUN_CONFIG_NUMBER:
+        return *(const double *)value;
+    case RUN_CONFIG_SEED:
+        return (double)*(const uint64_t *)value;
+    case RUN_CONFIG_CHOICE:
+        memcpy(&choice, value, sizeof(choice));
+        return choice;
+    case RUN_CONFIG_PRESET:
+    case RUN_CONFIG_DATASET:
+    case RUN_CONFIG_SCHEDULE:
+        break;
+    }
+    return 0;
+}
+
+void run_config_set_number(const struct run_config_field *field, struct run_config *config,
+                           double number) {
+    void *value = (char *)config + field->offset;
+    unsigned choice = 0;
+    switch (field->type) {
+    case RUN_CONFIG_INT:
+    case RUN_CONFIG_DEPTH:
+        *(int *)value = (int)number;
+        break;
+    case RUN_CONFIG_BOOL:
+        *(bool *)value = number != 0;
+        break;
+    case RUN_CONFIG_NUMBER:
+        *(double *)value = number;
+        break;
+    case RUN_CONFIG_SEED:
+        *(uint64_t *)value = (uint64_t)number;
+        break;
+    case RUN_CONFIG_CHOICE:
+        choice = (unsigned)number;
+        memcpy(value, &choice, sizeof(choice));
+        break;
+    case RUN_CONFIG_PRESET:
+    case RUN_CONFIG_DATASET:
+    case RUN_CONFIG_SCHEDULE:
+        break;
+    }
+}
+
+void run_config_set_older(struct run_config *config) {
+    for (size_t i = 0; i < N_FIELDS; i++) {
+        if (fields[i].later) {
+            run_config_set_number(&fields[i], config, fields[i].older);
+        }
+    }
+}
+
+/* ---- the words of the choices, by name ---- */
+
+const char *copies_name(enum copies value) {
+    return copies_words[value];
+}
+
+const char *optimizer_name(enum optimizer_kind value) {
+    return optimizer_words[value];
+}
+
+const char *normalise_name(enum normalise_kind value) {
+    return normalise_words[value];
+}
+
+bool conv_algorithm_from_name(const char *name, enum conv_algorithm *ret) {
+    for (size_t i = 0; i < sizeof(conv_algorithm_words) / sizeof(conv_algorithm_words[0]); i++) {
+        if (strcmp(conv_algorithm_words[i], name) == 0) {
+            *ret = (enum conv_algorithm)i;
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,123 @@
+/* Whether what the settings name is there and may be used. Layer: daemon. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/cleanup.h"
+#include "daemon/config/config_internal.h"
+#include "daemon/config/tokens.h"
+
+/* A regular file that may be read. */
+static enum status check_file(const char *origin, const char *path, struct error *error) {
+    struct stat info;
+    if (stat(path, &info) != 0) {
+        return error_set_errno(error, errno, "%s: cannot look at %s", origin, path);
+    }
+    if (!S_ISREG(info.st_mode)) {
+        return error_set(error, STATUS_INVALID, "%s: %s is no file", origin, path);
+    }
+    return access(path, R_OK) == 0
+               ? STATUS_OK
+               : error_set_errno(error, errno, "%s: cannot read %s", origin, path);
+}
+
+static enum status check_dataset(const struct config_dataset *dataset, struct error *error) {
+    static const char *const names[] = {"data_batch_1.bin", "test_batch.bin"};
+    DIR *directory = opendir(dataset->directory);
+    if (!directory) {
+        return error_set_errno(error, errno, "%s: cannot open the directory %s", dataset->origin,
+                               dataset->directory);
+    }
+    (void)closedir(directory);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        CLEANUP(free_pointer) char *path = NULL;
+        if (asprintf(&path, "%s/%s", dataset->directory, names[i]) < 0) {
+            path = NULL;
+            return error_set(error, STATUS_NO_MEMORY, "no memory for a path");
+        }
+        TRY(check_file(dataset->origin, path, error));
+    }
+    return STATUS_OK;
+}
+
+static enum status check_tokens(const struct config *config, struct error *error) {
+    struct tokens *tokens = NULL;
+    if (!config->tokens_file[0]) {
+        return STATUS_OK;
+    }
+    enum status status = tokens_open(config->tokens_file, &tokens, error);
+    if (status != STATUS_OK && error) {
+        error_prefix(error, "%.100s", config->origin[CONFIG_TOKENS_FILE]);
+    }
+    tokens_close(tokens);
+    return status;
+}
+
+/* The directory is there and may be written to, or can be made: so may the nearest that is there.
+ */
+static enum status check_place(const char *origin, const char *directory, struct error *error) {
+    CLEANUP(free_pointer) char *path = strdup(directory);
+    struct stat info;
+    if (!path) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for a path");
+    }
+    while (stat(path, &info) != 0) {
+        char *slash = strrchr(path, '/');
+        if (errno != ENOENT || !slash) {
+            return error_set_errno(error, errno, "%s: cannot look at %s", origin, path);
+        }
+        /* "/a" -> "/" */
+        slash[slash == path] = '\0';
+    }
+    if (!S_ISDIR(info.st_mode)) {
+        return error_set(error, STATUS_INVALID, "%s: %s is no directory", origin, path);
+    }
+    return access(path, W_OK | X_OK) == 0
+               ? STATUS_OK
+               : error_set_errno(error, errno, "%s: cannot write into %s", origin, path);
+}
+
+static enum status check_socket(const struct config *config, struct error *error) {
+    const char *path = config->unix_socket;
+    const char *slash = strrchr(path, '/');
+    if (!path[0] || !slash || slash == path) {
+        return STATUS_OK;
+    }
+    char directory[CONFIG_TEXT_SIZE];
+    (void)snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path), path);
+    /* Unlike the state directory it is not made. */
+    return access(directory, W_OK | X_OK) == 0
+               ? STATUS_OK
+               : error_set_errno(error, errno, "%s: cannot make a socket in %s",
+                                 config->origin[CONFIG_UNIX_SOCKET], directory);
+}
+
+void config_check_files(const struct config *config, struct config_problems *problems) {
+    struct error error;
+    if (check_tokens(config, &error) != STATUS_OK) {
+        config_problems_add(problems, &error);
+    }
+    static const enum config_key files[] = {CONFIG_TLS_CERT, CONFIG_TLS_KEY};
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        const char *path = config->text[files[i]];
+        if (path[0] && check_file(config->origin[files[i]], path, &error) != STATUS_OK) {
+            config_problems_add(problems, &error);
+        }
+    }
+    if (check_socket(config, &error) != STATUS_OK) {
+        config_problems_add(problems, &error);
+    }
+    /* A relative one has been told already. */
+    if (config->state_dir[0] == '/' &&
+        check_place(config->origin[CONFIG_STATE_DIR], config->state_dir, &error) != STATUS_OK) {
+        config_problems_add(problems, &error);
+    }
+    for (int i = 0; i < config->n_datasets; i++) {
+        if (check_dataset(&config->datasets[i], &error) != STATUS_OK) {
+            config_problems_add(problems, &error);
+        }
+    }
+}

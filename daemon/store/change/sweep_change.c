@@ -1,0 +1,67 @@
+/* Layer: daemon/store. Thread rule: store/store.h. */
+#include "daemon/store/change/sweep_change.h"
+
+#include <stdlib.h>
+
+#include "core/base/cleanup.h"
+#include "daemon/store/change/run_change.h"
+#include "daemon/store/table/idempotency_table.h"
+#include "daemon/store/table/sweep_rows.h"
+
+struct insert_arguments {
+    const struct sweep_draft *draft;
+    int64_t now_ms;
+    int64_t id;
+};
+
+static enum status insert(struct db *db, void *arguments, struct error *error) {
+    struct insert_arguments *a = arguments;
+    TRY(sweep_add(db, a->draft, a->now_ms, &a->id, error));
+    for (size_t i = 0; i < a->draft->n_runs; i++) {
+        struct run_draft run = a->draft->runs[i];
+        int64_t run_id = 0;
+        run.sweep_id = a->id;
+        TRY(run_insert(db, &run, a->now_ms, &run_id, error));
+    }
+    return idempotency_add_created(db, a->draft->idempotency, "/api/v1/sweeps", a->id, a->now_ms,
+                                   error);
+}
+
+enum status sweep_table_insert(struct store *store, const struct sweep_draft *draft, int64_t now_ms,
+                               int64_t *ret_id, struct error *error) {
+    struct insert_arguments arguments = {draft, now_ms, 0};
+    TRY(store_write(store, insert, &arguments, error));
+    *ret_id = arguments.id;
+    return STATUS_OK;
+}
+
+struct delete_arguments {
+    int64_t id;
+    int64_t *ids; /* [n_ids] of the runs that were deleted */
+    size_t n_ids;
+};
+
+/* The newest run goes first: what comes after another is newer than that. */
+static enum status delete_sweep(struct db *db, void *arguments, struct error *error) {
+    struct delete_arguments *a = arguments;
+    CLEANUP(sweep_row_clear) struct sweep_row row = {0};
+    TRY(sweep_read(db, a->id, &row, error));
+    TRY(sweep_read_runs(db, a->id, &a->ids, &a->n_ids, error));
+    for (size_t i = a->n_ids; i > 0; i--) {
+        TRY(run_delete(db, a->ids[i - 1], error));
+    }
+    return sweep_remove(db, a->id, error);
+}
+
+enum status sweep_table_delete(struct store *store, int64_t id, int64_t **ret_ids, size_t *ret_n,
+                               struct error *error) {
+    struct delete_arguments arguments = {.id = id};
+    enum status status = store_write(store, delete_sweep, &arguments, error);
+    if (status != STATUS_OK) {
+        free(arguments.ids);
+        return status;
+    }
+    *ret_ids = arguments.ids;
+    *ret_n = arguments.n_ids;
+    return STATUS_OK;
+}

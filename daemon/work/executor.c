@@ -1,0 +1,19 @@
+/* Layer: daemon/work. Thread rule: pure functions. */
+#include "daemon/work/executor.h"
+
+#include <string.h>
+
+void executor_plan_clear(struct executor_plan *plan) {
+    checkpoint_list_clear(&plan->checkpoints);
+    memset(plan, 0, sizeof(*plan));
+}
+
+/* What a fork took over ends with the epoch that it was forked at. */
+int executor_forked_epoch(const struct run_row *run) {
+    return run->forked_from > 0 ? run->forked_epoch : 0;
+}
+
+bool executor_is_foreign(const struct run_row *run, const struct checkpoint_row *checkpoint) {
+    return run->forked_from > 0 && checkpoint->step == 0 &&
+           checkpoint->epochs_done <= executor_forked_epoch(run);
+}

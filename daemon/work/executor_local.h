@@ -1,0 +1,44 @@
+/* The executor that trains in this process, a thread and a team of threads for each run.
+ *
+ * Layer: daemon/work. Thread rule: the members before `mutex` are set before open; n_threads may be
+ * changed at any time. The rest is the executor's own.
+ *
+ * Its attempts do not outlive the process: there is no attach, and recovery queues such runs.
+ */
+#ifndef CUTOUTD_DAEMON_WORK_EXECUTOR_LOCAL_H
+#define CUTOUTD_DAEMON_WORK_EXECUTOR_LOCAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "daemon/work/dataset_registry.h"
+#include "daemon/work/executor.h"
+
+enum { EXECUTOR_LOCAL_MOST = 64 }; /* runs at once */
+
+typedef enum status executor_local_train(const struct trainer_options *options,
+                                         const struct trainer_callbacks *callbacks,
+                                         struct trainer_result *ret_result, struct error *error);
+
+struct local_run;
+
+struct executor_local {
+    const struct kernels *kernels; /* chosen at start */
+    const struct clock *clock;
+    struct dataset_registry *datasets;
+    atomic_int n_threads; /* of each run that starts from now on */
+    int n_cores;          /* to share among the workers; 0: n_threads stays as it is */
+    double checkpoint_interval_s;
+    int64_t memory_limit_bytes;  /* of one run */
+    executor_local_train *train; /* NULL: trainer_run */
+
+    pthread_mutex_t mutex;
+    struct local_run *runs; /* [EXECUTOR_LOCAL_MOST] */
+    const struct executor_reports *reports;
+    atomic_bool stopping;
+};
+
+/* *local must outlive the executor. */
+struct executor executor_local_make(struct executor_local *local);
+
+#endif

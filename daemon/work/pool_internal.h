@@ -1,0 +1,52 @@
+/* What pool.c and pool_threads.c share.
+ *
+ * Layer: daemon/work, internal. Thread rule: at each member.
+ */
+#ifndef CUTOUTD_DAEMON_WORK_POOL_INTERNAL_H
+#define CUTOUTD_DAEMON_WORK_POOL_INTERNAL_H
+
+#include "daemon/work/attempt.h"
+
+struct pool {
+    struct pool_options options;
+    const char *names[EXECUTOR_MOST]; /* of the executors */
+    pthread_mutex_t moves;
+    pthread_mutex_t growing; /* the settings that are stored */
+    struct attempt_table attempts;
+    double not_before_s[EXECUTOR_MOST]; /* guarded by moves: no start of that executor earlier */
+    double claim_at_s;                  /* guarded by moves: the next claim may be tried */
+    double look_at_s;                   /* guarded by moves; infinite: nothing is missing */
+    size_t n_open;                      /* executors that were opened */
+    atomic_int n_workers;
+    atomic_bool draining;
+    atomic_bool stop;
+    int wake_fd; /* wakes the follower */
+    pthread_t dispatcher;
+    pthread_t follower;
+    bool dispatching; /* the thread exists; as the next of the thread that begins and stops */
+    bool following;
+};
+
+/* Of the two threads; user: the pool. */
+void *pool_dispatch(void *user);
+void *pool_follow(void *user);
+
+/* Has the follower look again at what is due. */
+void pool_wake_follower(const struct pool *pool);
+
+/* Of the table of attempts: one has ended. From any thread of an executor. */
+void pool_on_outcome(void *user, struct attempt *attempt);
+
+/* With moves held: tells the executor what is asked of its run. */
+void pool_pass_on_request(const struct attempt *attempt);
+
+/* With moves held: moves the run of an attempt that has ended, by what is asked of it at this
+ * moment. Returns whether the attempt has left the table: also after a refusal, because then the
+ * row is not ours. Otherwise it is tried again later, or, when the daemon stops first, by the next
+ * start. */
+bool pool_leave(struct pool *pool, struct attempt *attempt);
+
+/* Without locks, of an attempt that has left: frees it, and tells who must know. */
+void pool_forget(struct pool *pool, struct attempt *attempt);
+
+#endif
