@@ -99,7 +99,9 @@ static const struct run_config_field fields[] = {
          "what the daemon is set to (winograd, unless its admin chose otherwise); the run then "
          "says "
          "what that was."},
-    {FIELD(stop_on_nan), BOOL, .help = "Fail when a loss is no longer a finite number."},
+    {FIELD(stop_on_nan), BOOL,
+     .help = "Fail when a loss is no longer a finite number, or the training cross-entropy of an "
+             "epoch is above ten times that of guessing."},
 };
 /* clang-format on */
 

@@ -412,7 +412,7 @@ static void meta_routes_answer(void **state) {
     reply_clear(&reply);
     reply = ask(fixture, "GET", "/api/v1/datasets", NULL);
     assert_contains(reply.body, "{\"name\":\"shapes\",\"default\":true,\"generated\":true,"
-                                "\"available\":true,\"problem\":null,\"train_images\":1000,"
+                                "\"available\":true,\"problem\":null,\"warning\":null,\"train_images\":1000,"
                                 "\"test_images\":200,\"classes\":10}");
     reply_clear(&reply);
     (void)submit(fixture, "{}");

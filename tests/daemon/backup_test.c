@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -16,8 +17,10 @@ static bool stop_at_link;
 static int n_links;
 
 int link(const char *from, const char *to) {
-    n_links++;
-    atomic_store(&stop, stop_at_link);
+    if (!strstr(from, "/instance")) { /* of checkpoints */
+        n_links++;
+        atomic_store(&stop, stop_at_link);
+    }
     return (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 

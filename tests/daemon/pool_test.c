@@ -7,6 +7,7 @@
 
 #include "core/base/log.h"
 
+#include "daemon/config/state_dir.h"
 #include "daemon/store/query/event_list.h"
 #include "daemon/store/table/checkpoint_table.h"
 #include "daemon/store/table/epoch_table.h"
@@ -386,7 +387,8 @@ static void on_a_full_disk_the_ballast_makes_room_for_the_last_move(void **state
     int64_t id = submit(p, "shapes");
     work_wait_until(&p->w, id, work_is_final, "final");
     assert_int_equal(access(path, F_OK), 0);
-    store_inject_failure(p->w.f.store, 8); /* submitted, claimed, origin, two times two, final */
+    /* submitted, claimed, origin, begun, two times two, final */
+    store_inject_failure(p->w.f.store, 9);
     id = submit(p, "shapes");
     work_wait_until(&p->w, id, work_is_final, "final");
     struct run_row row = fixture_get_run(p->w.f.store, id);
@@ -542,6 +544,7 @@ static void a_cancel_while_a_pause_is_being_stored_is_not_lost(void **state) {
     while (atomic_load(&p->n_asked) == 0) {
         sched_yield();
     }
+    (void)state_dir_drop_ballast(p->w.f.dir); /* its room would let the move be stored at once */
     store_inject_failure(p->w.f.store, 2);
     assert_int_equal(act(p, RUN_ACTION_PAUSE, id), STATUS_OK);
     int seen = work_changes(&p->w);

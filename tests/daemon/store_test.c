@@ -225,7 +225,7 @@ static void a_run_that_has_diverged_stays_so(void **state) {
     struct store_fixture *f = *state;
     int64_t id = fixture_add_run(f->store, 0);
     struct epoch_row row = make_epoch(1, 90);
-    row.diverged = true; /* its numbers are finite */
+    row.report.diverged = true; /* its numbers are finite */
     ASSERT_OK(epoch_table_put(f->store, id, &row, &fixture_error));
     put_epoch(f->store, id, 2, 80);
     struct run_row run = fixture_get_run(f->store, id);

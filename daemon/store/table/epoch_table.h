@@ -5,7 +5,6 @@
 #ifndef CUTOUTD_DAEMON_STORE_TABLE_EPOCH_TABLE_H
 #define CUTOUTD_DAEMON_STORE_TABLE_EPOCH_TABLE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,7 +16,6 @@ struct epoch_row {
      * NaN; images and steps are 0 where nobody knows them; `best` is not stored. */
     struct epoch_report report;
     int64_t at_ms; /* Unix time of its end */
-    bool diverged; /* put: marks the run; not read back */
 };
 
 struct epoch_list {
