@@ -58,7 +58,8 @@ void engine_train(struct engine *engine, int n_images, const float *params, floa
 /* Makes one image ([32][32][4]) and returns its label. Called by any member of the team. */
 typedef uint8_t engine_source(void *user, int index, float *ret_image);
 
-/* Call before engine_evaluate whenever the parameters have changed. */
+/* Call before engine_evaluate whenever the parameters have changed; they stay where they are until
+ * the last engine_evaluate. */
 void engine_evaluate_prepare(struct engine *engine, const float *params, const float *moving);
 
 /* Images first .. first+n_images-1 of `source` (n_images <= ENGINE_EVALUATE_MAX) with the moving
@@ -67,10 +68,11 @@ void engine_evaluate(struct engine *engine, engine_source *source, void *user, i
                      int n_images, float *ret_logits, struct engine_result *ret_result);
 
 /* What the last engine_train left behind, for tests: the output of block `block` (0: the stem)
- * [n][C/16][H][W][16], the logits [n][10], the mean and the biased variance of BN `bn` [c]. */
+ * [n][C/16][H][W][16], the logits [n][10], the mean and the biased variance in front of BN `bn` [c]
+ * (params: those of that step). */
 const float *engine_block_output(const struct engine *engine, int block);
 const float *engine_logits(const struct engine *engine);
-void engine_batch_statistics(const struct engine *engine, int bn, double *ret_mean,
-                             double *ret_variance);
+void engine_batch_statistics(const struct engine *engine, const float *params, int bn,
+                             double *ret_mean, double *ret_variance);
 
 #endif

@@ -171,7 +171,7 @@ static bool relu_is_open(const struct engine *e, int relu, int c, size_t i) {
         return e->out[relu / 2][i] > 0.0F;
     }
     const struct bn_state *bn = &e->bns[e->net->blocks[block].bn1];
-    return fmaf(e->y1[block][i], bn->scale[c], bn->shift[c]) > 0.0F;
+    return fmaf(e->y[e->net->blocks[block].bn1][i], bn->scale[c], bn->shift[c]) > 0.0F;
 }
 
 static int count_flips(const struct engine *a, const struct engine *b, int relu, int n_images) {
@@ -253,7 +253,7 @@ static void check_statistics(struct network_fixture *f, const struct safetensors
         char name[64];
         const char *moving_mean = f->net.tensors[n->moving_mean].name;
         (void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(moving_mean, "/"), moving_mean);
-        engine_batch_statistics(f->engine, bn, mean, variance);
+        engine_batch_statistics(f->engine, f->params, bn, mean, variance);
         assert_near("mean of", name,
                     distance(mean, n->c, golden_tensor(file, "statistics/", name, "/mean"), -1.0),
                     limit);
