@@ -196,7 +196,7 @@ static enum status measure_evaluation(struct bench *b, struct error *error) {
         .winograd = trainer_uses_winograd(&b->config, b->kernels),
     };
     TRY(engine_create(&options, &engine, error));
-    values = calloc(net->n_params + net->n_moving, sizeof(*values));
+    values = aligned_alloc(64, (net->n_params + net->n_moving) * sizeof(*values));
     if (!values) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for parameters");
     }

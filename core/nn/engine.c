@@ -1,6 +1,8 @@
 /* Making an engine: plans, memory, packing. Layer: core/nn. */
 #include "core/nn/engine_internal.h"
 
+#include <assert.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,6 +135,8 @@ static enum status prepare(const struct engine_options *options, int n_threads, 
 }
 
 int64_t engine_memory_bytes(const struct engine_options *options, int n_threads) {
+    assert(options->net && options->kernels);
+    assert(n_threads >= 1 && n_threads <= TEAM_MAX_THREADS);
     struct engine *e = malloc(sizeof(*e));
     struct arena counting = {0};
     if (e && prepare(options, n_threads, e, NULL) == STATUS_OK) {
@@ -144,6 +148,7 @@ int64_t engine_memory_bytes(const struct engine_options *options, int n_threads)
 
 enum status engine_create(const struct engine_options *options, struct engine **ret_engine,
                           struct error *error) {
+    assert(options->net && options->kernels && options->team);
     struct engine *e = malloc(sizeof(*e));
     if (!e) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for an engine");
@@ -172,14 +177,17 @@ void engine_free(struct engine *engine) {
 }
 
 float *engine_images(struct engine *engine) {
+    assert(engine->max_images > 0);
     return engine->images;
 }
 
 uint8_t *engine_labels(struct engine *engine) {
+    assert(engine->max_images > 0);
     return engine->labels;
 }
 
 const float *engine_block_output(const struct engine *engine, int block) {
+    assert(engine->max_images > 0 && block >= 0 && block <= engine->net->n_blocks);
     return engine->out[block];
 }
 
@@ -189,6 +197,7 @@ const float *engine_logits(const struct engine *engine) {
 
 void engine_batch_statistics(const struct engine *engine, const float *params, int bn,
                              double *ret_mean, double *ret_variance) {
+    assert(bn >= 0 && bn < engine->net->n_bns);
     const struct bn_state *state = &engine->bns[bn];
     int conv = engine->net->bns[bn].conv;
     const float *bias = values_of(engine, params, engine->net->convs[conv].bias);
@@ -219,6 +228,9 @@ static void clear_frozen(const struct resnet *net, float *gradient) {
 
 void engine_train(struct engine *engine, int n_images, const float *params, float *moving,
                   float *gradient, struct engine_result *ret_result) {
+    assert(n_images >= 1 && n_images <= engine->max_images);
+    assert(params && moving && gradient && ret_result);
+    assert((uintptr_t)params % 64 == 0); /* kernels may read it as it is */
     int chunk_images = chunk_images_for(n_images);
     struct step step = {.engine = engine,
                         .n_images = n_images,

@@ -50,8 +50,9 @@ struct engine_result {
 };
 
 /* One pass forward and backward over the first n_images of the batch (1 .. max_images).
- * params: [n_params]. moving: [n_moving], updated with this batch's statistics.
- * gradient: [n_params], the gradient of the mean cross-entropy; exactly 0 for frozen tensors. */
+ * Labels are 0 .. 9. params: [n_params], aligned to 64 bytes. moving: [n_moving], updated with this
+ * batch's statistics. gradient: [n_params], the gradient of the mean cross-entropy; exactly 0 for
+ * frozen tensors. */
 void engine_train(struct engine *engine, int n_images, const float *params, float *moving,
                   float *gradient, struct engine_result *ret_result);
 

@@ -6,6 +6,7 @@
  */
 #include "core/nn/engine_internal.h"
 
+#include <assert.h>
 #include <math.h>
 
 struct evaluation {
@@ -19,6 +20,7 @@ struct evaluation {
 /* scale and shift of every BN from its moving statistics. The convolution's bias is not added by
  * the kernels, so it goes into the mean. */
 void engine_evaluate_prepare(struct engine *engine, const float *params, const float *moving) {
+    assert(params && moving && (uintptr_t)params % 64 == 0);
     engine->evaluate_params = params;
     for (int i = 0; i < engine->net->n_bns; i++) {
         const struct resnet_bn *n = &engine->net->bns[i];
@@ -78,6 +80,7 @@ static void evaluate_chunk(void *user, int chunk, int member) {
     for (int i = 0; i < n; i++) {
         float *x = m->evaluate + (size_t)i * TENSOR_FLOATS;
         labels[i] = v->source(v->user, v->first + range.first + i, m->diff_src);
+        assert(labels[i] < RESNET_CLASSES);
         engine_convolve(e, e->evaluate_params, 0, 1, m->diff_src, x, m->conv, NULL);
         engine_normalise(e, 0, 1, x, NULL, x);
     }
@@ -102,6 +105,9 @@ static void evaluate_chunk(void *user, int chunk, int member) {
 
 void engine_evaluate(struct engine *engine, engine_source *source, void *user, int first,
                      int n_images, float *ret_logits, struct engine_result *ret_result) {
+    assert(source && ret_result &&
+           engine->evaluate_params); /* engine_evaluate_prepare was called */
+    assert(first >= 0 && n_images >= 1 && n_images <= ENGINE_EVALUATE_MAX);
     struct evaluation evaluation = {
         .step = {.engine = engine,
                  .n_images = n_images,

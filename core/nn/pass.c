@@ -6,6 +6,7 @@
  */
 #include "core/nn/engine_internal.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Some images of a chunk on their way through a pass, and what the member will probably see next.
@@ -39,6 +40,7 @@ static struct image_range next_group(const struct step *s, int chunk, int first)
 static void fetch(struct kernel_prefetch *prefetch, const struct group *g, const float *tensor,
                   size_t floats) {
     if (tensor && g->next.end > g->next.first) {
+        assert(prefetch->n_ranges < (int)(sizeof(prefetch->ranges) / sizeof(prefetch->ranges[0])));
         prefetch->ranges[prefetch->n_ranges].start = tensor + (size_t)g->next.first * floats;
         prefetch->ranges[prefetch->n_ranges++].n_bytes =
             (size_t)(g->next.end - g->next.first) * floats * sizeof(*tensor);
@@ -108,6 +110,7 @@ static void head(const struct group *g) {
     double diff[RESNET_CLASSES];
     int label = e->labels[g->first];
     int correct = 0;
+    assert(label < RESNET_CLASSES);
     const float *out = make_input(g);
     e->losses[g->chunk] +=
         head_image(e->net, s->params, out, label, pooled, logits, diff, &correct);
@@ -189,6 +192,7 @@ void pass_run(const struct step *step, int chunk, int member) {
     struct image_range range = step_chunk(step, chunk);
     struct group g = {
         .step = step, .pass = pass, .space = &step->engine->members[member], .chunk = chunk};
+    assert(range.first < range.end);
     begin_chunk(step->engine, pass, chunk);
     for (g.first = range.first; g.first < range.end; g.first += g.n) {
         g.n = smaller(pass->group, range.end - g.first);

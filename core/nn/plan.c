@@ -1,6 +1,8 @@
 /* The network as a list of passes. Layer: core/nn. */
 #include "core/nn/engine_internal.h"
 
+#include <assert.h>
+
 /* The input of block b; of the head for b = n_blocks. */
 static struct pass_input block_input(struct engine *e, int b) {
     const struct resnet_block *before = b > 0 ? &e->net->blocks[b - 1] : NULL;
@@ -74,4 +76,5 @@ void engine_plan_passes(struct engine *engine) {
         }
     }
     add_backward(e, e->passes[0], grad, NULL, NULL);
+    assert(e->n_passes == 2 * net->n_bns + 1);
 }

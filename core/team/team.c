@@ -12,6 +12,7 @@
  */
 #include "core/team/team.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -32,6 +33,8 @@ struct member {
 struct team {
     int n_threads;
     int n_started;
+    pthread_t owner;
+    bool running; /* a call of team_run is under way; the owner's */
 
     /* generation << 40 | n_pieces << 20 | next piece */
     _Alignas(64) atomic_uint_fast64_t ticket;
@@ -134,6 +137,7 @@ void team_free(struct team *team) {
     if (!team) {
         return;
     }
+    assert(!team->running && pthread_equal(team->owner, pthread_self()));
     pthread_mutex_lock(&team->mutex);
     atomic_store(&team->ending, true);
     pthread_cond_broadcast(&team->work_published);
@@ -157,7 +161,7 @@ enum status team_create(int n_threads, struct team **ret_team, struct error *err
     if (!team) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for a team of threads");
     }
-    *team = (struct team){.n_threads = n_threads};
+    *team = (struct team){.n_threads = n_threads, .owner = pthread_self()};
     pthread_mutex_init(&team->mutex, NULL);
     pthread_cond_init(&team->work_published, NULL);
     pthread_cond_init(&team->pieces_done, NULL);
@@ -192,15 +196,18 @@ static void publish(struct team *team, team_task *task, void *user, int n_pieces
 }
 
 void team_run(struct team *team, team_task *task, void *user, int n_pieces) {
+    assert(task && n_pieces >= 0 && (uint64_t)n_pieces <= PIECE_MASK);
+    assert(pthread_equal(team->owner, pthread_self()));
+    assert(!team->running); /* no call inside a piece */
+    team->running = true;
     if (team->n_threads == 1 || n_pieces == 1) {
         for (int i = 0; i < n_pieces; i++) {
             task(user, i, 0);
         }
-        return;
-    }
-    if (n_pieces > 0) {
+    } else if (n_pieces > 0) {
         publish(team, task, user, n_pieces);
         run_pieces(team, 0);
         wait_for_pieces(team, n_pieces);
     }
+    team->running = false;
 }
