@@ -10,15 +10,12 @@ static size_t max_size(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-/* Chunks depend on the batch alone. Eight images keep the cost of a chunk's own weight gradients
- * small; at most MAX_CHUNKS of them, in whole groups of four. */
+/* Chunks depend on the batch alone. As many as possible up to MAX_CHUNKS, but none of less than
+ * four images: these go through a convolution of 64 channels together, and each chunk has weight
+ * gradients of its own. */
 static int chunk_images_for(int n_images) {
-    if (n_images <= 32) {
-        return 4;
-    }
     int images = (n_images + MAX_CHUNKS - 1) / MAX_CHUNKS;
-    images = (images + 3) / 4 * 4;
-    return images < 8 ? 8 : images;
+    return (images + 3) / 4 * 4;
 }
 
 static float *take_floats(struct arena *arena, size_t n) {
@@ -207,13 +204,25 @@ void engine_batch_statistics(const struct engine *engine, const float *params, i
     }
 }
 
-/* One chunk, and a share of adding up what the pass before has left. */
-static void pass_piece(void *user, int piece, int member) {
-    const struct step *s = user;
-    int chunk = pass_goes_back(s) ? s->n_chunks - 1 - piece : piece;
-    pass_run(s, chunk, member);
-    if (s->pass->kind == PASS_BACKWARD) {
-        reduce_weights(s, s->pass - 1, chunk);
+struct step step_begin(struct engine *engine, int n_images, const float *params, float *gradient) {
+    int chunk_images = chunk_images_for(n_images);
+    return (struct step){.engine = engine,
+                         .n_images = n_images,
+                         .chunk_images = chunk_images,
+                         .n_chunks = (n_images + chunk_images - 1) / chunk_images,
+                         .params = params,
+                         .gradient = gradient};
+}
+
+static void run_chunk(void *user, int chunk, int member) {
+    pass_run(user, chunk, member);
+}
+
+void step_finish_pass(const struct step *step, float *moving) {
+    if (step->pass->kind == PASS_FORWARD) {
+        reduce_statistics(step, step->pass->bn, moving);
+    } else if (step->pass->grad_in) {
+        reduce_bn_gradient(step, step->pass->in.bn);
     }
 }
 
@@ -231,22 +240,12 @@ void engine_train(struct engine *engine, int n_images, const float *params, floa
     assert(n_images >= 1 && n_images <= engine->max_images);
     assert(params && moving && gradient && ret_result);
     assert((uintptr_t)params % 64 == 0); /* kernels may read it as it is */
-    int chunk_images = chunk_images_for(n_images);
-    struct step step = {.engine = engine,
-                        .n_images = n_images,
-                        .chunk_images = chunk_images,
-                        .n_chunks = (n_images + chunk_images - 1) / chunk_images,
-                        .params = params,
-                        .gradient = gradient};
+    struct step step = step_begin(engine, n_images, params, gradient);
     engine_pack(engine, params, true);
     for (int i = 0; i < engine->n_passes; i++) {
         step.pass = &engine->passes[i];
-        team_run(engine->team, pass_piece, &step, step.n_chunks);
-        if (step.pass->kind == PASS_FORWARD) {
-            reduce_statistics(&step, step.pass->bn, moving);
-        } else if (step.pass->grad_in) {
-            reduce_bn_gradient(&step, step.pass->in.bn);
-        }
+        team_run(engine->team, run_chunk, &step, step.n_chunks);
+        step_finish_pass(&step, moving);
     }
     for (int share = 0; share < step.n_chunks; share++) {
         reduce_weights(&step, step.pass, share); /* of the stem */

@@ -149,12 +149,6 @@ static inline struct image_range step_chunk(const struct step *s, int chunk) {
     return (struct image_range){first, smaller(first + s->chunk_images, s->n_images)};
 }
 
-/* Whether a pass goes from the last chunk to the first: in turns, so that each finds what the one
- * before touched last still in the cache. */
-static inline bool pass_goes_back(const struct step *s) {
-    return (s->pass - s->engine->passes) % 2 == 1;
-}
-
 /* Floats of one image at the input and the output of a convolution. */
 static inline size_t conv_src_floats(const struct engine *engine, int conv) {
     const struct conv_shape *s = &engine->plans[conv].shape;
@@ -169,7 +163,14 @@ static inline size_t conv_dst_floats(const struct engine *engine, int conv) {
 /* plan.c: fills engine->passes. The engine's tensors have their places. */
 void engine_plan_passes(struct engine *engine);
 
-/* pass.c: runs step->pass over one chunk with a member's scratch space. */
+/* engine.c: how a batch is cut. */
+struct step step_begin(struct engine *engine, int n_images, const float *params, float *gradient);
+
+/* engine.c: what follows from the sums of step->pass when all chunks are done. */
+void step_finish_pass(const struct step *step, float *moving);
+
+/* pass.c: runs step->pass over one chunk with a member's scratch space, and a share of adding up
+ * what the backward pass before has left. */
 void pass_run(const struct step *step, int chunk, int member);
 
 /* reduce.c: what follows from the chunks' sums of y and y^2: statistics, coefficients, moving. */

@@ -21,19 +21,18 @@ struct group {
     struct image_range next;
 };
 
-/* The group that the same member will probably take after the one at image `first`: the next of the
- * chunk, or the first of the chunk that it will claim when all members go at the same pace. */
-static struct image_range next_group(const struct step *s, int chunk, int first) {
-    struct image_range rest = step_chunk(s, chunk);
-    rest.first = first + s->pass->group;
+/* The group that the same member will probably take after this one. */
+static struct image_range next_group(const struct group *g, int member) {
+    struct image_range rest = step_chunk(g->step, g->chunk);
+    rest.first = g->first + g->n;
     if (rest.first >= rest.end) {
-        int next = pass_goes_back(s) ? chunk - s->engine->n_members : chunk + s->engine->n_members;
-        if (next < 0 || next >= s->n_chunks) {
+        int chunk = team_next_piece(g->step->engine->team, member);
+        if (chunk < 0) {
             return (struct image_range){0};
         }
-        rest = step_chunk(s, next);
+        rest = step_chunk(g->step, chunk);
     }
-    return (struct image_range){rest.first, smaller(rest.first + s->pass->group, rest.end)};
+    return (struct image_range){rest.first, smaller(rest.first + g->pass->group, rest.end)};
 }
 
 /* Names the next group's images of a tensor for a kernel to fetch while it computes. */
@@ -196,7 +195,7 @@ void pass_run(const struct step *step, int chunk, int member) {
     begin_chunk(step->engine, pass, chunk);
     for (g.first = range.first; g.first < range.end; g.first += g.n) {
         g.n = smaller(pass->group, range.end - g.first);
-        g.next = next_group(step, chunk, g.first);
+        g.next = next_group(&g, member);
         switch (pass->kind) {
         case PASS_FORWARD:
             forward(&g);
@@ -210,4 +209,7 @@ void pass_run(const struct step *step, int chunk, int member) {
         }
     }
     end_chunk(step->engine, pass, chunk, g.space);
+    if (pass->kind == PASS_BACKWARD) {
+        reduce_weights(step, pass - 1, chunk); /* as many shares as chunks */
+    }
 }

@@ -42,7 +42,7 @@ static void check_rule(const struct run_config *config, rule *step) {
     assert_int_equal(resnet_plan(8, &net, NULL), STATUS_OK);
     struct team *team = NULL;
     struct optimizer *optimizer = NULL;
-    assert_int_equal(team_create(2, &team, NULL), STATUS_OK);
+    assert_int_equal(team_create(&(struct team_options){.n_threads = 2}, &team, NULL), STATUS_OK);
     assert_int_equal(optimizer_create(config, &net, &optimizer, NULL), STATUS_OK);
     float *params = fixture_floats(net.n_params);
     float *gradient = fixture_floats(net.n_params);
