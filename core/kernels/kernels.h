@@ -18,6 +18,11 @@
  * Pointers are aligned to 64 bytes, sizes are in floats. A multiplication and the addition of its
  * product may be one operation (fma) or two: that is the variant's choice and part of its bits.
  *
+ * NaN is never swallowed: every result that depends on a NaN by this contract's formulas is NaN,
+ * also behind ReLU and its mask, and where the factor beside it is zero. Winograd, and blas, which
+ * multiplies padding too, may spread it over a 4x4 tile of pixels or the taps of a pair of
+ * channels.
+ *
  * Same inputs give the same bits: no function's result depends on which thread runs it, and a call
  * for n images gives for each image what n calls would (weights_add: the sum in order of images).
  */
@@ -117,8 +122,8 @@ struct kernels {
                         const float *b, const float *k, float *dst);
 
     /* The gradient through ReLU, and the two sums that the batch normalisation before it needs:
-     * dst = act > 0 ? diff + add : 0 (add may be NULL); sum[c] += dst; sum_src[c] += dst * src,
-     * added as in bn_sums. dst may be diff or add. */
+     * dst = act > 0 ? diff + add : 0 (add may be NULL), NaN where act or diff + add is;
+     * sum[c] += dst; sum_src[c] += dst * src, added as in bn_sums. dst may be diff or add. */
     void (*relu_backward)(int c, int n_pixels, const float *diff, const float *add,
                           const float *act, const float *src, float *dst, double *sum,
                           double *sum_src);

@@ -1,6 +1,8 @@
 /* Batch normalisation and ReLU over one image, in plain loops. Layer: core/kernels. */
 #include "core/kernels/ref/ref.h"
 
+#include <math.h>
+
 void ref_bn_sums(int c, int n_pixels, const float *src, double *sum, double *sum_squares) {
     for (int block = 0; block < c; block += 16) {
         double s[16] = {0};
@@ -19,8 +21,17 @@ void ref_bn_sums(int c, int n_pixels, const float *src, double *sum, double *sum
     }
 }
 
+/* NaN stays NaN: it is not less than 0. */
 static inline float relu(float value) {
-    return value > 0.0F ? value : 0.0F;
+    return value < 0.0F ? 0.0F : value;
+}
+
+/* The gradient `value` behind a ReLU whose output was act; NaN where one of them is. */
+static inline float relu_mask(float act, float value) {
+    if (isunordered(act, value)) {
+        return NAN;
+    }
+    return act > 0.0F ? value : 0.0F;
 }
 
 void ref_bn_relu(int c, int n_pixels, const float *src, const float *scale, const float *shift,
@@ -66,7 +77,7 @@ void ref_relu_backward(int c, int n_pixels, const float *diff, const float *add,
         for (int i = 0; i < n_pixels; i++) {
             for (int lane = 0; lane < 16; lane++) {
                 float value = add ? diff[lane] + add[lane] : diff[lane];
-                value = act[lane] > 0.0F ? value : 0.0F;
+                value = relu_mask(act[lane], value);
                 dst[lane] = value;
                 s[lane] += (double)value;
                 q[lane] += (double)value * (double)src[lane];

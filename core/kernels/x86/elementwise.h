@@ -80,10 +80,6 @@ INLINE void line_load(vec line[LINE_VECS], const float *from) {
     }
 }
 
-INLINE vec relu(vec v) {
-    return vec_max(v, vec_zero());
-}
-
 /* adds: whether there is `add`, a constant. */
 INLINE void bn_add_relu(int c, int n_pixels, const float *src, const float *scale,
                         const float *shift, bool adds, const float *add, float *dst) {
@@ -99,7 +95,7 @@ INLINE void bn_add_relu(int c, int n_pixels, const float *src, const float *scal
                 if (adds) {
                     value = vec_add(value, vec_load(add + i * VEC_FLOATS));
                 }
-                vec_store(dst + i * VEC_FLOATS, relu(value));
+                vec_store(dst + i * VEC_FLOATS, vec_relu(value));
             }
             if (adds) {
                 add += STEP;
