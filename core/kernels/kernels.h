@@ -15,8 +15,11 @@
  * Padding is Keras' `same`: 3x3 stride 1 pads one pixel on all sides; 3x3 stride 2 (even input)
  * pads nothing at top and left and one at bottom and right; 1x1 stride 2 reads pixels (2i, 2j).
  *
- * Pointers are aligned to 64 bytes, sizes are in floats. A multiplication and the addition of its
- * product may be one operation (fma) or two: that is the variant's choice and part of its bits.
+ * Pointers to floats are aligned to 64 bytes, sizes are in floats; an output and `scratch` overlap
+ * nothing else in the call, unless it is said (then they are the same, never a part). Builds with
+ * asserts check all that a caller has to keep (core/kernels/require.h). A multiplication and the
+ * addition of its product may be one operation (fma) or two: that is the variant's choice and part
+ * of its bits.
  *
  * NaN is never swallowed: every result that depends on a NaN by this contract's formulas is NaN,
  * also behind ReLU and its mask, and where the factor beside it is zero. Winograd, and blas, which
@@ -64,12 +67,9 @@ struct conv_plan {
     size_t accumulator_floats; /* running sum of weights_add, one a thread; at least 9*ic*oc */
     size_t scratch_floats;     /* working space of any one call, one a thread */
 
-    /* weights: HWIO -> packed. part of n_parts: packs that share of the work, so that n_parts
-     * threads can pack one convolution together. NULL when the size above is 0. */
-    void (*pack_forward)(const struct conv_plan *plan, const float *weights, float *packed,
-                         int part, int n_parts);
-    void (*pack_backward)(const struct conv_plan *plan, const float *weights, float *packed,
-                          int part, int n_parts);
+    /* weights: HWIO -> packed. NULL when the size above is 0. */
+    void (*pack_forward)(const struct conv_plan *plan, const float *weights, float *packed);
+    void (*pack_backward)(const struct conv_plan *plan, const float *weights, float *packed);
 
     /* dst = conv(src, weights) + bias. bias: [oc] or NULL. src: n images of ic, ih; dst: n images
      * of oc, oh. weights: packed, or HWIO when forward_floats is 0. prefetch may be NULL. */

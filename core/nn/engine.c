@@ -260,10 +260,10 @@ static void pack_piece(void *user, int piece, int member) {
     const float *weights = tensor_values(e, e->net->convs[conv].kernel);
     if (piece < e->net->n_convs) {
         if (e->packed_forward[conv]) {
-            plan->pack_forward(plan, weights, e->packed_forward[conv], 0, 1);
+            plan->pack_forward(plan, weights, e->packed_forward[conv]);
         }
     } else if (e->packed_backward[conv]) {
-        plan->pack_backward(plan, weights, e->packed_backward[conv], 0, 1);
+        plan->pack_backward(plan, weights, e->packed_backward[conv]);
     }
 }
 

@@ -84,10 +84,10 @@ static void call(const struct bench *b, enum function function) {
         p->weights_finish(p, d->accumulator, d->weights);
         break;
     case PACK_FORWARD:
-        p->pack_forward(p, d->weights, d->packed, 0, 1);
+        p->pack_forward(p, d->weights, d->packed);
         break;
     case PACK_BACKWARD:
-        p->pack_backward(p, d->weights, d->packed, 0, 1);
+        p->pack_backward(p, d->weights, d->packed);
         break;
     }
 }

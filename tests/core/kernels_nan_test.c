@@ -23,14 +23,14 @@ struct elementwise_data {
 static void elementwise_make(struct elementwise_data *d) {
     *d = (struct elementwise_data){0};
     for (uint32_t i = 0; i < N_OPERANDS; i++) {
-        d->in[i] = buffer_make(N_FLOATS, false);
+        d->in[i] = buffer_make(N_FLOATS);
         buffer_fill(&d->in[i], false, 10 + i);
     }
     for (uint32_t i = 0; i < N_COEFFICIENTS; i++) {
-        d->coefficients[i] = buffer_make(C, false);
+        d->coefficients[i] = buffer_make(C);
         buffer_fill(&d->coefficients[i], false, 20 + i);
     }
-    d->out = buffer_make(N_FLOATS, false);
+    d->out = buffer_make(N_FLOATS);
     memset(d->out.data, 0, N_FLOATS * sizeof(float));
 }
 
@@ -166,15 +166,15 @@ static void conv_data_make(const struct kernels *k, const struct named_shape *na
     *d = (struct conv_data){.variant = k->name, .name = named->name};
     assert_int_equal(k->conv_plan(s, winograd, &d->plan), STATUS_OK);
     d->spreads = winograd || !strcmp(k->name, "blas");
-    d->src = buffer_make(N_IMAGES * image_floats(s->ic, s->ih), false);
-    d->diff_dst = buffer_make(N_IMAGES * image_floats(s->oc, s->oh), false);
-    d->weights = buffer_make((size_t)(s->k * s->k * s->ic * s->oc), false);
-    d->diff_weights = buffer_make(d->weights.n, false);
-    d->bias = buffer_make((size_t)s->oc, false);
-    d->packed[0] = buffer_make(d->plan.forward_floats, false);
-    d->packed[1] = buffer_make(d->plan.backward_floats, false);
-    d->scratch = buffer_make(d->plan.scratch_floats, false);
-    d->accumulator = buffer_make(d->plan.accumulator_floats, false);
+    d->src = buffer_make(N_IMAGES * image_floats(s->ic, s->ih));
+    d->diff_dst = buffer_make(N_IMAGES * image_floats(s->oc, s->oh));
+    d->weights = buffer_make((size_t)(s->k * s->k * s->ic * s->oc));
+    d->diff_weights = buffer_make(d->weights.n);
+    d->bias = buffer_make((size_t)s->oc);
+    d->packed[0] = buffer_make(d->plan.forward_floats);
+    d->packed[1] = buffer_make(d->plan.backward_floats);
+    d->scratch = buffer_make(d->plan.scratch_floats);
+    d->accumulator = buffer_make(d->plan.accumulator_floats);
 }
 
 static void conv_data_free(struct conv_data *d) {
@@ -201,8 +201,7 @@ static const float *packed(struct conv_data *d, bool backward) {
     if (!(backward ? p->backward_floats : p->forward_floats)) {
         return d->weights.data;
     }
-    (backward ? p->pack_backward : p->pack_forward)(p, d->weights.data, d->packed[backward].data, 0,
-                                                    1);
+    (backward ? p->pack_backward : p->pack_forward)(p, d->weights.data, d->packed[backward].data);
     return d->packed[backward].data;
 }
 

@@ -6,8 +6,10 @@
 #ifndef CUTOUTD_CORE_KERNELS_X86_ELEMENTWISE_H
 #define CUTOUTD_CORE_KERNELS_X86_ELEMENTWISE_H
 
+#include <assert.h>
 #include <stddef.h>
 
+#include "core/kernels/require.h"
 #include "core/kernels/x86/vec.h"
 
 /* A running sum of registers, in double. */
@@ -163,23 +165,29 @@ INLINE void relu_backward(int c, int n_pixels, const float *diff, const float *a
 #define ELEMENTWISE_DEFINE(variant)                                                                \
     void variant##_bn_sums(int c, int n_pixels, const float *src, double *sum,                     \
                            double *sum_squares) {                                                  \
+        REQUIRE(bn_sums(c, n_pixels, src, sum, sum_squares));                                      \
         bn_sums(c, n_pixels, src, sum, sum_squares);                                               \
     }                                                                                              \
     void variant##_bn_relu(int c, int n_pixels, const float *src, const float *scale,              \
                            const float *shift, float *dst) {                                       \
+        REQUIRE(bn_add_relu(c, n_pixels, src, scale, shift, NULL, dst));                           \
         bn_add_relu(c, n_pixels, src, scale, shift, false, NULL, dst);                             \
     }                                                                                              \
     void variant##_bn_add_relu(int c, int n_pixels, const float *src, const float *scale,          \
                                const float *shift, const float *add, float *dst) {                 \
+        assert(add);                                                                               \
+        REQUIRE(bn_add_relu(c, n_pixels, src, scale, shift, add, dst));                            \
         bn_add_relu(c, n_pixels, src, scale, shift, true, add, dst);                               \
     }                                                                                              \
     void variant##_bn_backward(int c, int n_pixels, const float *diff, const float *src,           \
                                const float *a, const float *b, const float *k, float *dst) {       \
+        REQUIRE(bn_backward(c, n_pixels, diff, src, a, b, k, dst));                                \
         bn_backward(c, n_pixels, diff, src, a, b, k, dst);                                         \
     }                                                                                              \
     void variant##_relu_backward(int c, int n_pixels, const float *diff, const float *add,         \
                                  const float *act, const float *src, float *dst, double *sum,      \
                                  double *sum_src) {                                                \
+        REQUIRE(relu_backward(c, n_pixels, diff, add, act, src, dst, sum, sum_src));               \
         if (add) {                                                                                 \
             relu_backward(c, n_pixels, diff, add, act, src, dst, sum, sum_src);                    \
         } else {                                                                                   \

@@ -73,17 +73,17 @@ INLINE void wino_weights_add(struct wino w, int n_images, const float *src, cons
 
 #define WINO_SHAPE(variant, channels, pixels, strip)                                               \
     CONV_FORWARD(variant##_wino##channels##_forward) {                                             \
-        (void)plan;                                                                                \
+        CONV_FORWARD_BEGIN(channels, channels);                                                    \
         wino_conv((struct wino){channels, pixels, strip}, n_images, src, weights,                  \
                   bias ? bias : zeros, false, dst, scratch, prefetch);                             \
     }                                                                                              \
     CONV_BACKWARD_DATA(variant##_wino##channels##_backward_data) {                                 \
-        (void)plan;                                                                                \
+        CONV_BACKWARD_DATA_BEGIN(channels, channels);                                              \
         wino_conv((struct wino){channels, pixels, strip}, n_images, diff_dst, weights, zeros,      \
                   accumulate, diff_src, scratch, prefetch);                                        \
     }                                                                                              \
     CONV_WEIGHTS_ADD(variant##_wino##channels##_weights_add) {                                     \
-        (void)plan;                                                                                \
+        CONV_WEIGHTS_ADD_BEGIN(channels, channels);                                                \
         wino_weights_add((struct wino){channels, pixels, pixels}, n_images, src, diff_dst,         \
                          accumulator, first, scratch, prefetch);                                   \
     }

@@ -28,21 +28,9 @@ INLINE void weights_tile(const vec w[WINO_TAPS][WINO_TAPS], int plane, float *to
     }
 }
 
-/* A part's share of the pairs (one channel in, a register of channels out). */
-struct share {
-    int begin;
-    int end;
-};
-
-INLINE struct share share_of(int channels, int part, int n_parts) {
-    int n = channels * channels / VEC_FLOATS;
-    return (struct share){n * part / n_parts, n * (part + 1) / n_parts};
-}
-
 INLINE CONV_PACK(wino_pack_forward) {
     const int c = plan->shape.oc;
-    const struct share share = share_of(c, part, n_parts);
-    for (int i = share.begin; i < share.end; i++) {
+    for (int i = 0; i < c * c / VEC_FLOATS; i++) {
         vec w[WINO_TAPS][WINO_TAPS];
         UNROLL for (int tap = 0; tap < 9; tap++) {
             w[tap / 3][tap % 3] = vec_load(weights + tap * c * c + i * VEC_FLOATS);
@@ -54,8 +42,7 @@ INLINE CONV_PACK(wino_pack_forward) {
 /* The window turned, and in and out exchanged: out runs over ic, which lie oc floats apart. */
 INLINE CONV_PACK(wino_pack_backward) {
     const int c = plan->shape.oc;
-    const struct share share = share_of(c, part, n_parts);
-    for (int i = share.begin; i < share.end; i++) {
+    for (int i = 0; i < c * c / VEC_FLOATS; i++) {
         const int oc = i % c; /* innermost: neighbours share the lines that are gathered */
         const int ic = i / c * VEC_FLOATS;
         vec w[WINO_TAPS][WINO_TAPS];
@@ -96,12 +83,15 @@ INLINE CONV_WEIGHTS_FINISH(wino_weights_finish) {
 
 #define WINO_WEIGHTS_DEFINE(variant)                                                               \
     CONV_PACK(variant##_wino_pack_forward) {                                                       \
-        wino_pack_forward(plan, weights, packed, part, n_parts);                                   \
+        REQUIRE(pack(plan, weights, packed));                                                      \
+        wino_pack_forward(plan, weights, packed);                                                  \
     }                                                                                              \
     CONV_PACK(variant##_wino_pack_backward) {                                                      \
-        wino_pack_backward(plan, weights, packed, part, n_parts);                                  \
+        REQUIRE(pack(plan, weights, packed));                                                      \
+        wino_pack_backward(plan, weights, packed);                                                 \
     }                                                                                              \
     CONV_WEIGHTS_FINISH(variant##_wino_weights_finish) {                                           \
+        REQUIRE(weights_finish(plan, accumulator, diff_weights));                                  \
         wino_weights_finish(plan, accumulator, diff_weights);                                      \
     }
 
