@@ -91,6 +91,13 @@ struct conv_plan {
     /* diff_weights (HWIO) = accumulator. */
     void (*weights_finish)(const struct conv_plan *plan, const float *accumulator,
                            float *diff_weights);
+
+    /* For benchmarks: the matrix products of forward and of weights_add alone, without the
+     * transforms around them, on whatever scratch holds. NULL where nothing stands around them. */
+    void (*forward_products)(const struct conv_plan *plan, int n_images, const float *weights,
+                             float *scratch);
+    void (*weights_products)(const struct conv_plan *plan, int n_images, float *accumulator,
+                             float *scratch);
 };
 
 /* One variant. The element-wise functions work on one image of c channels (a multiple of 16) and
