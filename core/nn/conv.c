@@ -53,10 +53,10 @@ static void pack_piece(void *user, int piece, int member) {
     const float *weights = kernel_of(e, p->params, conv);
     if (piece < e->net->n_convs) {
         if (e->packed_forward[conv]) {
-            plan->pack_forward(plan, weights, e->packed_forward[conv], 0, 1);
+            plan->pack_forward(plan, weights, e->packed_forward[conv]);
         }
     } else if (e->packed_backward[conv]) {
-        plan->pack_backward(plan, weights, e->packed_backward[conv], 0, 1);
+        plan->pack_backward(plan, weights, e->packed_backward[conv]);
     }
 }
 
