@@ -384,7 +384,7 @@ static void optimizer_row(enum optimizer_kind kind, const char *name) {
     struct optimizer *optimizer = NULL;
     (void)resnet_plan(44, &net, NULL);
     float *values = calloc(2 * net.n_params, sizeof(float));
-    if (values && team_create(1, &team, NULL) == STATUS_OK &&
+    if (values && team_create(&(struct team_options){.n_threads = 1}, &team, NULL) == STATUS_OK &&
         optimizer_create(&config, &net, &optimizer, NULL) == STATUS_OK) {
         double best_s = 1e9;
         for (double end = now_s() + ROW_S; now_s() < end;) {
