@@ -21,6 +21,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/base/arena.h"
 #include "core/kernels/kernels.h"
 #include "core/nn/resnet.h"
 #include "core/train/optimizer.h"
@@ -439,17 +440,16 @@ static void variant(struct bench *b) {
 
 int main(int argc, char **argv) {
     struct bench b = {0};
-    /* Starts of 2^22 bytes distance would crowd into the same sets of the caches. */
-    const size_t stride = BUFFER_FLOATS + 80;
-    float *memory = aligned_alloc(64, 8 * sizeof(float) * stride);
-    if (!memory) {
-        (void)fprintf(stderr, "out of memory\n");
+    struct arena arena = {0}; /* memory as the engine has it: large pages, staggered starts */
+    struct error error = {0};
+    if (arena_open(&arena, sizeof(float) * 9 * BUFFER_FLOATS, &error) != STATUS_OK) {
+        (void)fprintf(stderr, "%s\n", error.message);
         return EXIT_FAILURE;
     }
     float **all[] = {&b.data.src,         &b.data.dst,     &b.data.weights, &b.data.packed,
                      &b.data.accumulator, &b.data.scratch, &b.data.bias,    &b.data.out};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        *all[i] = memory + i * stride;
+        *all[i] = arena_take(&arena, sizeof(float) * BUFFER_FLOATS);
     }
     const struct kernels *best = NULL;
     (void)kernels_select(NULL, &best, NULL); /* also: OpenBLAS on one thread */
@@ -462,7 +462,7 @@ int main(int argc, char **argv) {
         variant(&b);
         n_variants++;
     }
-    free(memory);
+    arena_close(&arena);
     if (!n_variants) {
         (void)fprintf(stderr, "this processor has no variant '%s'\n", argv[1]);
         return EXIT_FAILURE;

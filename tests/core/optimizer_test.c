@@ -108,6 +108,43 @@ static void sgd_follows_its_formula(void **state) {
     check_rule(&config, nesterov);
 }
 
+/* Equal numbers at other places of the vector, also in the rest that fills no register. */
+static void a_rule_gives_the_same_bits_wherever_the_element_lies(void **state) {
+    (void)state;
+    enum { PERIOD = 13 };
+    static struct resnet net;
+    assert_int_equal(resnet_plan(8, &net, NULL), STATUS_OK);
+    for (int kind = OPTIMIZER_ADAM; kind <= OPTIMIZER_SGD; kind++) {
+        const struct run_config config = {
+            .optimizer = (enum optimizer_kind)kind, .momentum = 0.9, .nesterov = true};
+        struct team *team = NULL;
+        struct optimizer *optimizer = NULL;
+        assert_int_equal(team_create(1, &team, NULL), STATUS_OK);
+        assert_int_equal(optimizer_create(&config, &net, &optimizer, NULL), STATUS_OK);
+        float *params = fixture_floats(net.n_params);
+        float *gradient = fixture_floats(net.n_params);
+        for (size_t i = 0; i < net.n_params; i++) {
+            params[i] = fixture_noise(3, i % PERIOD);
+            gradient[i] = fixture_noise(4, i % PERIOD);
+        }
+        for (int t = 0; t < STEPS; t++) {
+            (void)optimizer_step(optimizer, team, params, gradient, 1e-2);
+        }
+        const size_t first = net.tensors[0].offset / PERIOD * PERIOD;
+        for (int k = 0; k < net.n_tensors; k++) {
+            const struct tensor *tensor = &net.tensors[k];
+            bool trains = !tensor->frozen && !tensor_is_moving(tensor);
+            for (size_t i = tensor->offset; trains && i < tensor->offset + tensor->n; i++) {
+                assert_memory_equal(&params[i], &params[first + i % PERIOD], sizeof(float));
+            }
+        }
+        free(gradient);
+        free(params);
+        optimizer_free(optimizer);
+        team_free(team);
+    }
+}
+
 static void penalty_counts_the_conv_kernels(void **state) {
     (void)state;
     static struct resnet net;
@@ -139,6 +176,7 @@ int main(void) {
         cmocka_unit_test(adam_follows_its_formula),
         cmocka_unit_test(rmsprop_follows_its_formula),
         cmocka_unit_test(sgd_follows_its_formula),
+        cmocka_unit_test(a_rule_gives_the_same_bits_wherever_the_element_lies),
         cmocka_unit_test(penalty_counts_the_conv_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
