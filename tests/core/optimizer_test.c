@@ -119,7 +119,8 @@ static void a_rule_gives_the_same_bits_wherever_the_element_lies(void **state) {
             .optimizer = (enum optimizer_kind)kind, .momentum = 0.9, .nesterov = true};
         struct team *team = NULL;
         struct optimizer *optimizer = NULL;
-        assert_int_equal(team_create(1, &team, NULL), STATUS_OK);
+        const struct team_options one = {.n_threads = 1};
+        assert_int_equal(team_create(&one, &team, NULL), STATUS_OK);
         assert_int_equal(optimizer_create(&config, &net, &optimizer, NULL), STATUS_OK);
         float *params = fixture_floats(net.n_params);
         float *gradient = fixture_floats(net.n_params);
