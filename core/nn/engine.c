@@ -214,10 +214,6 @@ struct step step_begin(struct engine *engine, int n_images, const float *params,
                          .gradient = gradient};
 }
 
-static void run_chunk(void *user, int chunk, int member) {
-    pass_run(user, chunk, member);
-}
-
 void step_finish_pass(const struct step *step, float *moving) {
     if (step->pass->kind == PASS_FORWARD) {
         reduce_statistics(step, step->pass->bn, moving);
@@ -244,7 +240,7 @@ void engine_train(struct engine *engine, int n_images, const float *params, floa
     engine_pack(engine, params, true);
     for (int i = 0; i < engine->n_passes; i++) {
         step.pass = &engine->passes[i];
-        team_run(engine->team, run_chunk, &step, step.n_chunks);
+        team_run(engine->team, pass_run, &step, step.n_chunks);
         step_finish_pass(&step, moving);
     }
     for (int share = 0; share < step.n_chunks; share++) {

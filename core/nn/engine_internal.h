@@ -169,9 +169,9 @@ struct step step_begin(struct engine *engine, int n_images, const float *params,
 /* engine.c: what follows from the sums of step->pass when all chunks are done. */
 void step_finish_pass(const struct step *step, float *moving);
 
-/* pass.c: runs step->pass over one chunk with a member's scratch space, and a share of adding up
- * what the backward pass before has left. */
-void pass_run(const struct step *step, int chunk, int member);
+/* pass.c, a team_task: runs the pass of a struct step over one chunk, and a share of adding up what
+ * the backward pass before has left. */
+void pass_run(void *user_step, int chunk, int member);
 
 /* reduce.c: what follows from the chunks' sums of y and y^2: statistics, coefficients, moving. */
 void reduce_statistics(const struct step *step, int bn, float *moving);

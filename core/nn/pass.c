@@ -186,7 +186,8 @@ static void end_chunk(const struct engine *e, const struct pass *p, int chunk,
     }
 }
 
-void pass_run(const struct step *step, int chunk, int member) {
+void pass_run(void *user_step, int chunk, int member) {
+    const struct step *step = user_step;
     const struct pass *pass = step->pass;
     struct image_range range = step_chunk(step, chunk);
     struct group g = {

@@ -56,25 +56,19 @@ void engine_plan_passes(struct engine *engine) {
             .bn = block->bn1, .y = e->y[block->bn1], .floats = first.floats};
         e->passes[e->n_passes++] = forward_pass(e, block->bn2, middle);
     }
-    float *grad = e->grad[0]; /* at the output of the block below */
-    float *other = e->grad[1];
+    int now = 0; /* grad[now]: at the output of the block below */
     e->passes[e->n_passes++] = (struct pass){.kind = PASS_HEAD,
                                              .in = block_input(e, net->n_blocks),
                                              .group = 1,
                                              .conv = -1,
                                              .shortcut = -1,
-                                             .grad_in = grad};
+                                             .grad_in = e->grad[now]};
     for (int b = net->n_blocks - 1; b >= 0; b--) {
-        add_backward(e, e->passes[2 + 2 * b], grad, NULL, e->grad_mid);
-        if (net->blocks[b].shortcut < 0) {
-            add_backward(e, e->passes[1 + 2 * b], e->grad_mid, grad, grad);
-        } else {
-            add_backward(e, e->passes[1 + 2 * b], e->grad_mid, grad, other);
-            float *swap = grad;
-            grad = other;
-            other = swap;
-        }
+        int next = net->blocks[b].shortcut < 0 ? now : 1 - now;
+        add_backward(e, e->passes[2 + 2 * b], e->grad[now], NULL, e->grad_mid);
+        add_backward(e, e->passes[1 + 2 * b], e->grad_mid, e->grad[now], e->grad[next]);
+        now = next;
     }
-    add_backward(e, e->passes[0], grad, NULL, NULL);
+    add_backward(e, e->passes[0], e->grad[now], NULL, NULL);
     assert(e->n_passes == 2 * net->n_bns + 1);
 }
