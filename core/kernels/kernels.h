@@ -15,8 +15,16 @@
  * Padding is Keras' `same`: 3x3 stride 1 pads one pixel on all sides; 3x3 stride 2 (even input)
  * pads nothing at top and left and one at bottom and right; 1x1 stride 2 reads pixels (2i, 2j).
  *
- * Pointers are aligned to 64 bytes, sizes are in floats. A multiplication and the addition of its
- * product may be one operation (fma) or two: that is the variant's choice and part of its bits.
+ * Pointers to floats are aligned to 64 bytes, sizes are in floats; an output and `scratch` overlap
+ * nothing else in the call, unless it is said (then they are the same, never a part). Builds with
+ * asserts check all that a caller has to keep (core/kernels/require.h). A multiplication and the
+ * addition of its product may be one operation (fma) or two: that is the variant's choice and part
+ * of its bits.
+ *
+ * NaN is never swallowed: every result that depends on a NaN by this contract's formulas is NaN,
+ * also behind ReLU and its mask, and where the factor beside it is zero. Winograd, and blas, which
+ * multiplies padding too, may spread it over a 4x4 tile of pixels or the taps of a pair of
+ * channels.
  *
  * Same inputs give the same bits: no function's result depends on which thread runs it, and a call
  * for n images gives for each image what n calls would (weights_add: the sum in order of images).
@@ -59,12 +67,9 @@ struct conv_plan {
     size_t accumulator_floats; /* running sum of weights_add, one a thread; at least 9*ic*oc */
     size_t scratch_floats;     /* working space of any one call, one a thread */
 
-    /* weights: HWIO -> packed. part of n_parts: packs that share of the work, so that n_parts
-     * threads can pack one convolution together. NULL when the size above is 0. */
-    void (*pack_forward)(const struct conv_plan *plan, const float *weights, float *packed,
-                         int part, int n_parts);
-    void (*pack_backward)(const struct conv_plan *plan, const float *weights, float *packed,
-                          int part, int n_parts);
+    /* weights: HWIO -> packed. NULL when the size above is 0. */
+    void (*pack_forward)(const struct conv_plan *plan, const float *weights, float *packed);
+    void (*pack_backward)(const struct conv_plan *plan, const float *weights, float *packed);
 
     /* dst = conv(src, weights) + bias. bias: [oc] or NULL. src: n images of ic, ih; dst: n images
      * of oc, oh. weights: packed, or HWIO when forward_floats is 0. prefetch may be NULL. */
@@ -86,6 +91,13 @@ struct conv_plan {
     /* diff_weights (HWIO) = accumulator. */
     void (*weights_finish)(const struct conv_plan *plan, const float *accumulator,
                            float *diff_weights);
+
+    /* For benchmarks: the matrix products of forward and of weights_add alone, without the
+     * transforms around them, on whatever scratch holds. NULL where nothing stands around them. */
+    void (*forward_products)(const struct conv_plan *plan, int n_images, const float *weights,
+                             float *scratch);
+    void (*weights_products)(const struct conv_plan *plan, int n_images, float *accumulator,
+                             float *scratch);
 };
 
 /* One variant. The element-wise functions work on one image of c channels (a multiple of 16) and
@@ -117,8 +129,8 @@ struct kernels {
                         const float *b, const float *k, float *dst);
 
     /* The gradient through ReLU, and the two sums that the batch normalisation before it needs:
-     * dst = act > 0 ? diff + add : 0 (add may be NULL); sum[c] += dst; sum_src[c] += dst * src,
-     * added as in bn_sums. dst may be diff or add. */
+     * dst = act > 0 ? diff + add : 0 (add may be NULL), NaN where act or diff + add is;
+     * sum[c] += dst; sum_src[c] += dst * src, added as in bn_sums. dst may be diff or add. */
     void (*relu_backward)(int c, int n_pixels, const float *diff, const float *add,
                           const float *act, const float *src, float *dst, double *sum,
                           double *sum_src);

@@ -1,6 +1,8 @@
 /* Making an engine: plans, memory, packing. Layer: core/nn. */
 #include "core/nn/engine_internal.h"
 
+#include <assert.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,72 +10,12 @@ static size_t max_size(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-size_t conv_src_floats(const struct engine *engine, int conv) {
-    const struct conv_shape *s = &engine->plans[conv].shape;
-    return (size_t)(s->ic == 3 ? 4 : s->ic) * (size_t)(s->ih * s->ih);
-}
-
-size_t conv_dst_floats(const struct engine *engine, int conv) {
-    const struct conv_shape *s = &engine->plans[conv].shape;
-    return (size_t)s->oc * (size_t)(s->oh * s->oh);
-}
-
-/* Chunks depend on the batch alone. Eight images keep the cost of a chunk's own weight gradients
- * small; at most MAX_CHUNKS of them, in whole groups of four. */
+/* Chunks depend on the batch alone. As many as possible up to MAX_CHUNKS, but none of less than
+ * four images: these go through a convolution of 64 channels together, and each chunk has weight
+ * gradients of its own. */
 static int chunk_images_for(int n_images) {
-    if (n_images <= 32) {
-        return 4;
-    }
     int images = (n_images + MAX_CHUNKS - 1) / MAX_CHUNKS;
-    images = (images + 3) / 4 * 4;
-    return images < 8 ? 8 : images;
-}
-
-struct image_range engine_chunk(const struct engine *engine, int chunk) {
-    int first = chunk * engine->chunk_images;
-    int end = first + engine->chunk_images;
-    return (struct image_range){first, end < engine->n_images ? end : engine->n_images};
-}
-
-static struct image_range first_images(struct image_range range, int n) {
-    int end = range.first + n;
-    return (struct image_range){range.first, end < range.end ? end : range.end};
-}
-
-struct image_range engine_next_group(const struct engine *engine, int chunk, int i, int group) {
-    struct image_range rest = engine_chunk(engine, chunk);
-    rest.first = i + group;
-    if (rest.first < rest.end) {
-        return first_images(rest, group);
-    }
-    int next = engine->backwards ? chunk - engine->n_members : chunk + engine->n_members;
-    if (next < 0 || next >= engine->n_chunks) {
-        return (struct image_range){0};
-    }
-    return first_images(engine_chunk(engine, next), group);
-}
-
-static void pass_piece(void *user, int piece, int member) {
-    struct engine *e = user;
-    int chunk = e->backwards ? e->n_chunks - 1 - piece : piece;
-    memset(e->sums[chunk], 0, sizeof(e->sums[chunk]));
-    e->pass(e, chunk, &e->members[member]);
-}
-
-void engine_run(struct engine *engine, engine_pass *pass) {
-    engine->pass = pass;
-    engine->backwards = !engine->backwards;
-    team_run(engine->team, pass_piece, engine, engine->n_chunks);
-}
-
-const float *forward_weights(const struct engine *engine, int conv) {
-    const float *packed = engine->packed_forward[conv];
-    return packed ? packed : tensor_values(engine, engine->net->convs[conv].kernel);
-}
-
-const float *backward_weights(const struct engine *engine, int conv) {
-    const float *packed = engine->packed_backward[conv];
-    return packed ? packed : tensor_values(engine, engine->net->convs[conv].kernel);
+    return (images + 3) / 4 * 4;
 }
 
 static float *take_floats(struct arena *arena, size_t n) {
@@ -87,12 +29,12 @@ static void layout_batch(struct engine *e, struct arena *arena) {
     e->images = take_floats(arena, n * ENGINE_IMAGE_FLOATS);
     e->labels = arena_take(arena, n);
     e->logits = take_floats(arena, n * RESNET_CLASSES);
-    e->stem = take_floats(arena, n * TENSOR_FLOATS);
+    e->y[0] = take_floats(arena, n * TENSOR_FLOATS);
     e->out[0] = take_floats(arena, n * TENSOR_FLOATS);
     for (int b = 0; b < net->n_blocks; b++) {
         size_t floats = conv_dst_floats(e, net->blocks[b].conv2);
-        e->y1[b] = take_floats(arena, n * floats);
-        e->y2[b] = take_floats(arena, n * floats);
+        e->y[net->blocks[b].bn1] = take_floats(arena, n * floats);
+        e->y[net->blocks[b].bn2] = take_floats(arena, n * floats);
         e->out[b + 1] = take_floats(arena, n * floats);
     }
     e->shortcut[1] = take_floats(arena, n * TENSOR_FLOATS / 2);
@@ -146,7 +88,9 @@ static void layout_partials(struct engine *e, struct arena *arena) {
     }
     chunks = max_size(1, (size_t)(e->max_images + 3) / 4);
     chunks = chunks < MAX_CHUNKS ? chunks : MAX_CHUNKS;
-    e->kernel_partials = arena_take(arena, chunks * sizeof(*e->kernel_partials));
+    for (int i = 0; i < 2; i++) {
+        e->kernel_partials[i] = arena_take(arena, chunks * sizeof(*e->kernel_partials[i]));
+    }
     e->shortcut_partials = arena_take(arena, chunks * sizeof(*e->shortcut_partials));
     e->dense_partials = arena_take(arena, chunks * sizeof(*e->dense_partials));
 }
@@ -188,6 +132,8 @@ static enum status prepare(const struct engine_options *options, int n_threads, 
 }
 
 int64_t engine_memory_bytes(const struct engine_options *options, int n_threads) {
+    assert(options->net && options->kernels);
+    assert(n_threads >= 1 && n_threads <= TEAM_MAX_THREADS);
     struct engine *e = malloc(sizeof(*e));
     struct arena counting = {0};
     if (e && prepare(options, n_threads, e, NULL) == STATUS_OK) {
@@ -199,6 +145,7 @@ int64_t engine_memory_bytes(const struct engine_options *options, int n_threads)
 
 enum status engine_create(const struct engine_options *options, struct engine **ret_engine,
                           struct error *error) {
+    assert(options->net && options->kernels && options->team);
     struct engine *e = malloc(sizeof(*e));
     if (!e) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for an engine");
@@ -214,6 +161,7 @@ enum status engine_create(const struct engine_options *options, struct engine **
         return status;
     }
     layout(e, &e->arena);
+    engine_plan_passes(e);
     *ret_engine = e;
     return STATUS_OK;
 }
@@ -226,14 +174,17 @@ void engine_free(struct engine *engine) {
 }
 
 float *engine_images(struct engine *engine) {
+    assert(engine->max_images > 0);
     return engine->images;
 }
 
 uint8_t *engine_labels(struct engine *engine) {
+    assert(engine->max_images > 0);
     return engine->labels;
 }
 
 const float *engine_block_output(const struct engine *engine, int block) {
+    assert(engine->max_images > 0 && block >= 0 && block <= engine->net->n_blocks);
     return engine->out[block];
 }
 
@@ -241,45 +192,60 @@ const float *engine_logits(const struct engine *engine) {
     return engine->logits;
 }
 
-void engine_batch_statistics(const struct engine *engine, int bn, double *ret_mean,
-                             double *ret_variance) {
+void engine_batch_statistics(const struct engine *engine, const float *params, int bn,
+                             double *ret_mean, double *ret_variance) {
+    assert(bn >= 0 && bn < engine->net->n_bns);
     const struct bn_state *state = &engine->bns[bn];
-    const float *bias = tensor_values(engine, engine->net->convs[engine->net->bns[bn].conv].bias);
+    int conv = engine->net->bns[bn].conv;
+    const float *bias = values_of(engine, params, engine->net->convs[conv].bias);
     for (int c = 0; c < engine->net->bns[bn].c; c++) {
         ret_mean[c] = state->mean[c] + (double)bias[c];
         ret_variance[c] = state->variance[c];
     }
 }
 
-/* A convolution's forward weights, then, in the second half of the pieces, its backward weights. */
-static void pack_piece(void *user, int piece, int member) {
-    (void)member;
-    struct engine *e = user;
-    int conv = piece % e->net->n_convs;
-    const struct conv_plan *plan = &e->plans[conv];
-    const float *weights = tensor_values(e, e->net->convs[conv].kernel);
-    if (piece < e->net->n_convs) {
-        if (e->packed_forward[conv]) {
-            plan->pack_forward(plan, weights, e->packed_forward[conv], 0, 1);
-        }
-    } else if (e->packed_backward[conv]) {
-        plan->pack_backward(plan, weights, e->packed_backward[conv], 0, 1);
+struct step step_begin(struct engine *engine, int n_images, const float *params, float *gradient) {
+    int chunk_images = chunk_images_for(n_images);
+    return (struct step){.engine = engine,
+                         .n_images = n_images,
+                         .chunk_images = chunk_images,
+                         .n_chunks = (n_images + chunk_images - 1) / chunk_images,
+                         .params = params,
+                         .gradient = gradient};
+}
+
+void step_finish_pass(const struct step *step, float *moving) {
+    if (step->pass->kind == PASS_FORWARD) {
+        reduce_statistics(step, step->pass->bn, moving);
+    } else if (step->pass->grad_in) {
+        reduce_bn_gradient(step, step->pass->in.bn);
     }
 }
 
-void engine_pack(struct engine *engine, bool backward) {
-    team_run(engine->team, pack_piece, engine, engine->net->n_convs * (backward ? 2 : 1));
+static void clear_frozen(const struct resnet *net, float *gradient) {
+    for (int i = 0; i < net->n_tensors; i++) {
+        const struct tensor *t = &net->tensors[i];
+        if (t->frozen) {
+            memset(gradient + t->offset, 0, t->n * sizeof(*gradient));
+        }
+    }
 }
 
 void engine_train(struct engine *engine, int n_images, const float *params, float *moving,
                   float *gradient, struct engine_result *ret_result) {
-    engine->n_images = n_images;
-    engine->chunk_images = chunk_images_for(n_images);
-    engine->n_chunks = (n_images + engine->chunk_images - 1) / engine->chunk_images;
-    engine->params = params;
-    engine->gradient = gradient;
-    engine_pack(engine, true);
-    engine_forward(engine, moving);
-    engine_head(engine, ret_result);
-    engine_backward(engine);
+    assert(n_images >= 1 && n_images <= engine->max_images);
+    assert(params && moving && gradient && ret_result);
+    assert((uintptr_t)params % 64 == 0); /* kernels may read it as it is */
+    struct step step = step_begin(engine, n_images, params, gradient);
+    engine_pack(engine, params, true);
+    for (int i = 0; i < engine->n_passes; i++) {
+        step.pass = &engine->passes[i];
+        team_run(engine->team, pass_run, &step, step.n_chunks);
+        step_finish_pass(&step, moving);
+    }
+    for (int share = 0; share < step.n_chunks; share++) {
+        reduce_weights(&step, step.pass, share); /* of the stem */
+    }
+    clear_frozen(engine->net, gradient);
+    reduce_losses(&step, ret_result);
 }

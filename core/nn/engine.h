@@ -50,15 +50,17 @@ struct engine_result {
 };
 
 /* One pass forward and backward over the first n_images of the batch (1 .. max_images).
- * params: [n_params]. moving: [n_moving], updated with this batch's statistics.
- * gradient: [n_params], the gradient of the mean cross-entropy; exactly 0 for frozen tensors. */
+ * Labels are 0 .. 9. params: [n_params], aligned to 64 bytes. moving: [n_moving], updated with this
+ * batch's statistics. gradient: [n_params], the gradient of the mean cross-entropy; exactly 0 for
+ * frozen tensors. */
 void engine_train(struct engine *engine, int n_images, const float *params, float *moving,
                   float *gradient, struct engine_result *ret_result);
 
 /* Makes one image ([32][32][4]) and returns its label. Called by any member of the team. */
 typedef uint8_t engine_source(void *user, int index, float *ret_image);
 
-/* Call before engine_evaluate whenever the parameters have changed. */
+/* Call before engine_evaluate whenever the parameters have changed; they stay where they are until
+ * the last engine_evaluate. */
 void engine_evaluate_prepare(struct engine *engine, const float *params, const float *moving);
 
 /* Images first .. first+n_images-1 of `source` (n_images <= ENGINE_EVALUATE_MAX) with the moving
@@ -67,10 +69,11 @@ void engine_evaluate(struct engine *engine, engine_source *source, void *user, i
                      int n_images, float *ret_logits, struct engine_result *ret_result);
 
 /* What the last engine_train left behind, for tests: the output of block `block` (0: the stem)
- * [n][C/16][H][W][16], the logits [n][10], the mean and the biased variance of BN `bn` [c]. */
+ * [n][C/16][H][W][16], the logits [n][10], the mean and the biased variance in front of BN `bn` [c]
+ * (params: those of that step). */
 const float *engine_block_output(const struct engine *engine, int block);
 const float *engine_logits(const struct engine *engine);
-void engine_batch_statistics(const struct engine *engine, int bn, double *ret_mean,
-                             double *ret_variance);
+void engine_batch_statistics(const struct engine *engine, const float *params, int bn,
+                             double *ret_mean, double *ret_variance);
 
 #endif

@@ -1,8 +1,11 @@
 /* What the files of the engine share. Layer: core/nn; nobody else includes this.
  *
- * A block keeps three tensors an image: the outputs of its two convolutions before batch
- * normalisation (y1, y2) and its own output (out). What lies between is made again in cache, image
- * group by image group, when the next convolution or the way back needs it.
+ * engine_create writes the network down as a list of passes over the batch: one forward for each
+ * convolution that feeds a batch normalisation, the head, and one backward for each of them again.
+ * engine_train runs the list. A block keeps three tensors: the outputs of its two convolutions and
+ * its own output. What lies between is made again in cache when a pass needs it.
+ *
+ * Who calls whom: engine.c -> plan.c, pass.c, reduce.c; these and evaluate.c -> conv.c, head.c.
  */
 #ifndef CUTOUTD_CORE_NN_ENGINE_INTERNAL_H
 #define CUTOUTD_CORE_NN_ENGINE_INTERNAL_H
@@ -13,6 +16,7 @@
 enum {
     MAX_CHUNKS = 64,
     MAX_CHANNELS = 64,
+    MAX_PASSES = 2 * RESNET_MAX_BNS + 1,
     TENSOR_FLOATS = 32 * 32 * 16,    /* one image at 16 channels; also 2 at 32, 4 at 64 */
     MAX_KERNEL_FLOATS = 9 * 64 * 64, /* of a 3x3 convolution */
     MAX_SHORTCUT_FLOATS = 32 * 64,   /* of a 1x1 convolution */
@@ -32,15 +36,50 @@ struct bn_state {
     float k[MAX_CHANNELS];
 };
 
-/* Scratch space of one member of the team. */
+/* Scratch space of one member of the team. A group: as many images as fill TENSOR_FLOATS at the
+ * output of the pass's convolution. */
 struct member_space {
-    float *conv;        /* working space of a kernel */
-    float *diff;        /* gradient at a convolution's output, one group */
-    float *act;         /* activation in front of a convolution, one group */
-    float *diff_src;    /* gradient at a convolution's input, one group of the wider side */
-    float *accumulator; /* of weights_add */
-    float *shortcut_accumulator;
-    float *evaluate; /* EVALUATE_GROUP images at 16 channels */
+    float *conv;                 /* working space of a kernel */
+    float *diff;                 /* [group][C/16][S][S][16] gradient at the convolution's output */
+    float *act;                  /* [group][C/16][S][S][16] activation in front of it */
+    float *diff_src;             /* [group][C/16][S][S][16] gradient at its input, twice as wide */
+    float *accumulator;          /* of weights_add, in the variant's layout */
+    float *shortcut_accumulator; /* likewise */
+    float *evaluate;             /* [EVALUATE_GROUP][32][32][16] */
+};
+
+enum pass_kind { PASS_FORWARD, PASS_HEAD, PASS_BACKWARD };
+
+/* What stands in front of a convolution or of the head: act = max(0, bn(y) + add). */
+struct pass_input {
+    int bn;        /* -1: act is the batch itself */
+    float *y;      /* [n][C/16][S][S][16] */
+    float *add;    /* of the same shape; NULL: nothing is added */
+    float *act;    /* of the same shape; NULL: kept nowhere, made in scratch when needed */
+    size_t floats; /* of one image */
+};
+
+/* One walk over all images of the batch. n: max_images. S: a side in pixels, C: channels. */
+struct pass {
+    enum pass_kind kind;
+    struct pass_input in;
+    int group;    /* images that go through the convolution together */
+    int conv;     /* -1: the head */
+    int shortcut; /* 1x1 convolution of the same input; -1: none */
+
+    /* Forward writes the convolutions' outputs and sums y for its BN. Backward reads y. */
+    int bn;            /* behind conv */
+    float *y;          /* [n][C/16][S][S][16] */
+    float *shortcut_y; /* of the same shape */
+    size_t floats;     /* of one image of y */
+
+    /* Backward and head: gradients, each behind the ReLU mask of its place. */
+    float *grad;       /* of the shape of y: behind bn */
+    float *block_grad; /* of the shape of y: at the block's output, for its shortcut */
+    float *grad_in;    /* of the shape of in.y: target, summed for in.bn; NULL: the stem */
+
+    /* Backward: weight gradients of each chunk, added up by the next pass. */
+    float (*partials)[MAX_KERNEL_FLOATS]; /* [chunks] kernels in HWIO */
 };
 
 struct engine {
@@ -50,54 +89,46 @@ struct engine {
     int max_images;
     int n_members;
     struct arena arena;
+    const float *evaluate_params; /* of the last engine_evaluate_prepare */
 
     struct conv_plan plans[RESNET_MAX_CONVS];
     float *packed_forward[RESNET_MAX_CONVS]; /* NULL: the variant reads HWIO */
     float *packed_backward[RESNET_MAX_CONVS];
     struct bn_state *bns; /* [n_bns] */
 
-    float *images;                     /* [max_images][32][32][4] */
-    uint8_t *labels;                   /* [max_images] */
-    float *stem;                       /* [max_images] stem convolution's output */
-    float *out[RESNET_MAX_BLOCKS + 1]; /* out[b]: input of block b; out[n_blocks]: of the head */
-    float *y1[RESNET_MAX_BLOCKS];
-    float *y2[RESNET_MAX_BLOCKS];
-    float *shortcut[3]; /* [stage] output of its 1x1 convolution, consumed by the next pass */
-    float *grad_mid;    /* gradient between the two convolutions of a block */
-    float *grad[2];     /* gradient at a block's output, behind its ReLU mask; alternating */
-    float *logits;      /* [max_images][10] */
+    /* Tensors of the batch; n: max_images. */
+    float *images;                     /* [n][32][32][4] */
+    uint8_t *labels;                   /* [n] */
+    float *y[RESNET_MAX_BNS];          /* [n][C/16][S][S][16] of the convolution in front of BN i */
+    float *out[RESNET_MAX_BLOCKS + 1]; /* [n][C/16][S][S][16] input of block b; the last: output */
+    float *shortcut[3]; /* [n][C/16][S][S][16] of the stage's 1x1 convolution, read by one pass */
+    float *grad_mid;    /* [n][C/16][S][S][16] gradient between the two convolutions of a block */
+    float *grad[2];     /* [n][C/16][S][S][16] gradient at a block's output; alternating */
+    float *logits;      /* [n][10] */
 
     struct member_space members[TEAM_MAX_THREADS];
 
-    /* Partial sums, one row a chunk. */
-    double (*sums)[2][MAX_CHANNELS];
-    double *losses;
-    int *correct;
-    float (*kernel_partials)[MAX_KERNEL_FLOATS];
+    /* Sums of each chunk. Two sets of kernel gradients: one is added up while the next is made. */
+    double (*sums)[2][MAX_CHANNELS];                /* [chunks] */
+    double *losses;                                 /* [chunks] */
+    int *correct;                                   /* [chunks] */
+    float (*kernel_partials[2])[MAX_KERNEL_FLOATS]; /* [chunks] */
     float (*shortcut_partials)[MAX_SHORTCUT_FLOATS];
     double (*dense_partials)[DENSE_FLOATS];
 
-    /* The current step; constant while the team works on it. */
+    int n_passes;
+    struct pass passes[MAX_PASSES];
+};
+
+/* One call of engine_train or engine_evaluate: how its images are cut, and what it works on. */
+struct step {
+    struct engine *engine;
+    const struct pass *pass; /* of engine_train: what the team runs now */
     int n_images;
     int chunk_images;
     int n_chunks;
     const float *params;
     float *gradient;
-    void (*pass)(struct engine *engine, int chunk, struct member_space *m);
-    bool backwards; /* the pass takes the last chunk first */
-    int block;      /* of the current pass */
-    int grad_now;   /* which of grad[2] holds the gradient at the current block's output */
-    struct {
-        int tensor;
-        const float *partials;
-        size_t stride;
-    } reducing;
-
-    /* The current evaluation. */
-    engine_source *source;
-    void *source_user;
-    int evaluate_first;
-    float *evaluate_logits;
 };
 
 struct image_range {
@@ -105,68 +136,84 @@ struct image_range {
     int end;
 };
 
+static inline const float *values_of(const struct engine *engine, const float *params, int tensor) {
+    return params + engine->net->tensors[tensor].offset;
+}
+
 static inline int smaller(int a, int b) {
     return a < b ? a : b;
 }
 
-/* The images of a chunk. */
-struct image_range engine_chunk(const struct engine *engine, int chunk);
-
-/* The group of at most `group` images that the same member will probably take after the one that
- * starts at image `i`: the next of the chunk, or the first of the chunk that it will claim when all
- * members go at the same pace. Empty at the end. Only for prefetching. */
-struct image_range engine_next_group(const struct engine *engine, int chunk, int i, int group);
-
-/* Work on one chunk with the member's scratch space. */
-typedef void engine_pass(struct engine *engine, int chunk, struct member_space *m);
-
-/* Runs a pass over all chunks of the current batch, their BN sums set to zero first. Passes go
- * through the batch in turns forwards and backwards, so that each finds what the one before touched
- * last still in the cache. */
-void engine_run(struct engine *engine, engine_pass *pass);
-
-static inline const float *tensor_values(const struct engine *engine, int tensor) {
-    return engine->params + engine->net->tensors[tensor].offset;
+static inline struct image_range step_chunk(const struct step *s, int chunk) {
+    int first = chunk * s->chunk_images;
+    return (struct image_range){first, smaller(first + s->chunk_images, s->n_images)};
 }
-
-/* The weights of a convolution as its plan wants them. */
-const float *forward_weights(const struct engine *engine, int conv);
-const float *backward_weights(const struct engine *engine, int conv);
 
 /* Floats of one image at the input and the output of a convolution. */
-size_t conv_src_floats(const struct engine *engine, int conv);
-size_t conv_dst_floats(const struct engine *engine, int conv);
-
-/* Images that go through a convolution together: as many as fill TENSOR_FLOATS at its output. */
-static inline int conv_group(const struct engine *engine, int conv) {
-    return engine->plans[conv].shape.oc / 16;
+static inline size_t conv_src_floats(const struct engine *engine, int conv) {
+    const struct conv_shape *s = &engine->plans[conv].shape;
+    return (size_t)(s->ic == 3 ? 4 : s->ic) * (size_t)(s->ih * s->ih);
 }
 
-/* Adds some images of a tensor to what a kernel should fetch while it computes. */
-static inline void prefetch_images(struct kernel_prefetch *prefetch, const float *tensor,
-                                   size_t image_floats, struct image_range images) {
-    size_t n = (size_t)(images.end - images.first);
-    prefetch->ranges[prefetch->n_ranges].start = tensor + (size_t)images.first * image_floats;
-    prefetch->ranges[prefetch->n_ranges].n_bytes = n * image_floats * sizeof(*tensor);
-    prefetch->n_ranges++;
+static inline size_t conv_dst_floats(const struct engine *engine, int conv) {
+    const struct conv_shape *s = &engine->plans[conv].shape;
+    return (size_t)s->oc * (size_t)(s->oh * s->oh);
 }
 
-void engine_pack(struct engine *engine, bool backward);
+/* plan.c: fills engine->passes. The engine's tensors have their places. */
+void engine_plan_passes(struct engine *engine);
 
-/* forward.c: from the images to y2 of the last block, all batch statistics done. */
-void engine_forward(struct engine *engine, float *moving);
+/* engine.c: how a batch is cut. */
+struct step step_begin(struct engine *engine, int n_images, const float *params, float *gradient);
 
-/* head.c: last block's output, pooling, dense, softmax, loss, and the way back to the gradient at
- * the last block's output. */
-void engine_head(struct engine *engine, struct engine_result *ret_result);
+/* engine.c: what follows from the sums of step->pass when all chunks are done. */
+void step_finish_pass(const struct step *step, float *moving);
 
-/* The dense layer and the cross-entropy of one image. features: [4][8][8][16]. ret_probability may
- * be NULL. Returns the loss. */
-double head_image(const float *features, const float *kernel, const float *bias, int label,
+/* pass.c, a team_task: runs the pass of a struct step over one chunk, and a share of adding up what
+ * the backward pass before has left. */
+void pass_run(void *user_step, int chunk, int member);
+
+/* reduce.c: what follows from the chunks' sums of y and y^2: statistics, coefficients, moving. */
+void reduce_statistics(const struct step *step, int bn, float *moving);
+
+/* reduce.c: what follows from the chunks' sums of g and g * y: coefficients, and the gradients of
+ * gamma, beta, and of the bias of a shortcut that is added behind this BN. */
+void reduce_bn_gradient(const struct step *step, int bn);
+
+/* reduce.c: of all chunks. */
+void reduce_losses(const struct step *step, struct engine_result *ret_result);
+
+/* reduce.c: adds up the weight gradients that the chunks of a pass have left. `share` of n_chunks:
+ * that part of each tensor. */
+void reduce_weights(const struct step *step, const struct pass *pass, int share);
+
+/* conv.c: packs all kernels. */
+void engine_pack(struct engine *engine, const float *params, bool backward);
+
+/* conv.c: the kernel for backward_data as the convolution's plan wants it. */
+const float *engine_backward_weights(const struct engine *engine, const float *params, int conv);
+
+/* conv.c: dst = convolution of n images, with its bias unless a BN takes it away again. */
+void engine_convolve(const struct engine *engine, const float *params, int conv, int n_images,
+                     const float *src, float *dst, float *scratch,
+                     const struct kernel_prefetch *prefetch);
+
+/* conv.c: dst = max(0, bn(y) + add) of n images; add: or NULL. dst may be y or add. */
+void engine_normalise(const struct engine *engine, int bn, int n_images, const float *y,
+                      const float *add, float *dst);
+
+/* head.c: the dense layer and the cross-entropy of one image. features: [4][8][8][16].
+ * ret_probability may be NULL. Returns the loss. */
+double head_image(const struct resnet *net, const float *params, const float *features, int label,
                   double ret_pooled[RESNET_FEATURES], double ret_logits[RESNET_CLASSES],
                   double *ret_probability, int *ret_correct);
 
-/* backward.c: gradients of everything in front of the head. */
-void engine_backward(struct engine *engine);
+/* head.c: the gradient of the logits, spread over the pixels: [4][8][8][16]. */
+void head_spread(const struct resnet *net, const float *params,
+                 const double diff_logits[RESNET_CLASSES], float *ret_diff_features);
+
+/* head.c: adds an image's gradient of the dense layer: kernel [64][10], then bias [10]. */
+void head_add_gradient(const double pooled[RESNET_FEATURES],
+                       const double diff_logits[RESNET_CLASSES], double *sum);
 
 #endif

@@ -6,96 +6,83 @@
  */
 #include "core/nn/engine_internal.h"
 
+#include <assert.h>
 #include <math.h>
-#include <string.h>
+
+struct evaluation {
+    struct step step;
+    engine_source *source;
+    void *user;
+    int first;     /* index of image 0 at the source */
+    float *logits; /* [n_images][10] or NULL */
+};
 
 /* scale and shift of every BN from its moving statistics. The convolution's bias is not added by
  * the kernels, so it goes into the mean. */
 void engine_evaluate_prepare(struct engine *engine, const float *params, const float *moving) {
-    engine->params = params;
+    assert(params && moving && (uintptr_t)params % 64 == 0);
+    engine->evaluate_params = params;
     for (int i = 0; i < engine->net->n_bns; i++) {
         const struct resnet_bn *n = &engine->net->bns[i];
         struct bn_state *s = &engine->bns[i];
-        const float *gamma = tensor_values(engine, n->gamma);
-        const float *beta = tensor_values(engine, n->beta);
-        const float *bias = tensor_values(engine, engine->net->convs[n->conv].bias);
-        const float *mean = moving + engine->net->tensors[n->moving_mean].offset;
-        const float *variance = moving + engine->net->tensors[n->moving_variance].offset;
+        const float *gamma = values_of(engine, params, n->gamma);
+        const float *beta = values_of(engine, params, n->beta);
+        const float *bias = values_of(engine, params, engine->net->convs[n->conv].bias);
+        const float *mean = values_of(engine, moving, n->moving_mean);
+        const float *variance = values_of(engine, moving, n->moving_variance);
         for (int c = 0; c < n->c; c++) {
             double scale = (double)gamma[c] / sqrt((double)variance[c] + RESNET_BN_EPSILON);
             s->scale[c] = (float)scale;
             s->shift[c] = (float)((double)beta[c] + ((double)bias[c] - (double)mean[c]) * scale);
         }
     }
-    engine_pack(engine, false);
-}
-
-/* y = relu(bn(y)) (+ add before the ReLU) for some images, in place or into dst. */
-static void normalise(const struct engine *e, int bn, int n_images, const float *y,
-                      const float *add, float *dst) {
-    const struct resnet_bn *n = &e->net->bns[bn];
-    const struct bn_state *s = &e->bns[bn];
-    int pixels = n->side * n->side;
-    size_t floats = (size_t)n->c * (size_t)pixels;
-    for (int i = 0; i < n_images; i++) {
-        size_t at = (size_t)i * floats;
-        if (add) {
-            e->kernels->bn_add_relu(n->c, pixels, y + at, s->scale, s->shift, add + at, dst + at);
-        } else {
-            e->kernels->bn_relu(n->c, pixels, y + at, s->scale, s->shift, dst + at);
-        }
-    }
+    engine_pack(engine, params, false);
 }
 
 /* One block over n images. src and dst may be the same or overlap: src is read to its end before
  * dst is written. */
-static void run_block(struct engine *e, const struct resnet_block *block, int n, const float *src,
-                      float *dst, struct member_space *m) {
-    const struct conv_plan *conv1 = &e->plans[block->conv1];
-    const struct conv_plan *conv2 = &e->plans[block->conv2];
-    float *y1 = m->act;
-    float *y2 = m->diff;
-    conv1->forward(conv1, n, src, forward_weights(e, block->conv1), NULL, y1, m->conv, NULL);
-    normalise(e, block->bn1, n, y1, NULL, y1);
-    conv2->forward(conv2, n, y1, forward_weights(e, block->conv2), NULL, y2, m->conv, NULL);
+static void run_block(const struct engine *e, const struct resnet_block *block, int n,
+                      const float *src, float *dst, const struct member_space *m) {
+    const float *params = e->evaluate_params;
     const float *add = src;
+    engine_convolve(e, params, block->conv1, n, src, m->act, m->conv, NULL);
+    engine_normalise(e, block->bn1, n, m->act, NULL, m->act);
+    engine_convolve(e, params, block->conv2, n, m->act, m->diff, m->conv, NULL);
     if (block->shortcut >= 0) {
-        const struct conv_plan *shortcut = &e->plans[block->shortcut];
-        shortcut->forward(shortcut, n, src, forward_weights(e, block->shortcut),
-                          tensor_values(e, e->net->convs[block->shortcut].bias), m->diff_src,
-                          m->conv, NULL);
+        engine_convolve(e, params, block->shortcut, n, src, m->diff_src, m->conv, NULL);
         add = m->diff_src;
     }
-    normalise(e, block->bn2, n, y2, add, dst);
+    engine_normalise(e, block->bn2, n, m->diff, add, dst);
 }
 
-static void run_stage(struct engine *e, int stage, int n_images, struct member_space *m) {
-    const struct resnet *net = e->net;
-    int per_stage = net->n_blocks / 3;
+static void run_stage(const struct engine *e, int stage, int n_images,
+                      const struct member_space *m) {
+    int per_stage = e->net->n_blocks / 3;
+    const struct resnet_block *first = &e->net->blocks[stage * per_stage];
     int group = 1 << stage;
     for (int i = 0; i < n_images; i += group) {
-        int n = n_images - i < group ? n_images - i : group;
-        const struct resnet_block *first = &net->blocks[stage * per_stage];
-        float *x = m->evaluate + (size_t)i * conv_dst_floats(e, first->conv1);
-        for (int b = 0; b < per_stage; b++) {
-            const struct resnet_block *block = first + b;
-            const float *src =
-                b == 0 ? m->evaluate + (size_t)i * conv_src_floats(e, block->conv1) : x;
-            run_block(e, block, n, src, x, m);
+        int n = smaller(group, n_images - i);
+        const float *src = m->evaluate + (size_t)i * conv_src_floats(e, first->conv1);
+        float *dst = m->evaluate + (size_t)i * conv_dst_floats(e, first->conv1);
+        for (int b = 0; b < per_stage; b++, src = dst) {
+            run_block(e, first + b, n, src, dst, m);
         }
     }
 }
 
-static void evaluate_pass(struct engine *e, int chunk, struct member_space *m) {
-    struct image_range range = engine_chunk(e, chunk);
+static void evaluate_chunk(void *user, int chunk, int member) {
+    const struct evaluation *v = user;
+    const struct engine *e = v->step.engine;
+    const struct member_space *m = &e->members[member];
+    struct image_range range = step_chunk(&v->step, chunk);
     int n = range.end - range.first;
     uint8_t labels[EVALUATE_GROUP];
     for (int i = 0; i < n; i++) {
         float *x = m->evaluate + (size_t)i * TENSOR_FLOATS;
-        float *image = m->diff_src;
-        labels[i] = e->source(e->source_user, e->evaluate_first + range.first + i, image);
-        e->plans[0].forward(&e->plans[0], 1, image, forward_weights(e, 0), NULL, x, m->conv, NULL);
-        normalise(e, 0, 1, x, NULL, x);
+        labels[i] = v->source(v->user, v->first + range.first + i, m->diff_src);
+        assert(labels[i] < RESNET_CLASSES);
+        engine_convolve(e, e->evaluate_params, 0, 1, m->diff_src, x, m->conv, NULL);
+        engine_normalise(e, 0, 1, x, NULL, x);
     }
     for (int stage = 0; stage < 3; stage++) {
         run_stage(e, stage, n, m);
@@ -106,30 +93,31 @@ static void evaluate_pass(struct engine *e, int chunk, struct member_space *m) {
         double pooled[RESNET_FEATURES];
         double logits[RESNET_CLASSES];
         int correct = 0;
-        e->losses[chunk] += head_image(
-            m->evaluate + (size_t)i * (TENSOR_FLOATS / 4), tensor_values(e, e->net->dense_kernel),
-            tensor_values(e, e->net->dense_bias), labels[i], pooled, logits, NULL, &correct);
+        e->losses[chunk] +=
+            head_image(e->net, e->evaluate_params, m->evaluate + (size_t)i * (TENSOR_FLOATS / 4),
+                       labels[i], pooled, logits, NULL, &correct);
         e->correct[chunk] += correct;
-        for (int j = 0; j < RESNET_CLASSES && e->evaluate_logits; j++) {
-            e->evaluate_logits[(size_t)(range.first + i) * RESNET_CLASSES + (size_t)j] =
-                (float)logits[j];
+        for (int j = 0; j < RESNET_CLASSES && v->logits; j++) {
+            v->logits[(range.first + i) * RESNET_CLASSES + j] = (float)logits[j];
         }
     }
 }
 
 void engine_evaluate(struct engine *engine, engine_source *source, void *user, int first,
                      int n_images, float *ret_logits, struct engine_result *ret_result) {
-    engine->source = source;
-    engine->source_user = user;
-    engine->evaluate_first = first;
-    engine->evaluate_logits = ret_logits;
-    engine->n_images = n_images;
-    engine->chunk_images = EVALUATE_GROUP;
-    engine->n_chunks = (n_images + EVALUATE_GROUP - 1) / EVALUATE_GROUP;
-    engine_run(engine, evaluate_pass);
-    *ret_result = (struct engine_result){0};
-    for (int chunk = 0; chunk < engine->n_chunks; chunk++) {
-        ret_result->loss += engine->losses[chunk];
-        ret_result->correct += engine->correct[chunk];
-    }
+    assert(source && ret_result &&
+           engine->evaluate_params); /* engine_evaluate_prepare was called */
+    assert(first >= 0 && n_images >= 1 && n_images <= ENGINE_EVALUATE_MAX);
+    struct evaluation evaluation = {
+        .step = {.engine = engine,
+                 .n_images = n_images,
+                 .chunk_images = EVALUATE_GROUP,
+                 .n_chunks = (n_images + EVALUATE_GROUP - 1) / EVALUATE_GROUP},
+        .source = source,
+        .user = user,
+        .first = first,
+        .logits = ret_logits,
+    };
+    team_run(engine->team, evaluate_chunk, &evaluation, evaluation.step.n_chunks);
+    reduce_losses(&evaluation.step, ret_result);
 }

@@ -108,6 +108,10 @@ enum status optimizer_create(const struct run_config *config, const struct resne
     return STATUS_OK;
 }
 
+/* The rules are plain loops that the compiler vectorises. Nothing is contracted or reordered
+ * (-ffp-contract=off, one element an iteration), so an element's bits depend neither on the width
+ * of the registers nor on where it lies. */
+
 static void adam_slice(const struct optimizer *o, const struct slice *s) {
     const double beta1 = 0.9;
     const double beta2 = 0.999;

@@ -181,7 +181,8 @@ static enum status trainer_open(struct trainer *t, struct error *error) {
     TRY(resnet_plan(t->config->depth, &t->net, error));
     TRY(open_memory(t, error));
     TRY(optimizer_create(t->config, &t->net, &t->optimizer, error));
-    TRY(team_create(o->n_threads, &t->team, error));
+    const struct team_options team_options = {.n_threads = o->n_threads};
+    TRY(team_create(&team_options, &t->team, error));
     const struct engine_options options =
         engine_options_of(t->config, o->kernels, &t->net, t->team);
     TRY(engine_create(&options, &t->engine, error));

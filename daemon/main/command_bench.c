@@ -188,7 +188,7 @@ static enum status measure_evaluation(struct bench *b, struct error *error) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for a network");
     }
     TRY(resnet_plan(b->config.depth, net, error));
-    TRY(team_create(b->n_threads, &team, error));
+    TRY(team_create(&(struct team_options){.n_threads = b->n_threads}, &team, error));
     const struct engine_options options = {
         .net = net,
         .kernels = b->kernels,
@@ -196,7 +196,7 @@ static enum status measure_evaluation(struct bench *b, struct error *error) {
         .winograd = trainer_uses_winograd(&b->config, b->kernels),
     };
     TRY(engine_create(&options, &engine, error));
-    values = calloc(net->n_params + net->n_moving, sizeof(*values));
+    values = aligned_alloc(64, (net->n_params + net->n_moving) * sizeof(*values));
     if (!values) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for parameters");
     }
@@ -236,7 +236,7 @@ static enum status measure_limit(struct bench *b, struct error *error) {
     if (!b->kernels->fma_probe) {
         return STATUS_OK;
     }
-    TRY(team_create(b->n_threads, &team, error));
+    TRY(team_create(&(struct team_options){.n_threads = b->n_threads}, &team, error));
     struct probe probe = {.kernels = b->kernels, .rounds = 200000};
     double flop = b->kernels->fma_probe(probe.rounds) * b->n_threads;
     for (int i = 0; i < 20; i++) {

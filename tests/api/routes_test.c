@@ -411,9 +411,10 @@ static void meta_routes_answer(void **state) {
     assert_contains(reply.body, "\"optimizer\":\"sgd\"");
     reply_clear(&reply);
     reply = ask(fixture, "GET", "/api/v1/datasets", NULL);
-    assert_contains(reply.body, "{\"name\":\"shapes\",\"default\":true,\"generated\":true,"
-                                "\"available\":true,\"problem\":null,\"warning\":null,\"train_images\":1000,"
-                                "\"test_images\":200,\"classes\":10}");
+    assert_contains(reply.body,
+                    "{\"name\":\"shapes\",\"default\":true,\"generated\":true,"
+                    "\"available\":true,\"problem\":null,\"warning\":null,\"train_images\":1000,"
+                    "\"test_images\":200,\"classes\":10}");
     reply_clear(&reply);
     (void)submit(fixture, "{}");
     fixture->now_s += 61.5;

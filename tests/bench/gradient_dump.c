@@ -56,7 +56,7 @@ int main(int argc, char **argv) {
     struct team *team = NULL;
     struct engine *engine = NULL;
     if (!kernels || n_images < 1 || resnet_plan(DEPTH, &d.net, NULL) != STATUS_OK ||
-        team_create(2, &team, NULL) != STATUS_OK) {
+        team_create(&(struct team_options){.n_threads = 2}, &team, NULL) != STATUS_OK) {
         return give_up("no such variant or number of images");
     }
     const struct engine_options options = {.net = &d.net,

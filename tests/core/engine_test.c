@@ -100,16 +100,51 @@ static void every_variant_agrees_with_the_reference(void **state) {
     fixture_free(reference);
 }
 
+/* k copies of a batch have its means, so its gradient: any number of chunks, the last one partial,
+ * is one batch. An image goes through the same operations in any company, so that only sums differ:
+ * those of batch normalisation, doubles, and those of weight gradients over k times as many floats,
+ * 6e-8 each, which mostly cancel. A lost or doubled chunk of four images is off by 4 / (6 k), here
+ * 7e-3 or more. */
+static void copies_of_a_batch_have_its_gradient(void **state) {
+    (void)state;
+    static const int copies[] = {11, 90};
+    enum { LARGEST = 90 * IMAGES };
+    for (const struct kernels *const *k = kernels_available() + 1; *k; k++) {
+        struct network_fixture *f = fixture_make(DEPTH, *k, (*k)->has_winograd, 2, LARGEST);
+        for (int i = IMAGES; i < LARGEST; i++) {
+            memcpy(engine_images(f->engine) + (size_t)i * ENGINE_IMAGE_FLOATS,
+                   engine_images(f->engine) + (size_t)(i % IMAGES) * ENGINE_IMAGE_FLOATS,
+                   ENGINE_IMAGE_FLOATS * sizeof(float));
+            engine_labels(f->engine)[i] = engine_labels(f->engine)[i % IMAGES];
+        }
+        double loss = mean_loss(f);
+        float *gradient = fixture_floats(f->net.n_params);
+        memcpy(gradient, f->gradient, f->net.n_params * sizeof(*gradient));
+        for (size_t i = 0; i < sizeof(copies) / sizeof(copies[0]) - SLOW_BUILD; i++) {
+            int n = copies[i] * IMAGES;
+            assert_true(fabs(fixture_train(f, n).loss / n / loss - 1.0) < 1e-6);
+            double distance = relative_distance(f->gradient, gradient, f->net.n_params);
+            if (!(distance < 1e-5)) {
+                fail_msg("%s, %d copies: the gradient is %.3g away", (*k)->name, copies[i],
+                         distance);
+            }
+        }
+        free(gradient);
+        fixture_free(f);
+    }
+}
+
 /* Batches that no chunk and no group divides among them. */
 static void same_bits_for_any_number_of_threads(void **state) {
     (void)state;
     static const int batches[] = {1, 2, 3, 5, 16, 37, 64};
+    static const int teams[] = {2, 3, 5, 8, 16};
     enum { LARGEST = 64 };
     for (const struct kernels *const *k = kernels_available() + 1; *k; k++) {
         struct network_fixture *one = fixture_make(DEPTH, *k, (*k)->has_winograd, 1, LARGEST);
-        for (int threads = 2; threads <= 5; threads += SLOW_BUILD ? 3 : 1) {
+        for (size_t t = 0; t < sizeof(teams) / sizeof(teams[0]); t += 1 + SLOW_BUILD) {
             struct network_fixture *many =
-                fixture_make(DEPTH, *k, (*k)->has_winograd, threads, LARGEST);
+                fixture_make(DEPTH, *k, (*k)->has_winograd, teams[t], LARGEST);
             resnet_init(&one->net, 42, one->params, one->moving);
             for (size_t i = 0; i < sizeof(batches) / sizeof(batches[0]); i += 1 + 4 * SLOW_BUILD) {
                 struct engine_result a = fixture_train(one, batches[i]);
@@ -177,6 +212,7 @@ int main(void) {
         cmocka_unit_test(every_gradient_agrees_with_finite_differences),
         cmocka_unit_test(frozen_biases_have_no_gradient),
         cmocka_unit_test(every_variant_agrees_with_the_reference),
+        cmocka_unit_test(copies_of_a_batch_have_its_gradient),
         cmocka_unit_test(same_bits_for_any_number_of_threads),
         cmocka_unit_test(evaluation_is_the_same_in_any_company),
         cmocka_unit_test(memory_is_what_was_announced),

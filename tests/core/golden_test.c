@@ -7,145 +7,18 @@
  * than FLOOR, a few dozen roundings) allows for another order of summation. A wrong formula is off
  * by 1e-2 or more.
  */
-#include "tests/core/network_fixture.h"
-
-#include <math.h>
-#include <stdio.h>
+#include "tests/core/golden_fixture.h"
 
 #include "core/nn/engine_internal.h"
-#include "core/train/optimizer.h"
-#include "core/train/safetensors.h"
 
 #define FLOOR 2e-5
 #define FACTOR 8.0
-#define WINOGRAD_FACTOR 40.0 /* F(4x4,3x3) in float32 loses about one digit */
-#define FLIP 0.05
+#define WINOGRAD_FACTOR 20.0 /* F(4x4,3x3) in float32 loses about one digit */
+#define FLIP 0.02            /* one was seen to cost 0.015 at depth 44 */
+#define MAX_FLIPS 5          /* 0.1 in all */
 #define L2 1e-4
 
-enum { IMAGES_TENSOR = 1000000, LABELS_TENSOR = 1000001, MAX_TENSOR = 36864 };
-
-/* ---- the generator of tests/golden/README.md ---- */
-
-static uint64_t hash_bits(uint64_t tensor, uint64_t element) {
-    uint64_t z = (tensor << 32 | element) + UINT64_C(0x9E3779B97F4A7C15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    z = z ^ (z >> 31);
-    return z >> 40;
-}
-
-static float unit(uint64_t tensor, uint64_t element) {
-    return (float)hash_bits(tensor, element) * 0x1p-24F;
-}
-
-static float generated(const struct tensor *t, int number, size_t i) {
-    float u = unit((uint64_t)number, i);
-    int fan_in = t->n_dims == 4 ? t->shape[0] * t->shape[1] * t->shape[2] : t->shape[0];
-    switch (t->kind) {
-    case TENSOR_CONV_KERNEL:
-    case TENSOR_DENSE_KERNEL:
-        return (2.0F * u - 1.0F) * (float)sqrt(6.0 / fan_in);
-    case TENSOR_CONV_BIAS:
-    case TENSOR_DENSE_BIAS:
-        return (2.0F * u - 1.0F) * 0.2F;
-    case TENSOR_GAMMA:
-        return 0.75F + 0.5F * u;
-    case TENSOR_BETA:
-        return (u - 0.5F) * 0.4F;
-    case TENSOR_MOVING_MEAN:
-        return 0.0F;
-    case TENSOR_MOVING_VARIANCE:
-        return 1.0F;
-    }
-    return NAN;
-}
-
-static float *place_of(struct network_fixture *f, const struct tensor *t) {
-    return (tensor_is_moving(t) ? f->moving : f->params) + t->offset;
-}
-
-static void golden_image(int image, float *ret_image) {
-    for (size_t pixel = 0; pixel < 1024; pixel++) {
-        for (size_t c = 0; c < 4; c++) {
-            size_t element = ((size_t)image * 1024 + pixel) * 3 + c;
-            ret_image[pixel * 4 + c] = c == 3 ? 0.0F : 2.0F * unit(IMAGES_TENSOR, element) - 1.0F;
-        }
-    }
-}
-
-static uint8_t golden_label(int image) {
-    return (uint8_t)(hash_bits(LABELS_TENSOR, (uint64_t)image) % 10);
-}
-
-static void fill_golden(struct network_fixture *f, int n_images) {
-    for (int k = 0; k < f->net.n_tensors; k++) {
-        for (size_t i = 0; i < f->net.tensors[k].n; i++) {
-            place_of(f, &f->net.tensors[k])[i] = generated(&f->net.tensors[k], k, i);
-        }
-    }
-    for (int i = 0; i < n_images; i++) {
-        golden_image(i, engine_images(f->engine) + (size_t)i * ENGINE_IMAGE_FLOATS);
-        engine_labels(f->engine)[i] = golden_label(i);
-    }
-}
-
-/* ---- the files ---- */
-
-static struct safetensors *open_golden(const char *name) {
-    char path[512];
-    struct error error;
-    struct safetensors *file = NULL;
-    (void)snprintf(path, sizeof(path), "%s/tests/golden/%s.safetensors", CUTOUTD_SOURCE_DIR, name);
-    if (safetensors_read(path, NULL, &file, &error) != STATUS_OK) {
-        fail_msg("%s", error.message);
-    }
-    return file;
-}
-
-static const struct safetensors_tensor *golden_tensor(const struct safetensors *file,
-                                                      const char *prefix, const char *name,
-                                                      const char *suffix) {
-    char full[128];
-    (void)snprintf(full, sizeof(full), "%s%s%s", prefix, name, suffix);
-    const struct safetensors_tensor *t = safetensors_find(file, full);
-    if (!t) {
-        fail_msg("the golden file lacks %s", full);
-    }
-    return t;
-}
-
-static double golden_value(const struct safetensors_tensor *t, int64_t i) {
-    return t->dtype == SAFETENSORS_F32 ? (double)((const float *)t->data)[i]
-                                       : ((const double *)t->data)[i];
-}
-
-static double golden_number(const struct safetensors *file, const char *prefix, const char *name,
-                            const char *suffix) {
-    return golden_value(golden_tensor(file, prefix, name, suffix), 0);
-}
-
-/* ||values - expected|| / ||expected||, where element k of expected is element k*n/count of values;
- * the length is that of the whole tensor when it is known. */
-static double distance(const double *values, int64_t n, const struct safetensors_tensor *expected,
-                       double length) {
-    int64_t count = safetensors_numbers(expected);
-    double difference = 0.0;
-    double squares = 0.0;
-    for (int64_t k = 0; k < count; k++) {
-        double e = golden_value(expected, k);
-        double d = values[k * n / count] - e;
-        difference += d * d;
-        squares += e * e;
-    }
-    double whole = length >= 0.0 ? length * sqrt((double)count / (double)n) : sqrt(squares);
-    return sqrt(difference) / fmax(fmax(whole, sqrt(squares)), 1e-30);
-}
-
-static void assert_near(const char *what, const char *name, double got, double limit) {
-    if (!(got <= limit)) {
-        fail_msg("%s %s: relative distance %.3g, limit %.3g", what, name, got, limit);
-    }
-}
+enum { MAX_TENSOR = 36864 };
 
 /* ---- one training step ---- */
 
@@ -171,7 +44,7 @@ static bool relu_is_open(const struct engine *e, int relu, int c, size_t i) {
         return e->out[relu / 2][i] > 0.0F;
     }
     const struct bn_state *bn = &e->bns[e->net->blocks[block].bn1];
-    return fmaf(e->y1[block][i], bn->scale[c], bn->shift[c]) > 0.0F;
+    return fmaf(e->y[e->net->blocks[block].bn1][i], bn->scale[c], bn->shift[c]) > 0.0F;
 }
 
 static int count_flips(const struct engine *a, const struct engine *b, int relu, int n_images) {
@@ -208,11 +81,13 @@ static void check_gradients(struct network_fixture *f, const struct safetensors 
                             const struct golden_case *c) {
     static double gradient[MAX_TENSOR];
     double worst = 0.0;
+    double behind = 0.0;
     int flips_from[RESNET_MAX_BNS + 1] = {0}; /* in this ReLU and all behind it */
     for (int relu = f->net.n_bns - 1; relu >= 0; relu--) {
         flips_from[relu] =
             flips_from[relu + 1] + count_flips(f->engine, c->reference->engine, relu, c->n_images);
     }
+    assert_in_range(flips_from[0], 0, MAX_FLIPS);
     for (int k = 0; k < f->net.n_tensors; k++) {
         const struct tensor *t = &f->net.tensors[k];
         if (tensor_is_moving(t)) {
@@ -234,13 +109,14 @@ static void check_gradients(struct network_fixture *f, const struct safetensors 
             distance(gradient, (int64_t)t->n,
                      golden_tensor(file, "gradient/", t->name, whole ? "" : "/samples"), length);
         int flips = flips_from[relu_of(&f->net, k)];
+        behind = flips ? fmax(behind, got) : behind;
         worst = flips ? worst : fmax(worst, got / peer);
         assert_near("gradient of", t->name, got, fmax(FLOOR, factor_of(c) * peer) + FLIP * flips);
     }
-    print_message("%s%s depth %d: %d flipped ReLUs; behind them at most %.2f times PyTorch's "
-                  "float32 distance\n",
-                  c->kernels->name, c->winograd ? " winograd" : "", c->depth, flips_from[0], worst);
-    assert_true(flips_from[0] <= (c->winograd ? 60 : 6));
+    print_message("%s%s depth %d: %d flipped ReLUs, in front of them at most %.3g; behind them at "
+                  "most %.2f times PyTorch's float32 distance\n",
+                  c->kernels->name, c->winograd ? " winograd" : "", c->depth, flips_from[0], behind,
+                  worst);
 }
 
 static void check_statistics(struct network_fixture *f, const struct safetensors *file,
@@ -253,7 +129,7 @@ static void check_statistics(struct network_fixture *f, const struct safetensors
         char name[64];
         const char *moving_mean = f->net.tensors[n->moving_mean].name;
         (void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(moving_mean, "/"), moving_mean);
-        engine_batch_statistics(f->engine, bn, mean, variance);
+        engine_batch_statistics(f->engine, f->params, bn, mean, variance);
         assert_near("mean of", name,
                     distance(mean, n->c, golden_tensor(file, "statistics/", name, "/mean"), -1.0),
                     limit);
@@ -390,79 +266,11 @@ static void depth_44_agrees_with_pytorch(void **state) {
     check_every_variant(44, 4, "depth44");
 }
 
-/* ---- ten steps of each optimizer ---- */
-
-struct optimizer_case {
-    const char *name;
-    enum optimizer_kind kind;
-    double lr;
-    bool nesterov;
-    double grad_clip;
-};
-
-static void check_optimizer(const struct optimizer_case *c, const struct kernels *kernels) {
-    enum { STEPS = 10, N = 6 };
-    struct safetensors *file = open_golden("optimizers");
-    struct network_fixture *f = fixture_make(8, kernels, false, 2, N);
-    const struct run_config config = {.optimizer = c->kind,
-                                      .momentum = 0.9,
-                                      .nesterov = c->nesterov,
-                                      .l2 = L2,
-                                      .grad_clip = c->grad_clip};
-    struct optimizer *optimizer = NULL;
-    assert_int_equal(optimizer_create(&config, &f->net, &optimizer, NULL), STATUS_OK);
-    fill_golden(f, N);
-    const struct safetensors_tensor *losses = golden_tensor(file, c->name, "/losses", "");
-    const struct safetensors_tensor *peer = golden_tensor(file, c->name, "/losses_float32", "");
-    for (int step = 0; step < STEPS; step++) {
-        double loss = fixture_train(f, N).loss / N +
-                      optimizer_step(optimizer, f->team, f->params, f->gradient, c->lr);
-        double expected = golden_value(losses, step);
-        double peers = fabs(golden_value(peer, step) / expected - 1.0);
-        assert_near(c->name, "loss", fabs(loss / expected - 1.0), fmax(2e-4, FACTOR * peers));
-    }
-    for (int k = 0; k < f->net.n_tensors; k++) {
-        const struct tensor *t = &f->net.tensors[k];
-        double squares = 0.0;
-        for (size_t i = 0; i < t->n; i++) {
-            squares += (double)place_of(f, t)[i] * (double)place_of(f, t)[i];
-        }
-        char prefix[32];
-        (void)snprintf(prefix, sizeof(prefix), "%s/norm/", c->name);
-        double expected = golden_number(file, prefix, t->name, "");
-        (void)snprintf(prefix, sizeof(prefix), "%s/float32_deviation/", c->name);
-        double deviation = golden_number(file, prefix, t->name, "");
-        assert_near(c->name, t->name, fabs(sqrt(squares) / expected - 1.0),
-                    fmax(2e-4, FACTOR * deviation));
-    }
-    optimizer_free(optimizer);
-    fixture_free(f);
-    safetensors_free(file);
-}
-
-static void ten_steps_of_each_optimizer_agree_with_pytorch(void **state) {
-    (void)state;
-    static const struct optimizer_case cases[] = {
-        {"adam", OPTIMIZER_ADAM, 1e-3, false, 0},
-        {"rmsprop", OPTIMIZER_RMSPROP, 1e-3, false, 0},
-        {"sgd", OPTIMIZER_SGD, 1e-2, false, 0},
-        {"nesterov", OPTIMIZER_SGD, 1e-2, true, 0},
-        {"clipped", OPTIMIZER_SGD, 1e-2, false, 3.9}, /* the first steps are, the last are not */
-    };
-    for (const struct kernels *const *k = kernels_available(); *k; k++) {
-        bool chosen = !SLOW_BUILD || *k == &kernels_blas;
-        for (size_t i = 0; chosen && i < sizeof(cases) / sizeof(cases[0]); i++) {
-            check_optimizer(&cases[i], *k);
-        }
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_generator_is_the_same),
         cmocka_unit_test(depth_8_agrees_with_pytorch),
         cmocka_unit_test(depth_44_agrees_with_pytorch),
-        cmocka_unit_test(ten_steps_of_each_optimizer_agree_with_pytorch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

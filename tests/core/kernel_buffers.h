@@ -24,8 +24,8 @@ struct buffer {
     size_t n;
 };
 
-/* misaligned: by 4 bytes, where the contract promises 64. */
-static inline struct buffer buffer_make(size_t n, bool misaligned) {
+/* Aligned to 64 bytes. */
+static inline struct buffer buffer_make(size_t n) {
     struct buffer b = {.n = n};
     size_t floats = (n + 2 * BUFFER_BORDER + 16 + 15) / 16 * 16;
     b.memory = aligned_alloc(64, floats * sizeof(float));
@@ -33,7 +33,7 @@ static inline struct buffer buffer_make(size_t n, bool misaligned) {
     for (size_t i = 0; i < floats; i++) {
         b.memory[i] = BUFFER_CANARY;
     }
-    b.data = b.memory + BUFFER_BORDER + (misaligned ? 1 : 0);
+    b.data = b.memory + BUFFER_BORDER;
     return b;
 }
 
@@ -62,8 +62,8 @@ static inline void buffer_fill(struct buffer *b, bool exact, uint32_t seed) {
 }
 
 /* A copy of the first n values. */
-static inline struct buffer buffer_prefix(const struct buffer *from, size_t n, bool misaligned) {
-    struct buffer b = buffer_make(n, misaligned);
+static inline struct buffer buffer_prefix(const struct buffer *from, size_t n) {
+    struct buffer b = buffer_make(n);
     assert_true(n <= from->n);
     memcpy(b.data, from->data, n * sizeof(float));
     return b;

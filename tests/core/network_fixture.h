@@ -55,7 +55,8 @@ static inline struct network_fixture *fixture_make(int depth, const struct kerne
     struct network_fixture *f = calloc(1, sizeof(*f));
     assert_non_null(f);
     assert_int_equal(resnet_plan(depth, &f->net, NULL), STATUS_OK);
-    assert_int_equal(team_create(n_threads, &f->team, NULL), STATUS_OK);
+    const struct team_options team_options = {.n_threads = n_threads};
+    assert_int_equal(team_create(&team_options, &f->team, NULL), STATUS_OK);
     const struct engine_options options = {.net = &f->net,
                                            .kernels = kernels,
                                            .team = f->team,
@@ -67,7 +68,9 @@ static inline struct network_fixture *fixture_make(int depth, const struct kerne
     f->gradient = fixture_floats(f->net.n_params);
     assert_non_null(f->params);
     resnet_init(&f->net, 42, f->params, f->moving);
-    fixture_fill_batch(f->engine, max_images);
+    if (max_images > 0) {
+        fixture_fill_batch(f->engine, max_images);
+    }
     return f;
 }
 

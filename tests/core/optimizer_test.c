@@ -42,7 +42,7 @@ static void check_rule(const struct run_config *config, rule *step) {
     assert_int_equal(resnet_plan(8, &net, NULL), STATUS_OK);
     struct team *team = NULL;
     struct optimizer *optimizer = NULL;
-    assert_int_equal(team_create(2, &team, NULL), STATUS_OK);
+    assert_int_equal(team_create(&(struct team_options){.n_threads = 2}, &team, NULL), STATUS_OK);
     assert_int_equal(optimizer_create(config, &net, &optimizer, NULL), STATUS_OK);
     float *params = fixture_floats(net.n_params);
     float *gradient = fixture_floats(net.n_params);
@@ -117,7 +117,8 @@ static void check_clipping(double bound, int threads, float *ret_params, size_t 
     const struct run_config config = {.optimizer = OPTIMIZER_SGD, .l2 = 1e-2, .grad_clip = bound};
     assert_int_equal(resnet_plan(8, &net, NULL), STATUS_OK);
     assert_int_equal(net.n_params, n_params);
-    assert_int_equal(team_create(threads, &team, NULL), STATUS_OK);
+    assert_int_equal(team_create(&(struct team_options){.n_threads = threads}, &team, NULL),
+                     STATUS_OK);
     assert_int_equal(optimizer_create(&config, &net, &optimizer, NULL), STATUS_OK);
     float *gradient = fixture_floats(net.n_params);
     double *g = calloc(net.n_params, sizeof(*g));
@@ -170,6 +171,44 @@ static void clipping_bounds_the_norm_of_all_gradients_together(void **state) {
     free(many);
 }
 
+/* Equal numbers at other places of the vector, also in the rest that fills no register. */
+static void a_rule_gives_the_same_bits_wherever_the_element_lies(void **state) {
+    (void)state;
+    enum { PERIOD = 13 };
+    static struct resnet net;
+    assert_int_equal(resnet_plan(8, &net, NULL), STATUS_OK);
+    for (int kind = OPTIMIZER_ADAM; kind <= OPTIMIZER_SGD; kind++) {
+        const struct run_config config = {
+            .optimizer = (enum optimizer_kind)kind, .momentum = 0.9, .nesterov = true};
+        struct team *team = NULL;
+        struct optimizer *optimizer = NULL;
+        const struct team_options one = {.n_threads = 1};
+        assert_int_equal(team_create(&one, &team, NULL), STATUS_OK);
+        assert_int_equal(optimizer_create(&config, &net, &optimizer, NULL), STATUS_OK);
+        float *params = fixture_floats(net.n_params);
+        float *gradient = fixture_floats(net.n_params);
+        for (size_t i = 0; i < net.n_params; i++) {
+            params[i] = fixture_noise(3, i % PERIOD);
+            gradient[i] = fixture_noise(4, i % PERIOD);
+        }
+        for (int t = 0; t < STEPS; t++) {
+            (void)optimizer_step(optimizer, team, params, gradient, 1e-2);
+        }
+        const size_t first = net.tensors[0].offset / PERIOD * PERIOD;
+        for (int k = 0; k < net.n_tensors; k++) {
+            const struct tensor *tensor = &net.tensors[k];
+            bool trains = !tensor->frozen && !tensor_is_moving(tensor);
+            for (size_t i = tensor->offset; trains && i < tensor->offset + tensor->n; i++) {
+                assert_memory_equal(&params[i], &params[first + i % PERIOD], sizeof(float));
+            }
+        }
+        free(gradient);
+        free(params);
+        optimizer_free(optimizer);
+        team_free(team);
+    }
+}
+
 static void penalty_counts_the_conv_kernels(void **state) {
     (void)state;
     static struct resnet net;
@@ -202,6 +241,7 @@ int main(void) {
         cmocka_unit_test(rmsprop_follows_its_formula),
         cmocka_unit_test(sgd_follows_its_formula),
         cmocka_unit_test(clipping_bounds_the_norm_of_all_gradients_together),
+        cmocka_unit_test(a_rule_gives_the_same_bits_wherever_the_element_lies),
         cmocka_unit_test(penalty_counts_the_conv_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

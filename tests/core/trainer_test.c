@@ -36,6 +36,7 @@ static struct run_config small_config(void) {
 }
 
 struct recorder {
+    const struct kernels *kernels;
     char directory[PATH_SIZE];
     struct epoch_report epochs[MAX_EPOCHS];
     int n_epochs;
@@ -104,11 +105,23 @@ static bool should_stop(void *user) {
            (r->stop_at_poll > 0 && r->polls >= r->stop_at_poll);
 }
 
-static struct recorder recorder_begin(void) {
-    struct recorder r = {0};
+static struct recorder recorder_begin_on(const struct kernels *kernels) {
+    struct recorder r = {.kernels = kernels};
     (void)snprintf(r.directory, sizeof(r.directory), "/tmp/cutoutd-trainer-XXXXXX");
     assert_non_null(mkdtemp(r.directory));
     return r;
+}
+
+static struct recorder recorder_begin(void) {
+    return recorder_begin_on(&kernels_blas);
+}
+
+/* What a daemon takes on this machine: with "auto" as convolution algorithm, Winograd where there
+ * is one. */
+static const struct kernels *default_kernels(void) {
+    const struct kernels *kernels = NULL;
+    assert_int_equal(kernels_select(getenv("CUTOUTD_ISA"), &kernels, NULL), STATUS_OK);
+    return kernels;
 }
 
 /* Calls `each` for every file in the directory; returns how many there are. */
@@ -159,7 +172,7 @@ static enum status run(const struct run_config *config, struct recorder *r, int 
     const struct trainer_options options = {
         .config = config,
         .dataset = shared_dataset(),
-        .kernels = &kernels_blas,
+        .kernels = r->kernels,
         .clock = r->stop_at_poll > 0 ? &hasty_clock : &clock_system,
         .n_threads = threads,
         .checkpoint_dir = r->directory,
@@ -211,14 +224,13 @@ static void a_run_reports_every_epoch_and_keeps_three_files(void **state) {
     recorder_end(&r);
 }
 
-static void any_number_of_threads_gives_the_same_bits(void **state) {
-    (void)state;
+static void check_threads(const struct kernels *kernels) {
     struct run_config config = small_config();
-    struct recorder one = recorder_begin();
+    struct recorder one = recorder_begin_on(kernels);
     struct trainer_result result;
     assert_int_equal(run(&config, &one, 1, NULL, NULL, &result, NULL), STATUS_OK);
     for (int threads = 2; threads <= 3; threads++) {
-        struct recorder many = recorder_begin();
+        struct recorder many = recorder_begin_on(kernels);
         assert_int_equal(run(&config, &many, threads, NULL, NULL, &result, NULL), STATUS_OK);
         assert_same_history(&one, &many);
         recorder_end(&many);
@@ -226,10 +238,16 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
     recorder_end(&one);
 }
 
+static void any_number_of_threads_gives_the_same_bits(void **state) {
+    (void)state;
+    check_threads(&kernels_blas);
+    check_threads(default_kernels());
+}
+
 /* Stops at the given step or poll, goes on with another number of threads. */
 static void check_interrupted(const struct run_config *config, const struct recorder *whole,
                               int stop_after_steps, int stop_at_poll) {
-    struct recorder r = recorder_begin();
+    struct recorder r = recorder_begin_on(whole->kernels);
     struct trainer_result result;
     struct error error;
     r.stop_after_steps = stop_after_steps;
@@ -246,10 +264,25 @@ static void check_interrupted(const struct run_config *config, const struct reco
     recorder_end(&r);
 }
 
+static void check_every_interruption(const struct run_config *config, const struct kernels *kernels,
+                                     bool thorough) {
+    struct trainer_result result;
+    struct recorder whole = recorder_begin_on(kernels);
+    assert_int_equal(run(config, &whole, 2, NULL, NULL, &result, NULL), STATUS_OK);
+    check_interrupted(config, &whole, 6, 0); /* in the middle of the second epoch */
+    check_interrupted(config, &whole, 1, 0); /* after the very first step */
+    check_interrupted(config, &whole, 8, 0); /* after an epoch's last step */
+    /* Making images, forwards, backwards, validation: wherever a step is broken off. */
+    static const int polls[] = {1, 6, 25, 60, 170};
+    for (int poll = 0; poll < (thorough ? 5 : 1); poll++) {
+        check_interrupted(config, &whole, 0, polls[poll]);
+    }
+    recorder_end(&whole);
+}
+
 static void an_interrupted_run_ends_with_the_same_bits(void **state) {
     (void)state;
     struct run_config config = small_config();
-    struct trainer_result result;
     config.shift = 0.1;
     config.flip = true;
     config.lr_plateau = true;
@@ -257,18 +290,9 @@ static void an_interrupted_run_ends_with_the_same_bits(void **state) {
     static const enum optimizer_kind kinds[] = {OPTIMIZER_ADAM, OPTIMIZER_RMSPROP, OPTIMIZER_SGD};
     for (int i = 0; i < (SLOW_BUILD ? 1 : 3); i++) {
         config.optimizer = kinds[i];
-        struct recorder whole = recorder_begin();
-        assert_int_equal(run(&config, &whole, 2, NULL, NULL, &result, NULL), STATUS_OK);
-        check_interrupted(&config, &whole, 6, 0); /* in the middle of the second epoch */
-        check_interrupted(&config, &whole, 1, 0); /* after the very first step */
-        check_interrupted(&config, &whole, 8, 0); /* after an epoch's last step */
-        /* Making images, forwards, backwards: wherever a step is broken off. */
-        static const int polls[] = {1, 6, 25, 60, 170};
-        for (int poll = 0; poll < (i > 0 || SLOW_BUILD ? 1 : 5); poll++) {
-            check_interrupted(&config, &whole, 0, polls[poll]);
-        }
-        recorder_end(&whole);
+        check_every_interruption(&config, default_kernels(), false);
     }
+    check_every_interruption(&config, &kernels_blas, !SLOW_BUILD);
 }
 
 struct deadline {

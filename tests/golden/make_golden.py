@@ -32,6 +32,7 @@ BN_EPSILON = 1e-3
 BN_MOMENTUM = 0.99
 N_STEPS = 10
 CLIP = 3.9
+EPOCH_BATCHES = [300, 70, 13]
 IMAGES_TENSOR = 1000000  # tensor numbers of the generator that no parameter has
 LABELS_TENSOR = 1000001
 
@@ -347,15 +348,15 @@ def clip(params, gradient, bound):
     return float(norm)
 
 
-def train(plan, images, labels, optimizer, dtype):
-    """Ten steps on one batch. Returns the loss before each step (L2 included) and the weights."""
+def train(plan, batches, optimizer, dtype):
+    """A step on each batch. Returns the loss before each step (L2 included) and the weights."""
     step_function, n_slots, lr, bound = OPTIMIZERS[optimizer]
     params = parameters(plan, dtype)
     slots = {name: [torch.zeros_like(params[name]) for _ in range(n_slots)]
              for name in plan.trained()}
     losses = []
     norms = []
-    for step in range(1, N_STEPS + 1):
+    for step, (images, labels) in enumerate(batches, 1):
         result = Pass(plan, params, images, training=True)
         loss = F.cross_entropy(result.logits, labels) + penalty(plan, params)
         losses.append(float(loss))
@@ -371,20 +372,33 @@ def train(plan, images, labels, optimizer, dtype):
     return losses, params
 
 
+def add_training(out, plan, batches, optimizer):
+    losses, params = train(plan, batches, optimizer, torch.float64)
+    single_losses, single = train(plan, batches, optimizer, torch.float32)
+    out.add(f"{optimizer}/losses", np.array(losses))
+    out.add(f"{optimizer}/losses_float32", np.array(single_losses))
+    for name, _, _ in plan.tensors:
+        out.add(f"{optimizer}/norm/{name}", torch.linalg.norm(params[name]))
+        out.add(f"{optimizer}/samples/{name}", spread(params[name], 16))
+        out.add(f"{optimizer}/float32_deviation/{name}", relative(single[name], params[name]))
+
+
 def make_optimizers(depth, n_images):
-    plan = Plan(depth)
     images, labels = batch(n_images)
-    labels = torch.tensor(labels)
     out = Safetensors({"depth": depth, "images": n_images, "l2": L2, "steps": N_STEPS, "clip": CLIP})
     for optimizer in OPTIMIZERS:
-        losses, params = train(plan, images, labels, optimizer, torch.float64)
-        single_losses, single = train(plan, images, labels, optimizer, torch.float32)
-        out.add(f"{optimizer}/losses", np.array(losses))
-        out.add(f"{optimizer}/losses_float32", np.array(single_losses))
-        for name, _, _ in plan.tensors:
-            out.add(f"{optimizer}/norm/{name}", torch.linalg.norm(params[name]))
-            out.add(f"{optimizer}/samples/{name}", spread(params[name], 16))
-            out.add(f"{optimizer}/float32_deviation/{name}", relative(single[name], params[name]))
+        add_training(out, Plan(depth), [(images, torch.tensor(labels))] * N_STEPS, optimizer)
+    return out
+
+
+def make_epoch(depth, sizes):
+    """One step on each of several batches of different images."""
+    images, labels = batch(sum(sizes))
+    ends = np.cumsum(sizes)
+    batches = [(images[end - n:end], torch.tensor(labels[end - n:end]))
+               for n, end in zip(sizes, ends)]
+    out = Safetensors({"depth": depth, "batches": sizes, "l2": L2})
+    add_training(out, Plan(depth), batches, "sgd")
     return out
 
 
@@ -410,7 +424,8 @@ def main():
     different = []
     for name, content in (
             ("generator", make_generator_sample()), ("depth8", make_gradients(8, 6)),
-            ("depth44", make_gradients(44, 4)), ("optimizers", make_optimizers(8, 6))):
+            ("depth44", make_gradients(44, 4)), ("optimizers", make_optimizers(8, 6)),
+            ("epoch", make_epoch(8, EPOCH_BATCHES))):
         path = HERE / f"{name}.safetensors"
         new = content.bytes()
         if not check:

@@ -15,6 +15,8 @@
 #include <cblas.h>
 #include <string.h>
 
+#include "core/kernels/require.h"
+
 struct sizes {
     int pixels; /* of the output */
     int rows;   /* kh*kw*ic, the width of `columns` */
@@ -108,6 +110,7 @@ static void unflatten(int c, int pixels, const float *flat, const float *bias, f
 static void blas_forward(const struct conv_plan *plan, int n_images, const float *src,
                          const float *weights, const float *bias, float *dst, float *scratch,
                          const struct kernel_prefetch *prefetch) {
+    REQUIRE(forward(plan, n_images, src, weights, bias, dst, scratch, prefetch));
     (void)prefetch;
     const struct conv_shape *s = &plan->shape;
     struct sizes z = sizes_of(s);
@@ -128,6 +131,7 @@ static void blas_forward(const struct conv_plan *plan, int n_images, const float
 static void blas_backward_data(const struct conv_plan *plan, int n_images, const float *diff_dst,
                                const float *weights, float *diff_src, bool accumulate,
                                float *scratch, const struct kernel_prefetch *prefetch) {
+    REQUIRE(backward_data(plan, n_images, diff_dst, weights, diff_src, scratch, prefetch));
     (void)prefetch;
     const struct conv_shape *s = &plan->shape;
     struct sizes z = sizes_of(s);
@@ -147,6 +151,7 @@ static void blas_backward_data(const struct conv_plan *plan, int n_images, const
 static void blas_weights_add(const struct conv_plan *plan, int n_images, const float *src,
                              const float *diff_dst, float *accumulator, bool first, float *scratch,
                              const struct kernel_prefetch *prefetch) {
+    REQUIRE(weights_add(plan, n_images, src, diff_dst, accumulator, scratch, prefetch));
     (void)prefetch;
     const struct conv_shape *s = &plan->shape;
     struct sizes z = sizes_of(s);
@@ -162,6 +167,7 @@ static void blas_weights_add(const struct conv_plan *plan, int n_images, const f
 
 static void blas_weights_finish(const struct conv_plan *plan, const float *accumulator,
                                 float *diff_weights) {
+    REQUIRE(weights_finish(plan, accumulator, diff_weights));
     memcpy(diff_weights, accumulator, plan->accumulator_floats * sizeof(*accumulator));
 }
 

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "core/kernels/require.h"
+
 enum { MAX_CHANNELS = 64 };
 
 enum status conv_shape_check(const struct conv_shape *shape) {
@@ -52,6 +54,7 @@ static void forward_pixel(const struct conv_shape *s, const float *src, const fl
 static void ref_forward(const struct conv_plan *plan, int n_images, const float *src,
                         const float *weights, const float *bias, float *dst, float *scratch,
                         const struct kernel_prefetch *prefetch) {
+    REQUIRE(forward(plan, n_images, src, weights, bias, dst, scratch, prefetch));
     (void)scratch;
     (void)prefetch;
     const struct conv_shape *s = &plan->shape;
@@ -97,6 +100,7 @@ static void backward_pixel(const struct conv_shape *s, const float *diff_dst, co
 static void ref_backward_data(const struct conv_plan *plan, int n_images, const float *diff_dst,
                               const float *weights, float *diff_src, bool accumulate,
                               float *scratch, const struct kernel_prefetch *prefetch) {
+    REQUIRE(backward_data(plan, n_images, diff_dst, weights, diff_src, scratch, prefetch));
     (void)scratch;
     (void)prefetch;
     const struct conv_shape *s = &plan->shape;
@@ -144,6 +148,7 @@ static size_t n_weights(const struct conv_shape *s) {
 static void ref_weights_add(const struct conv_plan *plan, int n_images, const float *src,
                             const float *diff_dst, float *accumulator, bool first, float *scratch,
                             const struct kernel_prefetch *prefetch) {
+    REQUIRE(weights_add(plan, n_images, src, diff_dst, accumulator, scratch, prefetch));
     (void)scratch;
     (void)prefetch;
     const struct conv_shape *s = &plan->shape;
@@ -160,6 +165,7 @@ static void ref_weights_add(const struct conv_plan *plan, int n_images, const fl
 
 static void ref_weights_finish(const struct conv_plan *plan, const float *accumulator,
                                float *diff_weights) {
+    REQUIRE(weights_finish(plan, accumulator, diff_weights));
     const double *sum = (const double *)(const void *)accumulator;
     for (size_t i = 0; i < n_weights(&plan->shape); i++) {
         diff_weights[i] = (float)sum[i];

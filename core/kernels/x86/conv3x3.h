@@ -182,14 +182,18 @@ static const float zeros[64];
         images_compute((struct conv){__VA_ARGS__}, n_images, src, weights, bias, dst);             \
     }                                                                                              \
     CONV_FORWARD(variant##_##name##_forward) {                                                     \
-        CONV_UNUSED;                                                                               \
+        const struct conv c = {__VA_ARGS__};                                                       \
+        CONV_FORWARD_BEGIN(c.ic, c.oc);                                                            \
+        (void)c;                                                                                   \
         name(n_images, src, weights, bias ? bias : zeros, dst);                                    \
     }
 
 #define CONV3X3_AND_GRADIENT(variant, name, ...)                                                   \
     CONV3X3(variant, name, __VA_ARGS__)                                                            \
     CONV_BACKWARD_DATA(variant##_##name##_backward_data) {                                         \
-        CONV_UNUSED;                                                                               \
+        const struct conv c = {__VA_ARGS__};                                                       \
+        CONV_BACKWARD_DATA_BEGIN(c.ic, c.oc);                                                      \
+        (void)c;                                                                                   \
         name(n_images, diff_dst, weights, accumulate ? NULL : zeros, diff_src);                    \
     }
 

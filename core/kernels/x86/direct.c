@@ -26,6 +26,7 @@ enum direct_shape direct_shape_find(const struct conv_shape *shape) {
 }
 
 static CONV_WEIGHTS_FINISH(weights_finish) {
+    REQUIRE(weights_finish(plan, accumulator, diff_weights));
     unpack_gradient(&plan->shape, accumulator, diff_weights);
 }
 
@@ -34,36 +35,37 @@ static int blocks_of(int channels_out, bool wide) {
 }
 
 static void forward_pack(const struct conv_plan *plan, bool wide, const float *weights,
-                         float *packed, int part, int n_parts) {
+                         float *packed) {
+    REQUIRE(pack(plan, weights, packed));
     const struct conv_shape *s = &plan->shape;
-    pack_weights(s, PACK_FORWARD, blocks_of(s->oc, wide), weights, packed, part, n_parts);
+    pack_weights(s, PACK_FORWARD, blocks_of(s->oc, wide), weights, packed);
 }
 
 static void backward_pack(const struct conv_plan *plan, bool wide, const float *weights,
-                          float *packed, int part, int n_parts) {
+                          float *packed) {
+    REQUIRE(pack(plan, weights, packed));
     const struct conv_shape *s = &plan->shape;
     if (s->stride == 1) {
-        pack_weights(s, PACK_TRANSPOSED_FLIPPED, blocks_of(s->ic, wide), weights, packed, part,
-                     n_parts);
+        pack_weights(s, PACK_TRANSPOSED_FLIPPED, blocks_of(s->ic, wide), weights, packed);
     } else {
-        pack_weights(s, PACK_TRANSPOSED, 1, weights, packed, part, n_parts);
+        pack_weights(s, PACK_TRANSPOSED, 1, weights, packed);
     }
 }
 
 static CONV_PACK(pack_forward) {
-    forward_pack(plan, false, weights, packed, part, n_parts);
+    forward_pack(plan, false, weights, packed);
 }
 
 static CONV_PACK(pack_forward_wide) {
-    forward_pack(plan, true, weights, packed, part, n_parts);
+    forward_pack(plan, true, weights, packed);
 }
 
 static CONV_PACK(pack_backward) {
-    backward_pack(plan, false, weights, packed, part, n_parts);
+    backward_pack(plan, false, weights, packed);
 }
 
 static CONV_PACK(pack_backward_wide) {
-    backward_pack(plan, true, weights, packed, part, n_parts);
+    backward_pack(plan, true, weights, packed);
 }
 
 struct conv_plan direct_plan(enum direct_shape shape, const struct direct_functions *functions,

@@ -9,13 +9,14 @@
 #ifndef CUTOUTD_CORE_KERNELS_X86_DIRECT_H
 #define CUTOUTD_CORE_KERNELS_X86_DIRECT_H
 
+#include <assert.h>
+
 #include "core/kernels/kernels.h"
+#include "core/kernels/require.h"
 
 /* Heads of the functions of a conv_plan: CONV_FORWARD(name); declares, CONV_FORWARD(name) { ... }
  * defines. Arguments are those of core/kernels/kernels.h. */
-#define CONV_PACK(name)                                                                            \
-    void name(const struct conv_plan *plan, const float *weights, float *packed, int part,         \
-              int n_parts)
+#define CONV_PACK(name) void name(const struct conv_plan *plan, const float *weights, float *packed)
 
 #define CONV_FORWARD(name)                                                                         \
     void name(const struct conv_plan *plan, int n_images, const float *src, const float *weights,  \
@@ -35,8 +36,23 @@
 #define CONV_WEIGHTS_FINISH(name)                                                                  \
     void name(const struct conv_plan *plan, const float *accumulator, float *diff_weights)
 
-/* In a function that needs none of these. */
-#define CONV_UNUSED                                                                                \
+/* The first lines of a function with such a head: what the contract requires, and that the plan is
+ * for the channels the function was made for. */
+#define CONV_FORWARD_BEGIN(channels_in, channels_out)                                              \
+    REQUIRE(forward(plan, n_images, src, weights, bias, dst, scratch, prefetch));                  \
+    CONV_BEGIN(channels_in, channels_out)
+
+#define CONV_BACKWARD_DATA_BEGIN(channels_in, channels_out)                                        \
+    REQUIRE(backward_data(plan, n_images, diff_dst, weights, diff_src, scratch, prefetch));        \
+    CONV_BEGIN(channels_in, channels_out)
+
+#define CONV_WEIGHTS_ADD_BEGIN(channels_in, channels_out)                                          \
+    REQUIRE(weights_add(plan, n_images, src, diff_dst, accumulator, scratch, prefetch));           \
+    CONV_BEGIN(channels_in, channels_out)
+
+/* Direct kernels need no scratch and fetch nothing ahead. */
+#define CONV_BEGIN(channels_in, channels_out)                                                      \
+    assert(plan->shape.ic == (channels_in) && plan->shape.oc == (channels_out));                   \
     (void)plan;                                                                                    \
     (void)scratch;                                                                                 \
     (void)prefetch

@@ -267,23 +267,24 @@ INLINE void point_weights_images(struct down d, int n_images, const float *src,
 
 #define DOWN(variant, n, ...)                                                                      \
     CONV_BACKWARD_DATA(variant##_down##n##_backward_data) {                                        \
-        CONV_UNUSED;                                                                               \
-        parents_images((struct down){__VA_ARGS__}, n_images, diff_dst, weights, diff_src,          \
-                       accumulate);                                                                \
+        const struct down d = {__VA_ARGS__};                                                       \
+        CONV_BACKWARD_DATA_BEGIN(d.ic, d.oc);                                                      \
+        parents_images(d, n_images, diff_dst, weights, diff_src, accumulate);                      \
     }                                                                                              \
     CONV_FORWARD(variant##_point##n##_forward) {                                                   \
-        CONV_UNUSED;                                                                               \
-        point_images((struct down){__VA_ARGS__}, n_images, src, weights, bias, dst);               \
+        const struct down d = {__VA_ARGS__};                                                       \
+        CONV_FORWARD_BEGIN(d.ic, d.oc);                                                            \
+        point_images(d, n_images, src, weights, bias, dst);                                        \
     }                                                                                              \
     CONV_BACKWARD_DATA(variant##_point##n##_backward_data) {                                       \
-        CONV_UNUSED;                                                                               \
-        point_gradient_images((struct down){__VA_ARGS__}, n_images, diff_dst, weights, diff_src,   \
-                              accumulate);                                                         \
+        const struct down d = {__VA_ARGS__};                                                       \
+        CONV_BACKWARD_DATA_BEGIN(d.ic, d.oc);                                                      \
+        point_gradient_images(d, n_images, diff_dst, weights, diff_src, accumulate);               \
     }                                                                                              \
     CONV_WEIGHTS_ADD(variant##_point##n##_weights_add) {                                           \
-        CONV_UNUSED;                                                                               \
-        point_weights_images((struct down){__VA_ARGS__}, n_images, src, diff_dst, accumulator,     \
-                             first);                                                               \
+        const struct down d = {__VA_ARGS__};                                                       \
+        CONV_WEIGHTS_ADD_BEGIN(d.ic, d.oc);                                                        \
+        point_weights_images(d, n_images, src, diff_dst, accumulator, first);                      \
     }
 
 #define DOWN_DEFINE(variant)                                                                       \

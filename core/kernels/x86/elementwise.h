@@ -6,8 +6,10 @@
 #ifndef CUTOUTD_CORE_KERNELS_X86_ELEMENTWISE_H
 #define CUTOUTD_CORE_KERNELS_X86_ELEMENTWISE_H
 
+#include <assert.h>
 #include <stddef.h>
 
+#include "core/kernels/require.h"
 #include "core/kernels/x86/vec.h"
 
 /* A running sum of registers, in double. */
@@ -80,10 +82,6 @@ INLINE void line_load(vec line[LINE_VECS], const float *from) {
     }
 }
 
-INLINE vec relu(vec v) {
-    return vec_max(v, vec_zero());
-}
-
 /* adds: whether there is `add`, a constant. */
 INLINE void bn_add_relu(int c, int n_pixels, const float *src, const float *scale,
                         const float *shift, bool adds, const float *add, float *dst) {
@@ -99,7 +97,7 @@ INLINE void bn_add_relu(int c, int n_pixels, const float *src, const float *scal
                 if (adds) {
                     value = vec_add(value, vec_load(add + i * VEC_FLOATS));
                 }
-                vec_store(dst + i * VEC_FLOATS, relu(value));
+                vec_store(dst + i * VEC_FLOATS, vec_relu(value));
             }
             if (adds) {
                 add += STEP;
@@ -167,23 +165,29 @@ INLINE void relu_backward(int c, int n_pixels, const float *diff, const float *a
 #define ELEMENTWISE_DEFINE(variant)                                                                \
     void variant##_bn_sums(int c, int n_pixels, const float *src, double *sum,                     \
                            double *sum_squares) {                                                  \
+        REQUIRE(bn_sums(c, n_pixels, src, sum, sum_squares));                                      \
         bn_sums(c, n_pixels, src, sum, sum_squares);                                               \
     }                                                                                              \
     void variant##_bn_relu(int c, int n_pixels, const float *src, const float *scale,              \
                            const float *shift, float *dst) {                                       \
+        REQUIRE(bn_add_relu(c, n_pixels, src, scale, shift, NULL, dst));                           \
         bn_add_relu(c, n_pixels, src, scale, shift, false, NULL, dst);                             \
     }                                                                                              \
     void variant##_bn_add_relu(int c, int n_pixels, const float *src, const float *scale,          \
                                const float *shift, const float *add, float *dst) {                 \
+        assert(add);                                                                               \
+        REQUIRE(bn_add_relu(c, n_pixels, src, scale, shift, add, dst));                            \
         bn_add_relu(c, n_pixels, src, scale, shift, true, add, dst);                               \
     }                                                                                              \
     void variant##_bn_backward(int c, int n_pixels, const float *diff, const float *src,           \
                                const float *a, const float *b, const float *k, float *dst) {       \
+        REQUIRE(bn_backward(c, n_pixels, diff, src, a, b, k, dst));                                \
         bn_backward(c, n_pixels, diff, src, a, b, k, dst);                                         \
     }                                                                                              \
     void variant##_relu_backward(int c, int n_pixels, const float *diff, const float *add,         \
                                  const float *act, const float *src, float *dst, double *sum,      \
                                  double *sum_src) {                                                \
+        REQUIRE(relu_backward(c, n_pixels, diff, add, act, src, dst, sum, sum_src));               \
         if (add) {                                                                                 \
             relu_backward(c, n_pixels, diff, add, act, src, dst, sum, sum_src);                    \
         } else {                                                                                   \

@@ -1,6 +1,7 @@
 /* Weights for the direct kernels. Layer: core/kernels. Plain C: it runs once a step. */
 #include "core/kernels/x86/pack.h"
 
+#include <assert.h>
 #include <string.h>
 
 size_t conv_weight_count(const struct conv_shape *shape) {
@@ -56,13 +57,14 @@ static void pack_line(const struct conv_shape *s, enum pack_direction direction,
 }
 
 void pack_weights(const struct conv_shape *shape, enum pack_direction direction, int blocks,
-                  const float *weights, float *packed, int part, int n_parts) {
+                  const float *weights, float *packed) {
+    assert(blocks == 1 || blocks == 2);
     bool forward = direction == PACK_FORWARD;
     int n_in = forward ? shape->ic : shape->oc;
     int n_out = forward ? shape->oc : shape->ic;
     int n = groups_in(shape, n_in, n_out, blocks);
     int lines = shape->k * blocks;
-    for (int i = n * part / n_parts; i < n * (part + 1) / n_parts; i++) {
+    for (int i = 0; i < n; i++) {
         struct line_group g = group_at(shape, n_in, blocks, i);
         for (int line = 0; line < lines; line++) {
             pack_line(shape, direction, weights, g, line / blocks, line % blocks,

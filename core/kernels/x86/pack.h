@@ -22,9 +22,9 @@ enum pack_direction {
     PACK_TRANSPOSED_FLIPPED, /* and the window turned by 180 degrees: data gradient, stride 1 */
 };
 
-/* Packs share `part` of `n_parts` of the weights of `shape`; blocks: 1 or 2. */
+/* blocks: 1 or 2. */
 void pack_weights(const struct conv_shape *shape, enum pack_direction direction, int blocks,
-                  const float *weights, float *packed, int part, int n_parts);
+                  const float *weights, float *packed);
 
 /* The way back for a gradient packed with PACK_FORWARD and one block. */
 void unpack_gradient(const struct conv_shape *shape, const float *packed, float *weights);

@@ -14,7 +14,7 @@ enum status variant_conv_plan(const struct variant_convolutions *convolutions,
     if (found == N_SHAPES) {
         return STATUS_UNSUPPORTED;
     }
-    *ret_plan = winograd && convolutions->winograd.shapes[found].forward
+    *ret_plan = winograd && convolutions->winograd.shapes[found].convolution.forward
                     ? wino_plan(shape, found, &convolutions->winograd)
                     : direct_plan(found, &convolutions->direct[found], convolutions->wide);
     return STATUS_OK;

@@ -54,13 +54,16 @@ INLINE vec vec_fma(vec a, vec b, vec c) {
     return _mm512_fmadd_ps(a, b, c);
 }
 
-INLINE vec vec_max(vec a, vec b) {
-    return _mm512_max_ps(a, b);
+/* max(0, v). The instruction returns its second operand where one is NaN: v must be that. */
+INLINE vec vec_relu(vec v) {
+    return _mm512_max_ps(vec_zero(), v);
 }
 
-/* The lanes of v where x > 0; 0 in the others. */
+/* The lanes of v where x > 0; NaN where x or v is; 0 in the others. */
 INLINE vec vec_where_positive(vec x, vec v) {
-    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, vec_zero(), _CMP_GT_OQ), v);
+    const vec masked = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, vec_zero(), _CMP_GT_OQ), v);
+    const vec all_bits = _mm512_castsi512_ps(_mm512_set1_epi32(-1)); /* a NaN */
+    return _mm512_mask_mov_ps(masked, _mm512_cmp_ps_mask(x, v, _CMP_UNORD_Q), all_bits);
 }
 
 /* from[0], from[distance], from[2 * distance], ... */
@@ -134,12 +137,13 @@ INLINE vec vec_fma(vec a, vec b, vec c) {
     return _mm256_fmadd_ps(a, b, c);
 }
 
-INLINE vec vec_max(vec a, vec b) {
-    return _mm256_max_ps(a, b);
+INLINE vec vec_relu(vec v) {
+    return _mm256_max_ps(vec_zero(), v);
 }
 
 INLINE vec vec_where_positive(vec x, vec v) {
-    return _mm256_and_ps(v, _mm256_cmp_ps(x, vec_zero(), _CMP_GT_OQ));
+    const vec masked = _mm256_and_ps(v, _mm256_cmp_ps(x, vec_zero(), _CMP_GT_OQ));
+    return _mm256_or_ps(masked, _mm256_cmp_ps(x, v, _CMP_UNORD_Q));
 }
 
 INLINE vec vec_gather(const float *from, int distance) {

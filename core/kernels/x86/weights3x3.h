@@ -182,8 +182,9 @@ INLINE void images_add(struct conv c, int n_images, const float *src, const floa
 
 #define WEIGHTS3X3(variant, name, ...)                                                             \
     CONV_WEIGHTS_ADD(variant##_##name##_weights_add) {                                             \
-        CONV_UNUSED;                                                                               \
-        images_add((struct conv){__VA_ARGS__}, n_images, src, diff_dst, accumulator, first);       \
+        const struct conv c = {__VA_ARGS__};                                                       \
+        CONV_WEIGHTS_ADD_BEGIN(c.ic, c.oc);                                                        \
+        images_add(c, n_images, src, diff_dst, accumulator, first);                                \
     }
 
 #define WEIGHTS3X3_DEFINE(variant)                                                                 \

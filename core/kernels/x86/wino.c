@@ -13,9 +13,11 @@ struct conv_plan wino_plan(const struct conv_shape *shape, enum direct_shape fou
         .scratch_floats = WINO_SCRATCH_FLOATS,
         .pack_forward = functions->pack_forward,
         .pack_backward = functions->pack_backward,
-        .forward = functions->shapes[found].forward,
-        .backward_data = functions->shapes[found].backward_data,
-        .weights_add = functions->shapes[found].weights_add,
+        .forward = functions->shapes[found].convolution.forward,
+        .backward_data = functions->shapes[found].convolution.backward_data,
+        .weights_add = functions->shapes[found].convolution.weights_add,
+        .forward_products = functions->shapes[found].forward_products,
+        .weights_products = functions->shapes[found].weights_products,
         .weights_finish = functions->weights_finish,
     };
 }

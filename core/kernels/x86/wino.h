@@ -12,15 +12,32 @@
 
 /* Declares the functions of a variant: avx2_wino16_forward ... */
 #define WINO_DECLARE(variant)                                                                      \
-    DIRECT_DECLARE_SHAPE(variant##_wino16);                                                        \
-    DIRECT_DECLARE_SHAPE(variant##_wino32);                                                        \
-    DIRECT_DECLARE_SHAPE(variant##_wino64);                                                        \
+    WINO_DECLARE_SHAPE(variant##_wino16);                                                          \
+    WINO_DECLARE_SHAPE(variant##_wino32);                                                          \
+    WINO_DECLARE_SHAPE(variant##_wino64);                                                          \
     CONV_PACK(variant##_wino_pack_forward);                                                        \
     CONV_PACK(variant##_wino_pack_backward);                                                       \
     CONV_WEIGHTS_FINISH(variant##_wino_weights_finish)
 
+#define WINO_DECLARE_SHAPE(name)                                                                   \
+    DIRECT_DECLARE_SHAPE(name);                                                                    \
+    WINO_FORWARD_PRODUCTS(name##_forward_products);                                                \
+    WINO_WEIGHTS_PRODUCTS(name##_weights_products)
+
+#define WINO_FORWARD_PRODUCTS(name)                                                                \
+    void name(const struct conv_plan *plan, int n_images, const float *weights, float *scratch)
+
+#define WINO_WEIGHTS_PRODUCTS(name)                                                                \
+    void name(const struct conv_plan *plan, int n_images, float *accumulator, float *scratch)
+
+struct wino_shape_functions {
+    struct direct_functions convolution;
+    WINO_FORWARD_PRODUCTS((*forward_products));
+    WINO_WEIGHTS_PRODUCTS((*weights_products));
+};
+
 struct wino_functions {
-    struct direct_functions shapes[N_SHAPES]; /* empty where there is no Winograd */
+    struct wino_shape_functions shapes[N_SHAPES]; /* empty where there is no Winograd */
     CONV_PACK((*pack_forward));
     CONV_PACK((*pack_backward));
     CONV_WEIGHTS_FINISH((*weights_finish));
@@ -29,23 +46,28 @@ struct wino_functions {
 /* Starting values of a struct wino_functions. */
 #define WINO_FUNCTIONS(variant)                                                                    \
     {                                                                                              \
-        .shapes = {[SHAPE_CONV16] = DIRECT_TABLE_SHAPE(variant##_wino16),                          \
-                   [SHAPE_CONV32] = DIRECT_TABLE_SHAPE(variant##_wino32),                          \
-                   [SHAPE_CONV64] = DIRECT_TABLE_SHAPE(variant##_wino64)},                         \
+        .shapes = {[SHAPE_CONV16] = WINO_TABLE_SHAPE(variant##_wino16),                            \
+                   [SHAPE_CONV32] = WINO_TABLE_SHAPE(variant##_wino32),                            \
+                   [SHAPE_CONV64] = WINO_TABLE_SHAPE(variant##_wino64)},                           \
         .pack_forward = variant##_wino_pack_forward,                                               \
         .pack_backward = variant##_wino_pack_backward,                                             \
         .weights_finish = variant##_wino_weights_finish,                                           \
     }
+
+#define WINO_TABLE_SHAPE(name)                                                                     \
+    { DIRECT_TABLE_SHAPE(name), name##_forward_products, name##_weights_products }
 
 /* The plan of a shape that has Winograd. */
 struct conv_plan wino_plan(const struct conv_shape *shape, enum direct_shape found,
                            const struct wino_functions *functions);
 
 /* A tile of 4x4 outputs becomes 6x6 values, each in a plane of its own. The planes of a group of
- * images hold 1024 floats; 16 more keep the 36 of them off the same sets of the cache. */
+ * images hold 1024 floats. Nine lines more between them spread a row of eight tiles in 36 planes
+ * over all sets of the L1 cache; with one line more they crowd into 43 of 64. */
 enum {
     WINO_PLANES = 36,
-    WINO_PLANE = 1024 + 16,
+    WINO_PLANE_PADDING = 9 * 16,
+    WINO_PLANE = 1024 + WINO_PLANE_PADDING,
     WINO_SCRATCH_FLOATS = 2 * WINO_PLANES * WINO_PLANE, /* of the functions of winoN */
 };
 

@@ -4,7 +4,8 @@
  * set, which then names the functions with WINO_DEFINE.
  *
  * Images are taken in groups of 1, 2, 4 for 16, 32, 64 channels: always 1024 floats a plane. One
- * set of 36 planes (forward) or two (weight gradient) are the scratch and stay in L2. Forward with
+ * set of 36 planes and one more (forward: the products of plane k + 1 go to plane k) or two sets
+ * (weight gradient) are the scratch and stay in L2. Forward with
  * 16 channels does better: a strip of one row of tiles makes planes of 20 KB that stay in L1, and
  * the 36 KB of weights that it reads from L2 for each strip are cheaper than moving 150 KB of
  * planes in and out. (With 32 channels the weights are 147 KB: there it does not pay.) What is
@@ -38,7 +39,8 @@ INLINE void wino_conv(struct wino w, int n_images, const float *src, const float
         const int n = group_size(w, first, n_images);
         for (int row = 0; row < w.side; row += w.rows) {
             for (int i = 0; i < n; i++) {
-                input_image(w, src + i * image_floats(w), row, scratch + i * image);
+                input_image(w, src + i * image_floats(w), row,
+                            scratch + plane_floats(w) + i * image);
             }
             products_forward(w, n * strip_tiles(w), scratch, weights, &prefetch);
             for (int i = 0; i < n; i++) {
@@ -71,21 +73,51 @@ INLINE void wino_weights_add(struct wino w, int n_images, const float *src, cons
     }
 }
 
+/* What wino_conv and wino_weights_add leave when the transforms are taken away. */
+INLINE void wino_forward_products(struct wino w, int n_images, const float *weights,
+                                  float *scratch) {
+    struct prefetch_cursor prefetch = prefetch_start(NULL, 1);
+    for (int first = 0; first < n_images; first += group_images(w)) {
+        for (int row = 0; row < w.side; row += w.rows) {
+            products_forward(w, group_size(w, first, n_images) * strip_tiles(w), scratch, weights,
+                             &prefetch);
+        }
+    }
+}
+
+INLINE void wino_weights_products(struct wino w, int n_images, float *accumulator, float *scratch) {
+    struct prefetch_cursor prefetch = prefetch_start(NULL, 1);
+    for (int first = 0; first < n_images; first += group_images(w)) {
+        products_weights(w, group_size(w, first, n_images) * strip_tiles(w), scratch,
+                         scratch + WINO_PLANES * plane_floats(w), accumulator, first == 0,
+                         &prefetch);
+    }
+}
+
 #define WINO_SHAPE(variant, channels, pixels, strip)                                               \
     CONV_FORWARD(variant##_wino##channels##_forward) {                                             \
-        (void)plan;                                                                                \
+        CONV_FORWARD_BEGIN(channels, channels);                                                    \
         wino_conv((struct wino){channels, pixels, strip}, n_images, src, weights,                  \
                   bias ? bias : zeros, false, dst, scratch, prefetch);                             \
     }                                                                                              \
     CONV_BACKWARD_DATA(variant##_wino##channels##_backward_data) {                                 \
-        (void)plan;                                                                                \
+        CONV_BACKWARD_DATA_BEGIN(channels, channels);                                              \
         wino_conv((struct wino){channels, pixels, strip}, n_images, diff_dst, weights, zeros,      \
                   accumulate, diff_src, scratch, prefetch);                                        \
     }                                                                                              \
     CONV_WEIGHTS_ADD(variant##_wino##channels##_weights_add) {                                     \
-        (void)plan;                                                                                \
+        CONV_WEIGHTS_ADD_BEGIN(channels, channels);                                                \
         wino_weights_add((struct wino){channels, pixels, pixels}, n_images, src, diff_dst,         \
                          accumulator, first, scratch, prefetch);                                   \
+    }                                                                                              \
+    WINO_FORWARD_PRODUCTS(variant##_wino##channels##_forward_products) {                           \
+        (void)plan;                                                                                \
+        wino_forward_products((struct wino){channels, pixels, strip}, n_images, weights, scratch); \
+    }                                                                                              \
+    WINO_WEIGHTS_PRODUCTS(variant##_wino##channels##_weights_products) {                           \
+        (void)plan;                                                                                \
+        wino_weights_products((struct wino){channels, pixels, pixels}, n_images, accumulator,      \
+                              scratch);                                                            \
     }
 
 #define WINO_DEFINE(variant)                                                                       \

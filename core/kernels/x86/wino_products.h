@@ -24,6 +24,13 @@ INLINE int product_columns(int c) {
     return product_vecs(c) * VEC_FLOATS;
 }
 
+/* Where the weight of a pair of channels lies in a plane of u or du: column blocks of the width of
+ * a register tile follow each other, so that a tile reads successive lines. */
+INLINE int weight_offset(int c, int in, int out) {
+    const int columns = product_columns(c);
+    return (out / columns * c + in) * columns + out % columns;
+}
+
 INLINE int weights_rows(int c) {
     return VEC_FLOATS == 16 ? 256 / c : 4;
 }
@@ -46,11 +53,11 @@ INLINE int weights_steps(struct wino w) {
 }
 
 /* sum[row][vec] += a[row] * b[vec], `depth` times.
- * a: the rows' values, `a_row` floats apart, the next ones `a_depth` further on; b: [depth][c]. */
-INLINE void product_tile(int c, int rows, int depth, vec sum[16], const float *a, int a_row,
-                         int a_depth, const float *b) {
-    const int vecs = product_vecs(c);
-    UNROLL_BY_2 for (int k = 0; k < depth; k++, a += a_depth, b += c) {
+ * a: the rows' values, `a_row` floats apart, the next ones `a_depth` further on; b: the lines, the
+ * next one `b_depth` further on. */
+INLINE void product_tile(int vecs, int rows, int depth, vec sum[16], const float *a, int a_row,
+                         int a_depth, const float *b, int b_depth) {
+    UNROLL_BY_2 for (int k = 0; k < depth; k++, a += a_depth, b += b_depth) {
         vec line[4];
         UNROLL for (int j = 0; j < vecs; j++) {
             line[j] = vec_load(b + j * VEC_FLOATS);
@@ -64,42 +71,30 @@ INLINE void product_tile(int c, int rows, int depth, vec sum[16], const float *a
     }
 }
 
-/* The rows `from` times u into `to`, all columns. from and to may be the same where one register
- * tile is as wide as the matrix: it is written when all was read. */
-INLINE void product_rows(struct wino w, const float *from, const float *u, float *to,
-                         struct prefetch_cursor *prefetch) {
+/* n_tiles: a multiple of forward_rows. Plane k + 1 of `planes` holds v, plane k gets the products:
+ * what is overwritten was read before. */
+INLINE void products_forward(struct wino w, int n_tiles, float *planes, const float *u,
+                             struct prefetch_cursor *prefetch) {
     const int rows = forward_rows(w);
     const int vecs = product_vecs(w.c);
-    NO_UNROLL for (int column = 0; column < w.c; column += product_columns(w.c)) {
-        vec sum[16];
-        UNROLL for (int i = 0; i < rows * vecs; i++) {
-            sum[i] = vec_zero();
-        }
-        prefetch_step(prefetch);
-        product_tile(w.c, rows, w.c, sum, from, w.c, 1, u + column);
-        UNROLL for (int i = 0; i < rows * vecs; i++) {
-            vec_store(to + i / vecs * w.c + column + i % vecs * VEC_FLOATS, sum[i]);
-        }
-    }
-}
-
-/* n_tiles: a multiple of forward_rows. */
-INLINE void products_forward(struct wino w, int n_tiles, float *v, const float *u,
-                             struct prefetch_cursor *prefetch) {
-    for (int plane = 0; plane < WINO_PLANES; plane++) {
-        for (int tile = 0; tile < n_tiles; tile += forward_rows(w)) {
-            float *rows = v + tile * w.c;
-            if (product_columns(w.c) == w.c) {
-                product_rows(w, rows, u, rows, prefetch);
-            } else {
-                float copy[4 * 64];
-                UNROLL_BY_2 for (int i = 0; i < forward_rows(w) * w.c; i += VEC_FLOATS) {
-                    vec_store(copy + i, vec_load(rows + i));
+    const int columns = product_columns(w.c);
+    for (int plane = 0; plane < WINO_PLANES; plane++, planes += plane_floats(w)) {
+        const float *v = planes + plane_floats(w);
+        NO_UNROLL for (int column = 0; column < w.c; column += columns) {
+            NO_UNROLL for (int tile = 0; tile < n_tiles; tile += rows) {
+                vec sum[16];
+                UNROLL for (int i = 0; i < rows * vecs; i++) {
+                    sum[i] = vec_zero();
                 }
-                product_rows(w, copy, u, rows, prefetch);
+                prefetch_step(prefetch);
+                product_tile(vecs, rows, w.c, sum, v + tile * w.c, w.c, 1, u + column * w.c,
+                             columns);
+                UNROLL for (int i = 0; i < rows * vecs; i++) {
+                    vec_store(planes + (tile + i / vecs) * w.c + column + i % vecs * VEC_FLOATS,
+                              sum[i]);
+                }
             }
         }
-        v += plane_floats(w);
         u += wino_weight_plane(w.c);
     }
 }
@@ -109,18 +104,18 @@ INLINE void products_weights(struct wino w, int n_tiles, const float *v, const f
                              bool set, struct prefetch_cursor *prefetch) {
     const int rows = weights_rows(w.c);
     const int vecs = product_vecs(w.c);
+    const int columns = product_columns(w.c);
     for (int plane = 0; plane < WINO_PLANES; plane++) {
-        for (int ic = 0; ic < w.c; ic += rows, du += rows * w.c) {
-            for (int column = 0; column < w.c; column += product_columns(w.c)) {
+        NO_UNROLL for (int column = 0; column < w.c; column += columns) {
+            NO_UNROLL for (int ic = 0; ic < w.c; ic += rows, du += rows * columns) {
                 vec sum[16];
                 UNROLL for (int i = 0; i < rows * vecs; i++) {
-                    const float *at = du + i / vecs * w.c + column + i % vecs * VEC_FLOATS;
-                    sum[i] = set ? vec_zero() : vec_load(at);
+                    sum[i] = set ? vec_zero() : vec_load(du + i * VEC_FLOATS);
                 }
                 prefetch_step(prefetch);
-                product_tile(w.c, rows, n_tiles, sum, v + ic, 1, w.c, z + column);
+                product_tile(vecs, rows, n_tiles, sum, v + ic, 1, w.c, z + column, w.c);
                 UNROLL for (int i = 0; i < rows * vecs; i++) {
-                    vec_store(du + i / vecs * w.c + column + i % vecs * VEC_FLOATS, sum[i]);
+                    vec_store(du + i * VEC_FLOATS, sum[i]);
                 }
             }
         }

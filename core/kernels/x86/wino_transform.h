@@ -24,44 +24,68 @@
 /* Tile sizes. */
 enum { WINO_OUT = 4, WINO_IN = 6, WINO_TAPS = 3 };
 
-/* B^T */
-INLINE void wino_input(const vec d[WINO_IN], vec v[WINO_IN]) {
-    const vec even1 = vec_fma(vec_of(-4.0F), d[2], d[4]);
-    const vec odd1 = vec_fma(vec_of(-4.0F), d[1], d[3]);
-    const vec even2 = vec_sub(d[4], d[2]);
-    const vec odd2 = vec_mul(vec_of(2.0F), vec_sub(d[3], d[1]));
-    v[0] = vec_fma(vec_of(4.0F), d[0], vec_fma(vec_of(-5.0F), d[2], d[4]));
-    v[1] = vec_add(even1, odd1);
-    v[2] = vec_sub(even1, odd1);
-    v[3] = vec_add(even2, odd2);
-    v[4] = vec_sub(even2, odd2);
-    v[5] = vec_fma(vec_of(4.0F), d[1], vec_fma(vec_of(-5.0F), d[3], d[5]));
+/* Rows of B^T and of A in pairs that share their halves, and of A^T likewise. A two-dimensional
+ * transform takes one pair of rows of a tile's columns at a time: twelve values that stay in
+ * registers, where all 36 would not. */
+enum { WINO_IN_PAIRS = 3, WINO_OUT_PAIRS = 2 };
+
+INLINE int wino_in_row(int pair, int i) {
+    return pair == 0 ? 5 * i : 2 * pair - 1 + i;
 }
 
-/* A^T */
-INLINE void wino_output(const vec m[WINO_IN], vec y[WINO_OUT]) {
-    const vec sum1 = vec_add(m[1], m[2]);
-    const vec difference1 = vec_sub(m[1], m[2]);
-    const vec sum2 = vec_add(m[3], m[4]);
-    const vec difference2 = vec_sub(m[3], m[4]);
-    y[0] = vec_add(m[0], vec_add(sum1, sum2));
-    y[1] = vec_fma(vec_of(2.0F), difference2, difference1);
-    y[2] = vec_fma(vec_of(4.0F), sum2, sum1);
-    y[3] = vec_add(m[5], vec_fma(vec_of(8.0F), difference2, difference1));
+INLINE int wino_out_row(int pair, int i) {
+    return pair + 2 * i;
 }
 
-/* A */
-INLINE void wino_gradient(const vec y[WINO_OUT], vec z[WINO_IN]) {
-    const vec even1 = vec_add(y[0], y[2]);
-    const vec odd1 = vec_add(y[1], y[3]);
-    const vec even2 = vec_fma(vec_of(4.0F), y[2], y[0]);
-    const vec odd2 = vec_mul(vec_of(2.0F), vec_fma(vec_of(4.0F), y[3], y[1]));
-    z[0] = y[0];
-    z[1] = vec_add(even1, odd1);
-    z[2] = vec_sub(even1, odd1);
-    z[3] = vec_add(even2, odd2);
-    z[4] = vec_sub(even2, odd2);
-    z[5] = y[3];
+/* Rows wino_in_row(pair, 0) and (pair, 1) of B^T. */
+INLINE void wino_input_pair(int pair, const vec d[WINO_IN], vec v[2]) {
+    if (pair == 0) {
+        v[0] = vec_fma(vec_of(4.0F), vec_sub(d[0], d[2]), vec_sub(d[4], d[2]));
+        v[1] = vec_fma(vec_of(-4.0F), vec_sub(d[3], d[1]), vec_sub(d[5], d[3]));
+    } else if (pair == 1) {
+        const vec even = vec_fma(vec_of(-4.0F), d[2], d[4]);
+        const vec odd = vec_fma(vec_of(-4.0F), d[1], d[3]);
+        v[0] = vec_add(even, odd);
+        v[1] = vec_sub(even, odd);
+    } else {
+        const vec even = vec_sub(d[4], d[2]);
+        const vec half_odd = vec_sub(d[3], d[1]);
+        v[0] = vec_fma(vec_of(2.0F), half_odd, even);
+        v[1] = vec_fma(vec_of(-2.0F), half_odd, even);
+    }
+}
+
+/* Rows wino_out_row(pair, 0) and (pair, 1) of A^T. */
+INLINE void wino_output_pair(int pair, const vec m[WINO_IN], vec y[2]) {
+    if (pair == 0) {
+        const vec sum1 = vec_add(m[1], m[2]);
+        const vec sum2 = vec_add(m[3], m[4]);
+        y[0] = vec_add(m[0], vec_add(sum1, sum2));
+        y[1] = vec_fma(vec_of(4.0F), sum2, sum1);
+    } else {
+        const vec difference1 = vec_sub(m[1], m[2]);
+        const vec difference2 = vec_sub(m[3], m[4]);
+        y[0] = vec_fma(vec_of(2.0F), difference2, difference1);
+        y[1] = vec_add(m[5], vec_fma(vec_of(8.0F), difference2, difference1));
+    }
+}
+
+/* Rows wino_in_row(pair, 0) and (pair, 1) of A. */
+INLINE void wino_gradient_pair(int pair, const vec y[WINO_OUT], vec z[2]) {
+    if (pair == 0) {
+        z[0] = y[0];
+        z[1] = y[3];
+    } else if (pair == 1) {
+        const vec even = vec_add(y[0], y[2]);
+        const vec odd = vec_add(y[1], y[3]);
+        z[0] = vec_add(even, odd);
+        z[1] = vec_sub(even, odd);
+    } else {
+        const vec even = vec_fma(vec_of(4.0F), y[2], y[0]);
+        const vec half_odd = vec_fma(vec_of(4.0F), y[3], y[1]);
+        z[0] = vec_fma(vec_of(2.0F), half_odd, even);
+        z[1] = vec_fma(vec_of(-2.0F), half_odd, even);
+    }
 }
 
 /* G */

@@ -3,13 +3,12 @@
  * Layer: core/kernels. Thread rule: as core/kernels/kernels.h. Included by one file an instruction
  * set.
  *
- * Planes of weights: [36][in][out]; accumulator: [36][ic][oc].
+ * Planes of weights: [36][in][out]; accumulator: [36][ic][oc]; within a plane: weight_offset.
  */
 #ifndef CUTOUTD_CORE_KERNELS_X86_WINO_WEIGHTS_H
 #define CUTOUTD_CORE_KERNELS_X86_WINO_WEIGHTS_H
 
-#include "core/kernels/x86/wino.h"
-#include "core/kernels/x86/wino_transform.h"
+#include "core/kernels/x86/wino_products.h"
 
 /* G w G^T for a register of channels out. plane: floats from one of the 36 to the next. */
 INLINE void weights_tile(const vec w[WINO_TAPS][WINO_TAPS], int plane, float *to) {
@@ -28,34 +27,21 @@ INLINE void weights_tile(const vec w[WINO_TAPS][WINO_TAPS], int plane, float *to
     }
 }
 
-/* A part's share of the pairs (one channel in, a register of channels out). */
-struct share {
-    int begin;
-    int end;
-};
-
-INLINE struct share share_of(int channels, int part, int n_parts) {
-    int n = channels * channels / VEC_FLOATS;
-    return (struct share){n * part / n_parts, n * (part + 1) / n_parts};
-}
-
 INLINE CONV_PACK(wino_pack_forward) {
     const int c = plan->shape.oc;
-    const struct share share = share_of(c, part, n_parts);
-    for (int i = share.begin; i < share.end; i++) {
+    for (int at = 0; at < c * c; at += VEC_FLOATS) {
         vec w[WINO_TAPS][WINO_TAPS];
         UNROLL for (int tap = 0; tap < 9; tap++) {
-            w[tap / 3][tap % 3] = vec_load(weights + tap * c * c + i * VEC_FLOATS);
+            w[tap / 3][tap % 3] = vec_load(weights + tap * c * c + at);
         }
-        weights_tile(w, wino_weight_plane(c), packed + i * VEC_FLOATS);
+        weights_tile(w, wino_weight_plane(c), packed + weight_offset(c, at / c, at % c));
     }
 }
 
 /* The window turned, and in and out exchanged: out runs over ic, which lie oc floats apart. */
 INLINE CONV_PACK(wino_pack_backward) {
     const int c = plan->shape.oc;
-    const struct share share = share_of(c, part, n_parts);
-    for (int i = share.begin; i < share.end; i++) {
+    for (int i = 0; i < c * c / VEC_FLOATS; i++) {
         const int oc = i % c; /* innermost: neighbours share the lines that are gathered */
         const int ic = i / c * VEC_FLOATS;
         vec w[WINO_TAPS][WINO_TAPS];
@@ -63,7 +49,7 @@ INLINE CONV_PACK(wino_pack_backward) {
             const float *turned = weights + (8 - tap) * c * c;
             w[tap / 3][tap % 3] = vec_gather(turned + ic * c + oc, c);
         }
-        weights_tile(w, wino_weight_plane(c), packed + oc * c + ic);
+        weights_tile(w, wino_weight_plane(c), packed + weight_offset(c, oc, ic));
     }
 }
 
@@ -71,13 +57,13 @@ INLINE CONV_PACK(wino_pack_backward) {
 INLINE CONV_WEIGHTS_FINISH(wino_weights_finish) {
     const int c = plan->shape.oc;
     for (int i = 0; i < c * c; i += VEC_FLOATS) {
+        const float *planes = accumulator + weight_offset(c, i / c, i % c);
         vec half[WINO_TAPS][WINO_IN];
         UNROLL for (int column = 0; column < WINO_IN; column++) {
             vec du[WINO_IN];
             vec transformed[WINO_TAPS];
             UNROLL for (int row = 0; row < WINO_IN; row++) {
-                du[row] =
-                    vec_load(accumulator + (row * WINO_IN + column) * wino_weight_plane(c) + i);
+                du[row] = vec_load(planes + (row * WINO_IN + column) * wino_weight_plane(c));
             }
             wino_weights_gradient(du, transformed);
             UNROLL for (int kh = 0; kh < WINO_TAPS; kh++) {
@@ -96,12 +82,15 @@ INLINE CONV_WEIGHTS_FINISH(wino_weights_finish) {
 
 #define WINO_WEIGHTS_DEFINE(variant)                                                               \
     CONV_PACK(variant##_wino_pack_forward) {                                                       \
-        wino_pack_forward(plan, weights, packed, part, n_parts);                                   \
+        REQUIRE(pack(plan, weights, packed));                                                      \
+        wino_pack_forward(plan, weights, packed);                                                  \
     }                                                                                              \
     CONV_PACK(variant##_wino_pack_backward) {                                                      \
-        wino_pack_backward(plan, weights, packed, part, n_parts);                                  \
+        REQUIRE(pack(plan, weights, packed));                                                      \
+        wino_pack_backward(plan, weights, packed);                                                 \
     }                                                                                              \
     CONV_WEIGHTS_FINISH(variant##_wino_weights_finish) {                                           \
+        REQUIRE(weights_finish(plan, accumulator, diff_weights));                                  \
         wino_weights_finish(plan, accumulator, diff_weights);                                      \
     }
 

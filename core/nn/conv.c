@@ -1,0 +1,66 @@
+/* What forward, backward and evaluation do with one convolution or one batch normalisation. Layer:
+ * core/nn. */
+#include "core/nn/engine_internal.h"
+
+static const float *kernel_of(const struct engine *e, const float *params, int conv) {
+    return values_of(e, params, e->net->convs[conv].kernel);
+}
+
+const float *engine_backward_weights(const struct engine *engine, const float *params, int conv) {
+    const float *packed = engine->packed_backward[conv];
+    return packed ? packed : kernel_of(engine, params, conv);
+}
+
+void engine_convolve(const struct engine *engine, const float *params, int conv, int n_images,
+                     const float *src, float *dst, float *scratch,
+                     const struct kernel_prefetch *prefetch) {
+    const struct conv_plan *plan = &engine->plans[conv];
+    const float *packed = engine->packed_forward[conv];
+    int bias = engine->net->convs[conv].bias;
+    plan->forward(plan, n_images, src, packed ? packed : kernel_of(engine, params, conv),
+                  engine->net->tensors[bias].frozen ? NULL : values_of(engine, params, bias), dst,
+                  scratch, prefetch);
+}
+
+void engine_normalise(const struct engine *engine, int bn, int n_images, const float *y,
+                      const float *add, float *dst) {
+    const struct resnet_bn *n = &engine->net->bns[bn];
+    const struct bn_state *s = &engine->bns[bn];
+    int pixels = n->side * n->side;
+    size_t floats = (size_t)n->c * (size_t)pixels;
+    for (size_t at = 0; at < (size_t)n_images * floats; at += floats) {
+        if (add) {
+            engine->kernels->bn_add_relu(n->c, pixels, y + at, s->scale, s->shift, add + at,
+                                         dst + at);
+        } else {
+            engine->kernels->bn_relu(n->c, pixels, y + at, s->scale, s->shift, dst + at);
+        }
+    }
+}
+
+struct packing {
+    const struct engine *engine;
+    const float *params;
+};
+
+/* A convolution's forward kernel, then, in the second half of the pieces, its backward kernel. */
+static void pack_piece(void *user, int piece, int member) {
+    (void)member;
+    const struct packing *p = user;
+    const struct engine *e = p->engine;
+    int conv = piece % e->net->n_convs;
+    const struct conv_plan *plan = &e->plans[conv];
+    const float *weights = kernel_of(e, p->params, conv);
+    if (piece < e->net->n_convs) {
+        if (e->packed_forward[conv]) {
+            plan->pack_forward(plan, weights, e->packed_forward[conv]);
+        }
+    } else if (e->packed_backward[conv]) {
+        plan->pack_backward(plan, weights, e->packed_backward[conv]);
+    }
+}
+
+void engine_pack(struct engine *engine, const float *params, bool backward) {
+    struct packing packing = {engine, params};
+    team_run(engine->team, pack_piece, &packing, engine->net->n_convs * (backward ? 2 : 1));
+}

@@ -1,0 +1,74 @@
+/* The network as a list of passes. Layer: core/nn. */
+#include "core/nn/engine_internal.h"
+
+#include <assert.h>
+
+/* The input of block b; of the head for b = n_blocks. */
+static struct pass_input block_input(struct engine *e, int b) {
+    const struct resnet_block *before = b > 0 ? &e->net->blocks[b - 1] : NULL;
+    int bn = before ? before->bn2 : 0;
+    struct pass_input in = {.bn = bn,
+                            .y = e->y[bn],
+                            .act = e->out[b],
+                            .floats = conv_dst_floats(e, e->net->bns[bn].conv)};
+    if (before) {
+        in.add = before->shortcut >= 0 ? e->shortcut[before->stage] : e->out[b - 1];
+    }
+    return in;
+}
+
+/* Forward through the convolution of a BN: the stem's, or the first or second of a block. */
+static struct pass forward_pass(struct engine *e, int bn, struct pass_input in) {
+    int conv = e->net->bns[bn].conv;
+    return (struct pass){.kind = PASS_FORWARD,
+                         .in = in,
+                         .group = e->plans[conv].shape.oc / 16,
+                         .conv = conv,
+                         .shortcut = -1,
+                         .bn = bn,
+                         .y = e->y[bn],
+                         .floats = conv_dst_floats(e, conv)};
+}
+
+/* The way back through what a forward pass did, and appends it. */
+static void add_backward(struct engine *e, struct pass p, float *grad, float *block_grad,
+                         float *grad_in) {
+    p.kind = PASS_BACKWARD;
+    p.grad = grad;
+    p.block_grad = block_grad;
+    p.grad_in = grad_in;
+    p.partials = e->kernel_partials[e->n_passes % 2];
+    e->passes[e->n_passes++] = p;
+}
+
+void engine_plan_passes(struct engine *engine) {
+    struct engine *e = engine;
+    const struct resnet *net = e->net;
+    const struct pass_input images = {.bn = -1, .act = e->images, .floats = ENGINE_IMAGE_FLOATS};
+    e->passes[e->n_passes++] = forward_pass(e, 0, images);
+    for (int b = 0; b < net->n_blocks; b++) {
+        const struct resnet_block *block = &net->blocks[b];
+        struct pass first = forward_pass(e, block->bn1, block_input(e, b));
+        first.shortcut = block->shortcut;
+        first.shortcut_y = block->shortcut >= 0 ? e->shortcut[block->stage] : NULL;
+        e->passes[e->n_passes++] = first;
+        const struct pass_input middle = {
+            .bn = block->bn1, .y = e->y[block->bn1], .floats = first.floats};
+        e->passes[e->n_passes++] = forward_pass(e, block->bn2, middle);
+    }
+    int now = 0; /* grad[now]: at the output of the block below */
+    e->passes[e->n_passes++] = (struct pass){.kind = PASS_HEAD,
+                                             .in = block_input(e, net->n_blocks),
+                                             .group = 1,
+                                             .conv = -1,
+                                             .shortcut = -1,
+                                             .grad_in = e->grad[now]};
+    for (int b = net->n_blocks - 1; b >= 0; b--) {
+        int next = net->blocks[b].shortcut < 0 ? now : 1 - now;
+        add_backward(e, e->passes[2 + 2 * b], e->grad[now], NULL, e->grad_mid);
+        add_backward(e, e->passes[1 + 2 * b], e->grad_mid, e->grad[now], e->grad[next]);
+        now = next;
+    }
+    add_backward(e, e->passes[0], e->grad[now], NULL, NULL);
+    assert(e->n_passes == 2 * net->n_bns + 1);
+}
