@@ -6,6 +6,7 @@ also when a test fails.
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -112,6 +113,10 @@ class Daemon:
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as file:
             return file.read()
+
+    def wait_for_log(self, pattern):
+        """Until a line matches: the log is written by a thread of its own, behind the answers."""
+        wait_for(lambda: re.search(pattern, self.log()))
 
     def terminate(self):
         """SIGTERM; returns the exit status."""

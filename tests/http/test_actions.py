@@ -72,7 +72,7 @@ class Actions(DaemonTestCase):
         events = daemon.events(run, query="?since=0", until=lambda e: in_state("running")(e)
                                and e["data"]["attempt"] == 2)
         self.assertIn("queued again by the user", [e["data"].get("reason") for e in events])
-        self.assertIn("goes on from epoch", daemon.log())
+        daemon.wait_for_log("goes on from epoch")
         self.asked(daemon, run, "kill")
 
     def test_held_run_waits_until_it_is_released(self):

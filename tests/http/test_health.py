@@ -65,7 +65,7 @@ class Health(DaemonTestCase):
         for _ in range(n):
             connection = socket.create_connection((host, int(port)), timeout=PATIENCE_S)
             self.addCleanup(connection.close)
-            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
             connections.append(connection)
         return connections
 

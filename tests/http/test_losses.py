@@ -33,7 +33,7 @@ class Losses(DaemonTestCase):
         daemon.start()
         self.assertEqual(checkpoints(os.path.join(daemon.state_dir, "unknown")), before)
         self.assertEqual(checkpoints(os.path.join(daemon.state_dir, "runs")), {})
-        self.assertIn("do not belong to this database", daemon.log())
+        daemon.wait_for_log("do not belong to this database")
         daemon.wait_for_end(daemon.submit())
         self.assertEqual(checkpoints(os.path.join(daemon.state_dir, "unknown")), before)
 
@@ -120,7 +120,7 @@ class Losses(DaemonTestCase):
         self.change_a_byte(daemon, run)
         for options in ((), ("-H", "Range: bytes=0-99")):
             self.assert_problem(daemon.curl(path, *options), 500)
-        self.assertIn("is damaged: its SHA-256 is", daemon.log())
+        daemon.wait_for_log("is damaged: its SHA-256 is")
 
     def test_a_limit_on_file_sizes_is_a_full_disk(self):
         daemon = self.fresh()
