@@ -38,7 +38,8 @@ void reduce_statistics(const struct step *step, int bn, float *moving) {
     double count = values_a_channel(step, n);
     for (int c = 0; c < n->c; c++) {
         double mean = add_sums(step, 0, c) / count;
-        double variance = fmax(add_sums(step, 1, c) / count - mean * mean, 0.0);
+        double variance = add_sums(step, 1, c) / count - mean * mean;
+        variance = variance < 0.0 ? 0.0 : variance; /* rounding; NaN stays */
         double scale = (double)gamma[c] / sqrt(variance + RESNET_BN_EPSILON);
         state->mean[c] = mean;
         state->variance[c] = variance;

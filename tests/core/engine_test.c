@@ -135,6 +135,27 @@ static void copies_of_a_batch_have_its_gradient(void **state) {
 }
 
 /* Batches that no chunk and no group divides among them. */
+/* One weight that is no number, in the stem or in front of the head: the loss says so, and every
+ * gradient in front of it is no number either. */
+static void a_weight_that_is_no_number_is_seen_in_the_loss(void **state) {
+    (void)state;
+    enum { N = 4 };
+    for (const struct kernels *const *k = kernels_available(); *k; k++) {
+        for (int winograd = 0; winograd <= ((*k)->has_winograd ? 1 : 0); winograd++) {
+            static const int convs[] = {0, 4};
+            for (size_t i = 0; i < sizeof(convs) / sizeof(convs[0]); i++) {
+                struct network_fixture *f = fixture_make(8, *k, winograd, 2, N);
+                const struct tensor *kernel = &f->net.tensors[f->net.convs[convs[i]].kernel];
+                f->params[kernel->offset + kernel->n / 2] = NAN;
+                assert_true(isnan(fixture_train(f, N).loss));
+                const struct tensor *stem = &f->net.tensors[f->net.convs[0].kernel];
+                assert_true(isnan(f->gradient[stem->offset]));
+                fixture_free(f);
+            }
+        }
+    }
+}
+
 static void same_bits_for_any_number_of_threads(void **state) {
     (void)state;
     static const int batches[] = {1, 2, 3, 5, 16, 37, 64};
@@ -213,6 +234,7 @@ int main(void) {
         cmocka_unit_test(frozen_biases_have_no_gradient),
         cmocka_unit_test(every_variant_agrees_with_the_reference),
         cmocka_unit_test(copies_of_a_batch_have_its_gradient),
+        cmocka_unit_test(a_weight_that_is_no_number_is_seen_in_the_loss),
         cmocka_unit_test(same_bits_for_any_number_of_threads),
         cmocka_unit_test(evaluation_is_the_same_in_any_company),
         cmocka_unit_test(memory_is_what_was_announced),
