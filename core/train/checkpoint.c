@@ -122,10 +122,12 @@ static const char *behind_kernels(const char *fingerprint) {
     return at ? at + 1 : fingerprint;
 }
 
-/* A file without one is older; the kernels' name, in its config, is all that it says. */
-static enum status check_arithmetic(const char *path, const char *arithmetic,
+/* A file of before arithmetics had names is of none that there is now. */
+static enum status check_arithmetic(const struct safetensors *file, const char *path,
                                     const struct checkpoint_contents *contents,
                                     struct error *error) {
+    const char *arithmetic = safetensors_metadata_value(file, "arithmetic");
+    arithmetic = arithmetic ? arithmetic : "of an older release";
     bool same = contents->foreign ? arithmetic_is_like(arithmetic, contents->arithmetic)
                                   : !strcmp(arithmetic, contents->arithmetic);
     return same || contents->any_arithmetic
@@ -146,14 +148,9 @@ static enum status check_metadata(const struct safetensors *file, const char *pa
     if (!format || strcmp(format, FORMAT) != 0 || !config) {
         return error_set(error, STATUS_CORRUPT, "%s is no checkpoint of this program", path);
     }
-    const char *arithmetic = safetensors_metadata_value(file, "arithmetic");
-    if (arithmetic) {
-        TRY(check_arithmetic(path, arithmetic, contents, error));
-    }
-    if (arithmetic || contents->any_arithmetic) {
-        config = behind_kernels(config);
-        expected = behind_kernels(expected);
-    }
+    TRY(check_arithmetic(file, path, contents, error));
+    config = behind_kernels(config);
+    expected = behind_kernels(expected);
     if (!contents->foreign && strcmp(config, expected) != 0) {
         size_t at = 0;
         while (config[at] && config[at] == expected[at]) {

@@ -45,7 +45,7 @@ enum status checkpoint_write(const struct checkpoint_contents *contents,
 /* Fills params, moving, the optimizer's slots and the state. sha256 may be NULL. STATUS_NOT_FOUND,
  * STATUS_IO, or STATUS_CORRUPT when the file is damaged, lacks a tensor or belongs to a run with
  * another config or arithmetic; then the contents may be partly overwritten. A file of before
- * arithmetics had names must have the same kernel variant instead. */
+ * arithmetics had names is of another. */
 enum status checkpoint_read(const char *path, const char *sha256,
                             struct checkpoint_contents *contents, struct error *error);
 

@@ -22,7 +22,6 @@
 enum { FILL_IMAGES = 8 }; /* images one piece of work makes */
 
 static const double SPEED_MEMORY_S = 10.0;
-
 /* How long a stop waits for the step under way; after that, and at once for a kill, the step is
  * given up, and the run goes on from before it. */
 static const double STEP_PATIENCE_S = 3.0;
@@ -157,6 +156,8 @@ static struct checkpoint_contents contents_of(struct trainer *t) {
         .moving = t->moving,
         .optimizer = t->optimizer,
         .state = &t->state,
+        .foreign = t->options->resume_foreign,
+        .any_arithmetic = t->options->resume_any_arithmetic,
     };
 }
 
@@ -168,8 +169,6 @@ static enum status open_state(struct trainer *t, struct error *error) {
     checkpoint_files_begin(&t->files, o->checkpoint_dir, o->resume_path);
     if (o->resume_path) {
         struct checkpoint_contents contents = contents_of(t);
-        contents.foreign = o->resume_foreign;
-        contents.any_arithmetic = o->resume_any_arithmetic;
         TRY(checkpoint_read(o->resume_path, o->resume_sha256, &contents, error));
         t->saved_epochs = t->state.epochs_done;
         t->saved_step = t->state.step;
