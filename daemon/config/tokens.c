@@ -3,7 +3,6 @@
 #include "daemon/config/tokens.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
