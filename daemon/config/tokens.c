@@ -243,17 +243,6 @@ bool tokens_grant(struct tokens *tokens, const char *text, struct token_grant *r
     return found;
 }
 
-bool tokens_find(struct tokens *tokens, const char *text, char ret_name[TOKEN_NAME_SIZE],
-                 enum scope *ret_scope) {
-    struct token_grant grant;
-    if (!tokens_grant(tokens, text, &grant)) {
-        return false;
-    }
-    memcpy(ret_name, grant.name, TOKEN_NAME_SIZE);
-    *ret_scope = grant.scope;
-    return true;
-}
-
 bool tokens_hold(struct tokens *tokens, const struct token_grant *grant) {
     bool holds = false;
     (void)pthread_rwlock_rdlock(&tokens->lock);
