@@ -24,7 +24,6 @@
 #include "api/router.h"
 #include "api/stream/stream.h"
 #include "api/stream/tail.h"
-#include "core/base/cleanup.h"
 #include "core/base/log.h"
 
 enum {

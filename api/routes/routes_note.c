@@ -1,6 +1,5 @@
 /* GET, PUT and DELETE of /runs/{id}/note and /sweeps/{id}/note. Layer: api. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "api/routes/routes.h"
