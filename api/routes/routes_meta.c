@@ -29,7 +29,7 @@ static bool wants_page(const struct request *request) {
 
 void route_page(struct api_context *context, const struct request *request, struct reply *reply) {
     (void)context;
-    reply_text(reply, request, 200, CONTENT_HTML, web_page_make(""));
+    reply_text(reply, request, 200, CONTENT_HTML, web_page_make(request->prefix));
     reply->security_policy = PAGE_POLICY;
     reply_tag(reply, request);
 }
