@@ -52,6 +52,9 @@ struct request {
     size_t n_body;
 };
 
+/* Whether Accept gives the first media type more weight than the other. */
+bool request_prefers(const struct request *request, const char *type, const char *other);
+
 /* The format to answer in: ?format=csv, or what Accept likes best among the names in `allowed`
  * ("json, csv"; json csv ndjson sse text), with its q-values; without either the first of them.
  * STATUS_MALFORMED: ?format= is none of them. */
