@@ -31,6 +31,7 @@ struct reply_stream {
     bool ndjson; /* or server-sent events */
     struct watch watch;
     int64_t since; /* the last id that the client has seen; 0: all; -1: from now, with a snapshot */
+    char prefix[REQUEST_PREFIX_SIZE]; /* of links, as in struct request */
 };
 
 /* A part of an open file. */

@@ -72,6 +72,10 @@ static double quality_of(const char *accept, const char *type) {
     return quality;
 }
 
+bool request_prefers(const struct request *request, const char *type, const char *other) {
+    return quality_of(request->accept, type) > quality_of(request->accept, other);
+}
+
 /* The format of the list "json, csv" that Accept likes best; among equals, and when it likes none,
  * the first of the list. */
 static const char *preferred(const char *accept, const char *allowed) {

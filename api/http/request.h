@@ -13,7 +13,12 @@
 #include "core/base/decimal.h"
 #include "daemon/config/tokens.h"
 
-enum { REQUEST_MAX_BODY_BYTES = 64 * 1024, REQUEST_HEADER_SIZE = 256, REQUEST_MAX_PARAMETERS = 2 };
+enum {
+    REQUEST_MAX_BODY_BYTES = 64 * 1024,
+    REQUEST_HEADER_SIZE = 256,
+    REQUEST_PREFIX_SIZE = 128,
+    REQUEST_MAX_PARAMETERS = 2
+};
 
 struct idempotency_mark;
 
@@ -38,14 +43,17 @@ struct request {
     /* Who asks: the name of the token, "" without one, and what it allows. */
     char owner[TOKEN_NAME_SIZE];
     enum scope scope;
-    struct token_grant grant; /* with tokens, when scope is not SCOPE_NONE */
-    char prefix[128];         /* of the path at a proxy, "/cutoutd"; "": none */
+    struct token_grant grant;         /* with tokens, when scope is not SCOPE_NONE */
+    char prefix[REQUEST_PREFIX_SIZE]; /* of the path at a proxy, "/cutoutd"; "": none */
     /* Of an Idempotency-Key; NULL without one. Creating handlers hand it to the store. */
     char idempotency_key[REQUEST_HEADER_SIZE];
     const struct idempotency_mark *idempotency;
     const char *body; /* n_body bytes, not ended by NUL; borrowed */
     size_t n_body;
 };
+
+/* Whether Accept gives the first media type more weight than the other. */
+bool request_prefers(const struct request *request, const char *type, const char *other);
 
 /* The format to answer in: ?format=csv, or what Accept likes best among the names in `allowed`
  * ("json, csv"; json csv ndjson sse text), with its q-values; without either the first of them.

@@ -123,7 +123,8 @@ void route_sweep_delete(struct api_context *context, const struct request *reque
     if (!route_find_sweep(context, request, reply, &sweep)) {
         return;
     }
-    if (sweep_table_delete(context->options.store, sweep.id, &ids, &n_ids, &error) != STATUS_OK) {
+    if (sweep_table_delete(context->options.store, sweep.id, clock_unix_ms(context->options.clock),
+                           &ids, &n_ids, &error) != STATUS_OK) {
         reply_error(reply, request, &error);
         return;
     }

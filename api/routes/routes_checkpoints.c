@@ -41,7 +41,7 @@ static void write_item(struct json_writer *writer, int64_t run_id,
     if (newest(list, row->kind) == row) {
         (void)snprintf(path, sizeof(path), "/api/v1/runs/%" PRId64 "/checkpoints/%s.safetensors",
                        run_id, kind);
-        json_write_string(writer, "download", path);
+        json_write_link(writer, "download", path);
     }
     json_write_end(writer, '}');
     json_write_end(writer, '}');
@@ -59,7 +59,7 @@ void route_checkpoint_list(struct api_context *context, const struct request *re
         reply_error(reply, request, &error);
         return;
     }
-    struct json_writer writer = {0};
+    struct json_writer writer = {.link_prefix = request->prefix};
     json_write_object(&writer, NULL);
     json_write_array(&writer, "items");
     for (size_t i = 0; i < list.n; i++) {

@@ -47,6 +47,7 @@ static void reply_stream(struct api_context *context, const struct request *requ
                       kind == WATCH_SWEEP ? "sweep" : "run", request->parameters[0]);
         return;
     }
+    memcpy(stream.prefix, request->prefix, sizeof(stream.prefix));
     reply->http_status = 200;
     reply->content_type = stream.ndjson ? CONTENT_NDJSON : CONTENT_EVENTS;
     reply->stream = stream;

@@ -23,12 +23,12 @@ static const char PAGE_POLICY[] = "default-src 'none'; script-src 'self'; style-
 
 /* A browser names text/html among what it takes; curl and programs do not. */
 static bool wants_page(const struct request *request) {
-    return strstr(request->accept, "text/html") != NULL;
+    return request_prefers(request, "text/html", "text/plain");
 }
 
 void route_page(struct api_context *context, const struct request *request, struct reply *reply) {
     (void)context;
-    reply_text(reply, request, 200, CONTENT_HTML, web_page_make(""));
+    reply_text(reply, request, 200, CONTENT_HTML, web_page_make(request->prefix));
     reply->security_policy = PAGE_POLICY;
     reply_tag(reply, request);
 }

@@ -38,7 +38,7 @@ void route_run_list(struct api_context *context, const struct request *request,
         reply_error(reply, request, &error);
         return;
     }
-    struct json_writer writer = {0};
+    struct json_writer writer = {.link_prefix = request->prefix};
     struct forecast forecast = {.context = context};
     json_write_object(&writer, NULL);
     json_write_array(&writer, "items");
@@ -60,7 +60,7 @@ void route_run_get(struct api_context *context, const struct request *request,
     if (!read_fields(request, reply, &members) || !route_find_run(context, request, reply, &row)) {
         return;
     }
-    struct json_writer writer = {0};
+    struct json_writer writer = {.link_prefix = request->prefix};
     struct forecast forecast = {.context = context};
     forecast_write_run(&writer, &forecast, &row, members);
     reply_json(reply, request, 200, &writer);

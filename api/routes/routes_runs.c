@@ -13,7 +13,7 @@
 
 void route_reply_run(struct api_context *context, const struct request *request,
                      struct reply *reply, int http_status, const struct run_row *row) {
-    struct json_writer writer = {0};
+    struct json_writer writer = {.link_prefix = request->prefix};
     struct forecast forecast = {.context = context};
     forecast_write_run(&writer, &forecast, row, RUN_MEMBERS_ALL);
     reply_json(reply, request, http_status, &writer);

@@ -44,7 +44,7 @@ static int count_workers(const struct api_context *context) {
 static void reply_sweep(struct api_context *context, const struct request *request,
                         struct reply *reply, int http_status, const struct sweep_parts *parts) {
     static const int64_t none[1];
-    struct json_writer writer = {0};
+    struct json_writer writer = {.link_prefix = request->prefix};
     sweep_write(&writer, NULL, &parts->row, &parts->progress, parts->ids ? parts->ids : none,
                 parts->n_ids, count_workers(context));
     reply_json(reply, request, http_status, &writer);
@@ -226,7 +226,7 @@ void route_sweep_list(struct api_context *context, const struct request *request
     struct store *store = context->options.store;
     struct error error;
     enum status status = sweep_table_list(store, before_id, (int)limit, &list, &error);
-    struct json_writer writer = {0};
+    struct json_writer writer = {.link_prefix = request->prefix};
     json_write_object(&writer, NULL);
     json_write_array(&writer, "items");
     for (size_t i = 0; status == STATUS_OK && i < list.n; i++) {

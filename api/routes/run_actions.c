@@ -129,7 +129,7 @@ static void write_item(struct json_writer *writer, const struct act *act,
 }
 
 static void reply_items(const struct act *act, const struct run_outcomes *outcomes) {
-    struct json_writer writer = {0};
+    struct json_writer writer = {.link_prefix = act->request->prefix};
     int64_t n_done = 0;
     int64_t n_skipped = 0;
     json_write_object(&writer, NULL);
@@ -154,7 +154,7 @@ static void reply_items(const struct act *act, const struct run_outcomes *outcom
 }
 
 static void reply_one(const struct act *act, const struct run_outcome *outcome) {
-    struct json_writer writer = {0};
+    struct json_writer writer = {.link_prefix = act->request->prefix};
     if (outcome->error.code != STATUS_OK) {
         write_problem(&writer, NULL, act, outcome);
         reply_problem_end(act->reply, act->request, outcome->error.code, &writer);

@@ -70,7 +70,7 @@ static enum status put_snapshot(struct feed *feed, const struct api_context *con
     feed->last_id = snapshot.event_id;
     feed->position = snapshot.event_id;
     return put_owned(feed, out, type, feed->last_id,
-                     event_snapshot_json(context, &feed->watch, &snapshot), error);
+                     event_snapshot_json(context, &feed->watch, &snapshot, feed->prefix), error);
 }
 
 /* Events */
@@ -231,7 +231,7 @@ static enum status put_final(struct feed *feed, const struct api_context *contex
     feed->ended = true;
     return put_owned(feed, out, "end", feed->last_id,
                      gone ? event_deleted_json(&feed->watch)
-                          : event_snapshot_json(context, &feed->watch, &snapshot),
+                          : event_snapshot_json(context, &feed->watch, &snapshot, feed->prefix),
                      error);
 }
 

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "api/context.h"
+#include "api/http/request.h"
 #include "daemon/store/query/watch.h"
 
 enum {
@@ -34,6 +35,7 @@ enum feed_format { FEED_SSE, FEED_NDJSON };
 
 struct feed {
     struct watch watch;
+    char prefix[REQUEST_PREFIX_SIZE]; /* of links in snapshots; the owner sets it after feed_init */
     enum feed_format format;
     int64_t last_id;  /* of the last event that was told */
     int64_t position; /* nothing of what is watched up to this id is left to tell */

@@ -240,6 +240,7 @@ enum status stream_open(struct stream_set *set, struct MHD_Connection *connectio
     (void)pthread_mutex_init(&stream->mutex, NULL);
     feed_init(&stream->feed, &wanted->watch, wanted->ndjson ? FEED_NDJSON : FEED_SSE, wanted->since,
               clock_monotonic_s(set->context->options.clock));
+    memcpy(stream->feed.prefix, wanted->prefix, sizeof(wanted->prefix));
     enum status status = join_set(stream, error);
     struct MHD_Response *response = NULL;
     if (status == STATUS_OK) {

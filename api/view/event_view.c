@@ -60,8 +60,8 @@ static const struct progress *find_progress(const struct api_context *context,
 }
 
 char *event_snapshot_json(const struct api_context *context, const struct watch *watch,
-                          const struct watch_snapshot *snapshot) {
-    struct json_writer writer = {0};
+                          const struct watch_snapshot *snapshot, const char *prefix) {
+    struct json_writer writer = {.link_prefix = prefix};
     struct progress progress;
     if (watch->kind == WATCH_RUN) {
         struct forecast forecast = {.context = context};

@@ -20,9 +20,10 @@ char *event_json(const struct event_row *event);
 char *event_step_json(const struct progress *progress);
 
 /* The whole run; of a sweep and of everything the number of runs in each state, and short rows of
- * those that are not final. Owned by the caller (free); NULL: memory ran out. */
+ * those that are not final. Links begin with `prefix`. Owned by the caller (free); NULL: memory ran
+ * out. */
 char *event_snapshot_json(const struct api_context *context, const struct watch *watch,
-                          const struct watch_snapshot *snapshot);
+                          const struct watch_snapshot *snapshot, const char *prefix);
 
 /* What is left to say of a run or sweep that was deleted. Owned by the caller (free); NULL: memory
  * ran out. */

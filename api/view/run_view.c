@@ -95,10 +95,10 @@ static void write_links(struct json_writer *writer, const char *key, const struc
     char path[96];
     json_write_object(writer, key);
     (void)snprintf(path, sizeof(path), "/api/v1/runs/%" PRId64, row->id);
-    json_write_string(writer, "self", path);
+    json_write_link(writer, "self", path);
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         (void)snprintf(path, sizeof(path), "/api/v1/runs/%" PRId64 "/%s", row->id, parts[i]);
-        json_write_string(writer, parts[i], path);
+        json_write_link(writer, parts[i], path);
     }
     json_write_end(writer, '}');
 }

@@ -49,13 +49,13 @@ static void write_links(struct json_writer *writer, int64_t id) {
     char path[96];
     json_write_object(writer, "links");
     (void)snprintf(path, sizeof(path), "/api/v1/sweeps/%" PRId64, id);
-    json_write_string(writer, "self", path);
+    json_write_link(writer, "self", path);
     (void)snprintf(path, sizeof(path), "/api/v1/runs?sweep=%" PRId64, id);
-    json_write_string(writer, "runs", path);
+    json_write_link(writer, "runs", path);
     (void)snprintf(path, sizeof(path), "/api/v1/sweeps/%" PRId64 "/events", id);
-    json_write_string(writer, "events", path);
+    json_write_link(writer, "events", path);
     (void)snprintf(path, sizeof(path), "/api/v1/compare?sweep=%" PRId64, id);
-    json_write_string(writer, "compare", path);
+    json_write_link(writer, "compare", path);
     json_write_end(writer, '}');
 }
 

@@ -9,6 +9,17 @@
 
 #include "core/base/text.h"
 
+/* A text that somebody gave may be cut ("%.40s") within a character: what is left of that goes, and
+ * the rest of the sentence stays. */
+static void drop_broken_characters(char *text) {
+    size_t n_bytes = strlen(text);
+    size_t at = 0;
+    while ((at += text_cut(text + at, n_bytes - at, n_bytes - at)) < n_bytes) {
+        memmove(text + at, text + at + 1, n_bytes - at); /* with the NUL */
+        n_bytes--;
+    }
+}
+
 /* Cuts a text that may have been truncated in the middle of a character back to whole ones. */
 static void trim_to_characters(char *text) {
     size_t n_bytes = strlen(text);
@@ -50,7 +61,7 @@ static void add(struct field_errors *errors, const char *field, const char *inne
         append_pointer(item->pointer, sizeof(item->pointer), inner);
     }
     (void)vsnprintf(item->detail, sizeof(item->detail), format, arguments);
-    trim_to_characters(item->detail);
+    drop_broken_characters(item->detail);
 }
 
 void field_errors_add(struct field_errors *errors, const char *field, const char *format, ...) {

@@ -90,6 +90,13 @@ void json_write_string(struct json_writer *writer, const char *key, const char *
     append_string(writer, value);
 }
 
+void json_write_link(struct json_writer *writer, const char *key, const char *path) {
+    char link[256];
+    (void)snprintf(link, sizeof(link), "%s%s", writer->link_prefix ? writer->link_prefix : "",
+                   path);
+    json_write_string(writer, key, link);
+}
+
 void json_write_int(struct json_writer *writer, const char *key, int64_t value) {
     char text[JSON_NUMBER_SIZE];
     (void)snprintf(text, sizeof(text), "%" PRId64, value);

@@ -23,7 +23,8 @@ struct json_writer {
     char *data; /* NUL-terminated once anything was written */
     size_t n_bytes;
     size_t capacity;
-    bool failed; /* memory ran out */
+    bool failed;             /* memory ran out */
+    const char *link_prefix; /* what json_write_link puts before a path; NULL: nothing; borrowed */
 };
 
 enum { JSON_NUMBER_SIZE = 32 };
@@ -36,6 +37,8 @@ void json_write_end(struct json_writer *writer, char bracket);
 
 /* value NULL writes null. Must be UTF-8. */
 void json_write_string(struct json_writer *writer, const char *key, const char *value);
+/* link_prefix and the path, less than 256 bytes together. */
+void json_write_link(struct json_writer *writer, const char *key, const char *path);
 void json_write_int(struct json_writer *writer, const char *key, int64_t value);
 void json_write_uint(struct json_writer *writer, const char *key, uint64_t value);
 void json_write_bool(struct json_writer *writer, const char *key, bool value);

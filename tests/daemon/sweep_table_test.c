@@ -172,18 +172,20 @@ static void a_sweep_is_deleted_whole_or_not_at_all(void **state) {
     run_row_clear(&row);
     int64_t *ids = NULL;
     size_t n = 0;
-    assert_int_equal(sweep_table_delete(f->store, id, &ids, &n, &fixture_error), STATUS_CONFLICT);
+    assert_int_equal(sweep_table_delete(f->store, id, 0, &ids, &n, &fixture_error),
+                     STATUS_CONFLICT);
     assert_int_equal(fixture_state(f->store, 4), RUN_QUEUED);
     const struct run_move end = {
         .id = 3, .from = RUN_RUNNING, .to = RUN_SUCCEEDED, .reason = "", .now_ms = 8000};
     ASSERT_OK(run_table_move(f->store, &end, &fixture_error));
-    ASSERT_OK(sweep_table_delete(f->store, id, &ids, &n, &fixture_error));
+    ASSERT_OK(sweep_table_delete(f->store, id, 0, &ids, &n, &fixture_error));
     assert_int_equal(n, 3);
     assert_int_equal(ids[0], 2);
     free(ids);
     assert_int_equal(run_table_get(f->store, 4, &row, &fixture_error), STATUS_NOT_FOUND);
     assert_int_equal(fixture_state(f->store, kept), RUN_QUEUED);
-    assert_int_equal(sweep_table_delete(f->store, id, &ids, &n, &fixture_error), STATUS_NOT_FOUND);
+    assert_int_equal(sweep_table_delete(f->store, id, 0, &ids, &n, &fixture_error),
+                     STATUS_NOT_FOUND);
 }
 
 int main(void) {

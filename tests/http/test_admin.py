@@ -122,7 +122,7 @@ class Backup(DaemonTestCase):
                 made.append(name)
                 self.assertEqual(digest(json.loads(body)["path"]), json.loads(body)["sha256"])
             elif status == "503":
-                self.assertIn("stopping", json.loads(body)["detail"])
+                self.assertRegex(json.loads(body)["detail"], "stopping|try again later")
             else:
                 self.assertEqual(status, "000", output)  # came when nobody listened any more
                 self.assertRegex(errors, "onnect|Empty reply")

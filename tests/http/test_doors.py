@@ -11,6 +11,15 @@ from test_access import bearer, make_token
 RUN = dict(TINY, epochs=1, hold=True)
 
 
+def links_of(document):
+    """All that stands in members `links`, however deep."""
+    if isinstance(document, list):
+        document = dict(enumerate(document))
+    if isinstance(document, dict):
+        for name, value in document.items():
+            yield from value.values() if name == "links" else links_of(value)
+
+
 class Doors(DaemonTestCase):
     environment = {"CUTOUTD_ALLOWED_HOSTS": "lab.example",
                    "CUTOUTD_TRUSTED_PROXIES": "127.0.0.0/8"}
@@ -63,10 +72,27 @@ class Doors(DaemonTestCase):
         self.daemon.submit(epochs=1, hold=True)
         link = self.daemon.curl("/api/v1/runs?limit=1", *prefix).headers["link"]
         self.assertTrue(link.startswith("</lab/cutoutd/api/v1/runs?"), link)
+        snapshot = self.daemon.follow(f"/api/v1/runs/{run}/events", *prefix, until=lambda _: True)[0]
+        sweep = {"base": TINY, "grid": {"seed": [1, 2]}, "hold": True}
+        documents = [response.json(), snapshot["data"],
+                     self.daemon.curl("/api/v1/sweeps", *prefix, data=sweep).json()]
+        for path in ("/runs/" + run, "/runs", "/sweeps", "/sweeps/1"):
+            documents.append(self.daemon.curl("/api/v1" + path, *prefix).json())
+        documents.append(self.daemon.curl(f"/api/v1/runs/{run}/cancel", "-X", "POST", *prefix).json())
+        documents.append(self.daemon.curl("/api/v1/sweeps/1/cancel", "-X", "POST", *prefix).json())
+        for document in documents:
+            links = list(links_of(document))
+            self.assertTrue(links, document)
+            for path in links:
+                self.assertTrue(path.startswith("/lab/cutoutd/api/v1/"), path)
+        page = self.daemon.curl("/", "-H", "Accept: text/html", *prefix).body
+        self.assertIn('<meta name="prefix" content="/lab/cutoutd">', page)
+        self.assertIn('src="/lab/cutoutd/assets/', page)
         for wrong in ("//evil.example", "evil", "/a/../b", "/a b", "/" + "x" * 200):
             with self.subTest(wrong):
                 self.assert_problem(self.daemon.curl("/api/v1/runs", "-H",
                                                      "X-Forwarded-Prefix: " + wrong), 400)
+        self.daemon.curl("/api/v1/sweeps/1", "-X", "DELETE")
         for run in self.daemon.get("/api/v1/runs")["items"]:
             self.daemon.curl("/api/v1/runs/" + run["id"], "-X", "DELETE")
 

@@ -52,6 +52,20 @@ class Fields(DaemonTestCase):
 
 
 class Paths(DaemonTestCase):
+    def test_sentences_with_long_names_stay_whole(self):
+        for letter in "\u00e4", "\u65e5", "\U0001f642":
+            for name in (letter * 30, "a" + letter * 30, "aa" + letter * 30):
+                for path, body, end in (("/api/v1/runs", {name: 1}, '". GET /api/v1/presets shows all fields.'),
+                                        ("/api/v1/sweeps", {"grid": {name: [1]}}, '".'),
+                                        ("/api/v1/sweeps", {"grid": {}, name: 1}, '".'),
+                                        ("/api/v1/runs", {"dataset": name}, '...".')):
+                    with self.subTest(path=path, name=name):
+                        detail = self.assert_problem(self.daemon.curl(path, data=body), 422)["errors"][0]["detail"]
+                        self.assertTrue(detail.endswith(end) and letter in detail, detail)
+                twice = json.dumps({name: 1})[:-1] + "," + json.dumps({name: 2})[1:]
+                problem = self.assert_problem(self.daemon.curl("/api/v1/runs", data=twice.encode()), 400)
+                self.assertIn('" is given twice', json.dumps(problem, ensure_ascii=False).replace('\\"', '"'))
+
     def test_unknown_paths_and_runs_are_not_found(self):
         for path in ("/api/v1/runs/1", "/api/v1/runs/abc", "/api/v1/runs/-1", "/api/v1/nothing",
                      "/api/v1/runs/99999999999999999999/epochs", "/api/v1/presets/none",

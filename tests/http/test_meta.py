@@ -54,6 +54,13 @@ class Meta(DaemonTestCase):
         self.assertIn(f"curl -d '{{\"m\":8,\"cutout_size\":12}}' "
                       f"http://{self.daemon.address}/api/v1/runs", page.body)
 
+    def test_the_page_and_the_text_follow_the_weights_of_accept(self):
+        for accept, type in (("text/html,*/*;q=0.8", "text/html"), ("text/html", "text/html"),
+                             ("*/*", "text/plain"), ("text/html;q=0, */*", "text/plain"),
+                             ("text/plain, text/html;q=0.1", "text/plain")):
+            with self.subTest(accept):
+                self.assertTrue(self.daemon.curl("/", "-H", "Accept: " + accept).type.startswith(type))
+
     def test_every_answer_says_its_type_and_is_not_guessed(self):
         for path in ("/", "/healthz", "/api/v1/runs", "/api/v1/presets", "/api/v1/nothing"):
             headers = self.daemon.curl(path, malformed=path.endswith("nothing")).headers

@@ -139,6 +139,23 @@ class Queue(DaemonTestCase):
         self.send("DELETE", f"/runs/{waiting}", status=404)
         self.assertEqual(self.daemon.get(f"/api/v1/runs/{dependent}")["after"], [])
 
+    def test_a_deleted_run_is_not_waited_for(self):
+        first = self.daemon.submit(epochs=1)
+        second = self.daemon.submit(epochs=1, after=[first])
+        third = self.daemon.submit(epochs=1, after=[second])
+        self.send("POST", f"/runs/{first}/cancel")
+        self.send("POST", f"/runs/{second}/requeue", status=409)
+        self.send("DELETE", f"/runs/{first}", status=204)
+        row = self.daemon.get(f"/api/v1/runs/{second}")
+        self.assertEqual((row["state"], row["after"]), ("failed", []))
+        self.assertEqual(row["reason"], f"run {first}, which it comes after, was canceled;"
+                                        f" run {first} was deleted since: a requeue goes on without it")
+        # Deleting it was the wish to go without it; what it had failed still counts for the next.
+        self.send("POST", f"/runs/{third}/requeue", status=409)
+        self.assertEqual(self.send("POST", f"/runs/{second}/requeue")["state"], "queued")
+        self.free_the_worker()
+        self.assertEqual(self.daemon.wait_for_end(second)["state"], "succeeded")
+
     def test_leftovers_of_a_deletion_go_at_the_next_start(self):
         self.daemon.kill()
         orphan = os.path.join(self.daemon.state_dir, "runs", "4711")

@@ -35,7 +35,7 @@ static enum status carry_out(struct db *db, const struct run_row *row,
     case BATCH_REQUEST:
         return run_request(db, row->id, action->request, now_ms, error);
     case BATCH_DELETE:
-        return run_delete(db, row->id, error);
+        return run_delete(db, row->id, now_ms, error);
     }
     return STATUS_OK;
 }

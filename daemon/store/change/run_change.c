@@ -194,7 +194,27 @@ enum status run_table_reset(struct store *store, int64_t id, const char *reason,
     return store_write(store, reset, &arguments, error);
 }
 
-enum status run_delete(struct db *db, int64_t id, struct error *error) {
+/* What failed with the run may from now on be queued again without it: its reason says so. */
+static enum status tell_failed(struct db *db, int64_t deleted, int64_t now_ms,
+                               struct error *error) {
+    int64_t id = 0;
+    TRY(after_next_failed(db, deleted, 0, &id, error));
+    while (id > 0) {
+        struct run_row row = {0};
+        TRY(run_read(db, id, &row, error));
+        char reason[RUN_REASON_SIZE + 96];
+        (void)snprintf(reason, sizeof(reason),
+                       "%s; run %lld was deleted since: a requeue goes on without it", row.reason,
+                       (long long)deleted);
+        run_row_clear(&row);
+        TRY(run_set_reason(db, id, reason, now_ms, error));
+        TRY(event_add_state(db, id, now_ms, error));
+        TRY(after_next_failed(db, deleted, id, &id, error));
+    }
+    return STATUS_OK;
+}
+
+enum status run_delete(struct db *db, int64_t id, int64_t now_ms, struct error *error) {
     struct run_row row = {0};
     TRY(run_read(db, id, &row, error));
     enum run_state state = row.state;
@@ -210,6 +230,9 @@ enum status run_delete(struct db *db, int64_t id, struct error *error) {
         return error_set(error, STATUS_CONFLICT,
                          "run %lld comes after run %lld, which can therefore not be deleted",
                          (long long)waiting, (long long)id);
+    }
+    if (state != RUN_SUCCEEDED) {
+        TRY(tell_failed(db, id, now_ms, error));
     }
     TRY(after_forget(db, id, error));
     return run_remove(db, id, error);

@@ -51,7 +51,8 @@ enum status run_request(struct db *db, int64_t id, enum run_request request, int
                         struct error *error);
 
 /* Forgets the run with all that belongs to it. STATUS_CONFLICT: it is running, or another run waits
- * for it; STATUS_NOT_FOUND. */
-enum status run_delete(struct db *db, int64_t id, struct error *error);
+ * for it; STATUS_NOT_FOUND. Runs that failed with it may be queued again without it, and are told.
+ */
+enum status run_delete(struct db *db, int64_t id, int64_t now_ms, struct error *error);
 
 #endif

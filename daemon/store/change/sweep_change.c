@@ -37,6 +37,7 @@ enum status sweep_table_insert(struct store *store, const struct sweep_draft *dr
 
 struct delete_arguments {
     int64_t id;
+    int64_t now_ms;
     int64_t *ids; /* [n_ids] of the runs that were deleted */
     size_t n_ids;
 };
@@ -48,14 +49,14 @@ static enum status delete_sweep(struct db *db, void *arguments, struct error *er
     TRY(sweep_read(db, a->id, &row, error));
     TRY(sweep_read_runs(db, a->id, &a->ids, &a->n_ids, error));
     for (size_t i = a->n_ids; i > 0; i--) {
-        TRY(run_delete(db, a->ids[i - 1], error));
+        TRY(run_delete(db, a->ids[i - 1], a->now_ms, error));
     }
     return sweep_remove(db, a->id, error);
 }
 
-enum status sweep_table_delete(struct store *store, int64_t id, int64_t **ret_ids, size_t *ret_n,
-                               struct error *error) {
-    struct delete_arguments arguments = {.id = id};
+enum status sweep_table_delete(struct store *store, int64_t id, int64_t now_ms, int64_t **ret_ids,
+                               size_t *ret_n, struct error *error) {
+    struct delete_arguments arguments = {.id = id, .now_ms = now_ms};
     enum status status = store_write(store, delete_sweep, &arguments, error);
     if (status != STATUS_OK) {
         free(arguments.ids);

@@ -14,7 +14,7 @@ enum status sweep_table_insert(struct store *store, const struct sweep_draft *dr
 /* Forgets the sweep with all of its runs, or nothing. STATUS_CONFLICT: one is running, or another
  * run waits for one; STATUS_NOT_FOUND. Their files are the caller's to remove, who owns *ret_ids
  * (free). */
-enum status sweep_table_delete(struct store *store, int64_t id, int64_t **ret_ids, size_t *ret_n,
-                               struct error *error);
+enum status sweep_table_delete(struct store *store, int64_t id, int64_t now_ms, int64_t **ret_ids,
+                               size_t *ret_n, struct error *error);
 
 #endif

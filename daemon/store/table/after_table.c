@@ -3,7 +3,7 @@
 
 #include "daemon/store/db.h"
 
-enum { ADD, LIST, NEXT_WAITING, FORGET, N_STATEMENTS };
+enum { ADD, LIST, NEXT_WAITING, NEXT_FAILED, FORGET, N_STATEMENTS };
 
 const struct statement_set after_statements = {
     N_STATEMENTS,
@@ -17,6 +17,9 @@ const struct statement_set after_statements = {
              "  UNION SELECT a.run_id FROM run_after a JOIN waiting w ON a.after_id = w.id)"
              " SELECT run.id FROM waiting JOIN run ON run.id = waiting.id"
              " WHERE run.state IN ('queued', 'held') ORDER BY run.id LIMIT 1"),
+        [NEXT_FAILED] = ("SELECT run.id FROM run_after a JOIN run ON run.id = a.run_id"
+                         " WHERE a.after_id = ?1 AND run.id > ?2 AND run.state = 'failed'"
+                         " ORDER BY run.id LIMIT 1"),
         [FORGET] = "DELETE FROM run_after WHERE after_id = ?1",
     },
 };
@@ -69,15 +72,28 @@ enum status after_add(struct db *db, int64_t run_id, int64_t after_id, struct er
     return db_execute(db, statement, NULL, error);
 }
 
-enum status after_next_waiting(struct db *db, int64_t run_id, int64_t *ret_id,
-                               struct error *error) {
-    sqlite3_stmt *statement = db_statement(db, DB_AFTER, NEXT_WAITING);
-    sqlite3_bind_int64(statement, 1, run_id);
+static enum status read_next(struct db *db, sqlite3_stmt *statement, int64_t *ret_id,
+                             struct error *error) {
     bool row = false;
     TRY(db_step(db, statement, &row, error));
     *ret_id = row ? sqlite3_column_int64(statement, 0) : 0;
     (void)sqlite3_reset(statement);
     return STATUS_OK;
+}
+
+enum status after_next_waiting(struct db *db, int64_t run_id, int64_t *ret_id,
+                               struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_AFTER, NEXT_WAITING);
+    sqlite3_bind_int64(statement, 1, run_id);
+    return read_next(db, statement, ret_id, error);
+}
+
+enum status after_next_failed(struct db *db, int64_t run_id, int64_t behind_id, int64_t *ret_id,
+                              struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_AFTER, NEXT_FAILED);
+    sqlite3_bind_int64(statement, 1, run_id);
+    sqlite3_bind_int64(statement, 2, behind_id);
+    return read_next(db, statement, ret_id, error);
 }
 
 enum status after_forget(struct db *db, int64_t run_id, struct error *error) {

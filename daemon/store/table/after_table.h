@@ -40,6 +40,10 @@ enum status after_check(struct db *db, int64_t run_id, struct error *error);
 /* A run that waits for this one, directly or through others, and has not started; 0: none. */
 enum status after_next_waiting(struct db *db, int64_t run_id, int64_t *ret_id, struct error *error);
 
+/* The next one after `behind_id` that was to come after this one, directly, and failed; 0: none. */
+enum status after_next_failed(struct db *db, int64_t run_id, int64_t behind_id, int64_t *ret_id,
+                              struct error *error);
+
 /* Nobody waits for this run any more. */
 enum status after_forget(struct db *db, int64_t run_id, struct error *error);
 
