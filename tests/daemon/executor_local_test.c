@@ -102,6 +102,10 @@ static int64_t submit(struct local_fixture *l, const char *text) {
 static const char run_text[] = "{\"depth\":8,\"epochs\":2,\"batch_size\":16,\"cutout_size\":12,"
                                "\"seed\":5}";
 
+/* For the plain kernels, which are slow. */
+static const char short_text[] = "{\"depth\":8,\"epochs\":2,\"batch_size\":2,\"train_images\":6,"
+                                 "\"test_images\":4,\"seed\":5}";
+
 static bool is_in_second_epoch(const struct run_row *row) {
     return row->epochs_done == 1;
 }
@@ -175,10 +179,10 @@ static bool has_reason(struct local_fixture *l, int64_t id, const char *text) {
 }
 
 /* Stops a run in its second epoch: there are checkpoints of epoch 1 and of its step 1. */
-static int64_t stop_in_second_epoch(struct local_fixture *l) {
+static int64_t stop_in_second_epoch(struct local_fixture *l, const char *text) {
     l->hold = true;
     work_start(&l->w);
-    int64_t id = submit(l, run_text);
+    int64_t id = submit(l, text);
     work_wait_until(&l->w, id, is_in_second_epoch, "in its second epoch");
     work_stop(&l->w);
     l->hold = false;
@@ -191,7 +195,7 @@ kernels_of_another_name_and_the_same_arithmetic_go_on_to_the_same_history(void *
     static struct kernels alike;
     struct local_fixture *l = *state;
     l->w.local.kernels = &kernels_ref;
-    int64_t stopped = stop_in_second_epoch(l);
+    int64_t stopped = stop_in_second_epoch(l, short_text);
     alike = kernels_ref;
     alike.name = "ref-too";
     struct run_row row = fixture_get_run(l->w.f.store, stopped);
@@ -212,7 +216,7 @@ kernels_of_another_name_and_the_same_arithmetic_go_on_to_the_same_history(void *
     assert_string_equal(row.variant, "ref-too");
     run_row_clear(&row);
     assert_false(has_reason(l, stopped, "anew"));
-    int64_t whole = submit(l, run_text);
+    int64_t whole = submit(l, short_text);
     work_wait_until(&l->w, whole, work_is_final, "final");
     assert_same_history(l->w.f.store, stopped, whole);
 }
@@ -221,7 +225,7 @@ static void
 a_real_checkpoint_of_another_arithmetic_is_gone_on_from_where_that_is_allowed(void **state) {
     struct local_fixture *l = *state;
     l->w.local.kernels = &kernels_ref;
-    int64_t id = stop_in_second_epoch(l);
+    int64_t id = stop_in_second_epoch(l, short_text);
     struct run_row row = fixture_get_run(l->w.f.store, id);
     const struct run_origin gone = {
         .variant = "gone", .arithmetic = "gone-1", .dataset_sha256 = row.dataset_sha256};
@@ -319,7 +323,7 @@ static void replace_checkpoint(struct local_fixture *l, int64_t id, const char *
 
 static void a_last_checkpoint_that_cannot_be_read_falls_back_to_the_one_before(void **state) {
     struct local_fixture *l = *state;
-    int64_t id = stop_in_second_epoch(l);
+    int64_t id = stop_in_second_epoch(l, run_text);
     replace_checkpoint(l, id, "000001-000001.safetensors", true); /* EISDIR */
     work_start(&l->w);
     work_wait_until(&l->w, id, work_is_final, "final");
@@ -329,7 +333,7 @@ static void a_last_checkpoint_that_cannot_be_read_falls_back_to_the_one_before(v
 
 static void a_damaged_checkpoint_is_never_named_as_the_one_it_went_on_from(void **state) {
     struct local_fixture *l = *state;
-    int64_t id = stop_in_second_epoch(l);
+    int64_t id = stop_in_second_epoch(l, run_text);
     replace_checkpoint(l, id, "000001-000001.safetensors", false);
     replace_checkpoint(l, id, "000001-000000.safetensors", false);
     work_start(&l->w);
