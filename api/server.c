@@ -24,7 +24,6 @@
 #include "api/router.h"
 #include "api/stream/stream.h"
 #include "api/stream/tail.h"
-#include "core/base/cleanup.h"
 #include "core/base/log.h"
 
 enum {
@@ -333,15 +332,34 @@ int api_server_tokens_changed(struct api_server *server) {
     return tokens ? connections_end_revoked(server->host.connections, tokens) : 0;
 }
 
+/* Takes no more connections; returns the socket, which is to be closed after the stop. */
+static int stop_listening(struct MHD_Daemon *daemon) {
+    return daemon ? MHD_quiesce_daemon(daemon) : -1;
+}
+
+static void stop_library(struct MHD_Daemon *daemon, int fd) {
+    if (daemon) {
+        MHD_stop_daemon(daemon);
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+}
+
+enum { DRAIN_S = 2 };
+
 static void stop_libraries(struct api_server *server) {
     if (server->unix_daemon) {
         /* The path goes first: later connections fail at once instead of waiting in the backlog. */
         (void)unlink(server->context.options.unix_socket);
-        MHD_stop_daemon(server->unix_daemon);
     }
-    if (server->daemon) {
-        MHD_stop_daemon(server->daemon);
+    int unix_fd = stop_listening(server->unix_daemon);
+    int fd = stop_listening(server->daemon);
+    if (server->host.connections) {
+        connections_drain(server->host.connections, DRAIN_S);
     }
+    stop_library(server->unix_daemon, unix_fd);
+    stop_library(server->daemon, fd);
     tls_close(server->tls);
 }
 

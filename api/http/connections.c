@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 
 struct connection {
     int fd;
@@ -12,15 +13,18 @@ struct connection {
     void (*release)(void *kept);
     bool granted; /* guarded by connections->mutex, as are all below */
     struct token_grant grant;
-    double deadline_s; /* guarded by connections->mutex, as are the links */
+    double deadline_s;
+    bool leaving; /* connections_drain waits for its end */
     struct connection *previous, *next;
 };
 
 struct connections {
     int cap;
     pthread_mutex_t mutex;
-    int n;                    /* guarded by mutex */
-    struct connection *first; /* guarded by mutex */
+    pthread_cond_t removed; /* with mutex; by the monotonic clock */
+    int n;                  /* guarded by mutex, as the next two */
+    int n_leaving;
+    struct connection *first;
 };
 
 enum status connections_create(int cap, struct connections **ret_connections, struct error *error) {
@@ -30,12 +34,18 @@ enum status connections_create(int cap, struct connections **ret_connections, st
     }
     connections->cap = cap;
     (void)pthread_mutex_init(&connections->mutex, NULL);
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&connections->removed, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
     *ret_connections = connections;
     return STATUS_OK;
 }
 
 void connections_free(struct connections *connections) {
     if (connections) {
+        (void)pthread_cond_destroy(&connections->removed);
         (void)pthread_mutex_destroy(&connections->mutex);
         free(connections);
     }
@@ -74,6 +84,8 @@ void connections_remove(struct connections *connections, struct connection *conn
         connection->next->previous = connection->previous;
     }
     connections->n--;
+    connections->n_leaving -= connection->leaving;
+    (void)pthread_cond_signal(&connections->removed);
     (void)pthread_mutex_unlock(&connections->mutex);
     connection_keep(connection, NULL, NULL);
     free(connection);
@@ -144,6 +156,26 @@ void connections_tick(struct connections *connections, double now_s) {
             (void)shutdown(c->fd, SHUT_RDWR);
             c->deadline_s = 0;
         }
+    }
+    (void)pthread_mutex_unlock(&connections->mutex);
+}
+
+void connections_drain(struct connections *connections, double most_s) {
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)most_s + 1;
+    (void)pthread_mutex_lock(&connections->mutex);
+    for (struct connection *c = connections->first; c; c = c->next) {
+        if (c->deadline_s > 0) {
+            (void)shutdown(c->fd, SHUT_RDWR);
+            c->deadline_s = 0;
+            c->leaving = true;
+            connections->n_leaving++;
+        }
+    }
+    int reason = 0;
+    while (connections->n_leaving > 0 && reason == 0) {
+        reason = pthread_cond_timedwait(&connections->removed, &connections->mutex, &until);
     }
     (void)pthread_mutex_unlock(&connections->mutex);
 }

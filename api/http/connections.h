@@ -55,4 +55,8 @@ int connections_count(struct connections *connections);
 /* Shuts down the connections whose deadline is over. */
 void connections_tick(struct connections *connections, double now_s);
 
+/* Shuts down the connections that wait for a request and returns when they are gone, or after
+ * most_s seconds. libmicrohttpd 0.9.75 crashes when it is stopped while it gives up on a head. */
+void connections_drain(struct connections *connections, double most_s);
+
 #endif

@@ -12,6 +12,7 @@
 #include "api/http/compress.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
+#include "core/base/text.h"
 
 enum { RETRY_AFTER_S = 5 };
 
@@ -280,21 +281,12 @@ void reply_field_errors(struct reply *reply, const struct request *request, enum
     reply_problem_end(reply, request, status, &writer);
 }
 
-/* Cuts off the beginning of a letter (UTF-8) whose end did not fit into a fixed room. */
-static void trim_to_letters(char *text) {
-    size_t n = strlen(text);
-    size_t lead = n;
-    while (lead > 0 && n - lead < 3 && ((unsigned char)text[lead - 1] & 0xc0) == 0x80) {
-        lead--;
-    }
-    if (lead == 0) {
-        return;
-    }
-    unsigned char c = (unsigned char)text[lead - 1];
-    size_t needed = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
-    if (n - (lead - 1) < needed) {
-        text[lead - 1] = '\0';
-    }
+/* Whole characters only, where the end did not fit into a fixed room. Returns the length. */
+static size_t trim_to_characters(char *text) {
+    size_t n_bytes = strlen(text);
+    size_t n = text_cut(text, n_bytes, n_bytes);
+    text[n] = '\0';
+    return n;
 }
 
 static void problem(struct reply *reply, const struct request *request, enum status status,
@@ -312,7 +304,7 @@ void reply_problem(struct reply *reply, const struct request *request, enum stat
     va_start(arguments, format);
     (void)vsnprintf(detail, sizeof(detail), format, arguments);
     va_end(arguments);
-    trim_to_letters(detail);
+    (void)trim_to_characters(detail);
     problem(reply, request, status, detail);
 }
 
@@ -332,8 +324,7 @@ void reply_detail(const struct request *request, const struct error *error, char
     if (http_code(error->code) < 500) {
         /* Messages of functions begin small and end open; this one is read on its own. */
         (void)snprintf(detail, size - 1, "%s", error->message);
-        trim_to_letters(detail);
-        size_t n = strlen(detail);
+        size_t n = trim_to_characters(detail);
         (void)snprintf(detail + n, size - n, ".");
         detail[0] = (char)toupper((unsigned char)detail[0]);
     } else {
@@ -363,7 +354,7 @@ void reply_bad_argument(struct reply *reply, const struct request *request, cons
     va_start(arguments, format);
     (void)vsnprintf(detail, sizeof(detail), format, arguments);
     va_end(arguments);
-    trim_to_letters(detail);
+    (void)trim_to_characters(detail);
     struct json_writer writer = {0};
     reply_problem_begin(&writer, request, STATUS_MALFORMED,
                         "An argument of the query cannot be used.");

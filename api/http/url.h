@@ -5,8 +5,6 @@
 #ifndef CUTOUTD_API_HTTP_URL_H
 #define CUTOUTD_API_HTTP_URL_H
 
-#include <stddef.h>
-
 #include "core/base/error.h"
 
 /* Longer paths and queries are refused (414), so all of it fits in place. */

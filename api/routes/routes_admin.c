@@ -2,7 +2,6 @@
  * api.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include "api/query/body.h"
 #include "api/routes/routes.h"

@@ -1,6 +1,5 @@
 /* GET /compare: which setting is best, how long it took, how sure that is. Layer: api. */
 #include <ctype.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,9 +29,7 @@ static void write_run_ids(struct json_writer *writer, const struct compare_query
                           const struct compare_group *group) {
     json_write_array(writer, "runs");
     for (size_t i = 0; i < group->n_runs; i++) {
-        char id[24];
-        (void)snprintf(id, sizeof(id), "%" PRId64, query->set.rows[group->runs[i]].id);
-        json_write_string(writer, NULL, id);
+        json_write_id(writer, NULL, query->set.rows[group->runs[i]].id);
     }
     json_write_end(writer, ']');
 }

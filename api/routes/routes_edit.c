@@ -1,5 +1,4 @@
 /* PATCH /runs/{id}: another name, priority or labels. Layer: api. */
-#include <stdlib.h>
 
 #include "api/query/body.h"
 #include "api/routes/admission.h"

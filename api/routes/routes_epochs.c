@@ -1,7 +1,5 @@
 /* GET /runs/{id}/epochs and /runs/{id}/validation-error. Layer: api. */
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "api/query/arguments.h"
@@ -103,12 +101,6 @@ static bool read_history(struct api_context *context, const struct request *requ
     return true;
 }
 
-static void write_run_id(struct json_writer *writer, int64_t id) {
-    char text[24];
-    (void)snprintf(text, sizeof(text), "%" PRId64, id);
-    json_write_string(writer, "run", text);
-}
-
 /* The epoch after which the next page begins. */
 static void cursor_of(const struct history *history, char text[16]) {
     const struct epoch_list *list = &history->list;
@@ -152,7 +144,7 @@ void route_run_epochs(struct api_context *context, const struct request *request
         struct json_writer writer = {0};
         CLEANUP(free_pointer) char *items = epochs_format(&history.list, EPOCH_ALL, EPOCH_JSON);
         json_write_object(&writer, NULL);
-        write_run_id(&writer, history.run.id);
+        json_write_id(&writer, "run", history.run.id);
         json_write_string(&writer, "state", run_state_name(history.run.state));
         json_write_raw(&writer, "items", items ? items : "[]");
         write_cursor(&writer, &history);
@@ -194,7 +186,7 @@ void route_run_validation_error(struct api_context *context, const struct reques
         struct json_writer writer = {0};
         const struct run_row *run = &history.run;
         json_write_object(&writer, NULL);
-        write_run_id(&writer, run->id);
+        json_write_id(&writer, "run", run->id);
         json_write_string(&writer, "name", run->name[0] ? run->name : NULL);
         json_write_string(&writer, "state", run_state_name(run->state));
         json_write_int(&writer, "m", run->m);

@@ -1,6 +1,5 @@
 /* What there is to know before and beside the runs: the welcome page, health, presets, data sets,
  * the system. Layer: api. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,5 @@
 /* GET, PUT and DELETE of /runs/{id}/note and /sweeps/{id}/note. Layer: api. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "api/routes/routes.h"
@@ -138,11 +137,13 @@ void route_note_put(struct api_context *context, const struct request *request,
                       "A note is UTF-8 without control characters but tabs and ends of lines.");
         return;
     }
-    CLEANUP(free_pointer) char *text = strndup(request->body, request->n_body);
+    CLEANUP(free_pointer) char *text = malloc(request->n_body + 1);
     if (!text) {
         reply_problem(reply, request, STATUS_NO_MEMORY, "Try again later.");
         return;
     }
+    memcpy(text, request->body, request->n_body);
+    text[request->n_body] = '\0';
     change(context, request, reply, text);
 }
 

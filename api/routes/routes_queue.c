@@ -2,7 +2,6 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "api/query/arguments.h"
@@ -24,10 +23,8 @@ static void write_scheduler_members(struct json_writer *writer, const struct poo
 }
 
 static void write_short_run(struct json_writer *writer, const struct run_row *row) {
-    char id[24];
-    (void)snprintf(id, sizeof(id), "%" PRId64, row->id);
     json_write_object(writer, "run");
-    json_write_string(writer, "id", id);
+    json_write_id(writer, "id", row->id);
     json_write_string(writer, "name", row->name[0] ? row->name : NULL);
     json_write_string(writer, "owner", row->owner[0] ? row->owner : NULL);
     json_write_string(writer, "state", run_state_name(row->state));

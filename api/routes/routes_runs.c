@@ -1,8 +1,6 @@
 /* POST /runs, and what the other files about runs share. Layer: api. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "api/query/arguments.h"
 #include "api/routes/admission.h"

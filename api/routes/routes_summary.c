@@ -1,6 +1,5 @@
 /* The layer table of a run. Layer: api. */
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +8,6 @@
 #include "api/view/run_view.h"
 #include "core/base/cleanup.h"
 #include "core/nn/summary.h"
-
-static void write_run_id(struct json_writer *writer, int64_t id) {
-    char text[24];
-    (void)snprintf(text, sizeof(text), "%" PRId64, id);
-    json_write_string(writer, "run", text);
-}
 
 /* The finished text of a memory stream, or NULL when memory ran out. */
 static char *close_text(FILE *stream, char **text) {
@@ -109,7 +102,7 @@ void route_run_summary(struct api_context *context, const struct request *reques
     }
     struct json_writer writer = {0};
     json_write_object(&writer, NULL);
-    write_run_id(&writer, row.id);
+    json_write_id(&writer, "run", row.id);
     json_write_int(&writer, "depth", row.depth);
     write_summary(&writer, summary);
     json_write_end(&writer, '}');

@@ -1,10 +1,8 @@
 /* Layer: api. */
 #include "api/routes/run_actions.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "api/view/run_view.h"
 #include "core/base/cleanup.h"
@@ -119,10 +117,8 @@ static bool is_passed_over(const struct act *act, const struct run_outcome *outc
 
 static void write_item(struct json_writer *writer, const struct act *act,
                        const struct run_outcome *outcome) {
-    char text[24];
-    (void)snprintf(text, sizeof(text), "%" PRId64, outcome->id);
     json_write_object(writer, NULL);
-    json_write_string(writer, "id", text);
+    json_write_id(writer, "id", outcome->id);
     json_write_int(writer, "status", http_status_of(outcome));
     if (outcome->error.code != STATUS_OK) {
         write_problem(writer, "problem", act, outcome);

@@ -3,7 +3,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "api/view/event_view.h"
 #include "core/base/cleanup.h"

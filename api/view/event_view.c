@@ -1,19 +1,12 @@
 /* Layer: api. */
 #include "api/view/event_view.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "api/view/forecast.h"
 #include "api/view/run_view.h"
 #include "core/base/time_text.h"
 #include "daemon/compare/epoch_view.h"
-
-static void write_id(struct json_writer *writer, const char *key, int64_t id) {
-    char text[24];
-    (void)snprintf(text, sizeof(text), "%" PRId64, id);
-    json_write_string(writer, key, id > 0 ? text : NULL);
-}
 
 bool event_is_told(const struct event_row *event) {
     return event->type != EVENT_EPOCH || event->row.report.epoch > 0;
@@ -23,7 +16,7 @@ char *event_json(const struct event_row *event) {
     char at[TIME_TEXT_SIZE];
     struct json_writer writer = {0};
     json_write_object(&writer, NULL);
-    write_id(&writer, "run", event->run_id);
+    json_write_id(&writer, "run", event->run_id);
     json_write_string(&writer, "at", time_format(event->at_ms, at));
     switch (event->type) {
     case EVENT_EPOCH:
@@ -52,7 +45,7 @@ char *event_json(const struct event_row *event) {
 char *event_step_json(const struct progress *progress) {
     struct json_writer writer = {0};
     json_write_object(&writer, NULL);
-    write_id(&writer, "run", progress->run_id);
+    json_write_id(&writer, "run", progress->run_id);
     progress_write_members(&writer, progress);
     json_write_end(&writer, '}');
     return json_write_take(&writer);
@@ -77,7 +70,7 @@ char *event_snapshot_json(const struct api_context *context, const struct watch 
     }
     int64_t n_runs = 0;
     json_write_object(&writer, NULL);
-    write_id(&writer, "sweep", watch->id);
+    json_write_id(&writer, "sweep", watch->id);
     json_write_string(&writer, "name", snapshot->name[0] ? snapshot->name : NULL);
     json_write_object(&writer, "by_state");
     for (int state = 0; state < RUN_STATE_COUNT; state++) {
@@ -100,7 +93,7 @@ char *event_snapshot_json(const struct api_context *context, const struct watch 
 char *event_deleted_json(const struct watch *watch) {
     struct json_writer writer = {0};
     json_write_object(&writer, NULL);
-    write_id(&writer, watch->kind == WATCH_SWEEP ? "sweep" : "run", watch->id);
+    json_write_id(&writer, watch->kind == WATCH_SWEEP ? "sweep" : "run", watch->id);
     json_write_bool(&writer, "deleted", true);
     json_write_end(&writer, '}');
     return json_write_take(&writer);

@@ -50,13 +50,6 @@ void progress_write_members(struct json_writer *writer, const struct progress *p
     }
 }
 
-/* null for 0, which is no run or sweep. */
-static void write_id(struct json_writer *writer, const char *key, int64_t id) {
-    char text[24];
-    (void)snprintf(text, sizeof(text), "%" PRId64, id);
-    json_write_string(writer, key, id > 0 ? text : NULL);
-}
-
 /* null for "". */
 static void write_text(struct json_writer *writer, const char *key, const char *text) {
     json_write_string(writer, key, text[0] ? text : NULL);
@@ -137,7 +130,7 @@ static void write_after(struct json_writer *writer, const char *key, const struc
 static void write_fork(struct json_writer *writer, const char *key, const struct run_row *row) {
     if (row->forked_from > 0) {
         json_write_object(writer, key);
-        write_id(writer, "run", row->forked_from);
+        json_write_id(writer, "run", row->forked_from);
         json_write_int(writer, "epoch", row->forked_epoch);
         json_write_end(writer, '}');
     } else {
@@ -286,7 +279,7 @@ static void write_member(struct json_writer *writer, int i, const struct run_row
     const void *column = (const char *)row + members[i].offset;
     switch (members[i].kind) {
     case MEMBER_ID:
-        write_id(writer, key, *(const int64_t *)column);
+        json_write_id(writer, key, *(const int64_t *)column);
         break;
     case MEMBER_TEXT:
         write_text(writer, key, column);
@@ -331,14 +324,14 @@ void run_write(struct json_writer *writer, const char *key, const struct run_row
 void run_write_short(struct json_writer *writer, const char *key, const struct run_row *row,
                      const struct progress *progress) {
     json_write_object(writer, key);
-    write_id(writer, "id", row->id);
+    json_write_id(writer, "id", row->id);
     json_write_string(writer, "name", row->name[0] ? row->name : NULL);
     json_write_string(writer, "state", run_state_name(row->state));
     json_write_string(writer, "reason", row->reason[0] ? row->reason : NULL);
     json_write_int(writer, "attempt", row->attempt);
     json_write_int(writer, "priority", row->priority);
     json_write_string(writer, "owner", row->owner[0] ? row->owner : NULL);
-    write_id(writer, "sweep", row->sweep_id);
+    json_write_id(writer, "sweep", row->sweep_id);
     json_write_int(writer, "m", row->m);
     json_write_int(writer, "cutout_size", row->cutout_size);
     json_write_uint(writer, "seed", row->seed);

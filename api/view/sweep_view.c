@@ -64,8 +64,7 @@ void sweep_write(struct json_writer *writer, const char *key, const struct sweep
                  int n_workers) {
     char text[TIME_TEXT_SIZE];
     json_write_object(writer, key);
-    (void)snprintf(text, sizeof(text), "%" PRId64, row->id);
-    json_write_string(writer, "id", text);
+    json_write_id(writer, "id", row->id);
     json_write_string(writer, "name", row->name[0] ? row->name : NULL);
     json_write_string(writer, "owner", row->owner[0] ? row->owner : NULL);
     json_write_raw(writer, "spec", row->spec_json);
@@ -75,8 +74,7 @@ void sweep_write(struct json_writer *writer, const char *key, const struct sweep
     if (ids) {
         json_write_array(writer, "runs");
         for (size_t i = 0; i < n_ids; i++) {
-            (void)snprintf(text, sizeof(text), "%" PRId64, ids[i]);
-            json_write_string(writer, NULL, text);
+            json_write_id(writer, NULL, ids[i]);
         }
         json_write_end(writer, ']');
     }

@@ -105,7 +105,7 @@ export class Figure {
     const { target } = this.view;
     const least = Math.min(...values);
     const low = target > least / 100 && target < least ? target : least;
-    const top = this.view.whole ? Math.max(...values) : Math.min(this.view.top, Math.max(...values));
+    const top = this.view.whole ? Math.max(...values) : Math.min(this.view.top, Math.max(...values) * 1.04);
     const high = Math.max(top, target && target < top * 100 ? target : 0) * (this.view.whole ? 1.05 : 1);
     return this.view.log ? [low * BOTTOM_SPACE, Math.max(high, low * 1.3) * (1 + 1e-6)] : [0, high * (1 + 1e-6)];
   }
@@ -245,7 +245,8 @@ export class Figure {
       label.style.top = `${y - 10}px`;
       return label;
     }));
-    head.style.top = `${Math.max(0, (ends[0]?.y ?? 20) - 30)}px`;
+    const above = (ends[0]?.y ?? 40) - 30;
+    head.style.top = `${above >= 0 ? above : ends.at(-1).y + 12}px`;
   }
 
   end() {

@@ -4,9 +4,8 @@ import { el, svg } from "./dom.js";
 import { count, error as errorText } from "./format.js";
 import { linearTicks, logTicks } from "./scale.js";
 
-const WIDTH = 900;
+const LEAST_WIDTH = 340;
 const LEFT = 44;
-const RIGHT = 100;
 const ERROR = { top: 24, height: 250 };
 const RATE = { top: 300, height: 50 };
 const SPEED = { top: 380, height: 50 };
@@ -15,14 +14,19 @@ const HEIGHT = 452;
 export class Strips {
   constructor(holder) {
     this.holder = holder;
+    this.resize = new ResizeObserver(() => { if (this.run && holder.clientWidth !== this.width) { this.set(this.run, this.epochs, this.look); } });
+    this.resize.observe(holder);
   }
 
   set(run, epochs, look) {
-    this.run = run;
+    Object.assign(this, { run, epochs, look, width: this.holder.clientWidth });
+    const width = Math.max(LEAST_WIDTH, this.width || 900);
+    const right = width < 600 ? 34 : 124; // room for the label at the line's end
+    this.middle = width / 2;
     const most = Math.max(run.config.epochs, 1);
-    const x = (epoch) => LEFT + (WIDTH - LEFT - RIGHT) * epoch / most;
+    const x = (epoch) => LEFT + (width - LEFT - right) * epoch / most;
     this.x = x;
-    const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", class: "strips-svg", "aria-label": this.words(run, epochs) });
+    const drawing = svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", class: "strips-svg", "aria-label": this.words(run, epochs) });
     const text = (at, y, words, more = {}) => {
       const node = svg("text", { x: at, y, fill: "var(--ink-3)", "font-size": 12, ...more });
       node.textContent = words;
@@ -47,12 +51,12 @@ export class Strips {
     if (best) {
       drawing.append(svg("circle", { cx: x(best.epoch), cy: y(best.val_error), r: 6, fill: "none", stroke: "var(--ink)", "stroke-width": 1.5 }));
       const last = valid.at(-1);
-      drawing.append(text(x(most) + 8, y(last.val_error) + 4, `validation ${errorText(last.val_error)}`, { fill: "var(--ink)" }));
-      drawing.append(text(x(best.epoch), y(best.val_error) + 22, `best ${errorText(best.val_error)}, epoch ${count(best.epoch)}`, { "text-anchor": x(best.epoch) > WIDTH / 2 ? "end" : "start", "font-weight": 600, fill: "var(--ink)" }));
+      if (right > 100) { drawing.append(text(x(most) + 8, y(last.val_error) + 4, `validation ${errorText(last.val_error)}`, { fill: "var(--ink)" })); }
+      drawing.append(text(x(best.epoch), y(best.val_error) + 22, `best ${errorText(best.val_error)}, epoch ${count(best.epoch)}`, { "text-anchor": x(best.epoch) > this.middle ? "end" : "start", "font-weight": 600, fill: "var(--ink)" }));
     }
     this.strip(drawing, RATE, "learning rate", epochs.map((e) => [e.epoch, e.lr]), x, text, false);
     this.strip(drawing, SPEED, "images/s", epochs.map((e) => [e.epoch, e.images_per_second]), x, text, true);
-    for (const tick of linearTicks(0, most, 10).filter(Number.isInteger)) { drawing.append(text(x(tick), HEIGHT - 4, count(tick), { "text-anchor": "middle" })); }
+    for (const tick of linearTicks(0, most, width / 90).filter(Number.isInteger)) { drawing.append(text(x(tick), HEIGHT - 4, count(tick), { "text-anchor": "middle" })); }
     drawing.append(text(x(most) + 20, HEIGHT - 4, "epoch"));
     this.nowLine = svg("line", { y1: ERROR.top - 8, y2: SPEED.top + SPEED.height, stroke: "var(--ink)" });
     this.nowText = text(0, ERROR.top - 10, "", { "font-weight": 600, fill: "var(--ink)" });
@@ -79,8 +83,8 @@ export class Strips {
       const at = this.x(progress.epoch - 1 + progress.step / Math.max(1, progress.steps_per_epoch));
       this.nowLine.setAttribute("x1", at);
       this.nowLine.setAttribute("x2", at);
-      this.nowText.setAttribute("x", at + (at > WIDTH / 2 ? -4 : 4));
-      this.nowText.setAttribute("text-anchor", at > WIDTH / 2 ? "end" : "start");
+      this.nowText.setAttribute("x", at + (at > this.middle ? -4 : 4));
+      this.nowText.setAttribute("text-anchor", at > this.middle ? "end" : "start");
       this.nowText.textContent = `now, epoch ${count(progress.epoch)}: step ${count(progress.step)} of ${count(progress.steps_per_epoch)}`;
     }
   }
@@ -89,5 +93,7 @@ export class Strips {
     return epochs.length === 0 ? "No epoch yet." : `Validation error over ${epochs.length} epochs: ${errorText(epochs[0].val_error)} % at first, ${errorText(epochs.at(-1).val_error)} % now, best ${errorText(run.best?.val_error)} %.`;
   }
 
-  end() {}
+  end() {
+    this.resize.disconnect();
+  }
 }

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <sodium.h>
-#include <string.h>
 
 #include "core/base/cleanup.h"
 #include "core/base/regular_file.h"

@@ -1,4 +1,4 @@
-/* Checks, names and the arithmetic of epochs and learning rates. Layer: core/train. */
+/* Checks, names and the arithmetic of epochs and learning rates. Layer: core/config. */
 #include "core/config/run_config.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* What a run is: every choice that its result depends on. Limits and meanings of the fields stand
  * in core/config/run_fields.c, a row each.
  *
- * Layer: core/train. Thread rule: plain values, copy freely.
+ * Layer: core/config. Thread rule: plain values, copy freely.
  *
  * Two runs with equal run_config, equal data and the same kernel variant end with the same bits.
  */

@@ -1,4 +1,4 @@
-/* The presets of the source notebook and of the papers. Layer: core/train. */
+/* The presets of the source notebook and of the papers. Layer: core/config. */
 #include <string.h>
 
 #include "core/config/run_config.h"

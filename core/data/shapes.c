@@ -15,7 +15,6 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "core/base/cleanup.h"
 #include "core/base/rng.h"

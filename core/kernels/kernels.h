@@ -106,8 +106,8 @@ struct kernels {
     const char *name; /* "ref", "blas", "avx2", "avx512": stored with each run */
     bool has_winograd;
 
-    /* Fills *ret_plan. `winograd` is a wish: a plan without it is made where the variant or the
-     * shape has none. STATUS_UNSUPPORTED for shapes that ResNet does not have. */
+    /* Fills *ret_plan. `winograd`: where it can be had; a plan without it is made where the variant
+     * or the shape has none. STATUS_UNSUPPORTED for shapes that ResNet does not have. */
     enum status (*conv_plan)(const struct conv_shape *shape, bool winograd,
                              struct conv_plan *ret_plan);
 

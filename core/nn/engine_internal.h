@@ -1,4 +1,4 @@
-/* What the files of the engine share. Layer: core/nn; nobody else includes this.
+/* What the files of the engine share. Layer: core/nn; beside them only tests include this.
  *
  * engine_create writes the network down as a list of passes over the batch: one forward for each
  * convolution that feeds a batch normalisation, the head, and one backward for each of them again.

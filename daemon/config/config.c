@@ -6,10 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/base/cleanup.h"
-#include "core/base/regular_file.h"
 #include "daemon/config/config_internal.h"
 
 static const char VARIABLE_PREFIX[] = "CUTOUTD_";

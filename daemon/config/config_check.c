@@ -1,7 +1,6 @@
 /* Whether what the settings name is there and may be used. Layer: daemon. */
 #include <dirent.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,5 +1,4 @@
 /* The config file and those beside it. Layer: daemon. */
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <ini.h>

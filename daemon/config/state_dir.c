@@ -7,14 +7,12 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
-#include "core/base/decimal.h"
 #include "core/base/durable.h"
 #include "daemon/config/text_file.h"
 

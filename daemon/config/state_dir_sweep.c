@@ -3,17 +3,15 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <ftw.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/decimal.h"
 #include "daemon/config/state_dir.h"
 #include "daemon/config/text_file.h"
 
@@ -101,10 +99,8 @@ static enum status move_away(const char *directory, const char *run_dir, const c
 
 /* The id that a name stands for; 0: it is no run's. */
 static int64_t id_of(const char *name) {
-    char again[32];
-    int64_t id = strtoll(name, NULL, 10);
-    (void)snprintf(again, sizeof(again), "%" PRId64, id);
-    return id > 0 && strcmp(again, name) == 0 ? id : 0;
+    int64_t id = 0;
+    return text_to_id(name, INT64_MAX, &id) ? id : 0;
 }
 
 static int remove_unfinished(const char *run_dir) {

@@ -3,7 +3,6 @@
 #include "daemon/config/tokens.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -242,17 +241,6 @@ bool tokens_grant(struct tokens *tokens, const char *text, struct token_grant *r
     }
     (void)pthread_rwlock_unlock(&tokens->lock);
     return found;
-}
-
-bool tokens_find(struct tokens *tokens, const char *text, char ret_name[TOKEN_NAME_SIZE],
-                 enum scope *ret_scope) {
-    struct token_grant grant;
-    if (!tokens_grant(tokens, text, &grant)) {
-        return false;
-    }
-    memcpy(ret_name, grant.name, TOKEN_NAME_SIZE);
-    *ret_scope = grant.scope;
-    return true;
 }
 
 bool tokens_hold(struct tokens *tokens, const struct token_grant *grant) {

@@ -1,6 +1,6 @@
 /* Access tokens: who may ask for what.
  *
- * Layer: daemon. Thread rule: tokens_open and tokens_close by one thread; tokens_find and
+ * Layer: daemon. Thread rule: tokens_open and tokens_close by one thread; tokens_grant and
  * tokens_reload from any.
  *
  * A file holds one token a line, `NAME SCOPE SHA256`, where SHA256 is that of the token in 64 hex
@@ -63,9 +63,5 @@ bool tokens_hold(struct tokens *tokens, const struct token_grant *grant);
 /* Whose token this is. False: nobody's; *ret_grant is cleared. Takes as long for every text of the
  * same length. */
 bool tokens_grant(struct tokens *tokens, const char *text, struct token_grant *ret_grant);
-
-/* The same without the hash. Takes as long for every text of the same length. */
-bool tokens_find(struct tokens *tokens, const char *text, char ret_name[TOKEN_NAME_SIZE],
-                 enum scope *ret_scope);
 
 #endif

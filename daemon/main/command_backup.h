@@ -1,6 +1,6 @@
 /* `cutoutd backup FILE`: a consistent copy of the database, whether the daemon runs or not.
  *
- * Layer: api (it asks a running daemon by HTTP). Thread rule: one thread.
+ * Layer: daemon/main (it asks a running daemon by HTTP). Thread rule: one thread.
  */
 #ifndef CUTOUTD_DAEMON_MAIN_COMMAND_BACKUP_H
 #define CUTOUTD_DAEMON_MAIN_COMMAND_BACKUP_H

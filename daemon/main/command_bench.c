@@ -6,7 +6,6 @@
  */
 #include "daemon/main/command_bench.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>

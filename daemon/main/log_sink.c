@@ -7,7 +7,6 @@
 #include "daemon/main/log_sink.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-/* Layer: above api. */
+/* Layer: daemon/main. */
 #include "daemon/main/parts.h"
 
 #include <stdio.h>

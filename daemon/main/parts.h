@@ -1,8 +1,8 @@
 /* The daemon's parts: made in order, taken apart in the opposite one. With main.c and serve.c the
  * composition root, which knows every layer.
  *
- * Layer: above api. Thread rule: the main thread, with all signals blocked, so that the threads it
- * starts receive none.
+ * Layer: daemon/main. Thread rule: the main thread, with all signals blocked, so that the threads
+ * it starts receive none.
  */
 #ifndef CUTOUTD_DAEMON_MAIN_PARTS_H
 #define CUTOUTD_DAEMON_MAIN_PARTS_H

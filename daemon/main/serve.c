@@ -1,4 +1,4 @@
-/* Layer: above api.
+/* Layer: daemon/main.
  *
  * All signals are blocked while the parts start their threads, so that only sigtimedwait on the
  * main thread receives them.

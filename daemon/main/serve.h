@@ -1,6 +1,6 @@
 /* `cutoutd serve`: the daemon from its start to the signal that ends it.
  *
- * Layer: above api (the composition root, with main.c and parts.c). Thread rule: the main thread,
+ * Layer: daemon/main (the composition root, with main.c and parts.c). Thread rule: the main thread,
  * once in a process.
  */
 #ifndef CUTOUTD_DAEMON_MAIN_SERVE_H

@@ -65,9 +65,9 @@ struct queue_action {
     void *user; /* of permit and answer */
 };
 
-/* Does it in one commit, each run on its own (store/run_batch.h), and wakes the workers. A running
- * run gets the request into its row only: the pool tells its worker. On success the caller owns
- * *ret_outcomes (run_outcomes_clear). */
+/* Does it in one commit, each run on its own (store/change/run_batch.h), and wakes the workers. A
+ * running run gets the request into its row only: the pool tells its worker. On success the caller
+ * owns *ret_outcomes (run_outcomes_clear). */
 enum status queue_act(struct queue *queue, const struct queue_action *asked,
                       struct run_outcomes *ret_outcomes, struct error *error);
 

@@ -55,7 +55,7 @@ bool run_action_from_name(const char *name, enum run_action *ret) {
     return false;
 }
 
-/* A stronger wish replaces a weaker one; the same one again is fine. */
+/* A stronger request replaces a weaker one; the same one again is fine. */
 static int strength(enum run_request request) {
     static const int strengths[RUN_REQUEST_COUNT] = {
         [RUN_REQUEST_PAUSE] = 1, [RUN_REQUEST_CANCEL] = 2, [RUN_REQUEST_KILL] = 3};

@@ -117,6 +117,12 @@ void json_write_null(struct json_writer *writer, const char *key) {
     json_write_raw(writer, key, "null");
 }
 
+void json_write_id(struct json_writer *writer, const char *key, int64_t id) {
+    char text[JSON_NUMBER_SIZE];
+    (void)snprintf(text, sizeof(text), "%" PRId64, id);
+    json_write_string(writer, key, id > 0 ? text : NULL);
+}
+
 void json_write_number(struct json_writer *writer, const char *key, double value) {
     char text[JSON_NUMBER_SIZE];
     json_write_raw(writer, key, isfinite(value) ? number_format(value, text) : "null");

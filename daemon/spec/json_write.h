@@ -44,6 +44,9 @@ void json_write_uint(struct json_writer *writer, const char *key, uint64_t value
 void json_write_bool(struct json_writer *writer, const char *key, bool value);
 void json_write_null(struct json_writer *writer, const char *key);
 
+/* An id as a string, "17"; null for 0, which is nobody's. */
+void json_write_id(struct json_writer *writer, const char *key, int64_t id);
+
 /* As number_format writes it; NaN and infinities, which JSON has no words for, as null. */
 void json_write_number(struct json_writer *writer, const char *key, double value);
 

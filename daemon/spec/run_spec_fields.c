@@ -5,12 +5,11 @@
  */
 #include "daemon/spec/run_spec_fields.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "core/base/decimal.h"
 #include "core/base/text.h"
 
 enum { MAX_PRIORITY = 1000, MAX_FIELDS = 128 };
@@ -108,13 +107,7 @@ static bool read_id(const cJSON *item, int64_t *ret_id) {
         *ret_id = value >= 1 && value <= max_id ? (int64_t)value : 0;
         return *ret_id > 0 && value == floor(value);
     }
-    char *end = NULL;
-    if (!cJSON_IsString(item) || item->valuestring[0] < '1' || item->valuestring[0] > '9') {
-        return false;
-    }
-    errno = 0;
-    *ret_id = strtoll(item->valuestring, &end, 10);
-    return *end == '\0' && errno == 0;
+    return cJSON_IsString(item) && text_to_id(item->valuestring, INT64_MAX, ret_id);
 }
 
 static void read_after(struct parse *parse, const struct spec_field *field, const cJSON *item) {

@@ -2,7 +2,6 @@
  * the header. */
 #include "daemon/store/migrate.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* The table of legal moves. Layer: daemon/queue. Thread rule: constants. */
+/* The table of legal moves. Layer: daemon/store. Thread rule: constants. */
 #include "daemon/store/run_state.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* The states of a run and the moves between them.
  *
- * Layer: daemon/queue (pure values; daemon/store uses them as well). Thread rule: pure functions.
+ * Layer: daemon/store (pure values, below everything else in it). Thread rule: pure functions.
  *
  *                   ┌──────────────── requeue ────────────────┐
  *                   ▼                                          │

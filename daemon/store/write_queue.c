@@ -1,8 +1,6 @@
 /* Layer: daemon/store. Thread rule: see the header. */
 #include "daemon/store/write_queue.h"
 
-#include <string.h>
-
 #include "core/base/clock.h"
 
 /* One call of write_queue_run, on the stack of its thread. */

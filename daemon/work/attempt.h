@@ -1,9 +1,9 @@
 /* The attempts that are running, what their executors report of them, and where each run goes when
  * its attempt is over.
  *
- * Layer: daemon/work (used by pool.c only). Thread rule: at each function. `moves` is the pool's
- * mutex; an attempt is in the table from the commit that claims its run to the one that moves it
- * on.
+ * Layer: daemon/work (of the pool's files only). Thread rule: at each function. `moves` is the
+ * pool's mutex; an attempt is in the table from the commit that claims its run to the one that
+ * moves it on.
  */
 #ifndef CUTOUTD_DAEMON_WORK_ATTEMPT_H
 #define CUTOUTD_DAEMON_WORK_ATTEMPT_H

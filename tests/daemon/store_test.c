@@ -197,7 +197,10 @@ static void an_epoch_and_its_event_are_one_commit(void **state) {
     struct epoch_row row = make_epoch(1, 10);
     store_inject_failure(f->store, 1);
     assert_int_equal(epoch_table_put(f->store, id, &row, &fixture_error), STATUS_NO_SPACE);
-    assert_int_equal(epoch_table_get(f->store, id, 1, &row, &fixture_error), STATUS_NOT_FOUND);
+    struct epoch_list epochs;
+    ASSERT_OK(epoch_table_list(f->store, id, 0, 0, &epochs, &fixture_error));
+    assert_int_equal(epochs.n, 0);
+    epoch_list_clear(&epochs);
     assert_int_equal(count_events(f->store, id), 1);
     assert_int_equal(epoch_table_put(f->store, 77, &row, &fixture_error), STATUS_NOT_FOUND);
 }
@@ -210,12 +213,15 @@ static void numbers_that_are_not_finite_come_back_as_nan_and_mark_the_run(void *
     row.report.val_loss = (double)INFINITY;
     row.report.images_per_second = (double)INFINITY;
     ASSERT_OK(epoch_table_put(f->store, id, &row, &fixture_error));
-    struct epoch_row back;
-    ASSERT_OK(epoch_table_get(f->store, id, 1, &back, &fixture_error));
-    assert_true(isnan(back.report.train_loss));
-    assert_true(isnan(back.report.val_loss));
-    assert_true(isnan(back.report.images_per_second));
-    assert_true(back.report.train_accuracy == 0.25);
+    struct epoch_list epochs;
+    ASSERT_OK(epoch_table_list(f->store, id, 0, 0, &epochs, &fixture_error));
+    assert_int_equal(epochs.n, 1);
+    const struct epoch_report *back = &epochs.rows[0].report;
+    assert_true(isnan(back->train_loss));
+    assert_true(isnan(back->val_loss));
+    assert_true(isnan(back->images_per_second));
+    assert_true(back->train_accuracy == 0.25);
+    epoch_list_clear(&epochs);
     struct run_row run = fixture_get_run(f->store, id);
     assert_true(run.diverged);
     run_row_clear(&run);

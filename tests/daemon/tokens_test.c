@@ -57,17 +57,16 @@ static void a_made_token_is_found_by_its_line(void **state) {
     struct tokens *tokens = NULL;
     assert_int_equal(tokens_open(path, &tokens, &error), STATUS_OK);
     assert_int_equal(tokens_count(tokens), 2);
-    char name[TOKEN_NAME_SIZE];
-    enum scope scope = SCOPE_NONE;
-    assert_true(tokens_find(tokens, anna, name, &scope));
-    assert_string_equal(name, "anna");
-    assert_int_equal(scope, SCOPE_SUBMIT);
-    assert_true(tokens_find(tokens, bert, name, &scope));
-    assert_string_equal(name, "bert.2");
-    assert_int_equal(scope, SCOPE_ADMIN);
+    struct token_grant grant;
+    assert_true(tokens_grant(tokens, anna, &grant));
+    assert_string_equal(grant.name, "anna");
+    assert_int_equal(grant.scope, SCOPE_SUBMIT);
+    assert_true(tokens_grant(tokens, bert, &grant));
+    assert_string_equal(grant.name, "bert.2");
+    assert_int_equal(grant.scope, SCOPE_ADMIN);
     anna[strlen(anna) - 1] ^= 1;
-    assert_false(tokens_find(tokens, anna, name, &scope));
-    assert_false(tokens_find(tokens, "", name, &scope));
+    assert_false(tokens_grant(tokens, anna, &grant));
+    assert_false(tokens_grant(tokens, "", &grant));
     tokens_close(tokens);
 }
 
@@ -168,20 +167,20 @@ static void a_grant_holds_as_long_as_its_token_has_as_much(void **state) {
 
 static void a_bad_file_keeps_the_old_tokens(void **state) {
     (void)state;
-    char anna[TOKEN_TEXT_SIZE], bert[TOKEN_TEXT_SIZE], line[256], name[TOKEN_NAME_SIZE];
-    enum scope scope = SCOPE_NONE;
+    char anna[TOKEN_TEXT_SIZE], bert[TOKEN_TEXT_SIZE], line[256];
+    struct token_grant grant;
     struct tokens *tokens = NULL;
     make_line("anna", "read", anna, line);
     write_file(line);
     assert_int_equal(tokens_open(path, &tokens, &error), STATUS_OK);
     write_file("nonsense\n");
     assert_int_equal(tokens_reload(tokens, &error), STATUS_INVALID);
-    assert_true(tokens_find(tokens, anna, name, &scope));
+    assert_true(tokens_grant(tokens, anna, &grant));
     make_line("bert", "read", bert, line);
     write_file(line);
     assert_int_equal(tokens_reload(tokens, &error), STATUS_OK);
-    assert_false(tokens_find(tokens, anna, name, &scope));
-    assert_true(tokens_find(tokens, bert, name, &scope));
+    assert_false(tokens_grant(tokens, anna, &grant));
+    assert_true(tokens_grant(tokens, bert, &grant));
     tokens_close(tokens);
 }
 

@@ -47,7 +47,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     } else {
         require_errors(&errors);
     }
-    char *text = strndup((const char *)data, size);
+    char *text = calloc(1, size + 1);
+    REQUIRE(text != NULL);
+    memcpy(text, data, size);
     char *shown = run_spec_stored_json(text);
     REQUIRE(shown != NULL);
     free(shown);

@@ -2,10 +2,12 @@
 
 import json
 import os
+import socket
+import tempfile
 import time
 import unittest
 
-from daemon_process import PATIENCE_S, SLOW_BUILD, TINY, DaemonTestCase
+from daemon_process import PATIENCE_S, SLOW_BUILD, TINY, Daemon, DaemonTestCase
 
 BODY_LIMIT = 64 * 1024
 
@@ -146,6 +148,21 @@ class Memory(DaemonTestCase):
                 self.repeat(head + rest, times)
                 if not SLOW_BUILD:  # sanitizers keep freed memory for a while, and look themselves
                     self.assertLess(self.resident_bytes() - before, 12 * 2**20)
+
+
+class Stop(unittest.TestCase):
+    def test_heads_that_were_given_up_on_do_not_break_the_stop(self):
+        arguments = b"&".join(b"a%d=%s" % (i, b"x" * 200) for i in range(130))
+        head = b"GET /healthz?" + arguments + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        with tempfile.TemporaryDirectory(prefix="cutoutd-http-") as directory:
+            daemon = Daemon(directory)
+            daemon.start()
+            connections = [socket.create_connection(("127.0.0.1", int(daemon.address.rsplit(":", 1)[1])), PATIENCE_S) for _ in range(100)]
+            for connection in connections:
+                connection.sendall(head)
+            self.assertEqual(daemon.terminate(), 0)
+            for connection in connections:
+                connection.close()
 
 
 class Framing(DaemonTestCase):

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/time_text.h"

@@ -2,7 +2,6 @@
 #include "tools/cutoutctl/command.h"
 
 #include <stdio.h>
-#include <string.h>
 
 void command_complain(const char *message) {
     (void)fflush(stdout);

@@ -1,5 +1,4 @@
 /* cutoutctl: the daemon's HTTP API from a terminal. Layer: tools. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -179,18 +179,6 @@ enum status run_table_edit(struct store *store, int64_t id, const struct run_edi
     return store_write(store, edit, &arguments, error);
 }
 
-static enum status set_reason(struct db *db, void *arguments, struct error *error) {
-    const struct change *a = arguments;
-    TRY(run_set_reason(db, a->id, a->reason, a->now_ms, error));
-    return event_add_state(db, a->id, a->now_ms, error);
-}
-
-enum status run_table_set_reason(struct store *store, int64_t id, const char *reason,
-                                 int64_t now_ms, struct error *error) {
-    struct change arguments = {.id = id, .now_ms = now_ms, .reason = reason};
-    return store_write(store, set_reason, &arguments, error);
-}
-
 static enum status reset(struct db *db, void *arguments, struct error *error) {
     const struct change *a = arguments;
     TRY(run_clear_results(db, a->id, a->reason, a->now_ms, error));

@@ -34,11 +34,6 @@ enum status run_table_claim(struct store *store, const struct run_claim *claim, 
 enum status run_table_edit(struct store *store, int64_t id, const struct run_edit *edit,
                            int64_t now_ms, struct error *error);
 
-/* Says something about a run that stays in its state (shown as its reason, told as an event).
- * STATUS_NOT_FOUND. */
-enum status run_table_set_reason(struct store *store, int64_t id, const char *reason,
-                                 int64_t now_ms, struct error *error);
-
 /* Forgets every epoch, checkpoint and their events of a run that must start anew, with the reason,
  * in one commit. STATUS_NOT_FOUND. */
 enum status run_table_reset(struct store *store, int64_t id, const char *reason, int64_t now_ms,

@@ -62,16 +62,15 @@ struct event_list {
 enum status event_table_list(struct store *store, int64_t run_id, int64_t after_id, int limit,
                              struct event_list *ret_list, struct error *error);
 
-/* The newest `limit` (at least 1) events of a run, in order of ids; list.more: there are older
- * ones.
- */
-enum status event_table_latest(struct store *store, int64_t run_id, int limit,
-                               struct event_list *ret_list, struct error *error);
-
 /* The same for whatever is watched. A list that is not full need not be the last (`more`): of a
  * sweep, a bounded stretch of ids is looked at. */
 enum status event_table_follow(struct store *store, const struct watch *watch, int64_t after_id,
                                int limit, struct event_list *ret_list, struct error *error);
+
+/* The newest `limit` (at least 1) events of a run, in order of ids; list.more: there are older
+ * ones. The caller owns *ret_list. */
+enum status event_table_latest(struct store *store, int64_t run_id, int limit,
+                               struct event_list *ret_list, struct error *error);
 
 /* How many events there are above `after_id`, counted up to `most`. */
 enum status event_table_count(struct store *store, const struct watch *watch, int64_t after_id,

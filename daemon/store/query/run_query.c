@@ -31,17 +31,6 @@ bool run_query_add_value(struct run_query *query, const struct run_value *value)
     return true;
 }
 
-void run_query_add_states(struct run_query *query, unsigned states) {
-    (void)run_query_begin_condition(query, RUN_FIELD_STATE);
-    for (int state = 0; state < RUN_STATE_COUNT; state++) {
-        if (states & (1u << state)) {
-            const char *name = run_state_name((enum run_state)state);
-            (void)run_query_add_value(query,
-                                      &(struct run_value){.text = name, .n_text = strlen(name)});
-        }
-    }
-}
-
 /* The list */
 
 static enum status read_rows(struct db *db, sqlite3_stmt *statement, const struct run_query *query,

@@ -109,9 +109,6 @@ struct run_query {
 bool run_query_begin_condition(struct run_query *query, enum run_field field);
 bool run_query_add_value(struct run_query *query, const struct run_value *value);
 
-/* The state is one of the bits 1u << RUN_QUEUED ... */
-void run_query_add_states(struct run_query *query, unsigned states);
-
 /* On success the caller owns *ret_list (run_list_clear); the page after it begins at run_cursor_at
  * of its last row. A run that is added or changed between two pages moves no other run from one to
  * the other. */

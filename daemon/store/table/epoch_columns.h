@@ -28,12 +28,9 @@
     X(steps, "coalesce(epoch.steps, run.steps_per_epoch, 0)", INT, report.steps)                   \
     X(at_ms, "epoch.at_ms", INT64, at_ms)
 
-#define EPOCH_COUNT_ONE(column, sql, kind, member) +1
 #define EPOCH_NAME(column, sql, kind, member) #column ", "
 #define EPOCH_PLACE(column, sql, kind, member) "?, "
 #define EPOCH_SQL(column, sql, kind, member) sql ", "
-
-enum { EPOCH_N_COLUMNS = 0 EPOCH_COLUMN_LIST(EPOCH_COUNT_ONE) };
 
 /* "epoch, train_loss, ...", and as many places; each ends with a comma. */
 #define EPOCH_NAMES EPOCH_COLUMN_LIST(EPOCH_NAME)

@@ -7,7 +7,7 @@
 #include "daemon/store/table/epoch_columns.h"
 #include "daemon/store/table/epoch_rows.h"
 
-enum { WRITE, FORGET_ALL, LIST, GET, N_STATEMENTS };
+enum { WRITE, FORGET_ALL, LIST, N_STATEMENTS };
 
 /* run comes first: it is looked up once. The run_id behind EPOCH_COLUMNS is for the comma. */
 #define SELECT                                                                                     \
@@ -21,7 +21,6 @@ const struct statement_set epoch_statements = {
                    " VALUES (" EPOCH_PLACES "?)"),
         [FORGET_ALL] = "DELETE FROM epoch WHERE run_id = ?1",
         [LIST] = (SELECT " AND epoch.epoch > ?2 ORDER BY epoch.epoch LIMIT ?3"),
-        [GET] = (SELECT " AND epoch.epoch = ?2"),
     },
 };
 
@@ -109,30 +108,6 @@ enum status epoch_table_list(struct store *store, int64_t run_id, int after_epoc
     }
     *ret_list = list;
     return STATUS_OK;
-}
-
-static enum status get(struct db *db, int64_t run_id, int epoch, struct epoch_row *ret_row,
-                       struct error *error) {
-    sqlite3_stmt *statement = db_statement(db, DB_EPOCH, GET);
-    sqlite3_bind_int64(statement, 1, run_id);
-    sqlite3_bind_int(statement, 2, epoch);
-    bool row = false;
-    TRY(db_step(db, statement, &row, error));
-    if (!row) {
-        return error_set(error, STATUS_NOT_FOUND, "run %lld has no epoch %d", (long long)run_id,
-                         epoch);
-    }
-    epoch_read_row(statement, 0, ret_row);
-    (void)sqlite3_reset(statement);
-    return STATUS_OK;
-}
-
-enum status epoch_table_get(struct store *store, int64_t run_id, int epoch,
-                            struct epoch_row *ret_row, struct error *error) {
-    struct db *db = store_reader_acquire(store);
-    enum status status = get(db, run_id, epoch, ret_row, error);
-    store_reader_release(store, db);
-    return status;
 }
 
 void epoch_list_clear(struct epoch_list *list) {

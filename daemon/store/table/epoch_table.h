@@ -28,10 +28,6 @@ struct epoch_list {
 enum status epoch_table_list(struct store *store, int64_t run_id, int after_epoch, int limit,
                              struct epoch_list *ret_list, struct error *error);
 
-/* STATUS_NOT_FOUND. */
-enum status epoch_table_get(struct store *store, int64_t run_id, int epoch,
-                            struct epoch_row *ret_row, struct error *error);
-
 /* Frees and zeroes. A zeroed list is fine. */
 void epoch_list_clear(struct epoch_list *list);
 

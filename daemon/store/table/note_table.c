@@ -1,7 +1,6 @@
 /* Table `note`. Layer: daemon/store. Thread rule: store/store.h. */
 #include "daemon/store/table/note_table.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/cleanup.h"

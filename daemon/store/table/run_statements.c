@@ -12,10 +12,9 @@ const struct statement_set run_statements = {
     {
         [RUN_INSERT] =
             ("INSERT INTO run (name, priority, labels_json, config_json, preset, dataset,"
-             " depth, epochs, m, cutout_size, seed, copies, optimizer, owner, sweep_id, "
-             "forked_from,"
-             " forked_epoch, state, batch_size, train_images, drop_last, executor, created_ms,"
-             " updated_ms)"
+             " depth, epochs, m, cutout_size, seed, copies, optimizer, owner, sweep_id,"
+             " forked_from, forked_epoch, state, batch_size, train_images, drop_last, executor,"
+             " created_ms, updated_ms)"
              " VALUES (?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
              " ?18, ?19, ?20, ?21, ?22, ?23, ?2, ?2)"),
         [RUN_INSERT_LABELS] = ("INSERT INTO run_label (run_id, key, value)"

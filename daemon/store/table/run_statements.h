@@ -1,6 +1,7 @@
 /* The statements of table `run`, by index into run_statements.
  *
- * Layer: daemon/store (run_table.c and run_update.c only). Thread rule: constants.
+ * Layer: daemon/store (run_statements.c, run_table.c and run_update.c only). Thread rule:
+ * constants.
  */
 #ifndef CUTOUTD_DAEMON_STORE_TABLE_RUN_STATEMENTS_H
 #define CUTOUTD_DAEMON_STORE_TABLE_RUN_STATEMENTS_H

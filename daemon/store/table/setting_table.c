@@ -1,8 +1,6 @@
 /* Table `setting`. Layer: daemon/store. Thread rule: store/store.h. */
 #include "daemon/store/table/setting_table.h"
 
-#include <string.h>
-
 #include "daemon/store/db.h"
 
 enum { GET, PUT, N_STATEMENTS };
