@@ -221,6 +221,7 @@ static const struct {
     {"diverged", MEMBER_OTHER, 0, write_diverged, 0},
     {"has_note", MEMBER_OTHER, 0, write_has_note, 0},
     {"kernel_variant", COLUMN(MEMBER_TEXT, variant)},
+    {"arithmetic", COLUMN(MEMBER_TEXT, arithmetic)},
     {"dataset_sha256", COLUMN(MEMBER_TEXT, dataset_sha256)},
     {"created_at", COLUMN(MEMBER_TIME, created_ms)},
     {"started_at", COLUMN(MEMBER_TIME, started_ms)},

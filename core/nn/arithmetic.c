@@ -42,3 +42,8 @@ void engine_arithmetic(const struct kernels *kernels, bool winograd,
         strncat(ret_text, "+direct", ARITHMETIC_TEXT_SIZE - 1 - strlen(ret_text));
     }
 }
+
+bool arithmetic_is_like(const char *a, const char *b) {
+    size_t n = strcspn(a, "+");
+    return n == strcspn(b, "+") && !strncmp(a, b, n);
+}

@@ -22,4 +22,7 @@ enum { ARITHMETIC_TEXT_SIZE = 64 };
 void engine_arithmetic(const struct kernels *kernels, bool winograd,
                        char ret_text[ARITHMETIC_TEXT_SIZE]);
 
+/* Whether they are equal but for what follows '+', which settings of a run decide. */
+bool arithmetic_is_like(const char *a, const char *b);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/config/run_fields.h"
+#include "core/nn/arithmetic.h"
 #include "core/train/safetensors.h"
 
 enum {
@@ -25,22 +26,22 @@ static const char FORMAT[] = "cutoutd-checkpoint-1";
 static void format_state(const struct train_state *s, int64_t optimizer_step_count,
                          char text[STATE_SIZE]) {
     (void)snprintf(text, STATE_SIZE,
-                   "%d %d %a %" PRId64 " %" PRId64 " %a %a %a %d %d %d %d %" PRId64 " %a",
+                   "%d %d %a %" PRId64 " %" PRId64 " %a %a %a %d %d %d %d %" PRId64 " %a %d",
                    s->epochs_done, s->step, s->loss_sum, s->correct, s->images, s->train_seconds,
                    s->plateau.scale, s->plateau.best, s->plateau.wait, s->best_epoch, s->best_wrong,
-                   s->diverged, optimizer_step_count, s->cross_entropy_sum);
+                   s->diverged, optimizer_step_count, s->cross_entropy_sum, s->test_images);
 }
 
 static bool parse_state(const char *text, struct train_state *ret, int64_t *ret_steps) {
     struct train_state s = {.cross_entropy_sum = (double)NAN};
     int diverged = 0;
     int n =
-        sscanf(text, "%d %d %la %" SCNd64 " %" SCNd64 " %la %la %la %d %d %d %d %" SCNd64 " %la",
+        sscanf(text, "%d %d %la %" SCNd64 " %" SCNd64 " %la %la %la %d %d %d %d %" SCNd64 " %la %d",
                &s.epochs_done, &s.step, &s.loss_sum, &s.correct, &s.images, &s.train_seconds,
                &s.plateau.scale, &s.plateau.best, &s.plateau.wait, &s.best_epoch, &s.best_wrong,
-               &diverged, ret_steps, &s.cross_entropy_sum);
+               &diverged, ret_steps, &s.cross_entropy_sum, &s.test_images);
     s.diverged = diverged != 0;
-    if (n < 13 || s.epochs_done < 0 || s.step < 0 || *ret_steps < 0) {
+    if (n < 13 || s.epochs_done < 0 || s.step < 0 || s.test_images < 0 || *ret_steps < 0) {
         return false;
     }
     *ret = s;
@@ -106,22 +107,50 @@ enum status checkpoint_write(const struct checkpoint_contents *contents,
     (void)snprintf(epochs, sizeof(epochs), "%d", contents->state->epochs_done);
     (void)snprintf(step, sizeof(step), "%d", contents->state->step);
     const struct safetensors_metadata metadata[] = {
-        {"format", FORMAT}, {"config", config}, {"state", state}, {"epoch", epochs}, {"step", step},
+        {"format", FORMAT}, {"config", config}, {"arithmetic", contents->arithmetic},
+        {"state", state},   {"epoch", epochs},  {"step", step},
     };
     return safetensors_write(file->path, list->tensors, list->n, metadata,
                              sizeof(metadata) / sizeof(metadata[0]), file->sha256, &file->n_bytes,
                              error);
 }
 
+/* Behind "kernels=NAME winograd=N ", for which the arithmetic stands: it says which kernels are
+ * alike, and what is +direct. */
+static const char *behind_kernels(const char *fingerprint) {
+    const char *at = strstr(fingerprint, " dataset=");
+    return at ? at + 1 : fingerprint;
+}
+
+/* A file of before arithmetics had names is of none that there is now. */
+static enum status check_arithmetic(const struct safetensors *file, const char *path,
+                                    const struct checkpoint_contents *contents,
+                                    struct error *error) {
+    const char *arithmetic = safetensors_metadata_value(file, "arithmetic");
+    arithmetic = arithmetic ? arithmetic : "of an older release";
+    bool same = contents->foreign ? arithmetic_is_like(arithmetic, contents->arithmetic)
+                                  : !strcmp(arithmetic, contents->arithmetic);
+    return same || contents->any_arithmetic
+               ? STATUS_OK
+               : error_set(error, STATUS_CORRUPT,
+                           "%s was trained with the arithmetic %.60s, this run is with %s", path,
+                           arithmetic, contents->arithmetic);
+}
+
 static enum status check_metadata(const struct safetensors *file, const char *path,
                                   const struct checkpoint_contents *contents, struct error *error) {
-    char expected[RUN_FINGERPRINT_SIZE];
-    run_config_fingerprint(contents->config, contents->kernels_name, contents->winograd, expected);
+    char fingerprint[RUN_FINGERPRINT_SIZE];
+    const char *expected = fingerprint;
+    run_config_fingerprint(contents->config, contents->kernels_name, contents->winograd,
+                           fingerprint);
     const char *format = safetensors_metadata_value(file, "format");
     const char *config = safetensors_metadata_value(file, "config");
     if (!format || strcmp(format, FORMAT) != 0 || !config) {
         return error_set(error, STATUS_CORRUPT, "%s is no checkpoint of this program", path);
     }
+    TRY(check_arithmetic(file, path, contents, error));
+    config = behind_kernels(config);
+    expected = behind_kernels(expected);
     if (!contents->foreign && strcmp(config, expected) != 0) {
         size_t at = 0;
         while (config[at] && config[at] == expected[at]) {

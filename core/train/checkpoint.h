@@ -19,12 +19,14 @@ struct checkpoint_contents {
     const struct run_config *config;
     const char *kernels_name;
     bool winograd;
+    const char *arithmetic; /* of these kernels (core/nn/arithmetic.h) */
     const struct resnet *net;
     float *params; /* [n_params] */
     float *moving; /* [n_moving] */
     struct optimizer *optimizer;
     struct train_state *state;
     bool foreign; /* read what a run of other settings wrote; network and optimizer must agree */
+    bool any_arithmetic; /* read what was trained with another */
 };
 
 enum { CHECKPOINT_PATH_SIZE = 4096 };
@@ -42,7 +44,8 @@ enum status checkpoint_write(const struct checkpoint_contents *contents,
 
 /* Fills params, moving, the optimizer's slots and the state. sha256 may be NULL. STATUS_NOT_FOUND,
  * STATUS_IO, or STATUS_CORRUPT when the file is damaged, lacks a tensor or belongs to a run with
- * another config or kernel variant; then the contents may be partly overwritten. */
+ * another config or arithmetic; then the contents may be partly overwritten. A file of before
+ * arithmetics had names is of another. */
 enum status checkpoint_read(const char *path, const char *sha256,
                             struct checkpoint_contents *contents, struct error *error);
 

@@ -19,6 +19,16 @@ struct train_state train_state_begin(void) {
     return (struct train_state){.plateau = {.scale = 1.0, .best = HUGE_VAL}};
 }
 
+void train_state_validate_with(struct train_state *s, int test_images) {
+    if (s->test_images > 0 && s->test_images != test_images) {
+        s->best_epoch = 0;
+        s->best_wrong = 0;
+        s->plateau.best = HUGE_VAL;
+        s->plateau.wait = 0;
+    }
+    s->test_images = test_images;
+}
+
 void train_state_next_epoch(struct train_state *s, double val_loss, int best_wrong, bool diverged) {
     s->epochs_done++;
     s->diverged = s->diverged || diverged;

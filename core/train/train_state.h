@@ -30,9 +30,14 @@ struct train_state {
     int best_epoch; /* from 1; 0: none yet */
     int best_wrong;
     bool diverged;
+    int test_images; /* of validation, so far; 0: an older checkpoint did not say */
 };
 
 struct train_state train_state_begin(void);
+
+/* From now on validation has so many images. What was best with another number of them says nothing
+ * about these: best epoch and plateau begin anew; the learning rate stays as low as it is. */
+void train_state_validate_with(struct train_state *state, int test_images);
 
 /* From the end of an epoch to the beginning of the next. best_wrong: of the images that it
  * validated, when they are fewer than in every epoch before; otherwise negative. */

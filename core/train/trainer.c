@@ -13,6 +13,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/data/augment.h"
+#include "core/nn/arithmetic.h"
 #include "core/nn/engine.h"
 #include "core/train/checkpoint.h"
 #include "core/train/checkpoint_files.h"
@@ -21,7 +22,6 @@
 enum { FILL_IMAGES = 8 }; /* images one piece of work makes */
 
 static const double SPEED_MEMORY_S = 10.0;
-
 /* How long a stop waits for the step under way; after that, and at once for a kill, the step is
  * given up, and the run goes on from before it. */
 static const double STEP_PATIENCE_S = 3.0;
@@ -45,6 +45,7 @@ struct trainer {
     float *gradient;
     int32_t *order; /* of the epoch under way */
 
+    char arithmetic[ARITHMETIC_TEXT_SIZE];
     struct train_state state;
     struct checkpoint_files files;
     int saved_epochs; /* what the newest checkpoint holds; -1: there is none */
@@ -148,29 +149,33 @@ static struct checkpoint_contents contents_of(struct trainer *t) {
     return (struct checkpoint_contents){
         .config = t->config,
         .kernels_name = t->options->kernels->name,
+        .arithmetic = t->arithmetic,
         .winograd = trainer_uses_winograd(t->config, t->options->kernels),
         .net = &t->net,
         .params = t->params,
         .moving = t->moving,
         .optimizer = t->optimizer,
         .state = &t->state,
+        .foreign = t->options->resume_foreign,
+        .any_arithmetic = t->options->resume_any_arithmetic,
     };
 }
 
 static enum status open_state(struct trainer *t, struct error *error) {
     const struct trainer_options *o = t->options;
+    engine_arithmetic(o->kernels, trainer_uses_winograd(t->config, o->kernels), t->arithmetic);
     t->state = train_state_begin();
     t->saved_epochs = -1;
     checkpoint_files_begin(&t->files, o->checkpoint_dir, o->resume_path);
     if (o->resume_path) {
         struct checkpoint_contents contents = contents_of(t);
-        contents.foreign = o->resume_foreign;
         TRY(checkpoint_read(o->resume_path, o->resume_sha256, &contents, error));
         t->saved_epochs = t->state.epochs_done;
         t->saved_step = t->state.step;
     } else {
         resnet_init(&t->net, t->config->seed, t->params, t->moving);
     }
+    train_state_validate_with(&t->state, t->n_test);
     return STATUS_OK;
 }
 
@@ -181,7 +186,7 @@ static enum status trainer_open(struct trainer *t, struct error *error) {
     TRY(resnet_plan(t->config->depth, &t->net, error));
     TRY(open_memory(t, error));
     TRY(optimizer_create(t->config, &t->net, &t->optimizer, error));
-    const struct team_options team_options = {.n_threads = o->n_threads};
+    const struct team_options team_options = {o->n_threads, o->pin_threads};
     TRY(team_create(&team_options, &t->team, error));
     const struct engine_options options =
         engine_options_of(t->config, o->kernels, &t->net, t->team);
@@ -232,8 +237,8 @@ static enum status write_checkpoint(struct trainer *t, bool best, struct error *
         return STATUS_OK;
     }
     struct checkpoint_file file;
-    TRY(checkpoint_file_name(&t->files, t->state.epochs_done, t->state.step, file.path, error));
     struct checkpoint_contents contents = contents_of(t);
+    TRY(checkpoint_file_name(&t->files, t->state.epochs_done, t->state.step, file.path, error));
     TRY(checkpoint_write(&contents, &file, error));
     TRY(report_checkpoint(t, best, &file, error));
     checkpoint_files_retire(&t->files, file.path, t->state.best_epoch);
@@ -445,7 +450,6 @@ static enum status validate(struct trainer *t, struct epoch_report *ret_report,
     return STATUS_OK;
 }
 
-/* From the end of one epoch to the beginning of the next. */
 /* After the checkpoint, and again when the run is asked to go on from it. */
 static enum status check_finite(const struct trainer *t, struct error *error) {
     return t->config->stop_on_nan && t->state.diverged

@@ -41,7 +41,7 @@ struct epoch_report {
     double seconds;           /* training and validation of this epoch, summed over interruptions */
     double images_per_second; /* training images (all copies) a second of training time */
     bool diverged;  /* a loss is not finite, or the training cross-entropy above 10 ln(classes) */
-    bool best;      /* fewer wrong than in every epoch before */
+    bool best;      /* fewer wrong than in every epoch before that had as many images */
     int64_t images; /* all copies counted */
     int steps;
 };
@@ -87,13 +87,15 @@ struct trainer_options {
     const struct kernels *kernels;
     const struct clock *clock;
     int n_threads;                /* 1 .. 64 */
+    bool pin_threads;             /* core/team/team.h */
     const char *checkpoint_dir;   /* exists; NULL: write no checkpoints */
     double checkpoint_interval_s; /* inside an epoch; 0: after every step (tests) */
     /* A checkpoint file to go on from, or NULL to start anew. Its config must agree with `config`
-     * in every field that the result depends on. */
+     * in every field that the result depends on, and its arithmetic with that of `kernels`. */
     const char *resume_path;
-    bool resume_foreign;       /* it may be of a run with other settings of the same network */
-    const char *resume_sha256; /* what its digest must be; NULL: not checked */
+    bool resume_foreign;        /* it may be of a run with other settings of the same network */
+    bool resume_any_arithmetic; /* it may be of another arithmetic (core/nn/arithmetic.h) */
+    const char *resume_sha256;  /* what its digest must be; NULL: not checked */
 };
 
 struct trainer_result {

@@ -26,6 +26,8 @@ const struct config_setting config_settings[CONFIG_KEY_COUNT] = {
     [CONFIG_STATE_DIR] = {"state_dir", "/var/lib/cutoutd", "where database and checkpoints live"},
     [CONFIG_WORKERS] = {"workers", "1", "runs that train at the same time"},
     [CONFIG_THREADS_PER_RUN] = {"threads_per_run", "auto", "auto: all cores / workers"},
+    [CONFIG_PIN_THREADS] = {"pin_threads", "off",
+                            "on: each thread stays on one core; for machines of their own"},
     [CONFIG_CHECKPOINT_INTERVAL_S] = {"checkpoint_interval_s", "300",
                                       "seconds between checkpoints inside an epoch"},
     [CONFIG_KEEP_CHECKPOINTS_DAYS] =
@@ -40,6 +42,9 @@ const struct config_setting config_settings[CONFIG_KEY_COUNT] = {
     [CONFIG_ISA] = {"isa", "auto", "best kernels to use: auto, ref, blas, avx2 or avx512"},
     [CONFIG_CONV_ALGORITHM] = {"conv_algorithm", "auto",
                                "3x3 convolutions of new runs: auto (best), direct or winograd"},
+    [CONFIG_ON_ARITHMETIC_CHANGE] = {"on_arithmetic_change", "restart",
+                                     "runs whose bits cannot be gone on with here: restart, "
+                                     "continue (with other bits) or fail"},
     [CONFIG_SHAPES_TRAIN] = {"shapes_train", "10000", "training images of the data set 'shapes'"},
     [CONFIG_SHAPES_TEST] = {"shapes_test", "2000", "test images of the data set 'shapes'"},
 };

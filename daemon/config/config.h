@@ -38,6 +38,7 @@ enum config_key {
     CONFIG_STATE_DIR,
     CONFIG_WORKERS,
     CONFIG_THREADS_PER_RUN,
+    CONFIG_PIN_THREADS,
     CONFIG_CHECKPOINT_INTERVAL_S,
     CONFIG_KEEP_CHECKPOINTS_DAYS,
     CONFIG_KEEP_EVENTS_DAYS,
@@ -45,6 +46,7 @@ enum config_key {
     CONFIG_LOG_LEVEL,
     CONFIG_ISA,
     CONFIG_CONV_ALGORITHM,
+    CONFIG_ON_ARITHMETIC_CHANGE,
     CONFIG_SHAPES_TRAIN,
     CONFIG_SHAPES_TEST,
     CONFIG_KEY_COUNT,
@@ -55,6 +57,13 @@ struct config_dataset {
     char name[64];
     char directory[CONFIG_TEXT_SIZE];
     char origin[CONFIG_ORIGIN_SIZE];
+};
+
+/* A run has begun, and what it was trained with gives other bits here, or cannot be had. */
+enum arithmetic_change {
+    ARITHMETIC_RESTART,  /* it begins anew */
+    ARITHMETIC_CONTINUE, /* it goes on from its last checkpoint with other bits */
+    ARITHMETIC_FAIL,
 };
 
 struct config {
@@ -70,6 +79,7 @@ struct config {
     char state_dir[CONFIG_TEXT_SIZE];
     int workers;         /* runs trained at the same time, 1 .. 64 */
     int threads_per_run; /* 1 .. 64; "auto" is resolved to all cores / workers */
+    bool pin_threads;
     int checkpoint_interval_s;
     int keep_checkpoints_days;  /* 0: for ever */
     int keep_events_days;       /* likewise */
@@ -77,6 +87,7 @@ struct config {
     enum log_level log_level;
     char isa[16];                       /* "auto", "ref", "blas", "avx2", "avx512" */
     enum conv_algorithm conv_algorithm; /* what a run's "auto" means; never CONV_AUTO */
+    enum arithmetic_change on_arithmetic_change;
     int shapes_train;
     int shapes_test;
     int n_datasets;

@@ -128,15 +128,42 @@ static enum status resolve_memory(struct config *config, struct error *error) {
     return STATUS_OK;
 }
 
-static enum status resolve_log_level(struct config *config, struct error *error) {
-    static const char *const names[] = {"error", "warning", "info", "debug"};
-    for (int i = 0; i < 4; i++) {
-        if (!strcmp(config->text[CONFIG_LOG_LEVEL], names[i])) {
-            config->log_level = (enum log_level)i;
+/* *ret: the place of the word among `words`, which end with NULL. */
+static enum status resolve_word(const struct config *config, enum config_key key,
+                                const char *const *words, const char *wanted, int *ret,
+                                struct error *error) {
+    for (int i = 0; words[i]; i++) {
+        if (!strcmp(config->text[key], words[i])) {
+            *ret = i;
             return STATUS_OK;
         }
     }
-    return invalid(config, CONFIG_LOG_LEVEL, "error, warning, info or debug", error);
+    return invalid(config, key, wanted, error);
+}
+
+static enum status resolve_log_level(struct config *config, struct error *error) {
+    static const char *const words[] = {"error", "warning", "info", "debug", NULL};
+    int i = 0;
+    TRY(resolve_word(config, CONFIG_LOG_LEVEL, words, "error, warning, info or debug", &i, error));
+    config->log_level = (enum log_level)i;
+    return STATUS_OK;
+}
+
+static enum status resolve_pin_threads(struct config *config, struct error *error) {
+    static const char *const words[] = {"off", "on", NULL};
+    int i = 0;
+    TRY(resolve_word(config, CONFIG_PIN_THREADS, words, "off or on", &i, error));
+    config->pin_threads = i == 1;
+    return STATUS_OK;
+}
+
+static enum status resolve_arithmetic_change(struct config *config, struct error *error) {
+    static const char *const words[] = {"restart", "continue", "fail", NULL};
+    int i = 0;
+    TRY(resolve_word(config, CONFIG_ON_ARITHMETIC_CHANGE, words, "restart, continue or fail", &i,
+                     error));
+    config->on_arithmetic_change = (enum arithmetic_change)i;
+    return STATUS_OK;
 }
 
 static enum status resolve_isa(struct config *config, struct error *error) {
@@ -275,11 +302,11 @@ static void resolve_numbers(struct config *config, struct config_problems *probl
 void config_resolve(struct config *config, struct config_problems *problems) {
     typedef enum status resolver(struct config *, struct error *);
     static resolver *const resolvers[] = {
-        resolve_listen,          resolve_tls,       resolve_tokens_file,
-        resolve_unix_socket,     resolve_state_dir, resolve_allowed_hosts,
+        resolve_listen,          resolve_tls,         resolve_tokens_file,
+        resolve_unix_socket,     resolve_state_dir,   resolve_allowed_hosts,
         resolve_trusted_proxies, resolve_threads, /* the workers are known by then */
-        resolve_memory,          resolve_log_level, resolve_isa,
-        resolve_conv_algorithm,
+        resolve_memory,          resolve_log_level,   resolve_isa,
+        resolve_conv_algorithm,  resolve_pin_threads, resolve_arithmetic_change,
     };
     resolve_numbers(config, problems);
     for (size_t i = 0; i < sizeof(resolvers) / sizeof(resolvers[0]); i++) {

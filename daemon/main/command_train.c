@@ -177,6 +177,7 @@ static enum status train_from(struct train *train, const struct train_checkpoint
         .kernels = train->kernels,
         .clock = &clock_system,
         .n_threads = config->threads_per_run,
+        .pin_threads = config->pin_threads,
         .checkpoint_dir = train->output ? train->output->checkpoint_dir : NULL,
         .checkpoint_interval_s = config->checkpoint_interval_s,
         .resume_path = checkpoint ? checkpoint->path : NULL,

@@ -121,6 +121,7 @@ static enum status make_pool(struct parts *parts, struct error *error) {
                        : 0,
         .checkpoint_interval_s = config->checkpoint_interval_s,
         .memory_limit_bytes = config->memory_limit_bytes,
+        .pin_threads = config->pin_threads,
     };
     parts->executors[0] = executor_local_make(&parts->local);
     const struct pool_options options = {
@@ -133,6 +134,7 @@ static enum status make_pool(struct parts *parts, struct error *error) {
         .n_executors = sizeof(parts->executors) / sizeof(parts->executors[0]),
         .clock = &clock_system,
         .state_dir = config->state_dir,
+        .on_arithmetic_change = config->on_arithmetic_change,
         .retry_delay_s = RETRY_DELAY_S,
     };
     return pool_create(&options, &parts->pool, error);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/cleanup.h"
 #include "core/base/log.h"
 #include "daemon/compare/epoch_view.h"
 #include "daemon/config/state_dir.h"
@@ -126,12 +127,77 @@ static enum status make_run_dir(const struct attempt_table *table, int64_t run_i
     return state_dir_make_run(state_dir, run_id, error);
 }
 
-/* A first attempt notes what it trains with; a later one must find the same. Other kernels round
- * differently: such a run starts anew and says so, it never mixes two. */
-static enum status settle_origin(const struct attempt_table *table, struct attempt *a,
-                                 const struct executor_origin *found, struct error *error) {
+/* Whether there is anything that another arithmetic could be mixed with. */
+static bool has_trained(const struct run_row *run, const struct checkpoint_list *checkpoints) {
+    return run->epochs_done > 0 || checkpoints->n > 0;
+}
+
+/* The names of an arithmetic for people. */
+struct arithmetic_words {
+    char text[128];
+};
+
+static struct arithmetic_words name_arithmetic(const char *arithmetic, const char *variant) {
+    struct arithmetic_words words;
+    if (arithmetic[0]) {
+        (void)snprintf(words.text, sizeof(words.text), "the arithmetic %s (%s kernels)", arithmetic,
+                       variant);
+    } else {
+        (void)snprintf(words.text, sizeof(words.text), "an older arithmetic of the %s kernels",
+                       variant);
+    }
+    return words;
+}
+
+static enum status refuse_arithmetic(const struct run_row *run, const char *before, const char *now,
+                                     struct error *error) {
+    bool fork = executor_forked_epoch(run) > 0;
+    return error_set(error, STATUS_UNSUPPORTED,
+                     "%s trained with %s, which is not to be had here%s; "
+                     "on_arithmetic_change = continue in the config lets it go on with %s",
+                     fork ? "it was forked from a run that was" : "it was", before,
+                     fork ? ", and it cannot begin before the epoch of the fork" : "", now);
+}
+
+/* It cannot go on with its own bits. Nothing is mixed unless that is allowed, and the reason is
+ * stored first: a crash in between repeats it. */
+static enum status change_arithmetic(const struct attempt_table *table, struct attempt *a,
+                                     const struct executor_origin *found,
+                                     const struct checkpoint_list *checkpoints,
+                                     struct error *error) {
     const struct run_row *run = &a->run;
     struct store *store = table->options->store;
+    enum arithmetic_change rule = table->options->on_arithmetic_change;
+    struct arithmetic_words before = name_arithmetic(run->arithmetic, run->variant);
+    struct arithmetic_words now = name_arithmetic(found->arithmetic, found->variant);
+    bool goes_on = rule == ARITHMETIC_CONTINUE && checkpoints->n > 0;
+    char reason[RUN_REASON_SIZE];
+    if (!goes_on && (rule == ARITHMETIC_FAIL || executor_forked_epoch(run) > 0)) {
+        return refuse_arithmetic(run, before.text, now.text, error);
+    }
+    if (goes_on) {
+        (void)snprintf(reason, sizeof(reason),
+                       "from epoch %d, step %d on with %s: it began with %s, which is not to be "
+                       "had here",
+                       checkpoints->rows[0].epochs_done + 1, checkpoints->rows[0].step, now.text,
+                       before.text);
+    } else {
+        (void)snprintf(reason, sizeof(reason),
+                       "started anew with %s: it began with %s, which is not to be had here",
+                       now.text, before.text);
+    }
+    log_warning("run %lld: %s", (long long)run->id, reason);
+    const struct run_report report = {.run_id = run->id, .attempt = run->attempt};
+    return note_store(a, goes_on ? run_report_note(store, &report, reason, now_ms(table), error)
+                                 : run_table_reset(store, run->id, reason, now_ms(table), error));
+}
+
+/* A first attempt notes what it trains with; a later one must find the same images, and kernels
+ * that give the same bits. */
+static enum status settle_origin(const struct attempt_table *table, struct attempt *a,
+                                 const struct executor_origin *found,
+                                 const struct checkpoint_list *checkpoints, struct error *error) {
+    const struct run_row *run = &a->run;
     bool begun = run->variant[0] != '\0';
     if (begun && strcmp(run->dataset_sha256, found->dataset_sha256) != 0) {
         return error_set(error, STATUS_CONFLICT,
@@ -139,29 +205,20 @@ static enum status settle_origin(const struct attempt_table *table, struct attem
                          "%.12s then)",
                          run->dataset, found->dataset_sha256, run->dataset_sha256);
     }
-    if (begun && strcmp(run->variant, found->variant) == 0) {
+    if (begun && !executor_keeps_arithmetic(run, found->arithmetic) &&
+        has_trained(run, checkpoints)) {
+        TRY(change_arithmetic(table, a, found, checkpoints, error));
+    } else if (begun && strcmp(run->variant, found->variant) == 0 &&
+               strcmp(run->arithmetic, found->arithmetic) == 0) {
         return STATUS_OK;
     }
-    if (begun && executor_forked_epoch(run) > 0) {
-        return error_set(error, STATUS_UNSUPPORTED,
-                         "it was forked from a run that was trained with the %s kernels, which "
-                         "this machine does not have",
-                         run->variant);
-    }
-    if (begun) {
-        char reason[RUN_REASON_SIZE];
-        (void)snprintf(reason, sizeof(reason),
-                       "started anew with the %s kernels: it began with %s, which this machine "
-                       "does not have",
-                       found->variant, run->variant);
-        log_warning("run %lld: %s", (long long)run->id, reason);
-        TRY(note_store(a, run_table_reset(store, run->id, reason, now_ms(table), error)));
-    }
     const struct run_origin origin = {.variant = found->variant,
+                                      .arithmetic = found->arithmetic,
                                       .dataset_sha256 = found->dataset_sha256,
                                       .steps_per_epoch = found->steps_per_epoch,
                                       .images_per_epoch = found->images_per_epoch};
-    return note_store(a, run_table_set_origin(store, run->id, &origin, now_ms(table), error));
+    return note_store(
+        a, run_table_set_origin(table->options->store, run->id, &origin, now_ms(table), error));
 }
 
 static enum status begin(void *user, const struct run_report *report,
@@ -169,13 +226,17 @@ static enum status begin(void *user, const struct run_report *report,
     struct attempt_table *table = user;
     struct attempt *a = NULL;
     struct executor_origin origin;
+    CLEANUP(checkpoint_list_clear) struct checkpoint_list checkpoints = {0};
     TRY(find(table, report, &a, error));
     TRY(make_run_dir(table, report->run_id, ret_plan->run_dir, error));
     TRY(a->executor->origin(a->executor->user, &a->run, &origin, error));
-    TRY(settle_origin(table, a, &origin, error));
+    TRY(note_store(
+        a, checkpoint_table_list(table->options->store, report->run_id, &checkpoints, error)));
+    TRY(settle_origin(table, a, &origin, &checkpoints, error));
     TRY(note_store(
         a, run_table_note_begin(table->options->store, report->run_id, report->attempt, error)));
     (void)snprintf(ret_plan->variant, sizeof(ret_plan->variant), "%s", origin.variant);
+    ret_plan->any_arithmetic = table->options->on_arithmetic_change == ARITHMETIC_CONTINUE;
     return note_store(a, checkpoint_table_list(table->options->store, report->run_id,
                                                &ret_plan->checkpoints, error));
 }

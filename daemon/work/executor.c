@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "core/nn/arithmetic.h"
+
 void executor_plan_clear(struct executor_plan *plan) {
     checkpoint_list_clear(&plan->checkpoints);
     memset(plan, 0, sizeof(*plan));
@@ -11,6 +13,11 @@ void executor_plan_clear(struct executor_plan *plan) {
 /* What a fork took over ends with the epoch that it was forked at. */
 int executor_forked_epoch(const struct run_row *run) {
     return run->forked_from > 0 ? run->forked_epoch : 0;
+}
+
+bool executor_keeps_arithmetic(const struct run_row *run, const char *arithmetic) {
+    return executor_forked_epoch(run) > 0 ? arithmetic_is_like(run->arithmetic, arithmetic)
+                                          : strcmp(run->arithmetic, arithmetic) == 0;
 }
 
 bool executor_is_foreign(const struct run_row *run, const struct checkpoint_row *checkpoint) {

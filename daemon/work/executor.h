@@ -15,13 +15,13 @@
 #include "daemon/store/change/run_report.h"
 #include "daemon/store/table/run_table.h"
 
-enum { EXECUTOR_ARITHMETIC_SIZE = 64, EXECUTOR_PATH_SIZE = 4096, EXECUTOR_MOST = 8 };
+enum { EXECUTOR_PATH_SIZE = 4096, EXECUTOR_MOST = 8 };
 
 /* What a run is trained with, as its executor sees it. */
 struct executor_origin {
-    char variant[RUN_VARIANT_SIZE];            /* kernels: the run's own where they can be had */
-    char arithmetic[EXECUTOR_ARITHMETIC_SIZE]; /* equal texts: equal bits */
-    char dataset_sha256[SHA256_HEX_SIZE];      /* of all images and labels */
+    char variant[RUN_VARIANT_SIZE]; /* kernels: such as keep the run's arithmetic, where it can */
+    char arithmetic[RUN_ARITHMETIC_SIZE]; /* of them (core/nn/arithmetic.h) */
+    char dataset_sha256[SHA256_HEX_SIZE]; /* of all images and labels */
     int steps_per_epoch;
     int64_t images_per_epoch; /* all copies counted */
 };
@@ -39,6 +39,7 @@ struct executor_plan {
     char variant[RUN_VARIANT_SIZE];     /* kernels to use */
     char run_dir[EXECUTOR_PATH_SIZE];   /* exists; checkpoints go there */
     struct checkpoint_list checkpoints; /* to go on from, in run_dir: the first that is intact */
+    bool any_arithmetic;                /* also from one of another arithmetic */
 };
 
 /* Frees and zeroes. A zeroed plan is fine. */
@@ -46,6 +47,10 @@ void executor_plan_clear(struct executor_plan *plan);
 
 /* The epochs that the run took over from another; 0: none. */
 int executor_forked_epoch(const struct run_row *run);
+
+/* Whether the run would go on with its own bits. A fork took bits over that were trained with the
+ * settings of another run, and has its own since: what follows '+' is not compared. */
+bool executor_keeps_arithmetic(const struct run_row *run, const char *arithmetic);
 
 /* Whether the checkpoint is of the run that this one was forked from. */
 bool executor_is_foreign(const struct run_row *run, const struct checkpoint_row *checkpoint);

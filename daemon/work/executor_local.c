@@ -14,6 +14,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 #include "daemon/spec/run_spec.h"
+#include "daemon/work/local_kernels.h"
 
 struct local_run {
     struct executor_local *local;
@@ -31,17 +32,10 @@ struct local_run {
     const struct checkpoint_row *from; /* what it goes on from; NULL: from the beginning */
     const char *fallback;              /* to be said as soon as it has gone on; NULL: nothing */
     bool moved;                        /* a callback came: it has gone on */
+    bool pinned;                       /* its thread is */
 };
 
 /* ---- what it is trained with ---- */
-
-static const char *choose_variant(const struct executor_local *local, const struct run_row *run) {
-    return run->variant[0] && kernels_find(run->variant) ? run->variant : local->kernels->name;
-}
-
-static const struct kernels *find_kernels(const struct executor_local *local, const char *variant) {
-    return strcmp(variant, local->kernels->name) == 0 ? local->kernels : kernels_find(variant);
-}
 
 static enum status read_config(const struct run_row *run, struct run_spec **ret_spec,
                                struct error *error) {
@@ -70,8 +64,9 @@ static enum status origin(void *user, const struct run_row *run, struct executor
     if (spec->config.train_images > 0 && spec->config.train_images < n_train) {
         n_train = spec->config.train_images;
     }
-    (void)snprintf(found.variant, sizeof(found.variant), "%s", choose_variant(local, run));
-    (void)snprintf(found.arithmetic, sizeof(found.arithmetic), "%s", found.variant);
+    const struct kernels *kernels =
+        local_kernels_choose(local->kernels, run, &spec->config, found.arithmetic);
+    (void)snprintf(found.variant, sizeof(found.variant), "%s", kernels->name);
     found.steps_per_epoch = run_steps_per_epoch(&spec->config, n_train);
     found.images_per_epoch = run_images_per_epoch(&spec->config, n_train);
     *ret_origin = found;
@@ -169,10 +164,22 @@ struct local_try {
     const struct executor_plan *plan;
 };
 
+/* A thread that has been pinned stays where it is. */
+static bool pin(struct local_run *r, int n_threads) {
+    if (!r->pinned) {
+        r->pinned = local_pin((int)(r - r->local->runs), n_threads);
+        if (!r->pinned) {
+            log_warning("run %lld: its threads cannot be pinned", (long long)r->run->id);
+        }
+    }
+    return r->pinned;
+}
+
 static enum status train_from(struct local_run *r, const struct local_try *t,
                               const struct checkpoint_row *from, struct error *error) {
     struct executor_local *local = r->local;
     char path[EXECUTOR_PATH_SIZE + CHECKPOINT_ROW_PATH_SIZE + 1];
+    int n_threads = atomic_load(&local->n_threads);
     const struct trainer_callbacks callbacks = {
         .user = r,
         .on_step = on_step,
@@ -185,9 +192,10 @@ static enum status train_from(struct local_run *r, const struct local_try *t,
     struct trainer_options options = {
         .config = &t->spec->config,
         .dataset = t->dataset,
-        .kernels = find_kernels(local, t->plan->variant),
+        .kernels = local_kernels_find(local->kernels, t->plan->variant),
         .clock = local->clock,
-        .n_threads = atomic_load(&local->n_threads),
+        .n_threads = n_threads,
+        .pin_threads = local->pin_threads && pin(r, n_threads),
         .checkpoint_dir = t->plan->run_dir,
         .checkpoint_interval_s = local->checkpoint_interval_s,
     };
@@ -196,6 +204,7 @@ static enum status train_from(struct local_run *r, const struct local_try *t,
         options.resume_path = path;
         options.resume_sha256 = from->sha256;
         options.resume_foreign = executor_is_foreign(r->run, from);
+        options.resume_any_arithmetic = t->plan->any_arithmetic;
         log_info("run %lld: attempt %d goes on from epoch %d, step %d", (long long)r->run->id,
                  r->run->attempt, from->epochs_done, from->step);
     }
@@ -352,6 +361,7 @@ static void forget(struct local_run *r, const struct run_row *run) {
     r->from = NULL;
     r->fallback = NULL;
     r->moved = false;
+    r->pinned = false;
     atomic_store(&r->stop, 0);
     /* A run that was interrupted before it got on shall get on: if its first step is done, the next
      * end of the daemon is not counted against it. */

@@ -30,6 +30,7 @@ struct executor_local {
     int n_cores;          /* to share among the workers; 0: n_threads stays as it is */
     double checkpoint_interval_s;
     int64_t memory_limit_bytes;  /* of one run */
+    bool pin_threads;            /* each thread of a team to a processor */
     executor_local_train *train; /* NULL: trainer_run */
 
     pthread_mutex_t mutex;

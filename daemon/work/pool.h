@@ -20,6 +20,7 @@
 #ifndef CUTOUTD_DAEMON_WORK_POOL_H
 #define CUTOUTD_DAEMON_WORK_POOL_H
 
+#include "daemon/config/config.h"
 #include "daemon/queue/queue.h"
 #include "daemon/work/executor.h"
 #include "daemon/work/notifier.h"
@@ -38,6 +39,7 @@ struct pool_options {
     size_t n_executors;
     const struct clock *clock;
     const char *state_dir;
+    enum arithmetic_change on_arithmetic_change;
     double
         retry_delay_s; /* after a full disk; also between tries of a move that cannot be stored */
 };

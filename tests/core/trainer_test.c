@@ -49,7 +49,9 @@ struct recorder {
     char last[PATH_SIZE];
     char last_sha256[SHA256_HEX_SIZE];
     char best[PATH_SIZE];
-    int fail_epoch; /* on_epoch returns an error at this epoch */
+    int fail_epoch;      /* on_epoch returns an error at this epoch */
+    bool foreign;        /* what it goes on from may be of other settings */
+    bool any_arithmetic; /* and of another arithmetic */
 };
 
 static struct dataset *shared_dataset(void) {
@@ -179,6 +181,8 @@ static enum status run(const struct run_config *config, struct recorder *r, int 
         .checkpoint_interval_s = 1e9,
         .resume_path = resume,
         .resume_sha256 = sha256,
+        .resume_foreign = r->foreign,
+        .resume_any_arithmetic = r->any_arithmetic,
     };
     const struct trainer_callbacks callbacks = {
         .user = r,
@@ -435,6 +439,60 @@ static void a_damaged_or_foreign_checkpoint_is_refused(void **state) {
     recorder_end(&r);
 }
 
+static void a_fork_with_other_test_images_begins_its_best_and_its_plateau_anew(void **state) {
+    (void)state;
+    struct run_config config = small_config();
+    struct recorder r = recorder_begin();
+    struct trainer_result result;
+    config.epochs = 1;
+    config.test_images = 4;
+    assert_int_equal(run(&config, &r, 2, NULL, NULL, &result, NULL), STATUS_OK);
+    char source[PATH_SIZE];
+    memcpy(source, r.last, sizeof(source));
+    r.foreign = true;
+    config.epochs = 2;
+    /* 40 images of the same network have more wrong ones than four. */
+    config.test_images = 40;
+    assert_int_equal(run(&config, &r, 2, source, NULL, &result, NULL), STATUS_OK);
+    assert_true(r.epochs[1].val_wrong > r.epochs[0].val_wrong);
+    assert_true(r.epochs[1].best);
+    assert_int_equal(result.best_epoch, 2);
+    assert_int_equal(result.best_wrong, r.epochs[1].val_wrong);
+    recorder_end(&r);
+}
+
+static void a_checkpoint_goes_on_under_any_kernels_of_its_arithmetic(void **state) {
+    (void)state;
+    struct run_config config = small_config();
+    struct kernels alike = kernels_ref;
+    alike.name = "ref-too";
+    struct recorder whole = recorder_begin_on(&kernels_ref);
+    struct recorder r = recorder_begin_on(&kernels_ref);
+    struct trainer_result result;
+    struct error error;
+    assert_int_equal(run(&config, &whole, 2, NULL, NULL, &result, NULL), STATUS_OK);
+    r.stop_after_steps = 6;
+    assert_int_equal(run(&config, &r, 2, NULL, NULL, &result, &error), STATUS_STOPPED);
+    r.stop_after_steps = 0;
+    char resume[PATH_SIZE];
+    memcpy(resume, r.last, sizeof(resume));
+    r.kernels = &kernels_blas;
+    assert_int_equal(run(&config, &r, 2, resume, NULL, &result, &error), STATUS_CORRUPT);
+    assert_non_null(strstr(error.message, "arithmetic ref-1, this run is with blas-1"));
+    r.foreign = true; /* no settings of a fork change that */
+    assert_int_equal(run(&config, &r, 2, resume, NULL, &result, &error), STATUS_CORRUPT);
+    r.foreign = false;
+    r.kernels = &alike;
+    assert_int_equal(run(&config, &r, 2, resume, NULL, &result, &error), STATUS_OK);
+    assert_same_history(&whole, &r);
+    r.kernels = &kernels_blas;
+    r.any_arithmetic = true;
+    memcpy(resume, r.last, sizeof(resume));
+    assert_int_equal(run(&config, &r, 2, resume, NULL, &result, &error), STATUS_OK);
+    recorder_end(&r);
+    recorder_end(&whole);
+}
+
 static void a_failing_callback_ends_the_run_and_keeps_the_files(void **state) {
     (void)state;
     struct run_config config = small_config();
@@ -540,6 +598,8 @@ int main(void) {
         cmocka_unit_test(two_stops_in_one_validation_keep_the_checkpoint_before),
         cmocka_unit_test(aliased_copies_equal_one_copy_with_all_squares),
         cmocka_unit_test(a_damaged_or_foreign_checkpoint_is_refused),
+        cmocka_unit_test(a_fork_with_other_test_images_begins_its_best_and_its_plateau_anew),
+        cmocka_unit_test(a_checkpoint_goes_on_under_any_kernels_of_its_arithmetic),
         cmocka_unit_test(a_failing_callback_ends_the_run_and_keeps_the_files),
         cmocka_unit_test(a_diverging_run_says_so),
         cmocka_unit_test(a_loss_far_above_guessing_is_divergence_too),

@@ -207,6 +207,25 @@ static void a_named_file_takes_the_place_of_the_default(void **state) {
     assert_int_equal(config.workers, 2);
 }
 
+static void a_change_of_the_arithmetic_and_pinning_are_words(void **state) {
+    (void)state;
+    assert_int_equal(config_load(0, NULL, no_environment, NULL, &config, &error), STATUS_OK);
+    assert_int_equal(config.on_arithmetic_change, ARITHMETIC_RESTART);
+    assert_false(config.pin_threads);
+    assert_int_equal(
+        load_text("on_arithmetic_change = continue\npin_threads = on\n", no_environment, 0, NULL),
+        STATUS_OK);
+    assert_int_equal(config.on_arithmetic_change, ARITHMETIC_CONTINUE);
+    assert_true(config.pin_threads);
+    char *const flags[] = {"--on-arithmetic-change", "fail"};
+    assert_int_equal(config_load(2, flags, no_environment, NULL, &config, &error), STATUS_OK);
+    assert_int_equal(config.on_arithmetic_change, ARITHMETIC_FAIL);
+    assert_int_equal(load_text("on_arithmetic_change = mix\n", no_environment, 0, NULL),
+                     STATUS_INVALID);
+    assert_non_null(strstr(error.message, "restart, continue or fail"));
+    assert_int_equal(load_text("pin_threads = 1\n", no_environment, 0, NULL), STATUS_INVALID);
+}
+
 static int64_t memory_limit(char *text) {
     char *const flags[] = {"--memory-limit", text};
     assert_int_equal(config_load(2, flags, no_environment, NULL, &config, &error), STATUS_OK);
@@ -418,6 +437,7 @@ int main(void) {
         cmocka_unit_test(certificate_and_key_go_together),
         cmocka_unit_test(systemds_state_directory_is_a_default),
         cmocka_unit_test(a_line_that_is_too_long_is_refused_not_cut),
+        cmocka_unit_test(a_change_of_the_arithmetic_and_pinning_are_words),
         cmocka_unit_test(a_named_file_takes_the_place_of_the_default),
         cmocka_unit_test(memory_is_a_share_or_bytes),
         cmocka_unit_test(what_is_printed_names_every_value_and_its_origin),

@@ -163,6 +163,98 @@ static void a_stopped_run_ends_with_the_same_history(void **state) {
     assert_same_history(l->w.f.store, stopped, whole);
 }
 
+static bool has_reason(struct local_fixture *l, int64_t id, const char *text) {
+    struct event_list events = {0};
+    bool found = false;
+    ASSERT_OK(event_table_list(l->w.f.store, id, 0, 50, &events, &fixture_error));
+    for (size_t i = 0; i < events.n; i++) {
+        found = found || strstr(events.rows[i].reason, text);
+    }
+    event_list_clear(&events);
+    return found;
+}
+
+/* Stops a run in its second epoch: there are checkpoints of epoch 1 and of its step 1. */
+static int64_t stop_in_second_epoch(struct local_fixture *l) {
+    l->hold = true;
+    work_start(&l->w);
+    int64_t id = submit(l, run_text);
+    work_wait_until(&l->w, id, is_in_second_epoch, "in its second epoch");
+    work_stop(&l->w);
+    l->hold = false;
+    return id;
+}
+
+/* As on a machine with avx2 what began on one with avx512. */
+static void
+kernels_of_another_name_and_the_same_arithmetic_go_on_to_the_same_history(void **state) {
+    static struct kernels alike;
+    struct local_fixture *l = *state;
+    l->w.local.kernels = &kernels_ref;
+    int64_t stopped = stop_in_second_epoch(l);
+    alike = kernels_ref;
+    alike.name = "ref-too";
+    struct run_row row = fixture_get_run(l->w.f.store, stopped);
+    const struct run_origin moved = {.variant = "ref-of-old",
+                                     .arithmetic = row.arithmetic,
+                                     .dataset_sha256 = row.dataset_sha256,
+                                     .steps_per_epoch = row.steps_per_epoch,
+                                     .images_per_epoch = row.images_per_epoch};
+    assert_string_equal(row.arithmetic, "ref-1");
+    ASSERT_OK(run_table_set_origin(l->w.f.store, stopped, &moved, 1, &fixture_error));
+    run_row_clear(&row);
+    l->w.local.kernels = &alike;
+    l->w.options.on_arithmetic_change = ARITHMETIC_FAIL;
+    work_start(&l->w);
+    work_wait_until(&l->w, stopped, work_is_final, "final");
+    row = fixture_get_run(l->w.f.store, stopped);
+    assert_string_equal(run_state_name(row.state), "succeeded");
+    assert_string_equal(row.variant, "ref-too");
+    run_row_clear(&row);
+    assert_false(has_reason(l, stopped, "anew"));
+    int64_t whole = submit(l, run_text);
+    work_wait_until(&l->w, whole, work_is_final, "final");
+    assert_same_history(l->w.f.store, stopped, whole);
+}
+
+static void
+a_real_checkpoint_of_another_arithmetic_is_gone_on_from_where_that_is_allowed(void **state) {
+    struct local_fixture *l = *state;
+    l->w.local.kernels = &kernels_ref;
+    int64_t id = stop_in_second_epoch(l);
+    struct run_row row = fixture_get_run(l->w.f.store, id);
+    const struct run_origin gone = {
+        .variant = "gone", .arithmetic = "gone-1", .dataset_sha256 = row.dataset_sha256};
+    ASSERT_OK(run_table_set_origin(l->w.f.store, id, &gone, 1, &fixture_error));
+    run_row_clear(&row);
+    l->w.local.kernels = &kernels_blas;
+    l->w.options.on_arithmetic_change = ARITHMETIC_CONTINUE;
+    work_start(&l->w);
+    work_wait_until(&l->w, id, work_is_final, "final");
+    assert_int_equal(fixture_state(l->w.f.store, id), RUN_SUCCEEDED);
+    assert_true(has_reason(l, id, "from epoch 2, step 1 on with the arithmetic blas-1"));
+    assert_false(has_reason(l, id, "damaged"));
+    assert_false(has_reason(l, id, "anew"));
+}
+
+static void a_pinned_run_ends_like_any_other(void **state) {
+    struct local_fixture *l = *state;
+    l->w.local.n_threads = 2;
+    work_start(&l->w);
+    int64_t whole = submit(l, run_text);
+    work_wait_until(&l->w, whole, work_is_final, "final");
+    work_stop(&l->w);
+    l->w.local.pin_threads = true;
+    l->w.options.n_workers = 2;
+    work_start(&l->w);
+    int64_t one = submit(l, run_text);
+    int64_t other = submit(l, run_text);
+    work_wait_until(&l->w, one, work_is_final, "final");
+    work_wait_until(&l->w, other, work_is_final, "final");
+    assert_same_history(l->w.f.store, whole, one);
+    assert_same_history(l->w.f.store, whole, other);
+}
+
 /* The row of the best checkpoint is of the best epoch, and its file is whole. */
 static void assert_best_is_best(const struct local_fixture *l, const struct run_row *run) {
     struct checkpoint_list list = {0};
@@ -223,28 +315,6 @@ static void replace_checkpoint(struct local_fixture *l, int64_t id, const char *
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     assert_int_equal(fclose(file), 0);
-}
-
-static bool has_reason(struct local_fixture *l, int64_t id, const char *text) {
-    struct event_list events = {0};
-    bool found = false;
-    ASSERT_OK(event_table_list(l->w.f.store, id, 0, 50, &events, &fixture_error));
-    for (size_t i = 0; i < events.n; i++) {
-        found = found || strstr(events.rows[i].reason, text);
-    }
-    event_list_clear(&events);
-    return found;
-}
-
-/* Stops a run in its second epoch: there are checkpoints of epoch 1 and of its step 1. */
-static int64_t stop_in_second_epoch(struct local_fixture *l) {
-    l->hold = true;
-    work_start(&l->w);
-    int64_t id = submit(l, run_text);
-    work_wait_until(&l->w, id, is_in_second_epoch, "in its second epoch");
-    work_stop(&l->w);
-    l->hold = false;
-    return id;
 }
 
 static void a_last_checkpoint_that_cannot_be_read_falls_back_to_the_one_before(void **state) {
@@ -317,6 +387,9 @@ static void a_checkpoint_is_written_when_it_is_asked_for(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_stopped_run_ends_with_the_same_history),
+        TEST(kernels_of_another_name_and_the_same_arithmetic_go_on_to_the_same_history),
+        TEST(a_real_checkpoint_of_another_arithmetic_is_gone_on_from_where_that_is_allowed),
+        TEST(a_pinned_run_ends_like_any_other),
         TEST(whatever_write_fails_the_best_checkpoint_is_that_of_the_best_epoch),
         TEST(a_last_checkpoint_that_cannot_be_read_falls_back_to_the_one_before),
         TEST(a_damaged_checkpoint_is_never_named_as_the_one_it_went_on_from),

@@ -261,6 +261,23 @@ static void runs_get_the_local_executor(void **state) {
                      1);
 }
 
+static void runs_of_before_have_an_arithmetic_that_nobody_noted(void **state) {
+    sqlite3 *handle = *state;
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 11, &fixture_error));
+    assert_int_equal(
+        sqlite3_exec(handle,
+                     "INSERT INTO run (name, priority, labels_json, config_json, preset, dataset,"
+                     " depth, epochs, m, cutout_size, seed, state, created_ms, updated_ms, variant)"
+                     " VALUES ('a', 1, '{}', '{}', 'p', 'd', 8, 2, 4, 12, 7, 'paused', 5, 6,"
+                     " 'avx2')",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 12, &fixture_error));
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run WHERE arithmetic = ''"
+                                         " AND variant = 'avx2' AND name = 'a'"),
+                     1);
+}
+
 /* Run 1 had 500 images an epoch. 2 is its fork with 8000 from epoch 2 on, 3 a fork of that with 100
  * from epoch 4 on; 4 a fork of 1 that had to start anew; 5 a fork of one that is gone. */
 static const char forks[] =
@@ -329,6 +346,7 @@ int main(void) {
         TEST(lists_get_their_indexes_and_runs_stay),
         TEST(runs_get_what_the_time_of_their_epochs_depends_on),
         TEST(runs_get_the_local_executor),
+        TEST(runs_of_before_have_an_arithmetic_that_nobody_noted),
         TEST(inherited_epochs_get_the_images_of_the_run_that_trained_them),
         TEST(events_keep_their_ids_and_new_ones_go_on_behind_them),
         cmocka_unit_test(the_store_refuses_a_newer_database_and_keeps_it),

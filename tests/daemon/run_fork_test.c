@@ -27,11 +27,11 @@ static struct run_config config_with(int m) {
     return config;
 }
 
-/* An epoch of `images` images in as many seconds as make 500 images a second. */
-static void put_epoch(struct store *store, int64_t run, int epoch, int64_t images) {
+static void put_validated(struct store *store, int64_t run, int epoch, int64_t images, int wrong,
+                          int total) {
     const struct epoch_row row = {.report.epoch = epoch,
-                                  .report.val_wrong = 50 - epoch,
-                                  .report.val_total = 100,
+                                  .report.val_wrong = wrong,
+                                  .report.val_total = total,
                                   .report.lr = 1,
                                   .report.seconds = (double)images / 500,
                                   .report.images_per_second = 500,
@@ -41,8 +41,14 @@ static void put_epoch(struct store *store, int64_t run, int epoch, int64_t image
     ASSERT_OK(epoch_table_put(store, run, &row, &fixture_error));
 }
 
+/* An epoch of `images` images in as many seconds as make 500 images a second. */
+static void put_epoch(struct store *store, int64_t run, int epoch, int64_t images) {
+    put_validated(store, run, epoch, images, 50 - epoch, 100);
+}
+
 static void set_origin(struct store *store, int64_t run, int64_t images) {
     const struct run_origin origin = {.variant = "ref",
+                                      .arithmetic = "ref-1",
                                       .dataset_sha256 = "d",
                                       .steps_per_epoch = (int)(images / 50),
                                       .images_per_epoch = images};
@@ -148,6 +154,30 @@ static void speeds_come_from_the_epochs_a_run_trained_itself(void **state) {
     run_row_clear(&row);
 }
 
+static void a_fork_with_other_test_images_has_its_best_among_epochs_with_these(void **state) {
+    const struct store_fixture *f = *state;
+    int64_t fork = fork_of(f->store, add_source(f->store, 1, 500), 1, 500);
+    struct run_row row = fixture_get_run(f->store, fork);
+    assert_string_equal(row.arithmetic, "ref-1");
+    assert_int_equal(row.best_epoch, 3);
+    run_row_clear(&row);
+    /* More wrong than the inherited 47 of 100, of ten times as many images. */
+    put_validated(f->store, fork, 4, 500, 400, 1000);
+    put_validated(f->store, fork, 5, 500, 420, 1000);
+    row = fixture_get_run(f->store, fork);
+    assert_int_equal(row.best_epoch, 4);
+    assert_int_equal(row.best_wrong, 400);
+    assert_true(row.best_error == 0.4);
+    run_row_clear(&row);
+    /* Fewer wrong than any, of fewer images. */
+    fork = fork_of(f->store, add_source(f->store, 1, 500), 1, 500);
+    put_validated(f->store, fork, 4, 500, 9, 10);
+    row = fixture_get_run(f->store, fork);
+    assert_int_equal(row.best_epoch, 4);
+    assert_true(row.best_error == 0.9);
+    run_row_clear(&row);
+}
+
 static void an_inherited_epoch_that_is_trained_again_is_the_runs_own(void **state) {
     const struct store_fixture *f = *state;
     int64_t fork = fork_of(f->store, add_source(f->store, 1, 500), 16, 8000);
@@ -170,6 +200,7 @@ int main(void) {
         TEST(epochs_keep_the_images_of_the_run_that_trained_them),
         TEST(a_row_without_images_has_those_of_its_run),
         TEST(speeds_come_from_the_epochs_a_run_trained_itself),
+        TEST(a_fork_with_other_test_images_has_its_best_among_epochs_with_these),
         TEST(an_inherited_epoch_that_is_trained_again_is_the_runs_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,6 +142,7 @@ static void every_change_counts_the_revision_up(void **state) {
     put_epoch(f->store, id, 1, 40);
     ASSERT_OK(run_table_set_origin(f->store, id,
                                    &(struct run_origin){.variant = "blas",
+                                                        .arithmetic = "blas-1-x-0.3.21",
                                                         .dataset_sha256 = "abc",
                                                         .steps_per_epoch = 4,
                                                         .images_per_epoch = 64},
@@ -149,6 +150,7 @@ static void every_change_counts_the_revision_up(void **state) {
     row = fixture_get_run(f->store, id);
     assert_int_equal(row.revision, 4);
     assert_string_equal(row.variant, "blas");
+    assert_string_equal(row.arithmetic, "blas-1-x-0.3.21");
     run_row_clear(&row);
 }
 

@@ -43,7 +43,7 @@ class Forks(DaemonTestCase):
 
     def test_fork_with_another_m_counts_each_epoch_with_its_own_images(self):
         daemon = self.fresh()
-        source = daemon.submit(epochs=2, m=1, batch_size=32)
+        source = daemon.submit(epochs=2, m=1, batch_size=16, train_images=32)
         daemon.wait_for_end(source)
         images = daemon.history(source)[0]["images"]
         fork = daemon.curl(f"/api/v1/runs/{source}/fork", data={
@@ -65,7 +65,7 @@ class Forks(DaemonTestCase):
         run = daemon.get(f"/api/v1/runs/{fork}")
         self.assertAlmostEqual(run["estimate"]["seconds_per_epoch"], own / 2, 9)
         plan = daemon.curl("/api/v1/runs?dry_run=true",
-                           data=dict(TINY, epochs=4, m=8, batch_size=32)).json()
+                           data=dict(TINY, epochs=4, m=8, batch_size=16, train_images=32)).json()
         self.assertAlmostEqual(plan["estimate"]["images_per_second"], 16 * images / own, 6)
 
     def test_fork_outlives_its_source(self):

@@ -67,6 +67,7 @@ class History(DaemonTestCase):
         self.assertLessEqual(run["created_at"], run["started_at"])
         self.assertLess(run["started_at"], run["finished_at"])
         self.assertIn(run["kernel_variant"], ("ref", "blas", "avx2", "avx512"))
+        self.assertRegex(run["arithmetic"], r"^(ref|blas|avx)-[0-9]+")
         self.assertEqual(run, self.ended)
 
     def test_epochs_have_all_columns_and_exact_errors(self):

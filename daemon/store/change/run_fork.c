@@ -26,7 +26,8 @@ const struct statement_set fork_statements = {
              " at_ms) SELECT ?1, kind, path, sha256, n_bytes, epochs_done, step, at_ms"
              " FROM checkpoint WHERE run_id = ?2 AND step = 0 AND (epochs_done = ?3"
              " OR (kind = 'best' AND epochs_done < ?3)) ORDER BY epochs_done, id"),
-        [ORIGIN] = ("UPDATE run SET (variant, dataset_sha256) = (SELECT variant, dataset_sha256"
+        [ORIGIN] = ("UPDATE run SET (variant, arithmetic, dataset_sha256) ="
+                    " (SELECT variant, arithmetic, dataset_sha256"
                     " FROM run AS source WHERE source.id = ?2),"
                     " (inherited_epochs, inherited_seconds) = (SELECT count(*), total(seconds)"
                     "  FROM epoch WHERE run_id = ?1),"

@@ -30,6 +30,7 @@
     X("attempt", INT, attempt)                                                                     \
     X("request", REQUEST, request)                                                                 \
     X("variant", TEXT, variant)                                                                    \
+    X("arithmetic", TEXT, arithmetic)                                                              \
     X("dataset_sha256", TEXT, dataset_sha256)                                                      \
     X("epochs_done", INT, epochs_done)                                                             \
     X("best_epoch", INT, best_epoch)                                                               \

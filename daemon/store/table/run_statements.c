@@ -42,10 +42,10 @@ const struct statement_set run_statements = {
              " AND attempt = ?3 AND (?4 = 0 OR reports < ?4)"),
         [RUN_SET_ORIGIN] =
             ("UPDATE run SET variant = ?3, dataset_sha256 = ?4, steps_per_epoch = ?5,"
-             " images_per_epoch = ?6," CHANGED "WHERE id = ?1"),
+             " images_per_epoch = ?6, arithmetic = ?7," CHANGED "WHERE id = ?1"),
         [RUN_SET_REASON] = ("UPDATE run SET reason = ?3," CHANGED "WHERE id = ?1"),
         [RUN_RESET] =
-            ("UPDATE run SET reason = ?3, variant = '', dataset_sha256 = '',"
+            ("UPDATE run SET reason = ?3, variant = '', arithmetic = '', dataset_sha256 = '',"
              " steps_per_epoch = NULL, images_per_epoch = NULL,"
              " epochs_done = 0, best_epoch = NULL, best_wrong = NULL, last_wrong = NULL,"
              " val_total = NULL, diverged = 0, images_per_second = NULL, best_error = NULL,"

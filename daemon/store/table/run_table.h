@@ -18,6 +18,7 @@ enum {
     RUN_TITLE_SIZE = 128,
     RUN_REASON_SIZE = 512,
     RUN_VARIANT_SIZE = 16,
+    RUN_ARITHMETIC_SIZE = 64,
     RUN_OWNER_SIZE = 64,
     RUN_EXECUTOR_SIZE = 32,
     RUN_HANDLE_SIZE = 64,
@@ -82,7 +83,8 @@ struct run_row {
     int attempt;                  /* from 1; one more each time it is put back into the queue */
     enum run_request request;     /* accepted, but it is still running until it can be done */
 
-    char variant[RUN_VARIANT_SIZE]; /* kernel variant of all its epochs; "" before it started */
+    char variant[RUN_VARIANT_SIZE];       /* kernels of its latest attempt; "" before it started */
+    char arithmetic[RUN_ARITHMETIC_SIZE]; /* whose bits it has; "" as well: nobody noted it */
     char dataset_sha256[SHA256_HEX_SIZE]; /* of the images it trains on; "" before it started */
 
     int epochs_done;          /* highest epoch in the history */
@@ -162,9 +164,10 @@ enum status run_table_note_begin(struct store *store, int64_t id, int attempt, s
 enum status run_table_count_interruption(struct store *store, int64_t id, int64_t now_ms,
                                          struct error *error);
 
-/* What the first attempt trains with. Both strings are borrowed. */
+/* What it is trained with. The strings are borrowed; each is given. */
 struct run_origin {
     const char *variant;
+    const char *arithmetic;
     const char *dataset_sha256;
     int steps_per_epoch;
     int64_t images_per_epoch; /* all copies counted */

@@ -212,6 +212,7 @@ static enum status set_origin(struct db *db, void *arguments, struct error *erro
     db_bind_text(statement, 4, a->origin->dataset_sha256);
     sqlite3_bind_int(statement, 5, a->origin->steps_per_epoch);
     sqlite3_bind_int64(statement, 6, a->origin->images_per_epoch);
+    db_bind_text(statement, 7, a->origin->arithmetic);
     return change_existing(db, statement, a->id, a->now_ms, error);
 }
 
