@@ -20,6 +20,16 @@ static bool read_bool(const cJSON *object, const char *name, struct field_errors
     return cJSON_IsTrue(item);
 }
 
+/* Why it failed; a client whose backup or purge a stop has ended learns that it was the stop. */
+static void reply_failure(struct reply *reply, const struct request *request,
+                          struct api_context *context, const struct error *error) {
+    if (error->code == STATUS_BUSY && atomic_load(&context->stopping)) {
+        reply_problem(reply, request, STATUS_BUSY, "The daemon is stopping.");
+    } else {
+        reply_error(reply, request, error);
+    }
+}
+
 /* POST /admin/backup */
 
 static void reply_backup(struct reply *reply, const struct request *request,
@@ -71,7 +81,7 @@ void route_admin_backup(struct api_context *context, const struct request *reque
     struct error error;
     if (backup_make(context->options.store, context->options.clock, &wish, &backup, &error) !=
         STATUS_OK) {
-        reply_error(reply, request, &error);
+        reply_failure(reply, request, context, &error);
     } else {
         reply_backup(reply, request, &backup);
     }
@@ -112,7 +122,7 @@ void route_admin_purge(struct api_context *context, const struct request *reques
     struct purge_result result;
     struct error error;
     if (retention_purge(&options, days, dry_run, &result, &error) != STATUS_OK) {
-        reply_error(reply, request, &error);
+        reply_failure(reply, request, context, &error);
         return;
     }
     struct json_writer writer = {0};

@@ -9,7 +9,6 @@
 
 #include "api/http/byte_range.h"
 #include "api/routes/routes.h"
-#include "api/view/run_view.h"
 #include "core/base/cleanup.h"
 #include "core/base/time_text.h"
 #include "daemon/store/table/checkpoint_table.h"

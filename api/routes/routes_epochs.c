@@ -4,7 +4,6 @@
 
 #include "api/query/arguments.h"
 #include "api/routes/routes.h"
-#include "api/view/run_view.h"
 #include "core/base/cleanup.h"
 #include "daemon/compare/epoch_view.h"
 

@@ -8,7 +8,6 @@
 #include "api/http/compress.h"
 #include "api/openapi/openapi.h"
 #include "api/routes/routes.h"
-#include "api/view/run_view.h"
 #include "api/web/web.h"
 #include "core/base/time_text.h"
 #include "core/kernels/kernels.h"

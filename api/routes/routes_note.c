@@ -5,7 +5,7 @@
 #include "api/routes/routes.h"
 #include "core/base/cleanup.h"
 #include "core/base/sha256.h"
-#include "daemon/spec/json_check.h"
+#include "core/base/text.h"
 #include "daemon/store/table/note_table.h"
 #include "daemon/store/table/sweep_table.h"
 

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "api/routes/routes.h"
-#include "api/view/run_view.h"
 #include "core/base/cleanup.h"
 #include "core/nn/summary.h"
 

@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "api/view/run_view.h"
 #include "core/base/time_text.h"
 
 /* How long the queued and running runs still take, at the speed that the sweep's runs had so far;

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "core/base/text.h"
+
 struct scanner {
     const char *text;
     size_t n_bytes;

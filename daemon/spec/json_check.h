@@ -12,7 +12,6 @@
 #include <stddef.h>
 
 #include "core/base/error.h"
-#include "core/base/text.h"
 
 enum {
     JSON_CHECK_MAX_DEPTH = 8,      /* nothing that is asked for here is nested deeper than 5 */

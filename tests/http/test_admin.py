@@ -105,7 +105,8 @@ class Backup(DaemonTestCase):
             self.assert_problem(self.daemon.curl(BACKUP, data=body), 400)
 
     def test_a_stop_while_backups_run_and_wait_answers_them_all(self):
-        """Four at once: one is being made, the others wait. Each is whole or refused, none is half."""
+        """Four at once: one is being made, the others wait. Each is whole or refused, none is half, and
+        who hears nothing came when nobody listened any more."""
         daemon = self.fresh()
         names = ["a", "b", "c", "d"]
         curls = [subprocess.Popen(["curl", "-sS", "-w", "\n%{http_code}", "-d", json.dumps({"name": name}),
@@ -115,19 +116,22 @@ class Backup(DaemonTestCase):
         wait_for(lambda: os.path.isdir(directory) and os.listdir(directory))  # the first has begun
         self.assertEqual(daemon.terminate(), 0)
         made = []
+        n_answered = 0
         for name, curl in zip(names, curls):
             output, errors = curl.communicate(timeout=PATIENCE_S)
             body, status = output.rsplit("\n", 1)
+            n_answered += status != "000"
             if status == "201":
                 made.append(name)
                 self.assertEqual(digest(json.loads(body)["path"]), json.loads(body)["sha256"])
             elif status == "503":
                 self.assertRegex(json.loads(body)["detail"], "stopping|try again later")
             else:
-                self.assertEqual(status, "000", output)  # came when nobody listened any more
-                self.assertRegex(errors, "onnect|Empty reply")
+                self.assertEqual(status, "000", output)
+                # Refused, closed before it was read, or reset.
+                self.assertRegex(errors, r"curl: \((7|52|56)\)")
         self.assertEqual(sorted(os.listdir(directory)), made)
-        self.assertTrue(made)
+        self.assertGreater(n_answered, 0)  # the one that was being made, at least
 
 
 class Command(DaemonTestCase):

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "daemon/store/query/run_query_sql.h"
 #include "daemon/store/table/run_rows.h"
