@@ -1,184 +1,21 @@
 /* A pool whose local executor trains by a script: where a run goes after each kind of end. */
-#include "tests/daemon/work_fixture.h"
+#include "tests/daemon/pool_fixture.h"
 
 #include <sched.h>
-#include <stdatomic.h>
-#include <sys/resource.h>
 
 #include "core/base/log.h"
 
 #include "daemon/config/state_dir.h"
-#include "daemon/store/change/run_fork.h"
 #include "daemon/store/query/event_list.h"
 #include "daemon/store/table/checkpoint_table.h"
 #include "daemon/store/table/epoch_table.h"
 #include "tests/core/slow.h"
 
-/* What the executor does; set before the run is submitted. */
-enum script {
-    TRAIN,           /* two epochs, each with a checkpoint */
-    WAIT_FOR_STOP,   /* one epoch, then steps until it is told to stop; writes a checkpoint */
-    FAIL,            /* an error of its own */
-    DISK_FULL_ONCE,  /* STATUS_NO_SPACE the first time, TRAIN afterwards */
-    IO_ERROR,        /* an epoch, then STATUS_IO */
-    IO_ERROR_ALWAYS, /* a step, then STATUS_IO */
-};
-
-struct pool_fixture {
-    struct work_fixture w;
-    enum script script;
-    char damaged[2][96];  /* resume paths that end so are damaged */
-    char resumed[16][96]; /* what each call was given; "" for a start anew */
-    atomic_int n_calls;
-    atomic_int n_dropped; /* stops without a checkpoint */
-    atomic_int n_asked;   /* how often a run asked whether to stop */
-    atomic_int niceness;  /* of the thread that trained last */
-};
-
-static struct pool_fixture fixture;
-static struct kernels fake_kernels;
-static struct kernels other_kernels;
-
-static enum status report_epoch(const struct trainer_options *options,
-                                const struct trainer_callbacks *c, int epoch, struct error *error) {
-    char path[600];
-    char sha256[SHA256_HEX_SIZE];
-    memset(sha256, 'a', sizeof(sha256) - 1);
-    sha256[sizeof(sha256) - 1] = '\0';
-    (void)snprintf(path, sizeof(path), "%s/%06d-000000.safetensors", options->checkpoint_dir,
-                   epoch);
-    const struct step_report step = {
-        .epoch = epoch, .epochs = 2, .step = 1, .steps_per_epoch = 1, .loss = 2.0};
-    const struct epoch_report report = {
-        .epoch = epoch, .val_wrong = 10 - epoch, .val_total = 20, .seconds = 1.0, .best = true};
-    const struct checkpoint_report checkpoint = {
-        .path = path, .sha256 = sha256, .epochs_done = epoch};
-    TRY(c->on_step(c->user, &step, error));
-    TRY(c->on_epoch(c->user, &report, error));
-    return c->on_checkpoint(c->user, &checkpoint, error);
-}
-
-static bool is_damaged(const struct pool_fixture *p, const char *path) {
-    for (int i = 0; i < 2; i++) {
-        if (p->damaged[i][0] != '\0' && strstr(path, p->damaged[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A step whenever something changes, such as what is asked of the run. */
-static bool is_told_to_stop(struct pool_fixture *p, const struct trainer_callbacks *c) {
-    bool stop = c->should_stop(c->user);
-    atomic_fetch_add(&p->n_asked, 1);
-    return stop;
-}
-
-static enum status train_until_stopped(struct pool_fixture *p,
-                                       const struct trainer_options *options,
-                                       const struct trainer_callbacks *c, struct error *error) {
-    TRY(report_epoch(options, c, 1, error));
-    int seen = work_changes(&p->w);
-    while (!is_told_to_stop(p, c) && work_wait_for_change(&p->w, seen)) {
-        seen = work_changes(&p->w);
-    }
-    atomic_fetch_add(&p->n_dropped, c->stops_at_once(c->user) ? 1 : 0);
-    return error_set(error, STATUS_STOPPED, "stopped");
-}
-
-static enum status scripted_train(const struct trainer_options *options,
-                                  const struct trainer_callbacks *c,
-                                  struct trainer_result *ret_result, struct error *error) {
-    struct pool_fixture *p = &fixture;
-    memset(ret_result, 0, sizeof(*ret_result));
-    atomic_store(&p->niceness, getpriority(PRIO_PROCESS, 0));
-    int call = atomic_fetch_add(&p->n_calls, 1);
-    const char *from = options->resume_path ? options->resume_path : "";
-    if (call < 16) {
-        const char *slash = strrchr(from, '/');
-        (void)snprintf(p->resumed[call], sizeof(p->resumed[call]), "%s", slash ? slash + 1 : from);
-    }
-    if (is_damaged(p, from)) {
-        return error_set(error, STATUS_CORRUPT, "%s is damaged", from);
-    }
-    switch (p->script) {
-    case WAIT_FOR_STOP:
-        return train_until_stopped(p, options, c, error);
-    case FAIL:
-        return error_set(error, STATUS_INVALID, "the moon is wrong");
-    case DISK_FULL_ONCE:
-        if (call == 0) {
-            return error_set(error, STATUS_NO_SPACE, "no room for a checkpoint");
-        }
-        break;
-    case IO_ERROR:
-        TRY(report_epoch(options, c, 1, error));
-        return error_set(error, STATUS_IO, "cannot write a checkpoint");
-    case IO_ERROR_ALWAYS: {
-        const struct step_report step = {.epoch = 1, .epochs = 2, .step = 1, .steps_per_epoch = 1};
-        TRY(c->on_step(c->user, &step, error));
-        return error_set(error, STATUS_IO, "cannot write a checkpoint");
-    }
-    case TRAIN:
-        break;
-    }
-    TRY(report_epoch(options, c, 1, error));
-    return report_epoch(options, c, 2, error);
-}
-
-static int set_up(void **state) {
-    struct pool_fixture *p = &fixture;
-    memset(p, 0, sizeof(*p));
-    work_begin(&p->w, 20, 10);
-    fake_kernels = kernels_ref;
-    fake_kernels.name = "ref-fake"; /* ref-1 */
-    other_kernels = kernels_ref;
-    other_kernels.name = "avx-other"; /* avx-2 */
-    p->w.local.kernels = &fake_kernels;
-    p->w.local.train = scripted_train;
-    *state = p;
-    return 0;
-}
-
 static struct work_fixture *told_by_log;
 
 static int tear_down(void **state) {
-    struct pool_fixture *p = *state;
     told_by_log = NULL;
-    work_end(&p->w);
-    return 0;
-}
-
-static int64_t submit(struct pool_fixture *p, const char *dataset) {
-    struct run_config config = fixture_config();
-    (void)snprintf(config.dataset, sizeof(config.dataset), "%s", dataset);
-    const struct run_draft draft = {
-        .name = "", .labels_json = "{}", .config_json = "{}", .config = &config};
-    int64_t id = 0;
-    ASSERT_OK(queue_submit(p->w.queue, &draft, &id, &fixture_error));
-    return id;
-}
-
-/* One run; what it answers to the action. */
-static enum status act(struct pool_fixture *p, enum run_action action, int64_t id) {
-    const struct queue_action asked = {.action = action, .ids = &id, .n_ids = 1};
-    struct run_outcomes outcomes;
-    ASSERT_OK(pool_act(p->w.pool, &asked, &outcomes, &fixture_error));
-    enum status status = outcomes.items[0].error.code;
-    run_outcomes_clear(&outcomes);
-    work_note_change(&p->w, id);
-    return status;
-}
-
-static void assert_run(struct pool_fixture *p, int64_t id, enum run_state state, int attempt,
-                       const char *reason) {
-    struct run_row row = fixture_get_run(p->w.f.store, id);
-    assert_string_equal(run_state_name(row.state), run_state_name(state));
-    assert_int_equal(row.attempt, attempt);
-    if (!strstr(row.reason, reason)) {
-        fail_msg("the reason is '%s', expected '%s'", row.reason, reason);
-    }
-    run_row_clear(&row);
+    return pool_tear_down(state);
 }
 
 static void runs_are_trained_to_their_end(void **state) {
@@ -440,177 +277,6 @@ static void without_an_intact_checkpoint_it_starts_anew(void **state) {
     assert_run(p, id, RUN_SUCCEEDED, 1, "");
 }
 
-/* Trained to its end under ref-1, then queued again as if it were not done. */
-static int64_t train_and_queue_again(struct pool_fixture *p) {
-    int64_t id = submit(p, "shapes");
-    work_start(&p->w);
-    work_wait_until(&p->w, id, work_is_final, "final");
-    work_stop(&p->w);
-    const struct run_move requeue = {
-        .id = id, .from = RUN_SUCCEEDED, .to = RUN_QUEUED, .reason = "", .next_attempt = true};
-    ASSERT_OK(run_table_move(p->w.f.store, &requeue, &fixture_error));
-    return id;
-}
-
-static int count_reasons(struct pool_fixture *p, int64_t id, const char *text) {
-    struct event_list events = {0};
-    ASSERT_OK(event_table_list(p->w.f.store, id, 0, 50, &events, &fixture_error));
-    int told = 0;
-    for (size_t i = 0; i < events.n; i++) {
-        told += strstr(events.rows[i].reason, text) ? 1 : 0;
-    }
-    event_list_clear(&events);
-    return told;
-}
-
-static void assert_trained_with(struct pool_fixture *p, int64_t id, const char *variant,
-                                const char *arithmetic) {
-    struct run_row row = fixture_get_run(p->w.f.store, id);
-    assert_string_equal(row.variant, variant);
-    assert_string_equal(row.arithmetic, arithmetic);
-    run_row_clear(&row);
-}
-
-/* As if it had begun with this arithmetic. */
-static void pretend_arithmetic(struct pool_fixture *p, int64_t id, const char *arithmetic) {
-    const struct dataset *dataset = NULL;
-    char sha256[SHA256_HEX_SIZE];
-    ASSERT_OK(dataset_registry_acquire(p->w.datasets, "shapes", &dataset, sha256, &fixture_error));
-    dataset_registry_release(p->w.datasets, dataset);
-    const struct run_origin origin = {
-        .variant = "ref-fake", .arithmetic = arithmetic, .dataset_sha256 = sha256};
-    ASSERT_OK(run_table_set_origin(p->w.f.store, id, &origin, 1, &fixture_error));
-}
-
-static void go_on(struct pool_fixture *p, int64_t id, const struct kernels *kernels,
-                  enum arithmetic_change rule) {
-    p->w.local.kernels = kernels;
-    p->w.options.on_arithmetic_change = rule;
-    work_start(&p->w);
-    work_wait_until(&p->w, id, work_is_final, "final");
-}
-
-static void other_kernels_of_the_same_arithmetic_go_on(void **state) {
-    struct pool_fixture *p = *state;
-    int64_t id = train_and_queue_again(p);
-    other_kernels.name = "ref-other";
-    go_on(p, id, &other_kernels, ARITHMETIC_FAIL);
-    assert_string_equal(p->resumed[1], "000002-000000.safetensors");
-    assert_run(p, id, RUN_SUCCEEDED, 2, "");
-    assert_int_equal(count_reasons(p, id, "arithmetic"), 0);
-    assert_trained_with(p, id, "ref-other", "ref-1");
-}
-
-static void of_the_available_kernels_those_with_its_arithmetic_are_taken(void **state) {
-    struct pool_fixture *p = *state;
-    int64_t id = train_and_queue_again(p);
-    go_on(p, id, &other_kernels, ARITHMETIC_FAIL); /* avx-2 is preferred; there is ref as well */
-    assert_string_equal(p->resumed[1], "000002-000000.safetensors");
-    assert_run(p, id, RUN_SUCCEEDED, 2, "");
-    assert_trained_with(p, id, "ref", "ref-1");
-}
-
-static void another_arithmetic_starts_anew_and_says_so(void **state) {
-    struct pool_fixture *p = *state;
-    int64_t id = train_and_queue_again(p);
-    pretend_arithmetic(p, id, "avx-1");
-    go_on(p, id, &fake_kernels, ARITHMETIC_RESTART);
-    assert_string_equal(p->resumed[1], "");
-    assert_run(p, id, RUN_SUCCEEDED, 2, "");
-    assert_int_equal(count_reasons(p, id,
-                                   "started anew with the arithmetic ref-1 (ref-fake kernels): it "
-                                   "began with the arithmetic avx-1"),
-                     1);
-    assert_trained_with(p, id, "ref-fake", "ref-1");
-}
-
-static void another_arithmetic_goes_on_where_that_is_allowed_and_says_from_where(void **state) {
-    struct pool_fixture *p = *state;
-    int64_t id = train_and_queue_again(p);
-    pretend_arithmetic(p, id, "avx-1");
-    go_on(p, id, &fake_kernels, ARITHMETIC_CONTINUE);
-    assert_string_equal(p->resumed[1], "000002-000000.safetensors");
-    assert_run(p, id, RUN_SUCCEEDED, 2, "");
-    assert_int_equal(count_reasons(p, id, "from epoch 3, step 0 on with the arithmetic ref-1"), 1);
-    assert_trained_with(p, id, "ref-fake", "ref-1");
-}
-
-static void another_arithmetic_fails_the_run_where_that_is_asked_for(void **state) {
-    struct pool_fixture *p = *state;
-    int64_t id = train_and_queue_again(p);
-    pretend_arithmetic(p, id, ""); /* of an older daemon, which did not note it */
-    go_on(p, id, &other_kernels, ARITHMETIC_FAIL);
-    assert_int_equal(p->n_calls, 1);
-    assert_run(p, id, RUN_FAILED, 2, "an older arithmetic of the ref-fake kernels");
-    struct run_row row = fixture_get_run(p->w.f.store, id);
-    assert_int_equal(row.epochs_done, 2);
-    run_row_clear(&row);
-}
-
-static void a_run_that_has_trained_nothing_takes_another_arithmetic_without_a_word(void **state) {
-    struct pool_fixture *p = *state;
-    int64_t id = submit(p, "shapes");
-    pretend_arithmetic(p, id, "");
-    go_on(p, id, &fake_kernels, ARITHMETIC_FAIL);
-    assert_run(p, id, RUN_SUCCEEDED, 1, "");
-    assert_int_equal(count_reasons(p, id, "arithmetic"), 0);
-    assert_trained_with(p, id, "ref-fake", "ref-1");
-}
-
-static enum status link_nothing(void *user, int64_t source_id, int64_t id, const char *name,
-                                struct error *error) {
-    (void)user, (void)source_id, (void)id, (void)name, (void)error;
-    return STATUS_OK;
-}
-
-/* Of a run of this pool that has succeeded, from its second epoch on. */
-static int64_t fork_of(struct pool_fixture *p, int64_t source) {
-    struct run_config config = fixture_config();
-    (void)snprintf(config.dataset, sizeof(config.dataset), "shapes");
-    const struct run_draft draft = {.name = "",
-                                    .labels_json = "{}",
-                                    .config_json = "{}",
-                                    .config = &config,
-                                    .forked_from = source,
-                                    .forked_epoch = 2,
-                                    .held = true};
-    const struct run_fork fork = {.draft = &draft, .link_file = link_nothing};
-    int64_t id = 0;
-    ASSERT_OK(run_table_fork(p->w.f.store, &fork, 1, &id, &fixture_error));
-    return id;
-}
-
-static void release(struct pool_fixture *p, int64_t id) {
-    const struct run_move move = {.id = id, .from = RUN_HELD, .to = RUN_QUEUED, .reason = ""};
-    ASSERT_OK(run_table_move(p->w.f.store, &move, &fixture_error));
-}
-
-static void a_fork_is_not_mixed_with_another_arithmetic_unless_that_is_allowed(void **state) {
-    struct pool_fixture *p = *state;
-    int64_t source = train_and_queue_again(p);
-    static const struct {
-        const char *arithmetic;
-        enum arithmetic_change rule;
-        enum run_state end;
-        const char *reason;
-    } cases[] = {
-        {"avx-1", ARITHMETIC_RESTART, RUN_FAILED, "cannot begin before the epoch of the fork"},
-        {"", ARITHMETIC_FAIL, RUN_FAILED, "forked from a run that was trained with an older"},
-        {"avx-1", ARITHMETIC_CONTINUE, RUN_SUCCEEDED, "from epoch 3, step 0 on with the arith"},
-        /* What follows '+' is of the settings, which a fork may change. */
-        {"ref-1+direct", ARITHMETIC_FAIL, RUN_SUCCEEDED, ""},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        int64_t id = fork_of(p, source);
-        pretend_arithmetic(p, id, cases[i].arithmetic);
-        release(p, id);
-        go_on(p, id, &fake_kernels, cases[i].rule);
-        work_stop(&p->w);
-        assert_int_equal(fixture_state(p->w.f.store, id), cases[i].end);
-        assert_true(count_reasons(p, id, cases[i].reason) > 0);
-    }
-}
-
 static void changed_images_fail_the_run_instead_of_mixing(void **state) {
     struct pool_fixture *p = *state;
     int64_t id = submit(p, "shapes");
@@ -763,7 +429,7 @@ static void an_error_that_passes_costs_an_attempt_and_one_that_stays_the_run(voi
     assert_int_equal(p->n_calls, 6);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, pool_set_up, tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -781,13 +447,6 @@ int main(void) {
         TEST(on_a_full_disk_the_ballast_makes_room_for_the_last_move),
         TEST(damaged_checkpoints_fall_back_to_the_one_before),
         TEST(without_an_intact_checkpoint_it_starts_anew),
-        TEST(other_kernels_of_the_same_arithmetic_go_on),
-        TEST(of_the_available_kernels_those_with_its_arithmetic_are_taken),
-        TEST(another_arithmetic_starts_anew_and_says_so),
-        TEST(another_arithmetic_goes_on_where_that_is_allowed_and_says_from_where),
-        TEST(another_arithmetic_fails_the_run_where_that_is_asked_for),
-        TEST(a_run_that_has_trained_nothing_takes_another_arithmetic_without_a_word),
-        TEST(a_fork_is_not_mixed_with_another_arithmetic_unless_that_is_allowed),
         TEST(changed_images_fail_the_run_instead_of_mixing),
         TEST(an_idle_or_moving_pool_is_alive_and_a_hanging_one_is_not),
         TEST(training_comes_after_the_rest_of_the_process),
