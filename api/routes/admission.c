@@ -74,24 +74,24 @@ static void check_count(const char *field, int wanted, const char *dataset, int 
     }
 }
 
-/* The data set must be there, and an epoch of it have at least one step. */
+/* The data set must be there or have been, and an epoch of it have at least one step. */
 static void check_dataset(const struct executor_admission *found, const struct run_config *config,
                           struct admission *admission, struct field_errors *errors) {
     int n_train = found->n_train_images;
-    bool available = n_train > 0;
+    bool counted = n_train > 0;
     check_count("train_images", config->train_images, config->dataset, n_train, errors);
     check_count("test_images", config->test_images, config->dataset, found->n_test_images, errors);
     if (config->train_images > 0 && config->train_images < n_train) {
         n_train = config->train_images;
     }
-    admission->steps_per_epoch = available ? run_steps_per_epoch(config, n_train) : 0;
-    admission->images_per_epoch = available ? run_images_per_epoch(config, n_train) : 0;
-    if (!available) {
+    admission->steps_per_epoch = counted ? run_steps_per_epoch(config, n_train) : 0;
+    admission->images_per_epoch = counted ? run_images_per_epoch(config, n_train) : 0;
+    if (!found->has_images) {
         field_errors_add(errors, "dataset",
                          "The data set %s cannot be read at the moment; GET /api/v1/datasets says "
                          "why.",
                          config->dataset);
-    } else if (admission->steps_per_epoch < 1) {
+    } else if (counted && admission->steps_per_epoch < 1) {
         field_errors_add(errors, "batch_size",
                          "%d training images are less than one batch of %d, and this run drops the "
                          "last, smaller batch of an epoch: nothing would be trained.",
@@ -118,13 +118,22 @@ static void write_memory(struct json_writer *writer, const struct admission *adm
     json_write_end(writer, '}');
 }
 
+/* 0 is unknown. */
+static void write_count(struct json_writer *writer, const char *name, int64_t n) {
+    if (n > 0) {
+        json_write_int(writer, name, n);
+    } else {
+        json_write_null(writer, name);
+    }
+}
+
 void admission_write_plan(struct json_writer *writer, const struct run_config *config,
                           const struct admission *admission) {
     json_write_object(writer, "config");
     run_config_write(writer, config);
     json_write_end(writer, '}');
-    json_write_int(writer, "steps_per_epoch", admission->steps_per_epoch);
-    json_write_int(writer, "images_per_epoch", admission->images_per_epoch);
+    write_count(writer, "steps_per_epoch", admission->steps_per_epoch);
+    write_count(writer, "images_per_epoch", admission->images_per_epoch);
     write_memory(writer, admission);
 }
 

@@ -17,7 +17,7 @@ struct run_spec_context run_surroundings(const struct api_context *context);
 struct admission {
     int64_t needed_bytes;
     int64_t limit_bytes;
-    int steps_per_epoch;      /* 0 when the data set cannot be read, as the next */
+    int steps_per_epoch;      /* 0 when the data set was not read yet, as the next */
     int64_t images_per_epoch; /* all copies counted */
 };
 

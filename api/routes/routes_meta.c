@@ -165,7 +165,7 @@ void route_preset_get(struct api_context *context, const struct request *request
 
 void route_dataset_list(struct api_context *context, const struct request *request,
                         struct reply *reply) {
-    const struct dataset_registry *registry = context->options.datasets;
+    struct dataset_registry *registry = context->options.datasets;
     const char *default_name = dataset_registry_default(registry);
     struct json_writer writer = {0};
     json_write_object(&writer, NULL);

@@ -39,7 +39,7 @@ static void write_short_run(struct json_writer *writer, const struct run_row *ro
 /* What the run needs and is not there at present; others go before it. */
 static bool explain_missing(const struct api_context *context, const struct run_row *row,
                             char *text, size_t size) {
-    const struct dataset_registry *datasets = context->options.datasets;
+    struct dataset_registry *datasets = context->options.datasets;
     if (!pool_executor(context->options.pool, row->executor)) {
         (void)snprintf(text, size, "There is no executor %s in the config.", row->executor);
         return true;

@@ -150,6 +150,19 @@ static enum status recover(const struct parts *parts, struct error *error) {
     return STATUS_OK;
 }
 
+/* A run that was accepted says that its data set was there once. */
+static enum status note_known_datasets(const struct parts *parts, struct error *error) {
+    const char *const *names = dataset_registry_names(parts->datasets);
+    for (size_t i = 0; i < dataset_registry_count(parts->datasets); i++) {
+        bool has = false;
+        TRY(run_table_has_dataset(parts->store, names[i], &has, error));
+        if (has) {
+            dataset_registry_note_known(parts->datasets, names[i]);
+        }
+    }
+    return STATUS_OK;
+}
+
 static enum status start_retention(struct parts *parts, struct error *error) {
     const struct retention_options options = {
         .store = parts->store,
@@ -201,6 +214,7 @@ enum status parts_start(struct parts *parts, struct error *error) {
     TRY(queue_create(parts->store, &clock_system, &parts->queue, error));
     TRY(progress_board_create(POOL_MAX_WORKERS, &parts->progress, error));
     TRY(dataset_registry_create(config, &parts->datasets, error));
+    TRY(note_known_datasets(parts, error));
     TRY(make_pool(parts, error));
     TRY(recover(parts, error));
     TRY(start_server(parts, error));

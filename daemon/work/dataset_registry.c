@@ -1,12 +1,13 @@
 /* Data sets by name. Layer: daemon/work.
  *
- * Thread rule: `mutex` guards every entry's state; `opening` is held while a set is read, so that
- * two workers that want the same one read it once. Order: opening, then mutex.
+ * Thread rule: `mutex` guards every entry's state, but for the atomics; `opening` is held while a
+ * set is read, so that two workers that want the same one read it once. Order: opening, then mutex.
  */
 #include "daemon/work/dataset_registry.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,9 @@ struct entry {
     struct dataset *dataset;          /* guarded by mutex; NULL: not in memory */
     char sha256[SHA256_HEX_SIZE];     /* guarded by mutex; valid with dataset */
     int users;                        /* guarded by mutex */
+    atomic_bool known;
+    atomic_int n_train; /* when it was last available, as the next; 0: never */
+    atomic_int n_test;
 };
 
 struct dataset_registry {
@@ -171,9 +175,21 @@ static void describe_files(struct dataset_description *description) {
     }
 }
 
-void dataset_registry_describe(const struct dataset_registry *registry, size_t index,
+/* So that runs may wait for a set that goes away. */
+static void remember(struct entry *entry, struct dataset_description *description) {
+    if (description->available) {
+        atomic_store(&entry->known, true);
+        atomic_store(&entry->n_train, description->n_train);
+        atomic_store(&entry->n_test, description->n_test);
+    }
+    description->known = atomic_load(&entry->known);
+    description->n_train = atomic_load(&entry->n_train);
+    description->n_test = atomic_load(&entry->n_test);
+}
+
+void dataset_registry_describe(struct dataset_registry *registry, size_t index,
                                struct dataset_description *ret_description) {
-    const struct entry *entry = &registry->entries[index];
+    struct entry *entry = &registry->entries[index];
     memset(ret_description, 0, sizeof(*ret_description));
     ret_description->name = entry->name;
     if (entry->directory[0] != '\0') {
@@ -184,9 +200,17 @@ void dataset_registry_describe(const struct dataset_registry *registry, size_t i
         ret_description->n_test = registry->shapes_test;
         ret_description->available = true;
     }
+    remember(entry, ret_description);
 }
 
-void dataset_registry_find(const struct dataset_registry *registry, const char *name,
+void dataset_registry_note_known(struct dataset_registry *registry, const char *name) {
+    int index = find(registry, name);
+    if (index >= 0) {
+        atomic_store(&registry->entries[index].known, true);
+    }
+}
+
+void dataset_registry_find(struct dataset_registry *registry, const char *name,
                            struct dataset_description *ret_description) {
     int index = find(registry, name);
     if (index >= 0) {
@@ -196,14 +220,14 @@ void dataset_registry_find(const struct dataset_registry *registry, const char *
     }
 }
 
-int dataset_registry_train_images(const struct dataset_registry *registry, const char *name) {
+int dataset_registry_train_images(struct dataset_registry *registry, const char *name) {
     struct dataset_description description;
     dataset_registry_find(registry, name, &description);
     return description.n_train;
 }
 
 /* A set that is smaller than its name says is worth a line each time that it is read. */
-static void warn(const struct dataset_registry *registry, const struct entry *entry) {
+static void warn(struct dataset_registry *registry, const struct entry *entry) {
     struct dataset_description description;
     dataset_registry_describe(registry, (size_t)(entry - registry->entries), &description);
     if (description.warning[0]) {
@@ -211,7 +235,7 @@ static void warn(const struct dataset_registry *registry, const struct entry *en
     }
 }
 
-bool dataset_registry_is_missing(const struct dataset_registry *registry, const char *name) {
+bool dataset_registry_is_missing(struct dataset_registry *registry, const char *name) {
     int index = find(registry, name);
     struct dataset_description description = {.available = true};
     if (index >= 0) {

@@ -37,28 +37,32 @@ const char *dataset_registry_default(const struct dataset_registry *registry);
 struct dataset_description {
     const char *name;
     const char *directory; /* NULL: generated */
-    int n_train;           /* 0 when not available */
+    int n_train;           /* when it was last available to this registry, as the next; 0: never */
     int n_test;
     bool available;
+    bool known;        /* available now, or before: a run may wait until it is there again */
     char problem[512]; /* why it is not available; "" otherwise */
     char warning[128]; /* it is available, but perhaps not what is meant; "" otherwise */
 };
 
 /* index: 0 .. count-1. */
-void dataset_registry_describe(const struct dataset_registry *registry, size_t index,
+void dataset_registry_describe(struct dataset_registry *registry, size_t index,
                                struct dataset_description *ret_description);
 
 /* The same by its name; not available when there is none of that name. */
-void dataset_registry_find(const struct dataset_registry *registry, const char *name,
+void dataset_registry_find(struct dataset_registry *registry, const char *name,
                            struct dataset_description *ret_description);
 
-/* How many training images the set of that name has; 0: there is no such set, or it cannot be read
- * at the moment. */
-int dataset_registry_train_images(const struct dataset_registry *registry, const char *name);
+/* The set of that name was available to an earlier process: from now on it is known. */
+void dataset_registry_note_known(struct dataset_registry *registry, const char *name);
+
+/* How many training images the set of that name has, or had when it was last available; 0: there is
+ * no such set, or it never was. */
+int dataset_registry_train_images(struct dataset_registry *registry, const char *name);
 
 /* Whether the set has a directory in the config, and no images are there at present: it may not be
  * mounted. */
-bool dataset_registry_is_missing(const struct dataset_registry *registry, const char *name);
+bool dataset_registry_is_missing(struct dataset_registry *registry, const char *name);
 
 /* Opens the set if needed (may take seconds) and keeps it until dataset_registry_release.
  * ret_sha256: digest of all its images and labels. STATUS_NOT_FOUND: no such name or no such files;

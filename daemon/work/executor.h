@@ -30,7 +30,8 @@ struct executor_origin {
 struct executor_admission {
     int64_t needed_bytes; /* of memory, beside the data set */
     int64_t limit_bytes;
-    int n_train_images; /* of the data set, as the next; 0: it cannot be read at present */
+    bool has_images;    /* the data set is there, or was: a run waits until it is there again */
+    int n_train_images; /* of the data set when it was last there, as the next; 0: unknown */
     int n_test_images;
 };
 

@@ -82,6 +82,7 @@ static void admit(void *user, const struct run_config *config,
         (struct executor_admission){.needed_bytes = trainer_memory_bytes(
                                         config, local->kernels, atomic_load(&local->n_threads)),
                                     .limit_bytes = local->memory_limit_bytes,
+                                    .has_images = dataset.known,
                                     .n_train_images = dataset.n_train,
                                     .n_test_images = dataset.n_test};
 }

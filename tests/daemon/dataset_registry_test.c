@@ -84,6 +84,29 @@ static void sets_are_described_by_their_files_lengths(void **state) {
     assert_non_null(strstr(d.problem, "data_batch_5.bin does not have whole rows"));
 }
 
+static void what_was_there_before_is_known_with_its_size(void **state) {
+    struct registry_fixture *r = *state;
+    struct dataset_description d;
+    char path[128];
+    write_rows(r->dir, "data_batch_1.bin", 12 * ROW);
+    write_rows(r->dir, "test_batch.bin", 4 * ROW);
+    dataset_registry_find(r->registry, "cifar10", &d);
+    assert_true(d.available && d.known);
+    (void)snprintf(path, sizeof(path), "%s/test_batch.bin", r->dir);
+    assert_int_equal(unlink(path), 0);
+    dataset_registry_find(r->registry, "cifar10", &d);
+    assert_false(d.available);
+    assert_true(d.known);
+    assert_int_equal(d.n_train, 12);
+    assert_int_equal(d.n_test, 4);
+    dataset_registry_find(r->registry, "gone", &d);
+    assert_false(d.available || d.known);
+    dataset_registry_note_known(r->registry, "gone"); /* to an earlier process */
+    dataset_registry_find(r->registry, "gone", &d);
+    assert_true(d.known && !d.available);
+    assert_int_equal(d.n_train, 0);
+}
+
 static void what_cannot_be_read_is_called_so(void **state) {
     struct registry_fixture *r = *state;
     struct dataset_description d;
@@ -193,6 +216,7 @@ static void workers_that_want_it_at_once_get_the_same(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(sets_are_described_by_their_files_lengths),
+        TEST(what_was_there_before_is_known_with_its_size),
         TEST(what_cannot_be_read_is_called_so),
         TEST(a_set_is_shared_and_its_digest_tells_its_content),
         TEST(unused_sets_make_room_and_are_read_again),

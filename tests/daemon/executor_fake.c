@@ -376,7 +376,8 @@ static void admit(void *user, const struct run_config *config,
                   struct executor_admission *ret_admission) {
     (void)user;
     (void)config;
-    *ret_admission = (struct executor_admission){.limit_bytes = INT64_MAX, .n_train_images = 1000};
+    *ret_admission = (struct executor_admission){
+        .limit_bytes = INT64_MAX, .has_images = true, .n_train_images = 1000};
 }
 
 static int most(void *user) {

@@ -61,7 +61,7 @@ class Start(DaemonTestCase):
         os.mkdir(images)
         subprocess.run([os.environ["SHAPES_EXPORT"], images, "64", "20"], check=True,
                        timeout=PATIENCE_S)
-        daemon.flags = ["--dataset", f"lab={images}"]
+        daemon.flags = ["--dataset", f"lab={images}", "--dataset", f"never={images}-never"]
         self.addCleanup(self.dispose, daemon)
         daemon.start()
         daemon.curl("/api/v1/scheduler/drain", "-X", "POST")
@@ -73,6 +73,15 @@ class Start(DaemonTestCase):
         daemon.curl("/api/v1/scheduler/resume", "-X", "POST")
         other = daemon.submit(**dict(TINY, epochs=1))
         self.assertEqual(daemon.wait_for_end(other)["state"], "succeeded")
+        # It was there before: a new run of it waits like those, whatever its size is now.
+        lab = dict(TINY, dataset="lab", train_images=16, test_images=20, epochs=1)
+        plan = daemon.curl("/api/v1/runs?dry_run=true", data=lab).json()
+        self.assertEqual((plan["steps_per_epoch"], plan["images_per_epoch"]), (None, None))
+        runs.append(daemon.submit(**lab))
+        problem = self.assert_problem(
+            daemon.curl("/api/v1/runs", "-d", '{"dataset":"never"}', "-H",
+                        "Content-Type: application/json"), 422)
+        self.assertIn("cannot be read", problem["errors"][0]["detail"])
         queue = daemon.get("/api/v1/queue")
         self.assertEqual([item["run"]["id"] for item in queue["items"]], runs)
         for item in queue["items"]:

@@ -61,6 +61,7 @@ const struct statement_set run_statements = {
         [RUN_NOTE_BEGIN] = "UPDATE run SET began = 1 WHERE id = ?1 AND attempt = ?2",
         /* By what they trained themselves. The newest few: what was measured long ago may have been
            another machine. */
+        [RUN_HAS_DATASET] = "SELECT 1 FROM run WHERE dataset = ?1 LIMIT 1",
         [RUN_SPEED] =
             ("SELECT count(*), total(train_seconds - inherited_seconds),"
              " total((epochs_done - inherited_epochs) * images_per_epoch)"

@@ -25,6 +25,7 @@ enum run_statement {
     RUN_COUNT_INTERRUPTION,
     RUN_NOTE_BEGIN,
     RUN_SPEED,
+    RUN_HAS_DATASET,
     RUN_N_STATEMENTS,
 };
 

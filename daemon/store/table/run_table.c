@@ -144,6 +144,23 @@ enum status run_table_count(struct store *store, int64_t ret_counts[RUN_STATE_CO
     return status;
 }
 
+static enum status read_has_dataset(struct db *db, const char *dataset, bool *ret_has,
+                                    struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_HAS_DATASET);
+    db_bind_text(statement, 1, dataset);
+    TRY(db_step(db, statement, ret_has, error));
+    (void)sqlite3_reset(statement);
+    return STATUS_OK;
+}
+
+enum status run_table_has_dataset(struct store *store, const char *dataset, bool *ret_has,
+                                  struct error *error) {
+    struct db *db = store_reader_acquire(store);
+    enum status status = read_has_dataset(db, dataset, ret_has, error);
+    store_reader_release(store, db);
+    return status;
+}
+
 static enum status read_speed(struct db *db, const struct run_config *config,
                               struct run_speed *speed, struct error *error) {
     sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_SPEED);

@@ -152,6 +152,10 @@ struct run_speed {
 enum status run_table_speed(struct store *store, const struct run_config *config,
                             struct run_speed *ret_speed, struct error *error);
 
+/* Whether a run of that data set was ever accepted. */
+enum status run_table_has_dataset(struct store *store, const char *dataset, bool *ret_has,
+                                  struct error *error);
+
 /* How many runs are in each state. */
 enum status run_table_count(struct store *store, int64_t ret_counts[RUN_STATE_COUNT],
                             struct error *error);
