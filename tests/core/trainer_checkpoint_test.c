@@ -1,0 +1,135 @@
+/* What a run goes on from: which checkpoints are kept, refused, or go on to the same bits. */
+#include "tests/core/trainer_fixture.h"
+
+/* Twice in the same validation: there is nothing new to keep, so nothing else goes either. */
+static void two_stops_in_one_validation_keep_the_checkpoint_before(void **state) {
+    (void)state;
+    struct run_config config = small_config();
+    struct recorder whole = recorder_begin();
+    struct recorder r = recorder_begin();
+    struct trainer_result result;
+    struct error error;
+    assert_int_equal(run(&config, &whole, 2, NULL, NULL, &result, NULL), STATUS_OK);
+    r.stop_after_steps = 2;
+    assert_int_equal(run(&config, &r, 2, NULL, NULL, &result, &error), STATUS_STOPPED);
+    char before[PATH_SIZE];
+    char resume[PATH_SIZE];
+    memcpy(before, r.last, sizeof(before));
+    r.stop_after_steps = 0;
+    r.stop_in_validation = true;
+    r.steps = 2; /* that are done */
+    assert_int_equal(run(&config, &r, 2, before, NULL, &result, &error), STATUS_STOPPED);
+    assert_non_null(strstr(r.last, "/000000-000004.safetensors"));
+    memcpy(resume, r.last, sizeof(resume));
+    r.stop_in_validation = false;
+    r.polls = 0;
+    r.stop_at_poll = 2;
+    r.last[0] = '\0';
+    assert_int_equal(run(&config, &r, 2, resume, NULL, &result, &error), STATUS_STOPPED);
+    assert_string_equal(r.last, ""); /* nothing was reported */
+    assert_int_equal(access(before, R_OK), 0);
+    assert_int_equal(access(resume, R_OK), 0);
+    r.stop_at_poll = 0;
+    assert_int_equal(run(&config, &r, 2, resume, NULL, &result, &error), STATUS_OK);
+    assert_same_history(&whole, &r);
+    recorder_end(&r);
+    recorder_end(&whole);
+}
+
+static void flip_byte(const char *path) {
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, -100, SEEK_END), 0);
+    int byte = fgetc(file);
+    assert_int_equal(fseek(file, -100, SEEK_END), 0);
+    assert_int_equal(fputc(byte ^ 1, file), byte ^ 1);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void a_damaged_or_foreign_checkpoint_is_refused(void **state) {
+    (void)state;
+    struct run_config config = small_config();
+    struct recorder r = recorder_begin();
+    struct trainer_result result;
+    struct error error;
+    r.stop_after_steps = 6;
+    assert_int_equal(run(&config, &r, 2, NULL, NULL, &result, &error), STATUS_STOPPED);
+    struct run_config other = config;
+    other.lr = 0.5;
+    assert_int_equal(run(&other, &r, 2, r.last, NULL, &result, &error), STATUS_CORRUPT);
+    assert_non_null(strstr(error.message, "lr="));
+    other = config;
+    other.grad_clip = 0.5;
+    assert_int_equal(run(&other, &r, 2, r.last, NULL, &result, &error), STATUS_CORRUPT);
+    assert_non_null(strstr(error.message, "grad_clip=0.5"));
+    flip_byte(r.last);
+    assert_int_equal(run(&config, &r, 2, r.last, r.last_sha256, &result, &error), STATUS_CORRUPT);
+    assert_non_null(strstr(error.message, "SHA-256"));
+    assert_int_equal(run(&config, &r, 2, "/nowhere/x.safetensors", NULL, &result, &error),
+                     STATUS_NOT_FOUND);
+    recorder_end(&r);
+}
+
+static void a_fork_with_other_test_images_begins_its_best_and_its_plateau_anew(void **state) {
+    (void)state;
+    struct run_config config = small_config();
+    struct recorder r = recorder_begin();
+    struct trainer_result result;
+    config.epochs = 1;
+    config.test_images = 4;
+    assert_int_equal(run(&config, &r, 2, NULL, NULL, &result, NULL), STATUS_OK);
+    char source[PATH_SIZE];
+    memcpy(source, r.last, sizeof(source));
+    r.foreign = true;
+    config.epochs = 2;
+    /* 40 images of the same network have more wrong ones than four. */
+    config.test_images = 40;
+    assert_int_equal(run(&config, &r, 2, source, NULL, &result, NULL), STATUS_OK);
+    assert_true(r.epochs[1].val_wrong > r.epochs[0].val_wrong);
+    assert_true(r.epochs[1].best);
+    assert_int_equal(result.best_epoch, 2);
+    assert_int_equal(result.best_wrong, r.epochs[1].val_wrong);
+    recorder_end(&r);
+}
+
+static void a_checkpoint_goes_on_under_any_kernels_of_its_arithmetic(void **state) {
+    (void)state;
+    struct run_config config = small_config();
+    struct kernels alike = kernels_ref;
+    alike.name = "ref-too";
+    struct recorder whole = recorder_begin_on(&kernels_ref);
+    struct recorder r = recorder_begin_on(&kernels_ref);
+    struct trainer_result result;
+    struct error error;
+    assert_int_equal(run(&config, &whole, 2, NULL, NULL, &result, NULL), STATUS_OK);
+    r.stop_after_steps = 6;
+    assert_int_equal(run(&config, &r, 2, NULL, NULL, &result, &error), STATUS_STOPPED);
+    r.stop_after_steps = 0;
+    char resume[PATH_SIZE];
+    memcpy(resume, r.last, sizeof(resume));
+    r.kernels = &kernels_blas;
+    assert_int_equal(run(&config, &r, 2, resume, NULL, &result, &error), STATUS_CORRUPT);
+    assert_non_null(strstr(error.message, "arithmetic ref-1, this run is with blas-1"));
+    r.foreign = true; /* no settings of a fork change that */
+    assert_int_equal(run(&config, &r, 2, resume, NULL, &result, &error), STATUS_CORRUPT);
+    r.foreign = false;
+    r.kernels = &alike;
+    assert_int_equal(run(&config, &r, 2, resume, NULL, &result, &error), STATUS_OK);
+    assert_same_history(&whole, &r);
+    r.kernels = &kernels_blas;
+    r.any_arithmetic = true;
+    memcpy(resume, r.last, sizeof(resume));
+    assert_int_equal(run(&config, &r, 2, resume, NULL, &result, &error), STATUS_OK);
+    recorder_end(&r);
+    recorder_end(&whole);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_stops_in_one_validation_keep_the_checkpoint_before),
+        cmocka_unit_test(a_damaged_or_foreign_checkpoint_is_refused),
+        cmocka_unit_test(a_fork_with_other_test_images_begins_its_best_and_its_plateau_anew),
+        cmocka_unit_test(a_checkpoint_goes_on_under_any_kernels_of_its_arithmetic),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
