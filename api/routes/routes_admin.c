@@ -73,13 +73,13 @@ void route_admin_backup(struct api_context *context, const struct request *reque
         reply_field_errors(reply, request, STATUS_INVALID, "request", &errors);
         return;
     }
-    const struct backup_wish wish = {.state_dir = context->options.config->state_dir,
-                                     .name = name ? name->valuestring : "",
-                                     .checkpoints = checkpoints,
-                                     .stop = &context->stopping};
+    const struct backup_request wanted = {.state_dir = context->options.config->state_dir,
+                                          .name = name ? name->valuestring : "",
+                                          .checkpoints = checkpoints,
+                                          .stop = &context->stopping};
     struct backup backup;
     struct error error;
-    if (backup_make(context->options.store, context->options.clock, &wish, &backup, &error) !=
+    if (backup_make(context->options.store, context->options.clock, &wanted, &backup, &error) !=
         STATUS_OK) {
         reply_failure(reply, request, context, &error);
     } else {

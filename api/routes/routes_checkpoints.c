@@ -11,6 +11,7 @@
 #include "api/routes/routes.h"
 #include "core/base/cleanup.h"
 #include "core/base/time_text.h"
+#include "daemon/config/state_dir.h"
 #include "daemon/store/table/checkpoint_table.h"
 
 /* The newest of a kind is the one that its name stands for. */
@@ -96,8 +97,8 @@ static enum status open_newest(struct api_context *context, int64_t run_id,
             return error_set(error, STATUS_NOT_FOUND, "run %" PRId64 " has no checkpoint %s yet",
                              run_id, checkpoint_kind_name(kind));
         }
-        (void)snprintf(path, sizeof(path), "%s/runs/%" PRId64 "/%s",
-                       context->options.config->state_dir, run_id, row->path);
+        state_dir_run_path(context->options.config->state_dir, run_id, row->path, path,
+                           sizeof(path));
         int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
         if (fd >= 0) {
             *ret_row = *row;

@@ -75,11 +75,17 @@ static void mark(const char *directory, const char *run_dir) {
     }
 }
 
+void state_dir_run_path(const char *directory, int64_t run_id, const char *name, char *ret_path,
+                        size_t size) {
+    (void)snprintf(ret_path, size, "%s/runs/%" PRId64 "%s%s", directory, run_id, name ? "/" : "",
+                   name ? name : "");
+}
+
 enum status state_dir_make_run(const char *directory, int64_t run_id, struct error *error) {
     char path[PATH_MAX];
     (void)snprintf(path, sizeof(path), "%s/runs", directory);
     TRY(durable_directory(path, error));
-    (void)snprintf(path, sizeof(path), "%s/runs/%" PRId64, directory, run_id);
+    state_dir_run_path(directory, run_id, NULL, path, sizeof(path));
     TRY(durable_directory(path, error));
     mark(directory, path);
     return STATUS_OK;
@@ -88,7 +94,7 @@ enum status state_dir_make_run(const char *directory, int64_t run_id, struct err
 /* The marker goes last: without it the rest would not be removed at the next start. */
 enum status state_dir_remove_run(const char *directory, int64_t run_id, struct error *error) {
     char path[PATH_MAX];
-    (void)snprintf(path, sizeof(path), "%s/runs/%" PRId64, directory, run_id);
+    state_dir_run_path(directory, run_id, NULL, path, sizeof(path));
     CLEANUP(close_directory) DIR *files = opendir(path);
     if (!files) {
         return errno == ENOENT ? STATUS_OK : error_set_errno(error, errno, "cannot open %s", path);
@@ -148,8 +154,8 @@ enum status state_dir_link_run_file(const char *directory, int64_t source_id, in
                                     const char *name, struct error *error) {
     char from[PATH_MAX];
     char to[PATH_MAX];
-    (void)snprintf(from, sizeof(from), "%s/runs/%" PRId64 "/%s", directory, source_id, name);
-    (void)snprintf(to, sizeof(to), "%s/runs/%" PRId64, directory, id);
+    state_dir_run_path(directory, source_id, name, from, sizeof(from));
+    state_dir_run_path(directory, id, NULL, to, sizeof(to));
     TRY(state_dir_make_run(directory, id, error));
     return durable_link(from, to, name, error);
 }

@@ -6,6 +6,7 @@
 #define CUTOUTD_DAEMON_CONFIG_STATE_DIR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/base/error.h"
@@ -31,6 +32,10 @@ void state_dir_measure(const char *directory, struct state_dir_usage *ret_usage)
 
 /* Nobody listens any more. A file that is not there is fine. */
 void state_dir_remove_address(const char *directory);
+
+/* DIRECTORY/runs/ID/NAME, or the run's directory itself when name is NULL; cut to fit. */
+void state_dir_run_path(const char *directory, int64_t run_id, const char *name, char *ret_path,
+                        size_t size);
 
 /* Makes DIRECTORY/runs/ID, if need be, and marks it as the database's (state_dir_sweep.h).
  * STATUS_IO, STATUS_NO_SPACE. */

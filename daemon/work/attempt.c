@@ -123,7 +123,7 @@ static enum status note_store(struct attempt *a, enum status status) {
 static enum status make_run_dir(const struct attempt_table *table, int64_t run_id,
                                 char ret_path[EXECUTOR_PATH_SIZE], struct error *error) {
     const char *state_dir = table->options->state_dir;
-    (void)snprintf(ret_path, EXECUTOR_PATH_SIZE, "%s/runs/%lld", state_dir, (long long)run_id);
+    state_dir_run_path(state_dir, run_id, NULL, ret_path, EXECUTOR_PATH_SIZE);
     return state_dir_make_run(state_dir, run_id, error);
 }
 

@@ -53,11 +53,9 @@ static enum status link_one(const char *state_dir, const char *directory,
     char from[LINK_PATH_SIZE];
     char to[LINK_PATH_SIZE];
     struct stat info;
-    (void)snprintf(from, sizeof(from), "%s/runs/%lld/%s", state_dir, (long long)file->run_id,
-                   file->path);
+    state_dir_run_path(state_dir, file->run_id, file->path, from, sizeof(from));
     TRY(state_dir_make_run(directory, file->run_id, error));
-    (void)snprintf(to, sizeof(to), "%s/runs/%lld/%s", directory, (long long)file->run_id,
-                   file->path);
+    state_dir_run_path(directory, file->run_id, file->path, to, sizeof(to));
     if (link(from, to) != 0 || stat(to, &info) != 0) {
         /* The run went on, and the file was replaced: it goes on from another one, or anew. */
         backup->n_missing += errno == ENOENT;
@@ -79,64 +77,65 @@ static void link_instance(const char *state_dir, const char *directory) {
     (void)link(from, to);
 }
 
-static enum status link_files(const struct backup_wish *wish, const char *directory,
+static enum status link_files(const struct backup_request *request, const char *directory,
                               const char *database, struct backup *backup, struct error *error) {
     CLEANUP(free_pointer) struct upkeep_file *files = NULL;
     size_t n = 0;
     TRY(upkeep_list_files(database, &files, &n, error));
-    link_instance(wish->state_dir, directory);
+    link_instance(request->state_dir, directory);
     for (size_t i = 0; i < n; i++) {
-        if (wish->stop && atomic_load(wish->stop)) {
+        if (request->stop && atomic_load(request->stop)) {
             return error_set(error, STATUS_BUSY, "the backup was given up: the daemon is stopping");
         }
-        TRY(link_one(wish->state_dir, directory, &files[i], backup, error));
+        TRY(link_one(request->state_dir, directory, &files[i], backup, error));
     }
     return STATUS_OK;
 }
 
 /* Everything, in a directory that is not the backup yet. */
-static enum status fill(struct store *store, const struct backup_wish *wish, const char *directory,
-                        struct backup *backup, struct error *error) {
+static enum status fill(struct store *store, const struct backup_request *request,
+                        const char *directory, struct backup *backup, struct error *error) {
     char source[LINK_PATH_SIZE];
     char database[LINK_PATH_SIZE];
     struct stat info;
     TRY(state_dir_make(directory, error));
     upkeep_path(store, source, sizeof(source));
     (void)snprintf(database, sizeof(database), "%s/cutoutd.db", directory);
-    TRY(upkeep_copy(source, database, wish->stop, error));
+    TRY(upkeep_copy(source, database, request->stop, error));
     TRY(sha256_file(database, backup->sha256, error));
     if (stat(database, &info) != 0) {
         return error_set_errno(error, errno, "cannot look at %s", database);
     }
     backup->n_bytes = info.st_size;
-    backup->checkpoints = wish->checkpoints;
-    return wish->checkpoints ? link_files(wish, directory, database, backup, error) : STATUS_OK;
+    backup->checkpoints = request->checkpoints;
+    return request->checkpoints ? link_files(request, directory, database, backup, error)
+                                : STATUS_OK;
 }
 
 enum status backup_make(struct store *store, const struct clock *clock,
-                        const struct backup_wish *wish, struct backup *ret_backup,
+                        const struct backup_request *request, struct backup *ret_backup,
                         struct error *error) {
     struct backup backup = {.n_bytes = 0};
     char temporary[BACKUP_PATH_SIZE];
-    if (wish->name[0] && !backup_name_is_good(wish->name)) {
+    if (request->name[0] && !backup_name_is_good(request->name)) {
         return error_set(error, STATUS_INVALID,
                          "the name of a backup has up to 100 letters, digits, '.', '_' and '-' and "
                          "does not begin with '.'");
     }
-    (void)snprintf(backup.name, sizeof(backup.name), "%s", wish->name);
+    (void)snprintf(backup.name, sizeof(backup.name), "%s", request->name);
     if (!backup.name[0]) {
         name_after_time(clock, backup.name);
     }
-    (void)snprintf(backup.directory, sizeof(backup.directory), "%s/backups/%s", wish->state_dir,
+    (void)snprintf(backup.directory, sizeof(backup.directory), "%s/backups/%s", request->state_dir,
                    backup.name);
     (void)snprintf(backup.path, sizeof(backup.path), "%.*s/cutoutd.db", BACKUP_PATH_SIZE - 16,
                    backup.directory);
-    (void)snprintf(temporary, sizeof(temporary), "%s/backups/.%s", wish->state_dir, backup.name);
+    (void)snprintf(temporary, sizeof(temporary), "%s/backups/.%s", request->state_dir, backup.name);
     if (access(backup.directory, F_OK) == 0) {
         return error_set(error, STATUS_CONFLICT, "there is a backup %s already", backup.name);
     }
     remove_tree(temporary); /* of an attempt that was cut short */
-    enum status status = fill(store, wish, temporary, &backup, error);
+    enum status status = fill(store, request, temporary, &backup, error);
     if (status == STATUS_OK) {
         status = durable_rename(temporary, backup.directory, error);
     }

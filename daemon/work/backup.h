@@ -21,7 +21,7 @@
 
 enum { BACKUP_NAME_SIZE = 101, BACKUP_PATH_SIZE = CONFIG_TEXT_SIZE + BACKUP_NAME_SIZE + 32 };
 
-struct backup_wish {
+struct backup_request {
     const char *state_dir;
     const char *name; /* "": after the time */
     bool checkpoints;
@@ -47,7 +47,7 @@ bool backup_name_is_good(const char *name);
  * STATUS_BUSY: it was stopped;
  * statuses of the store. On failure nothing of it stays. */
 enum status backup_make(struct store *store, const struct clock *clock,
-                        const struct backup_wish *wish, struct backup *ret_backup,
+                        const struct backup_request *request, struct backup *ret_backup,
                         struct error *error);
 
 #endif

@@ -15,6 +15,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 #include "daemon/config/config.h"
+#include "daemon/config/state_dir.h"
 #include "daemon/store/change/old_rows.h"
 #include "daemon/store/query/upkeep.h"
 
@@ -83,8 +84,7 @@ static enum status purge_run(const struct retention_options *options, int64_t ru
                                &done, error));
     }
     if (done) {
-        (void)snprintf(directory, sizeof(directory), "%s/runs/%lld", options->state_dir,
-                       (long long)run_id);
+        state_dir_run_path(options->state_dir, run_id, NULL, directory, sizeof(directory));
         remove_files(directory, &list, dry_run, result);
         result->n_runs++;
     }

@@ -162,15 +162,15 @@ static void repeated_backup_leaves_the_one_that_is_there(void **state) {
     char path[128];
     struct stat before;
     struct stat after;
-    static const char wish[] = "{\"name\":\"friday\"}";
+    static const char body[] = "{\"name\":\"friday\"}";
     (void)snprintf(path, sizeof(path), "%s/backups/friday/cutoutd.db", fixture->dir);
     fail_write(fixture, 1);
-    struct reply reply = post(fixture, "k", "/api/v1/admin/backup", wish);
+    struct reply reply = post(fixture, "k", "/api/v1/admin/backup", body);
     assert_int_equal(reply.http_status, 201);
     reply_clear(&reply);
     fail_write(fixture, 0);
     assert_int_equal(stat(path, &before), 0);
-    reply = post(fixture, "k", "/api/v1/admin/backup", wish);
+    reply = post(fixture, "k", "/api/v1/admin/backup", body);
     assert_int_equal(reply.http_status, 409);
     assert_contains(reply.body, "There is a backup friday already");
     reply_clear(&reply);

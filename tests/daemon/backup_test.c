@@ -55,10 +55,10 @@ static int tear_down(void **state) {
 }
 
 static enum status back_up(const struct store_fixture *f) {
-    const struct backup_wish wish = {
+    const struct backup_request asked = {
         .state_dir = f->dir, .name = "one", .checkpoints = true, .stop = &stop};
     struct backup backup;
-    return backup_make(f->store, &clock_system, &wish, &backup, &fixture_error);
+    return backup_make(f->store, &clock_system, &asked, &backup, &fixture_error);
 }
 
 static void assert_nothing_left(const struct store_fixture *f) {

@@ -88,9 +88,9 @@ static int64_t submit(struct seam_fixture *s, const char *executor, int epochs) 
 }
 
 static void act(struct seam_fixture *s, enum run_action action, int64_t id) {
-    const struct queue_action wish = {.action = action, .ids = &id, .n_ids = 1};
+    const struct queue_action asked = {.action = action, .ids = &id, .n_ids = 1};
     struct run_outcomes outcomes;
-    ASSERT_OK(pool_act(s->w.pool, &wish, &outcomes, &fixture_error));
+    ASSERT_OK(pool_act(s->w.pool, &asked, &outcomes, &fixture_error));
     assert_int_equal(outcomes.items[0].error.code, STATUS_OK);
     run_outcomes_clear(&outcomes);
 }
