@@ -62,6 +62,7 @@ static const struct route routes[] = {
     {"GET", V1 "/runs/{id}/checkpoints", SCOPE_READ, "", LANE_READ, route_checkpoint_list},
     {"GET", V1 "/runs/{id}/checkpoints/{name}", SCOPE_READ, "", LANE_READ,
      route_checkpoint_download},
+    {"GET", V1 "/runs/{id}/confusion", SCOPE_READ, "format", LANE_READ, route_run_confusion},
     {"GET", V1 "/runs/{id}/log", SCOPE_READ, "limit", LANE_READ, route_run_log},
     {"GET", V1 "/runs/{id}/summary", SCOPE_READ, "format", LANE_READ, route_run_summary},
     {"GET", V1 "/runs/{id}/note", SCOPE_READ, "", LANE_READ, route_note_get},

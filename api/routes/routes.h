@@ -41,6 +41,9 @@ handler route_run_epochs, route_run_validation_error;
 /* routes_checkpoints.c */
 handler route_checkpoint_list, route_checkpoint_download;
 
+/* routes_confusion.c */
+handler route_run_confusion;
+
 /* routes_log.c */
 handler route_run_log;
 

@@ -8,6 +8,7 @@
 
 #include "daemon/store/query/event_list.h"
 #include "daemon/store/table/checkpoint_table.h"
+#include "daemon/store/table/confusion_table.h"
 #include "daemon/store/table/event_table.h"
 #include "daemon/work/recovery.h"
 #include "tests/core/slow.h"
@@ -160,6 +161,10 @@ static void a_run_is_trained_by_the_executor_that_it_asks_for(void **state) {
     assert_string_equal(row.variant, "elsewhere");
     assert_int_equal(row.images_per_epoch, 1000);
     run_row_clear(&row);
+    struct confusion_row confusion;
+    ASSERT_OK(confusion_table_get(s->w.f.store, id, &confusion, &fixture_error));
+    assert_int_equal(confusion.epoch, 3);
+    assert_int_equal(confusion.confusion.counts[0][1], 97);
     assert_int_equal(count_events(s, id, EVENT_EPOCH), 3);
     assert_int_equal(executor_fake_count(&s->fake, "run-1.1"), 1);
 }
