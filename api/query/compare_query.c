@@ -104,6 +104,19 @@ static bool read_sweep_runs(struct api_context *context, const struct request *r
     return true;
 }
 
+/* Of a link's sweep; others are not there for it. */
+static bool check_link(const struct request *request, struct reply *reply,
+                       const struct run_set *set) {
+    for (size_t i = 0; i < set->n && request->grant.sweep_id > 0; i++) {
+        if (set->rows[i].sweep_id != request->grant.sweep_id) {
+            reply_problem(reply, request, STATUS_NOT_FOUND, "There is no run %" PRId64 ".",
+                          set->rows[i].id);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool read_runs(struct api_context *context, const struct request *request,
                       struct reply *reply, struct compare_query *query) {
     bool ids = url_argument(&request->url, "ids") != NULL;
@@ -234,7 +247,8 @@ bool compare_query_read(struct api_context *context, const struct request *reque
                         struct reply *reply, struct compare_query *ret_query) {
     memset(ret_query, 0, sizeof(*ret_query));
     if (!read_choices(request, reply, ret_query) ||
-        !read_runs(context, request, reply, ret_query) || !check_size(request, reply, ret_query) ||
+        !read_runs(context, request, reply, ret_query) ||
+        !check_link(request, reply, &ret_query->set) || !check_size(request, reply, ret_query) ||
         !find_differences(request, reply, ret_query)) {
         return false;
     }

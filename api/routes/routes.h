@@ -62,6 +62,9 @@ handler route_compare;
 /* routes_sweeps.c */
 handler route_sweep_create, route_sweep_list, route_sweep_get;
 
+/* routes_links.c */
+handler route_link_create, route_link_list, route_link_delete;
+
 /* routes_admin.c */
 handler route_admin_backup, route_admin_purge;
 

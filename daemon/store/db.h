@@ -34,6 +34,7 @@ enum db_table {
     DB_NOTE,
     DB_OLD_ROWS,
     DB_CONFUSION,
+    DB_LINK,
     DB_TABLE_COUNT,
 };
 
@@ -59,6 +60,7 @@ extern const struct statement_set upkeep_statements;
 extern const struct statement_set note_statements;
 extern const struct statement_set old_rows_statements;
 extern const struct statement_set confusion_statements;
+extern const struct statement_set link_statements;
 extern const struct statement_set after_statements;
 extern const struct statement_set idempotency_statements;
 
