@@ -26,6 +26,7 @@
 #include "api/stream/stream.h"
 #include "api/stream/tail.h"
 #include "core/base/log.h"
+#include "daemon/work/sweep_links.h"
 
 enum {
     N_THREADS = 4,
