@@ -194,8 +194,8 @@ static void what_is_asked_reaches_a_run_elsewhere(void **state) {
     act(s, RUN_ACTION_PAUSE, id);
     work_wait_until(&s->w, id, work_has_left, "paused");
     assert_state(s, id, RUN_PAUSED, 1, "paused by the user");
-    /* On demand, after the epoch, and before it stopped. */
-    assert_int_equal(count_events(s, id, EVENT_CHECKPOINT), 3);
+    /* On demand, after the epoch (the last and the best), and before it stopped. */
+    assert_int_equal(count_events(s, id, EVENT_CHECKPOINT), 4);
 
     act(s, RUN_ACTION_RESUME, id);
     wait_for_progress(s, id);
@@ -292,7 +292,7 @@ static void after_kill_9_of_the_daemon_the_run_goes_on_and_is_not_started_again(
     work_wait_until(&s->w, 1, work_is_final, "final");
     assert_state(s, 1, RUN_SUCCEEDED, 1, "");
     assert_int_equal(count_events(s, 1, EVENT_EPOCH), 3);
-    assert_int_equal(count_events(s, 1, EVENT_CHECKPOINT), 3);
+    assert_int_equal(count_events(s, 1, EVENT_CHECKPOINT), 6); /* each the best as well */
     assert_int_equal(executor_fake_count(&s->fake, "run-1.1"), 1);
     assert_int_equal(atomic_load(&s->fake.n_starts), 0);
 }

@@ -185,6 +185,7 @@ static void a_fork_has_the_errors_by_class_of_the_best_that_it_inherits(void **s
     const struct confusion confusion = {.counts[1][2] = 3};
     struct checkpoint_row best = {
         .kind = CHECKPOINT_BEST, .path = "2-0.safetensors", .at_ms = 2100};
+    memset(best.sha256, 'b', sizeof(best.sha256) - 1);
     best.epochs_done = 2;
     best.confusion = &confusion;
     ASSERT_OK(checkpoint_table_put(f->store, source, &best, 1, &fixture_error));
