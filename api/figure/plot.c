@@ -75,14 +75,15 @@ static struct range find_x(const struct frame *f, bool positive) {
     return x;
 }
 
-/* Of the means, and with `spread` of all that is drawn beside them. */
-static struct range find_y(const struct frame *f, bool spread) {
+/* Of the means, and with `spread` of all that is drawn beside them; of the part of x that is shown,
+ * or of `all`. */
+static struct range find_y(const struct frame *f, bool spread, bool all) {
     struct range y = NOTHING;
     for (size_t s = 0; s < f->n_shown; s++) {
         const struct plot_series *series = f->shown[s].series;
         for (size_t i = 0; i < series->n; i++) {
             const struct plot_point *p = &series->points[i];
-            if (is_in_x(f->plot, p->x)) {
+            if (all || is_in_x(f->plot, p->x)) {
                 include(&y, p->mean);
                 include(&y, spread && p->n >= 2 ? p->mean + p->std : p->mean);
                 include(&y, spread && p->n >= 2 ? p->mean - p->std : p->mean);
@@ -127,8 +128,10 @@ static void include_target(struct range *y, double target, bool is_log) {
 
 static void set_y(struct frame *f) {
     const struct plot *plot = f->plot;
-    const struct range means = find_y(f, false);
-    struct range y = find_y(f, true);
+    struct range means = find_y(f, false, false);
+    bool empty = means.low > means.high; /* the zoom shows no point */
+    means = empty ? find_y(f, false, true) : means;
+    struct range y = find_y(f, true, empty);
     bool wide = means.low > 0 && means.high > 5 * means.low && !plot->rising;
     f->y.log = means.low > 0 && (plot->y_scale == PLOT_LOG || (plot->y_scale == PLOT_AUTO && wide));
     if (f->y.log) {

@@ -257,6 +257,19 @@ static void zoom_shows_this_part_alone(void **state) {
     assert_non_null(text_element(svg, "0.35"));
     assert_null(text_element(svg, "0.4"));
     free(svg);
+    /* Between two points, behind the last one, of one kind of axis or the other. */
+    static const double parts[][4] = {{1.2, 1.8, (double)NAN, (double)NAN},
+                                      {50, 60, (double)NAN, (double)NAN},
+                                      {1e-9, 1e-8, 1e-12, 1e-11},
+                                      {-5, -4, -3, -2},
+                                      {1e300, 1e301, 1e-300, 1e300}};
+    for (size_t i = 0; i < 3 * sizeof(parts) / sizeof(parts[0]); i++) {
+        memcpy(plot.zoom, parts[i / 3], sizeof(parts[0]));
+        plot.y_scale = (enum plot_scale)(i % 3);
+        plot.x_log = i % 2 == 1;
+        plot.x_is_count = i % 2 == 0;
+        free(svg_of(&plot));
+    }
 }
 
 int main(void) {

@@ -147,7 +147,7 @@ class UnfinishedRuns(DaemonTestCase):
         waiting = self.daemon.submit()
         answer = self.daemon.get(f"/api/v1/compare?ids={waiting}&target=0.5&x=seconds")
         group, = answer["groups"]
-        self.assertEqual(group["label"], "all runs")
+        self.assertEqual(group["label"], f"run {waiting}")
         self.assertEqual(group["points"], [])
         self.assertIsNone(group["best"]["mean"])
         self.assertEqual(group["to_target"]["epochs"],
