@@ -60,9 +60,9 @@ class Figures(DaemonTestCase):
         self.assertNotIn(">M 1</text>", svg("&hide=1"))
         self.assertIn("No epoch is finished yet.", svg("&hide=1,m%3D2"))
         self.assertIn(">1.5</text>", svg("&zoom=1.2,1.8"))
-        views = [svg(view) for view in ("", "&y=log", "&y=linear", "&x=images&x_log=true", "&x=images",
+        views = [svg(view) for view in ("&y=log", "&y=linear", "&x=images&x_log=true", "&x=images",
                                         "&x=step", "&x=seconds", "&zoom=1,2,0.1,0.9", "&theme=dark",
-                                        "&group_by=none", "&metric=train_accuracy")]
+                                        "&metric=train_accuracy")]
         self.assertEqual(len(set(views)), len(views))
 
     def test_one_run_is_called_by_its_name(self):
