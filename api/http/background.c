@@ -5,24 +5,51 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+/* A thread waits at a condition of its own, so that the one that slept last can be woken: its
+ * caches still hold what the next job needs. */
+struct worker {
+    pthread_t thread;
+    pthread_cond_t wake;
+    struct background *background;
+    /* Guarded by the background's mutex. */
+    bool asleep;         /* in its list, and not woken yet */
+    struct worker *next; /* that sleeps, longer than this one */
+};
+
 struct background {
-    pthread_t threads[BACKGROUND_MAX_THREADS];
+    struct worker workers[BACKGROUND_MAX_THREADS];
     int n_threads; /* that were started */
     int most_waiting;
     pthread_mutex_t mutex;
-    pthread_cond_t wake;
     /* All guarded by mutex. */
+    struct worker *sleeping; /* the one that slept last first */
     int n_waiting;
     struct background_job *first;
     struct background_job **end;
     bool stopping;
 };
 
+/* With the mutex held. Wakes the thread that slept last, if one sleeps. */
+static void wake_one(struct background *background) {
+    struct worker *worker = background->sleeping;
+    if (worker) {
+        background->sleeping = worker->next;
+        worker->asleep = false;
+        (void)pthread_cond_signal(&worker->wake);
+    }
+}
+
 /* The next job, or NULL when there will be none. */
-static struct background_job *take(struct background *background) {
+static struct background_job *take(struct worker *worker) {
+    struct background *background = worker->background;
     (void)pthread_mutex_lock(&background->mutex);
     while (!background->first && !background->stopping) {
-        (void)pthread_cond_wait(&background->wake, &background->mutex);
+        worker->asleep = true;
+        worker->next = background->sleeping;
+        background->sleeping = worker;
+        while (worker->asleep) {
+            (void)pthread_cond_wait(&worker->wake, &background->mutex);
+        }
     }
     struct background_job *job = background->first;
     if (job) {
@@ -37,7 +64,8 @@ static struct background_job *take(struct background *background) {
 }
 
 static void *work(void *user) {
-    for (struct background_job *job = take(user); job; job = take(user)) {
+    struct worker *worker = user;
+    for (struct background_job *job = take(worker); job; job = take(worker)) {
         job->run(job->user);
     }
     return NULL;
@@ -52,11 +80,13 @@ enum status background_start(int n_threads, int most_waiting, struct background 
     background->most_waiting = most_waiting;
     background->end = &background->first;
     (void)pthread_mutex_init(&background->mutex, NULL);
-    (void)pthread_cond_init(&background->wake, NULL);
     while (background->n_threads < n_threads) {
-        int reason =
-            pthread_create(&background->threads[background->n_threads], NULL, work, background);
+        struct worker *worker = &background->workers[background->n_threads];
+        worker->background = background;
+        (void)pthread_cond_init(&worker->wake, NULL);
+        int reason = pthread_create(&worker->thread, NULL, work, worker);
         if (reason != 0) {
+            (void)pthread_cond_destroy(&worker->wake);
             background_stop(background);
             background_free(background);
             return error_set_errno(error, reason, "cannot start a thread");
@@ -80,7 +110,7 @@ enum background_answer background_do(struct background *background, struct backg
         background->n_waiting++;
         *background->end = job;
         background->end = &job->next;
-        (void)pthread_cond_signal(&background->wake);
+        wake_one(background);
     }
     (void)pthread_mutex_unlock(&background->mutex);
     return answer;
@@ -92,16 +122,19 @@ void background_stop(struct background *background) {
     }
     (void)pthread_mutex_lock(&background->mutex);
     background->stopping = true;
-    (void)pthread_cond_broadcast(&background->wake);
+    while (background->sleeping) {
+        wake_one(background);
+    }
     (void)pthread_mutex_unlock(&background->mutex);
     while (background->n_threads > 0) {
-        (void)pthread_join(background->threads[--background->n_threads], NULL);
+        struct worker *worker = &background->workers[--background->n_threads];
+        (void)pthread_join(worker->thread, NULL);
+        (void)pthread_cond_destroy(&worker->wake);
     }
 }
 
 void background_free(struct background *background) {
     if (background) {
-        (void)pthread_cond_destroy(&background->wake);
         (void)pthread_mutex_destroy(&background->mutex);
         free(background);
     }

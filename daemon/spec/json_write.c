@@ -149,12 +149,51 @@ void json_write_free(struct json_writer *writer) {
     *writer = (struct json_writer){.failed = writer->failed};
 }
 
-const char *number_format(double value, char ret_text[JSON_NUMBER_SIZE]) {
-    for (int digits = 15; digits <= 17; digits++) {
-        (void)snprintf(ret_text, JSON_NUMBER_SIZE, "%.*g", digits, value);
-        if (strtod(ret_text, NULL) == value) {
-            break;
+/* Numbers with at most nine decimals and fifteen digits, as most are: count * 1e-9 is then what
+ * "%.15g" writes, since a division of exact numbers is rounded as strtod rounds. false: another
+ * one. */
+static bool format_decimal(double value, char *ret_text) {
+    enum { DECIMALS = 9 };
+    double magnitude = fabs(value);
+    if (!(magnitude >= 1e-4 && magnitude < 1e6)) {
+        return false;
+    }
+    int64_t count = llround(magnitude * 1e9);
+    if ((double)count / 1e9 != magnitude || count >= INT64_C(1000000000000000)) {
+        return false;
+    }
+    char digits[JSON_NUMBER_SIZE]; /* from the end */
+    int n = 0;
+    bool trailing = true; /* zeros behind the last decimal that counts, and a point without one */
+    for (int place = 0; place <= DECIMALS || count > 0; place++, count /= 10) {
+        if (place == DECIMALS && !trailing) {
+            digits[n++] = '.';
         }
+        trailing = trailing && place < DECIMALS && count % 10 == 0;
+        if (!trailing) {
+            digits[n++] = (char)('0' + count % 10);
+        }
+    }
+    if (value < 0) {
+        digits[n++] = '-';
+    }
+    for (int i = 0; i < n; i++) {
+        ret_text[i] = digits[n - 1 - i];
+    }
+    ret_text[n] = '\0';
+    return true;
+}
+
+const char *number_format(double value, char ret_text[JSON_NUMBER_SIZE]) {
+    if (format_decimal(value, ret_text)) {
+        return ret_text;
+    }
+    (void)snprintf(ret_text, JSON_NUMBER_SIZE, "%.15g", value);
+    if (strtod(ret_text, NULL) != value) {
+        (void)snprintf(ret_text, JSON_NUMBER_SIZE, "%.16g", value);
+    }
+    if (strtod(ret_text, NULL) != value) {
+        (void)snprintf(ret_text, JSON_NUMBER_SIZE, "%.17g", value);
     }
     return ret_text;
 }

@@ -137,6 +137,10 @@ void db_close(struct db *db) {
             (void)sqlite3_finalize(db->statements[table][i]);
         }
     }
+    for (int i = 0; i < DB_KEPT_STATEMENTS; i++) {
+        (void)sqlite3_finalize(db->kept[i].statement);
+        free(db->kept[i].sql);
+    }
     (void)sqlite3_close(db->handle);
     run_ids_clear(&db->touched);
     memset(db, 0, sizeof(*db));
@@ -147,6 +151,51 @@ sqlite3_stmt *db_statement(struct db *db, enum db_table table, int index) {
     (void)sqlite3_reset(statement);
     (void)sqlite3_clear_bindings(statement);
     return statement;
+}
+
+/* The one with this text, or the one that was used longest ago. */
+static struct kept_statement *find_kept(struct db *db, const char *sql) {
+    struct kept_statement *oldest = &db->kept[0];
+    for (int i = 0; i < DB_KEPT_STATEMENTS; i++) {
+        struct kept_statement *kept = &db->kept[i];
+        if (kept->sql && strcmp(kept->sql, sql) == 0) {
+            return kept;
+        }
+        oldest = kept->used < oldest->used ? kept : oldest;
+    }
+    return oldest;
+}
+
+static enum status keep(struct db *db, const char *sql, struct kept_statement *kept,
+                        struct error *error) {
+    (void)sqlite3_finalize(kept->statement);
+    free(kept->sql);
+    *kept = (struct kept_statement){.sql = strdup(sql)};
+    if (!kept->sql) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for a statement");
+    }
+    int code =
+        sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &kept->statement, NULL);
+    if (code != SQLITE_OK) {
+        enum status status = db_status(db->handle, code, sql, error);
+        free(kept->sql);
+        *kept = (struct kept_statement){.used = 0};
+        return status;
+    }
+    return STATUS_OK;
+}
+
+enum status db_statement_of(struct db *db, const char *sql, sqlite3_stmt **ret_statement,
+                            struct error *error) {
+    struct kept_statement *kept = find_kept(db, sql);
+    if (!kept->sql || strcmp(kept->sql, sql) != 0) {
+        TRY(keep(db, sql, kept, error));
+    }
+    kept->used = ++db->kept_uses;
+    (void)sqlite3_reset(kept->statement);
+    (void)sqlite3_clear_bindings(kept->statement);
+    *ret_statement = kept->statement;
+    return STATUS_OK;
 }
 
 enum status db_step(struct db *db, sqlite3_stmt *statement, bool *ret_row, struct error *error) {

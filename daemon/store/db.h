@@ -38,7 +38,7 @@ enum db_table {
     DB_TABLE_COUNT,
 };
 
-enum { DB_MAX_STATEMENTS = 32 };
+enum { DB_MAX_STATEMENTS = 32, DB_KEPT_STATEMENTS = 16 };
 
 struct statement_set {
     int n;
@@ -81,11 +81,20 @@ struct file_identity {
     ino_t ino;
 };
 
+/* A statement whose text was made while the program runs. */
+struct kept_statement {
+    char *sql;
+    sqlite3_stmt *statement;
+    unsigned used; /* when, counted in uses of such statements; 0: never */
+};
+
 struct db {
     sqlite3 *handle;
     struct file_identity database; /* of db_check_in_place */
     struct file_identity wal;
     sqlite3_stmt *statements[DB_TABLE_COUNT][DB_MAX_STATEMENTS];
+    struct kept_statement kept[DB_KEPT_STATEMENTS];
+    unsigned kept_uses;
     struct run_ids touched; /* by the body that runs; filled by db_touch */
 };
 
@@ -108,6 +117,11 @@ enum status db_status(sqlite3 *handle, int code, const char *what, struct error 
 
 /* A prepared statement, reset and without bindings. */
 sqlite3_stmt *db_statement(struct db *db, enum db_table table, int index);
+
+/* The same for a text made while the program runs. It belongs to the connection, which keeps those
+ * that were used last; the caller resets it before the next call. STATUS_NO_MEMORY, db_status. */
+enum status db_statement_of(struct db *db, const char *sql, sqlite3_stmt **ret_statement,
+                            struct error *error);
 
 /* Steps once. *ret_row says whether there is a row; when there is none the statement was reset. */
 enum status db_step(struct db *db, sqlite3_stmt *statement, bool *ret_row, struct error *error);

@@ -27,12 +27,11 @@ enum {
  * stream that begins long ago does not hold a thread for all of it. */
 enum { SWEEP_STRETCH = 5000 };
 
-/* CROSS JOIN: the events come first, in their order. The 1 behind EPOCH_COLUMNS is for the comma.
- */
+/* CROSS JOIN: the events come first, in their order. */
 #define SELECT                                                                                     \
     "SELECT event.id, event.run_id, event.type, event.at_ms, event.state, event.attempt,"          \
     " event.reason, event.epoch, event.step, event.checkpoint_kind, run.sweep_id, event.name,"     \
-    " event.priority, event.labels_json, " EPOCH_COLUMNS "1"                                       \
+    " event.priority, event.labels_json, " EPOCH_COLUMNS EPOCH_RUN_COLUMNS                         \
     " FROM event CROSS JOIN run ON run.id = event.run_id"                                          \
     " LEFT JOIN epoch ON event.type = 'epoch' AND epoch.run_id = event.run_id"                     \
     " AND epoch.epoch = event.epoch "

@@ -51,10 +51,7 @@ static enum status read_rows(struct db *db, sqlite3_stmt *statement, const struc
 
 static enum status prepare(struct db *db, const struct run_query *query, int64_t limit,
                            const char *text, sqlite3_stmt **ret_statement, struct error *error) {
-    int code = sqlite3_prepare_v2(db->handle, text, -1, ret_statement, NULL);
-    if (code != SQLITE_OK) {
-        return db_status(db->handle, code, "cannot list runs", error);
-    }
+    TRY(db_statement_of(db, text, ret_statement, error));
     run_query_bind(query, limit, *ret_statement);
     return STATUS_OK;
 }
@@ -72,7 +69,7 @@ static enum status count_runs(struct db *db, const struct run_query *query, int 
     TRY(prepare(db, query, SOME_RUNS + 1, text, &statement, error));
     enum status status = db_step(db, statement, &row, error);
     *ret_count = row ? sqlite3_column_int(statement, 0) : -1;
-    (void)sqlite3_finalize(statement);
+    (void)sqlite3_reset(statement);
     return status;
 }
 
@@ -110,7 +107,7 @@ static enum status read_list(struct db *db, const struct run_query *query, struc
     /* One more than asked for tells whether there are more. */
     TRY(prepare(db, query, (int64_t)query->limit + 1, sql, &statement, error));
     enum status status = read_rows(db, statement, query, list, error);
-    (void)sqlite3_finalize(statement);
+    (void)sqlite3_reset(statement);
     return status;
 }
 

@@ -15,7 +15,7 @@ enum status epoch_write(struct db *db, int64_t run_id, const struct epoch_row *r
 
 enum status epoch_forget_all(struct db *db, int64_t run_id, struct error *error);
 
-/* The row whose EPOCH_COLUMNS begin at this column of the statement. */
+/* The row whose EPOCH_COLUMNS begin at this column of the statement, EPOCH_RUN_COLUMNS behind. */
 void epoch_read_row(sqlite3_stmt *statement, int first_column, struct epoch_row *ret_row);
 
 /* All epochs of a run. The caller owns what is in *list, also on failure. */

@@ -7,12 +7,7 @@
 #include "daemon/store/table/epoch_columns.h"
 #include "daemon/store/table/epoch_rows.h"
 
-enum { WRITE, FORGET_ALL, LIST, N_STATEMENTS };
-
-/* run comes first: it is looked up once. The run_id behind EPOCH_COLUMNS is for the comma. */
-#define SELECT                                                                                     \
-    "SELECT " EPOCH_COLUMNS "epoch.run_id FROM run CROSS JOIN epoch ON epoch.run_id = run.id"      \
-    " WHERE run.id = ?1"
+enum { WRITE, FORGET_ALL, LIST, OF_RUN, N_STATEMENTS };
 
 const struct statement_set epoch_statements = {
     N_STATEMENTS,
@@ -20,7 +15,11 @@ const struct statement_set epoch_statements = {
         [WRITE] = ("INSERT OR REPLACE INTO epoch (" EPOCH_NAMES "run_id)"
                    " VALUES (" EPOCH_PLACES "?)"),
         [FORGET_ALL] = "DELETE FROM epoch WHERE run_id = ?1",
-        [LIST] = (SELECT " AND epoch.epoch > ?2 ORDER BY epoch.epoch LIMIT ?3"),
+        /* Without the run, of which SQLite would take the columns out anew for each epoch. The
+         * run_id is for the comma before it. */
+        [LIST] = ("SELECT " EPOCH_COLUMNS "run_id FROM epoch"
+                  " WHERE run_id = ?1 AND epoch > ?2 ORDER BY epoch LIMIT ?3"),
+        [OF_RUN] = "SELECT " EPOCH_RUN_COLUMNS " FROM run WHERE id = ?1",
     },
 };
 
@@ -28,8 +27,10 @@ enum { FIRST_CAPACITY = 64 };
 
 #define BIND_INT sqlite3_bind_int
 #define BIND_INT64 sqlite3_bind_int64
+#define BIND_OF_RUN sqlite3_bind_int
+#define BIND_OF_RUN64 sqlite3_bind_int64
 #define BIND_REAL db_bind_number
-#define BIND(column, sql, kind, member) BIND_##kind(statement, place++, row->member);
+#define BIND(column, kind, member) BIND_##kind(statement, place++, row->member);
 
 enum status epoch_write(struct db *db, int64_t run_id, const struct epoch_row *row,
                         struct error *error) {
@@ -40,14 +41,37 @@ enum status epoch_write(struct db *db, int64_t run_id, const struct epoch_row *r
     return db_execute(db, statement, NULL, error);
 }
 
+static int64_t read_as_run(sqlite3_stmt *statement, int column) {
+    return sqlite3_column_type(statement, column) == SQLITE_NULL
+               ? EPOCH_AS_RUN
+               : sqlite3_column_int64(statement, column);
+}
+
 #define READ_INT sqlite3_column_int
 #define READ_INT64 sqlite3_column_int64
+#define READ_OF_RUN (int)read_as_run
+#define READ_OF_RUN64 read_as_run
 #define READ_REAL db_column_number
-#define READ(column, sql, kind, member) ret_row->member = READ_##kind(statement, first_column++);
+#define READ(column, kind, member) ret_row->member = READ_##kind(statement, first_column++);
 
-void epoch_read_row(sqlite3_stmt *statement, int first_column, struct epoch_row *ret_row) {
+static void read_columns(sqlite3_stmt *statement, int first_column, struct epoch_row *ret_row) {
     *ret_row = (struct epoch_row){.at_ms = 0};
     EPOCH_COLUMN_LIST(READ)
+}
+
+/* EPOCH_RUN_COLUMNS begin at this column. */
+static void complete(sqlite3_stmt *statement, int first_column, struct epoch_row *row) {
+    if (row->report.images == EPOCH_AS_RUN) {
+        row->report.images = sqlite3_column_int64(statement, first_column);
+    }
+    if (row->report.steps == EPOCH_AS_RUN) {
+        row->report.steps = sqlite3_column_int(statement, first_column + 1);
+    }
+}
+
+void epoch_read_row(sqlite3_stmt *statement, int first_column, struct epoch_row *ret_row) {
+    read_columns(statement, first_column, ret_row);
+    complete(statement, first_column + EPOCH_COLUMN_COUNT, ret_row);
 }
 
 enum status epoch_forget_all(struct db *db, int64_t run_id, struct error *error) {
@@ -67,7 +91,33 @@ static enum status append(struct epoch_list *list, size_t *capacity, sqlite3_stm
         list->rows = rows;
         *capacity = larger;
     }
-    epoch_read_row(statement, 0, &list->rows[list->n++]);
+    read_columns(statement, 0, &list->rows[list->n++]);
+    return STATUS_OK;
+}
+
+static bool is_complete(const struct epoch_list *list) {
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->rows[i].report.images == EPOCH_AS_RUN ||
+            list->rows[i].report.steps == EPOCH_AS_RUN) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum status complete_list(struct db *db, int64_t run_id, struct epoch_list *list,
+                                 struct error *error) {
+    if (is_complete(list)) {
+        return STATUS_OK;
+    }
+    sqlite3_stmt *statement = db_statement(db, DB_EPOCH, OF_RUN);
+    sqlite3_bind_int64(statement, 1, run_id);
+    bool row = false; /* without one its columns read as 0 */
+    TRY(db_step(db, statement, &row, error));
+    for (size_t i = 0; i < list->n; i++) {
+        complete(statement, 0, &list->rows[i]);
+    }
+    (void)sqlite3_reset(statement);
     return STATUS_OK;
 }
 
@@ -88,7 +138,7 @@ static enum status read_list(struct db *db, int64_t run_id, int after_epoch, int
         }
         TRY(db_step(db, statement, &row, error));
     }
-    return STATUS_OK;
+    return complete_list(db, run_id, list, error);
 }
 
 enum status epoch_read_all(struct db *db, int64_t run_id, struct epoch_list *list,
