@@ -69,18 +69,6 @@ void *exchange_begin(void *host, const char *target, struct MHD_Connection *libr
     return exchange;
 }
 
-void exchange_end(void *host, struct MHD_Connection *connection, void **exchange_pointer,
-                  enum MHD_RequestTerminationCode how) {
-    (void)how;
-    const struct exchange_host *exchange_host = host;
-    set_deadline(exchange_host, connection, exchange_host->context->options.head_deadline_s);
-    if (*exchange_pointer) {
-        *exchange_pointer = NULL;
-        connections_set_grant(exchange_host->connections, gate_connection(connection), NULL);
-        connection_keep(gate_connection(connection), NULL, NULL);
-    }
-}
-
 /* Sending */
 
 static void add_header(struct MHD_Response *response, const char *name, const char *value) {
@@ -193,7 +181,7 @@ static void reply_too_large(struct reply *reply, const struct request *request) 
                   REQUEST_MAX_BODY_BYTES);
 }
 
-/* There is no memory for an answer of the library's. */
+/* There is no memory for an answer of the library's, which would close without one. */
 static void refuse_large_head(const struct exchange_host *host, struct MHD_Connection *connection,
                               const struct exchange *exchange) {
     const struct request *request = &exchange->request;
@@ -209,6 +197,23 @@ static void refuse_large_head(const struct exchange_host *host, struct MHD_Conne
     head_answer(connection, reply.http_status, has_body ? reply.body : "",
                 has_body ? reply.n_body : 0);
     account(host, exchange, reply.http_status);
+}
+
+void exchange_end(void *host, struct MHD_Connection *connection, void **exchange_pointer,
+                  enum MHD_RequestTerminationCode how) {
+    const struct exchange_host *exchange_host = host;
+    struct exchange *exchange = *exchange_pointer;
+    if (exchange && exchange->target && !exchange->head_seen &&
+        how == MHD_REQUEST_TERMINATED_WITH_ERROR) {
+        request_id_choose(NULL, exchange->request.id);
+        refuse_large_head(exchange_host, connection, exchange);
+    }
+    set_deadline(exchange_host, connection, exchange_host->context->options.head_deadline_s);
+    if (exchange) {
+        *exchange_pointer = NULL;
+        connections_set_grant(exchange_host->connections, gate_connection(connection), NULL);
+        connection_keep(gate_connection(connection), NULL, NULL);
+    }
 }
 
 /* What can be refused before the body is read. true: *reply says so. */

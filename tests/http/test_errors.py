@@ -163,13 +163,15 @@ def long_heads():
 
     for n in [*range(23000, 28000, 1000), *range(28000, 33000, 150), 40000, 100000]:
         for method, body in ((b"GET", b""), (b"POST", b"{}")):
-            yield f"path of {n}", of(method=method, target=b"/" + b"a" * n, body=body), (414,)
-            yield f"one argument of {n}", of(method=method, target=b"/healthz?a=" + b"a" * n, body=body), (414,)
+            yield f"path of {n}", of(method=method, target=b"/" + b"a" * n, body=body), (414, 431)
+            yield f"one argument of {n}", of(method=method, target=b"/healthz?a=" + b"a" * n, body=body), (414, 431)
             for each in (0, 20, 200, 1000):
-                yield f"arguments of {each}, {n} together", of(method=method, target=arguments(n, each), body=body), (414,)
+                yield f"arguments of {each}, {n} together", of(method=method, target=arguments(n, each), body=body), (414, 431)
         yield f"a header of {n}", of(headers=b"X-A: " + b"a" * n + b"\r\n"), (200, 431)
         yield f"a cookie of {n}", of(headers=b"Cookie: a=" + b"a" * n + b"\r\n"), (200, 431)
-        yield f"headers of {n}", of(headers=b"X-A: b\r\n" * (n // 90)), (200, 431)
+        yield f"headers of {n} together", of(headers=b"X-A: b\r\n" * (n // 90)), (200, 431)
+    for n in range(32250, 32400, 20):  # where the library has not even memory for its own refusal
+        yield f"a cookie of {n}", of(headers=b"Cookie: a=" + b"a" * n + b"\r\n"), (431,)
     for n in (100, 1000, 3000, 8000):
         yield f"{n} ampersands", of(target=b"/healthz?" + b"&" * n), (200, 400, 414)
 
@@ -197,7 +199,7 @@ class Heads(DaemonTestCase):
             words = self.ask(request).split(b" ")
             if len(words) < 2 or int(words[1]) not in expected:
                 unanswered.append((name, request[:4], words[:2]))
-        self.assertEqual(unanswered, [])
+        self.assertEqual(unanswered, [], "\n".join(map(str, unanswered)))
 
 
 class Stop(unittest.TestCase):
