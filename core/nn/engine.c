@@ -122,6 +122,7 @@ static enum status prepare(const struct engine_options *options, int n_threads, 
         .kernels = options->kernels,
         .team = options->team,
         .max_images = options->max_images,
+        .profile = options->profile,
         .n_members = n_threads,
     };
     if (options->max_images < 0) {

@@ -88,6 +88,7 @@ struct engine {
     struct team *team;
     int max_images;
     int n_members;
+    struct step_profile *profile; /* NULL: none */
     struct arena arena;
     const float *evaluate_params; /* of the last engine_evaluate_prepare */
 

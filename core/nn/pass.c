@@ -16,23 +16,33 @@ struct group {
     const struct pass *pass;
     const struct member_space *space;
     int chunk;
+    int member;
     int first; /* image of the batch */
     int n;
     struct image_range next;
 };
 
 /* The group that the same member will probably take after this one. */
-static struct image_range next_group(const struct group *g, int member) {
+static struct image_range next_group(const struct group *g) {
     struct image_range rest = step_chunk(g->step, g->chunk);
     rest.first = g->first + g->n;
     if (rest.first >= rest.end) {
-        int chunk = team_next_piece(g->step->engine->team, member);
+        int chunk = team_next_piece(g->step->engine->team, g->member);
         if (chunk < 0) {
             return (struct image_range){0};
         }
         rest = step_chunk(g->step, chunk);
     }
     return (struct image_range){rest.first, smaller(rest.first + g->pass->group, rest.end)};
+}
+
+/* What was done since the last call was `part`. */
+static inline void lap(const struct group *g, enum step_part part) {
+    step_profile_lap(g->step->engine->profile, g->member, part);
+}
+
+static inline enum step_part part_of(const struct group *g, int conv) {
+    return step_part_of(&g->step->engine->plans[conv].shape);
 }
 
 /* Names the next group's images of a tensor for a kernel to fetch while it computes. */
@@ -74,14 +84,18 @@ static void forward(const struct group *g) {
 
     const float *act = make_input(g);
     float *y = at(g, p->y, p->floats);
+    lap(g, PART_BN);
     engine_convolve(e, g->step->params, p->conv, g->n, act, y, g->space->conv, &soon);
+    lap(g, part_of(g, p->conv));
     for (int j = 0; j < g->n; j++) {
         e->kernels->bn_sums(bn->c, bn->side * bn->side, y + (size_t)j * p->floats,
                             e->sums[g->chunk][0], e->sums[g->chunk][1]);
     }
+    lap(g, PART_BN);
     if (p->shortcut >= 0) {
         engine_convolve(e, g->step->params, p->shortcut, g->n, act, at(g, p->shortcut_y, p->floats),
                         g->space->conv, NULL);
+        lap(g, part_of(g, p->shortcut));
     }
 }
 
@@ -111,6 +125,7 @@ static void head(const struct group *g) {
     int correct = 0;
     assert(label < RESNET_CLASSES);
     const float *out = make_input(g);
+    lap(g, PART_BN);
     e->losses[g->chunk] +=
         head_image(e->net, s->params, out, label, pooled, logits, diff, &correct);
     e->correct[g->chunk] += correct;
@@ -120,7 +135,9 @@ static void head(const struct group *g) {
     }
     head_add_gradient(pooled, diff, e->dense_partials[g->chunk]);
     head_spread(e->net, s->params, diff, g->space->diff);
+    lap(g, PART_HEAD);
     leave(g, g->space->diff, NULL, out);
+    lap(g, PART_BN);
 }
 
 static void backward(const struct group *g, bool first) {
@@ -146,12 +163,15 @@ static void backward(const struct group *g, bool first) {
                                 at(g, p->y, p->floats) + i, state->a, state->b, state->k,
                                 m->diff + i);
     }
+    lap(g, PART_BN);
     plan->weights_add(plan, g->n, act, m->diff, m->accumulator, first, m->conv, &soon);
     if (!p->grad_in) {
+        lap(g, part_of(g, p->conv));
         return;
     }
     plan->backward_data(plan, g->n, m->diff, engine_backward_weights(e, g->step->params, p->conv),
                         m->diff_src, false, m->conv, &later);
+    lap(g, part_of(g, p->conv));
     const float *block_grad = at(g, p->block_grad, p->floats);
     if (p->shortcut >= 0) {
         plan = &e->plans[p->shortcut];
@@ -160,9 +180,11 @@ static void backward(const struct group *g, bool first) {
         plan->backward_data(plan, g->n, block_grad,
                             engine_backward_weights(e, g->step->params, p->shortcut), m->diff_src,
                             true, m->conv, NULL);
+        lap(g, part_of(g, p->shortcut));
         block_grad = NULL;
     }
     leave(g, m->diff_src, block_grad, act);
+    lap(g, PART_BN);
 }
 
 static void begin_chunk(const struct engine *e, const struct pass *p, int chunk) {
@@ -190,13 +212,17 @@ void pass_run(void *user_step, int chunk, int member) {
     const struct step *step = user_step;
     const struct pass *pass = step->pass;
     struct image_range range = step_chunk(step, chunk);
-    struct group g = {
-        .step = step, .pass = pass, .space = &step->engine->members[member], .chunk = chunk};
+    struct group g = {.step = step,
+                      .pass = pass,
+                      .space = &step->engine->members[member],
+                      .chunk = chunk,
+                      .member = member};
     assert(range.first < range.end);
+    step_profile_begin(step->engine->profile, member);
     begin_chunk(step->engine, pass, chunk);
     for (g.first = range.first; g.first < range.end; g.first += g.n) {
         g.n = smaller(pass->group, range.end - g.first);
-        g.next = next_group(&g, member);
+        g.next = next_group(&g);
         switch (pass->kind) {
         case PASS_FORWARD:
             forward(&g);
@@ -212,5 +238,6 @@ void pass_run(void *user_step, int chunk, int member) {
     end_chunk(step->engine, pass, chunk, g.space);
     if (pass->kind == PASS_BACKWARD) {
         reduce_weights(step, pass - 1, chunk); /* as many shares as chunks */
+        lap(&g, PART_WEIGHTS);
     }
 }

@@ -2,6 +2,7 @@
 #include "core/nn/engine_internal.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* The input of block b; of the head for b = n_blocks. */
 static struct pass_input block_input(struct engine *e, int b) {
@@ -71,4 +72,41 @@ void engine_plan_passes(struct engine *engine) {
     }
     add_backward(e, e->passes[0], e->grad[now], NULL, NULL);
     assert(e->n_passes == 2 * net->n_bns + 1);
+}
+
+/* What a pass touches of a tensor that is kept for the batch: bytes of one image. */
+static int64_t bytes_of(const float *tensor, size_t floats) {
+    return tensor ? (int64_t)(floats * sizeof(*tensor)) : 0;
+}
+
+/* The input is made from y (and add) and kept in act, on the way forward; on the way back act is
+ * read where it was kept. */
+static void add_forward_traffic(const struct engine *e, const struct pass *p, int64_t *bytes) {
+    const struct pass_input *in = &p->in;
+    enum step_part conv = p->conv >= 0 ? step_part_of(&e->plans[p->conv].shape) : PART_BN;
+    bytes[in->bn >= 0 ? PART_BN : conv] +=
+        bytes_of(in->y, in->floats) + bytes_of(in->add, in->floats) + bytes_of(in->act, in->floats);
+    bytes[conv] += bytes_of(p->y, p->floats);
+    bytes[PART_STRIDE_2] += bytes_of(p->shortcut_y, p->floats);
+    bytes[PART_BN] += bytes_of(p->grad_in, in->floats); /* of the head */
+}
+
+static void add_backward_traffic(const struct engine *e, const struct pass *p, int64_t *bytes) {
+    const struct pass_input *in = &p->in;
+    bytes[step_part_of(&e->plans[p->conv].shape)] += bytes_of(in->act, in->floats);
+    bytes[p->shortcut >= 0 ? PART_STRIDE_2 : PART_BN] += bytes_of(p->block_grad, p->floats);
+    bytes[PART_BN] += bytes_of(p->grad, p->floats) + bytes_of(p->y, p->floats) +
+                      bytes_of(in->y, in->floats) + bytes_of(p->grad_in, in->floats);
+}
+
+void engine_traffic(const struct engine *engine, int64_t ret_bytes[N_STEP_PARTS]) {
+    memset(ret_bytes, 0, N_STEP_PARTS * sizeof(*ret_bytes));
+    for (int i = 0; i < engine->n_passes; i++) {
+        const struct pass *p = &engine->passes[i];
+        if (p->kind == PASS_BACKWARD) {
+            add_backward_traffic(engine, p, ret_bytes);
+        } else {
+            add_forward_traffic(engine, p, ret_bytes);
+        }
+    }
 }
