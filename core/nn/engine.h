@@ -29,6 +29,7 @@ struct engine_options {
     struct team *team;            /* likewise */
     int max_images;               /* largest batch of engine_train; 0: this engine only evaluates */
     bool winograd;                /* where the variant has it */
+    bool bf16;                    /* keep what is saved between passes as bfloat16 */
     struct step_profile *profile; /* filled by engine_train; outlives the engine; NULL: none */
 };
 
@@ -75,9 +76,9 @@ void engine_evaluate(struct engine *engine, engine_source *source, void *user, i
  * caches (writing counts once). */
 void engine_traffic(const struct engine *engine, int64_t ret_bytes[N_STEP_PARTS]);
 
-/* What the last engine_train left behind, for tests: the output of block `block` (0: the stem)
- * [n][C/16][H][W][16], the logits [n][10], the mean and the biased variance in front of BN `bn` [c]
- * (params: those of that step). */
+/* What the last engine_train left behind, for tests (of engines without bf16): the output of block
+ * `block` (0: the stem) [n][C/16][H][W][16], the logits [n][10], the mean and the biased variance
+ * in front of BN `bn` [c] (params: those of that step). */
 const float *engine_block_output(const struct engine *engine, int block);
 const float *engine_logits(const struct engine *engine);
 void engine_batch_statistics(const struct engine *engine, const float *params, int bn,

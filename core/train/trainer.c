@@ -13,7 +13,6 @@
 
 #include "core/base/cleanup.h"
 #include "core/data/augment.h"
-#include "core/nn/arithmetic.h"
 #include "core/nn/engine.h"
 #include "core/train/checkpoint.h"
 #include "core/train/checkpoint_files.h"
@@ -121,6 +120,7 @@ static struct engine_options engine_options_of(const struct run_config *config,
         .team = team,
         .max_images = config->batch_size * config->m,
         .winograd = trainer_uses_winograd(config, kernels),
+        .bf16 = config->activations == ACTIVATIONS_BF16,
     };
 }
 
@@ -162,7 +162,7 @@ static struct checkpoint_contents contents_of(struct trainer *t) {
 
 static enum status open_state(struct trainer *t, struct error *error) {
     const struct trainer_options *o = t->options;
-    engine_arithmetic(o->kernels, trainer_uses_winograd(t->config, o->kernels), t->arithmetic);
+    trainer_arithmetic(t->config, o->kernels, t->arithmetic);
     t->state = train_state_begin();
     t->saved_epochs = -1;
     checkpoint_files_begin(&t->files, o->checkpoint_dir, o->resume_path);

@@ -14,6 +14,7 @@
 #include "core/config/run_config.h"
 #include "core/data/dataset.h"
 #include "core/kernels/kernels.h"
+#include "core/nn/arithmetic.h"
 #include "core/nn/step_profile.h"
 
 /* After each step. Epochs are counted from 1 here and in every other report, as users see them. */
@@ -118,6 +119,14 @@ enum status trainer_run(const struct trainer_options *options,
 
 /* Whether the run's stride-1 3x3 convolutions use Winograd's algorithm with these kernels. */
 bool trainer_uses_winograd(const struct run_config *config, const struct kernels *kernels);
+
+/* The name of the bits that the run has with these kernels (core/nn/arithmetic.h). */
+static inline void trainer_arithmetic(const struct run_config *config,
+                                      const struct kernels *kernels,
+                                      char ret_text[ARITHMETIC_TEXT_SIZE]) {
+    engine_arithmetic(kernels, trainer_uses_winograd(config, kernels),
+                      config->activations == ACTIVATIONS_BF16, ret_text);
+}
 
 /* Bytes that training this run takes at its peak, data set excluded, on n_threads threads. */
 int64_t trainer_memory_bytes(const struct run_config *config, const struct kernels *kernels,

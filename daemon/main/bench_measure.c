@@ -240,6 +240,7 @@ static enum status count_traffic(struct bench *b, const struct resnet *net, stru
         .team = team,
         .max_images = 1,
         .winograd = trainer_uses_winograd(&b->options->config, b->options->kernels),
+        .bf16 = b->options->config.activations == ACTIVATIONS_BF16,
     };
     TRY(engine_create(&options, &engine, error));
     engine_traffic(engine, b->result->traffic);

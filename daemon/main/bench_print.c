@@ -67,6 +67,7 @@ static void put_values(struct printer *p, const struct bench_options *o,
     put_number(p, "data_pipeline_share", share(profile->data_seconds, profile->step_seconds), 4);
     put_text(p, "isa", o->kernels->name);
     put_text(p, "conv_algorithm", winograd ? "winograd" : "direct");
+    put_text(p, "activations", o->config.activations == ACTIVATIONS_BF16 ? "bf16" : "f32");
     put_integer(p, "depth", o->config.depth);
     put_integer(p, "threads", r->n_threads);
     put_integer(p, "batch_size", o->config.batch_size);

@@ -60,6 +60,8 @@ static bool parse_option(struct command *c, const char *name, const char *value)
         return true;
     } else if (!strcmp(name, "--conv-algorithm")) {
         return conv_algorithm_from_name(value, &config->conv_algorithm);
+    } else if (!strcmp(name, "--activations")) {
+        return activations_from_name(value, &config->activations);
     } else if (!strcmp(name, "--format")) {
         c->json = !strcmp(value, "json");
         return c->json || !strcmp(value, "text");
