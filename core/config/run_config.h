@@ -28,6 +28,8 @@ enum conv_algorithm {
     CONV_BEST = CONV_WINOGRAD, /* what CONV_AUTO means */
 };
 
+enum activations { ACTIVATIONS_F32, ACTIVATIONS_BF16 };
+
 /* From epoch `epoch` (counted from 0) on, the learning rate is `lr`. */
 struct lr_step {
     int epoch;
@@ -66,6 +68,7 @@ struct run_config {
     int train_images;                   /* the first so many of the data set; 0: all */
     int test_images;                    /* likewise */
     enum conv_algorithm conv_algorithm; /* of variants that have a choice */
+    enum activations activations; /* type of what is saved between passes; arithmetic is float */
 };
 
 /* One preset: a name, a sentence for people, and the configuration itself. */
@@ -91,6 +94,7 @@ const char *copies_name(enum copies value);
 const char *optimizer_name(enum optimizer_kind value);
 const char *normalise_name(enum normalise_kind value);
 bool conv_algorithm_from_name(const char *name, enum conv_algorithm *ret);
+bool activations_from_name(const char *name, enum activations *ret);
 
 /* Steps of one epoch over n_train source images (after train_images was applied). */
 int run_steps_per_epoch(const struct run_config *config, int n_train);

@@ -24,6 +24,11 @@ static const char *const conv_algorithm_words[] = {
     [CONV_WINOGRAD] = "winograd",
 };
 
+static const char *const activations_words[] = {
+    [ACTIVATIONS_F32] = "f32",
+    [ACTIVATIONS_BF16] = "bf16",
+};
+
 enum { MAX_IMAGES = 1000000 };
 #define MAX_SEED 9007199254740991.0 /* 2^53 - 1: every one is exact in a double */
 
@@ -99,6 +104,10 @@ static const struct run_config_field fields[] = {
          "what the daemon is set to (winograd, unless its admin chose otherwise); the run then "
          "says "
          "what that was."},
+    {FIELD(activations), CHOICE(activations_words), BITS, LATER(ACTIVATIONS_F32),
+     .help = "What the way back needs is kept as float or as bfloat16, which takes half of the "
+             "memory; arithmetic is that of float.",
+     .synonyms = "dtype, precision, mixed_precision, amp"},
     {FIELD(stop_on_nan), BOOL,
      .help = "Fail when a loss is no longer a finite number, or the training cross-entropy of an "
              "epoch is above ten times that of guessing."},
@@ -192,12 +201,26 @@ const char *normalise_name(enum normalise_kind value) {
     return normalise_words[value];
 }
 
-bool conv_algorithm_from_name(const char *name, enum conv_algorithm *ret) {
-    for (size_t i = 0; i < sizeof(conv_algorithm_words) / sizeof(conv_algorithm_words[0]); i++) {
-        if (strcmp(conv_algorithm_words[i], name) == 0) {
-            *ret = (enum conv_algorithm)i;
-            return true;
+/* The index of a word; -1: there is none. */
+static int find_word(const char *const *words, size_t n_words, const char *name) {
+    for (size_t i = 0; i < n_words; i++) {
+        if (strcmp(words[i], name) == 0) {
+            return (int)i;
         }
     }
-    return false;
+    return -1;
+}
+
+bool conv_algorithm_from_name(const char *name, enum conv_algorithm *ret) {
+    int i = find_word(conv_algorithm_words,
+                      sizeof(conv_algorithm_words) / sizeof(conv_algorithm_words[0]), name);
+    *ret = i < 0 ? *ret : (enum conv_algorithm)i;
+    return i >= 0;
+}
+
+bool activations_from_name(const char *name, enum activations *ret) {
+    int i = find_word(activations_words, sizeof(activations_words) / sizeof(activations_words[0]),
+                      name);
+    *ret = i < 0 ? *ret : (enum activations)i;
+    return i >= 0;
 }

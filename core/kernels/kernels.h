@@ -100,6 +100,37 @@ struct conv_plan {
                              float *scratch);
 };
 
+/* How tensors are kept that a training step saves for later. Streamed: written past the caches, for
+ * what will have left them before it is read again; the bits are those without it. */
+enum kept_type { KEPT_F32, KEPT_F32_STREAMED, KEPT_BF16, KEPT_BF16_STREAMED, N_KEPT_TYPES };
+
+/* The element-wise functions of struct kernels on tensors that are kept so; arithmetic is that of
+ * float. What is kept is rounded to bfloat16 first (to nearest, ties to even; NaN stays NaN), and
+ * whatever follows works with the rounded value: sums, and dst. void: floats or bfloat16s, aligned
+ * to 64 bytes. No pointer may be equal to another one unless it is said. */
+struct kept_functions {
+    /* kept = src. The sums are those of what is kept. */
+    void (*bn_sums)(int c, int n_pixels, const float *src, void *kept, double *sum,
+                    double *sum_squares);
+
+    /* dst = max(0, (src * scale + shift) + add), add may be NULL. kept = dst, dst being rounded;
+     * kept may be NULL, and dst is then as exact as a float. */
+    void (*bn_relu)(int c, int n_pixels, const void *src, const float *scale, const float *shift,
+                    const void *add, float *dst, void *kept);
+
+    /* dst = a * diff + (b * src + k). */
+    void (*bn_backward)(int c, int n_pixels, const void *diff, const void *src, const float *a,
+                        const float *b, const float *k, float *dst);
+
+    /* As in struct kernels; add may be NULL, dst may be add. */
+    void (*relu_backward)(int c, int n_pixels, const float *diff, const void *add, const float *act,
+                          const void *src, void *dst, double *sum, double *sum_src);
+
+    /* dst = src; n: a multiple of 64. */
+    void (*widen)(size_t n, const void *src, float *dst);
+    void (*narrow)(size_t n, const float *src, void *dst);
+};
+
 /* One variant. The element-wise functions work on one image of c channels (a multiple of 16) and
  * n_pixels (a multiple of 4) pixels in 16c layout; vectors of coefficients are [c]. */
 struct kernels {
@@ -134,6 +165,9 @@ struct kernels {
     void (*relu_backward)(int c, int n_pixels, const float *diff, const float *add,
                           const float *act, const float *src, float *dst, double *sum,
                           double *sum_src);
+
+    /* By enum kept_type; NULL for KEPT_F32, whose functions are those above. */
+    const struct kept_functions *kept[N_KEPT_TYPES];
 
     /* The machine's speed limit, for benchmarks: so many rounds of independent fused multiply-adds
      * that stay in registers. Returns the floating-point operations done (a multiply-add is two).

@@ -10,7 +10,7 @@
 
 enum { ALIGNMENT = 64, MAX_CHANNELS = 64, MAX_RANGES = 6 };
 
-static bool is_aligned(const float *p) {
+static bool is_aligned(const void *p) {
     return p && (uintptr_t)p % ALIGNMENT == 0;
 }
 
@@ -149,6 +149,44 @@ void require_relu_backward(int c, int n_pixels, const float *diff, const float *
         require_image_input(c, n_pixels, add, dst, true);
     }
     assert(sum && sum_src && sum != sum_src);
+}
+
+/* Kept tensors are only compared by their starts: a bfloat16 takes half of the room. */
+void require_kept_sums(int c, int n_pixels, const float *src, const void *kept, const double *sum,
+                       const double *sum_squares) {
+    require_bn_sums(c, n_pixels, src, sum, sum_squares);
+    assert(is_aligned(kept) && kept != src);
+}
+
+void require_kept_bn_relu(int c, int n_pixels, const void *src, const float *scale,
+                          const float *shift, const void *add, const float *dst, const void *kept) {
+    require_image(c, n_pixels);
+    assert(is_aligned(src) && is_aligned(scale) && is_aligned(shift) && is_aligned(dst));
+    assert(!add || (is_aligned(add) && add != dst));
+    assert(!kept || (is_aligned(kept) && kept != src && kept != add && kept != dst));
+    assert(src != dst);
+}
+
+void require_kept_bn_backward(int c, int n_pixels, const void *diff, const void *src,
+                              const float *a, const float *b, const float *k, const float *dst) {
+    require_image(c, n_pixels);
+    assert(is_aligned(diff) && is_aligned(src) && is_aligned(dst));
+    assert(is_aligned(a) && is_aligned(b) && is_aligned(k));
+    assert(dst != diff && dst != src);
+}
+
+void require_kept_relu_backward(int c, int n_pixels, const float *diff, const void *add,
+                                const float *act, const void *src, const void *dst,
+                                const double *sum, const double *sum_src) {
+    require_image(c, n_pixels);
+    assert(is_aligned(diff) && is_aligned(act) && is_aligned(src) && is_aligned(dst));
+    assert(!add || is_aligned(add));
+    assert(dst != diff && dst != act && dst != src);
+    assert(sum && sum_src && sum != sum_src);
+}
+
+void require_kept_copy(size_t n, const void *src, const void *dst) {
+    assert(n % 64 == 0 && is_aligned(src) && is_aligned(dst) && src != dst);
 }
 
 #endif

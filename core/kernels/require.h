@@ -40,4 +40,16 @@ void require_relu_backward(int c, int n_pixels, const float *diff, const float *
                            const float *act, const float *src, const float *dst, const double *sum,
                            const double *sum_src);
 
+/* Of struct kept_functions. */
+void require_kept_sums(int c, int n_pixels, const float *src, const void *kept, const double *sum,
+                       const double *sum_squares);
+void require_kept_bn_relu(int c, int n_pixels, const void *src, const float *scale,
+                          const float *shift, const void *add, const float *dst, const void *kept);
+void require_kept_bn_backward(int c, int n_pixels, const void *diff, const void *src,
+                              const float *a, const float *b, const float *k, const float *dst);
+void require_kept_relu_backward(int c, int n_pixels, const float *diff, const void *add,
+                                const float *act, const void *src, const void *dst,
+                                const double *sum, const double *sum_src);
+void require_kept_copy(size_t n, const void *src, const void *dst);
+
 #endif

@@ -25,7 +25,7 @@ static void add_blas(char text[ARITHMETIC_TEXT_SIZE]) {
     }
 }
 
-void engine_arithmetic(const struct kernels *kernels, bool winograd,
+void engine_arithmetic(const struct kernels *kernels, bool winograd, bool bf16,
                        char ret_text[ARITHMETIC_TEXT_SIZE]) {
     ret_text[0] = '\0';
     for (size_t i = 0; i < sizeof(arithmetics) / sizeof(arithmetics[0]); i++) {
@@ -40,6 +40,9 @@ void engine_arithmetic(const struct kernels *kernels, bool winograd,
     }
     if (kernels->has_winograd && !winograd) {
         strncat(ret_text, "+direct", ARITHMETIC_TEXT_SIZE - 1 - strlen(ret_text));
+    }
+    if (bf16) {
+        strncat(ret_text, "+bf16", ARITHMETIC_TEXT_SIZE - 1 - strlen(ret_text));
     }
 }
 

@@ -18,8 +18,9 @@ enum { ARITHMETIC_TEXT_SIZE = 64 };
 
 /* "ref-1"; "avx-2" for avx2 and avx512, which give the same bits; "blas-1-haswell-0.3.21" with the
  * processor that OpenBLAS takes this one for and its version. "+direct" follows where the variant
- * has Winograd's algorithm and `winograd` is false. */
-void engine_arithmetic(const struct kernels *kernels, bool winograd,
+ * has Winograd's algorithm and `winograd` is false, then "+bf16" where what is saved is bfloat16.
+ */
+void engine_arithmetic(const struct kernels *kernels, bool winograd, bool bf16,
                        char ret_text[ARITHMETIC_TEXT_SIZE]);
 
 /* Whether they are equal but for what follows '+', which settings of a run decide. */

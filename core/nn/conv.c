@@ -45,9 +45,9 @@ struct packing {
 
 /* A convolution's forward kernel, then, in the second half of the pieces, its backward kernel. */
 static void pack_piece(void *user, int piece, int member) {
-    (void)member;
     const struct packing *p = user;
     const struct engine *e = p->engine;
+    step_profile_begin(e->profile, member);
     int conv = piece % e->net->n_convs;
     const struct conv_plan *plan = &e->plans[conv];
     const float *weights = kernel_of(e, p->params, conv);
@@ -58,6 +58,7 @@ static void pack_piece(void *user, int piece, int member) {
     } else if (e->packed_backward[conv]) {
         plan->pack_backward(plan, weights, e->packed_backward[conv]);
     }
+    step_profile_lap(e->profile, member, PART_WEIGHTS);
 }
 
 void engine_pack(struct engine *engine, const float *params, bool backward) {

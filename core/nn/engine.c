@@ -18,8 +18,22 @@ static int chunk_images_for(int n_images) {
     return (images + 3) / 4 * 4;
 }
 
+/* Streamed is what leaves the caches before it is read again. */
+static enum kept_type kept_type_for(const struct engine_options *options) {
+    const bool streams = options->max_images >= STREAMED_IMAGES;
+    if (options->bf16) {
+        return streams ? KEPT_BF16_STREAMED : KEPT_BF16;
+    }
+    return streams ? KEPT_F32_STREAMED : KEPT_F32;
+}
+
 static float *take_floats(struct arena *arena, size_t n) {
     return arena_take(arena, n * sizeof(float));
+}
+
+/* floats: of one image. */
+static void *take_kept(const struct engine *e, struct arena *arena, size_t floats) {
+    return arena_take(arena, kept_bytes(e, (size_t)e->max_images * floats));
 }
 
 /* The tensors of the batch. */
@@ -29,19 +43,19 @@ static void layout_batch(struct engine *e, struct arena *arena) {
     e->images = take_floats(arena, n * ENGINE_IMAGE_FLOATS);
     e->labels = arena_take(arena, n);
     e->logits = take_floats(arena, n * RESNET_CLASSES);
-    e->y[0] = take_floats(arena, n * TENSOR_FLOATS);
-    e->out[0] = take_floats(arena, n * TENSOR_FLOATS);
+    e->y[0] = take_kept(e, arena, TENSOR_FLOATS);
+    e->out[0] = take_kept(e, arena, TENSOR_FLOATS);
     for (int b = 0; b < net->n_blocks; b++) {
         size_t floats = conv_dst_floats(e, net->blocks[b].conv2);
-        e->y[net->blocks[b].bn1] = take_floats(arena, n * floats);
-        e->y[net->blocks[b].bn2] = take_floats(arena, n * floats);
-        e->out[b + 1] = take_floats(arena, n * floats);
+        e->y[net->blocks[b].bn1] = take_kept(e, arena, floats);
+        e->y[net->blocks[b].bn2] = take_kept(e, arena, floats);
+        e->out[b + 1] = take_kept(e, arena, floats);
     }
-    e->shortcut[1] = take_floats(arena, n * TENSOR_FLOATS / 2);
-    e->shortcut[2] = take_floats(arena, n * TENSOR_FLOATS / 4);
-    e->grad_mid = take_floats(arena, n * TENSOR_FLOATS);
-    e->grad[0] = take_floats(arena, n * TENSOR_FLOATS);
-    e->grad[1] = take_floats(arena, n * TENSOR_FLOATS);
+    e->shortcut[1] = take_kept(e, arena, TENSOR_FLOATS / 2);
+    e->shortcut[2] = take_kept(e, arena, TENSOR_FLOATS / 4);
+    e->grad_mid = take_kept(e, arena, TENSOR_FLOATS);
+    e->grad[0] = take_kept(e, arena, TENSOR_FLOATS);
+    e->grad[1] = take_kept(e, arena, TENSOR_FLOATS);
 }
 
 static void layout_weights(struct engine *e, struct arena *arena) {
@@ -70,7 +84,7 @@ static void layout_members(struct engine *e, struct arena *arena) {
         struct member_space *m = &e->members[i];
         m->conv = take_floats(arena, conv);
         m->diff = take_floats(arena, TENSOR_FLOATS);
-        m->act = take_floats(arena, TENSOR_FLOATS);
+        m->act = take_floats(arena, 2 * TENSOR_FLOATS);
         m->diff_src = take_floats(arena, 2 * TENSOR_FLOATS);
         m->accumulator = take_floats(arena, accumulator);
         m->shortcut_accumulator = take_floats(arena, shortcut);
@@ -122,6 +136,8 @@ static enum status prepare(const struct engine_options *options, int n_threads, 
         .kernels = options->kernels,
         .team = options->team,
         .max_images = options->max_images,
+        .profile = options->profile,
+        .kept = kept_type_for(options),
         .n_members = n_threads,
     };
     if (options->max_images < 0) {
@@ -185,6 +201,7 @@ uint8_t *engine_labels(struct engine *engine) {
 
 const float *engine_block_output(const struct engine *engine, int block) {
     assert(engine->max_images > 0 && block >= 0 && block <= engine->net->n_blocks);
+    assert(engine->kept == KEPT_F32 || engine->kept == KEPT_F32_STREAMED);
     return engine->out[block];
 }
 

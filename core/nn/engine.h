@@ -15,6 +15,7 @@
 
 #include "core/kernels/kernels.h"
 #include "core/nn/resnet.h"
+#include "core/nn/step_profile.h"
 #include "core/team/team.h"
 
 /* [32][32][4] floats. */
@@ -25,9 +26,11 @@ struct engine;
 struct engine_options {
     const struct resnet *net; /* must outlive the engine */
     const struct kernels *kernels;
-    struct team *team; /* likewise */
-    int max_images;    /* largest batch of engine_train; 0: this engine only evaluates */
-    bool winograd;     /* where the variant has it */
+    struct team *team;            /* likewise */
+    int max_images;               /* largest batch of engine_train; 0: this engine only evaluates */
+    bool winograd;                /* where the variant has it */
+    bool bf16;                    /* keep what is saved between passes as bfloat16 */
+    struct step_profile *profile; /* filled by engine_train; outlives the engine; NULL: none */
 };
 
 /* STATUS_INVALID, STATUS_NO_MEMORY. *ret_engine is owned by the caller. */
@@ -70,9 +73,14 @@ void engine_evaluate(struct engine *engine, engine_source *source, void *user, i
                      int n_images, float *ret_logits, uint8_t *ret_classes,
                      struct engine_result *ret_result);
 
-/* What the last engine_train left behind, for tests: the output of block `block` (0: the stem)
- * [n][C/16][H][W][16], the logits [n][10], the mean and the biased variance in front of BN `bn` [c]
- * (params: those of that step). */
+/* Bytes that a step of engine_train reads and writes of the tensors it keeps for the whole batch,
+ * an image, by what is at work when it does: what comes from memory where a batch exceeds the
+ * caches (writing counts once). */
+void engine_traffic(const struct engine *engine, int64_t ret_bytes[N_STEP_PARTS]);
+
+/* What the last engine_train left behind, for tests (of engines without bf16): the output of block
+ * `block` (0: the stem) [n][C/16][H][W][16], the logits [n][10], the mean and the biased variance
+ * in front of BN `bn` [c] (params: those of that step). */
 const float *engine_block_output(const struct engine *engine, int block);
 const float *engine_logits(const struct engine *engine);
 void engine_batch_statistics(const struct engine *engine, const float *params, int bn,

@@ -5,7 +5,11 @@
  * engine_train runs the list. A block keeps three tensors: the outputs of its two convolutions and
  * its own output. What lies between is made again in cache when a pass needs it.
  *
- * Who calls whom: engine.c -> plan.c, pass.c, reduce.c; these and evaluate.c -> conv.c, head.c.
+ * What is kept for the whole batch is float or bfloat16 (enum kept_type); everything else is float.
+ * Only kept.c knows which.
+ *
+ * Who calls whom: engine.c -> plan.c, pass.c, reduce.c; pass.c -> kept.c; these and evaluate.c ->
+ * conv.c, head.c.
  */
 #ifndef CUTOUTD_CORE_NN_ENGINE_INTERNAL_H
 #define CUTOUTD_CORE_NN_ENGINE_INTERNAL_H
@@ -22,6 +26,7 @@ enum {
     MAX_SHORTCUT_FLOATS = 32 * 64,   /* of a 1x1 convolution */
     DENSE_FLOATS = (RESNET_FEATURES + 1) * RESNET_CLASSES,
     EVALUATE_GROUP = 4,
+    STREAMED_IMAGES = 512, /* batches from which on what is kept is streamed */
 };
 
 /* Batch statistics of one BN and the coefficients that follow from them. */
@@ -41,7 +46,7 @@ struct bn_state {
 struct member_space {
     float *conv;                 /* working space of a kernel */
     float *diff;                 /* [group][C/16][S][S][16] gradient at the convolution's output */
-    float *act;                  /* [group][C/16][S][S][16] activation in front of it */
+    float *act;                  /* [group][C/16][S][S][16] activation in front, twice as wide */
     float *diff_src;             /* [group][C/16][S][S][16] gradient at its input, twice as wide */
     float *accumulator;          /* of weights_add, in the variant's layout */
     float *shortcut_accumulator; /* likewise */
@@ -52,11 +57,11 @@ enum pass_kind { PASS_FORWARD, PASS_HEAD, PASS_BACKWARD };
 
 /* What stands in front of a convolution or of the head: act = max(0, bn(y) + add). */
 struct pass_input {
-    int bn;        /* -1: act is the batch itself */
-    float *y;      /* [n][C/16][S][S][16] */
-    float *add;    /* of the same shape; NULL: nothing is added */
-    float *act;    /* of the same shape; NULL: kept nowhere, made in scratch when needed */
-    size_t floats; /* of one image */
+    int bn;       /* -1: the images themselves */
+    void *y;      /* kept [n][C/16][S][S][16] */
+    void *add;    /* of the same shape; NULL: nothing is added */
+    void *act;    /* of the same shape; NULL: kept nowhere, made in scratch when needed */
+    size_t bytes; /* of one image */
 };
 
 /* One walk over all images of the batch. n: max_images. S: a side in pixels, C: channels. */
@@ -68,15 +73,15 @@ struct pass {
     int shortcut; /* 1x1 convolution of the same input; -1: none */
 
     /* Forward writes the convolutions' outputs and sums y for its BN. Backward reads y. */
-    int bn;            /* behind conv */
-    float *y;          /* [n][C/16][S][S][16] */
-    float *shortcut_y; /* of the same shape */
-    size_t floats;     /* of one image of y */
+    int bn;           /* behind conv */
+    void *y;          /* kept [n][C/16][S][S][16] */
+    void *shortcut_y; /* of the same shape */
+    size_t bytes;     /* of one image of y */
 
     /* Backward and head: gradients, each behind the ReLU mask of its place. */
-    float *grad;       /* of the shape of y: behind bn */
-    float *block_grad; /* of the shape of y: at the block's output, for its shortcut */
-    float *grad_in;    /* of the shape of in.y: target, summed for in.bn; NULL: the stem */
+    void *grad;       /* of the shape of y: behind bn */
+    void *block_grad; /* of the shape of y: at the block's output, for its shortcut */
+    void *grad_in;    /* of the shape of in.y: target, summed for in.bn; NULL: the stem */
 
     /* Backward: weight gradients of each chunk, added up by the next pass. */
     float (*partials)[MAX_KERNEL_FLOATS]; /* [chunks] kernels in HWIO */
@@ -88,8 +93,10 @@ struct engine {
     struct team *team;
     int max_images;
     int n_members;
+    struct step_profile *profile; /* NULL: none */
     struct arena arena;
     const float *evaluate_params; /* of the last engine_evaluate_prepare */
+    enum kept_type kept;          /* of the tensors that are called kept below */
 
     struct conv_plan plans[RESNET_MAX_CONVS];
     float *packed_forward[RESNET_MAX_CONVS]; /* NULL: the variant reads HWIO */
@@ -97,14 +104,15 @@ struct engine {
     struct bn_state *bns; /* [n_bns] */
 
     /* Tensors of the batch; n: max_images. */
-    float *images;                     /* [n][32][32][4] */
-    uint8_t *labels;                   /* [n] */
-    float *y[RESNET_MAX_BNS];          /* [n][C/16][S][S][16] of the convolution in front of BN i */
-    float *out[RESNET_MAX_BLOCKS + 1]; /* [n][C/16][S][S][16] input of block b; the last: output */
-    float *shortcut[3]; /* [n][C/16][S][S][16] of the stage's 1x1 convolution, read by one pass */
-    float *grad_mid;    /* [n][C/16][S][S][16] gradient between the two convolutions of a block */
-    float *grad[2];     /* [n][C/16][S][S][16] gradient at a block's output; alternating */
-    float *logits;      /* [n][10] */
+    float *images;   /* [n][32][32][4] */
+    uint8_t *labels; /* [n] */
+    float *logits;   /* [n][10] */
+    /* Kept, each [n][C/16][S][S][16]. */
+    void *y[RESNET_MAX_BNS];          /* of the convolution in front of BN i */
+    void *out[RESNET_MAX_BLOCKS + 1]; /* input of block b; the last: output */
+    void *shortcut[3];                /* of the stage's 1x1 convolution, read by one pass */
+    void *grad_mid;                   /* gradient between the two convolutions of a block */
+    void *grad[2];                    /* gradient at a block's output; alternating */
 
     struct member_space members[TEAM_MAX_THREADS];
 
@@ -160,6 +168,22 @@ static inline size_t conv_dst_floats(const struct engine *engine, int conv) {
     return (size_t)s->oc * (size_t)(s->oh * s->oh);
 }
 
+/* Bytes of n numbers of a kept tensor. */
+static inline size_t kept_bytes(const struct engine *engine, size_t n) {
+    return n * (engine->kept == KEPT_BF16 || engine->kept == KEPT_BF16_STREAMED ? sizeof(uint16_t)
+                                                                                : sizeof(float));
+}
+
+/* Whether a pass works in kept tensors themselves; otherwise it works in scratch and copies. */
+static inline bool kept_in_place(const struct engine *engine) {
+    return engine->kept == KEPT_F32;
+}
+
+/* Whether they are written past the caches. */
+static inline bool kept_streams(const struct engine *engine) {
+    return engine->kept == KEPT_F32_STREAMED || engine->kept == KEPT_BF16_STREAMED;
+}
+
 /* plan.c: fills engine->passes. The engine's tensors have their places. */
 void engine_plan_passes(struct engine *engine);
 
@@ -201,6 +225,35 @@ void engine_convolve(const struct engine *engine, const float *params, int conv,
 /* conv.c: dst = max(0, bn(y) + add) of n images; add: or NULL. dst may be y or add. */
 void engine_normalise(const struct engine *engine, int bn, int n_images, const float *y,
                       const float *add, float *dst);
+
+/* kept.c: all of the following are about n images. `space` is memory for them as floats, and
+ * pointers to kept tensors point to the first of these images.
+ *
+ * As floats what is kept: the tensor itself or space. */
+const float *kept_read(const struct engine *engine, size_t n_floats, const void *kept,
+                       float *space);
+
+/* Where a convolution puts what will be kept: the tensor itself or space. */
+float *kept_place(const struct engine *engine, void *kept, float *space);
+
+/* Keeps what a convolution has put to kept_place: as it is, or while it is summed for a BN. */
+void kept_write(const struct engine *engine, size_t n_floats, const float *src, void *kept);
+void kept_sum(const struct engine *engine, int bn, int n_images, const float *src, void *kept,
+              double sums[2][MAX_CHANNELS]);
+
+/* max(0, bn(y) + add), kept in act (NULL: not kept). Returns it as floats: act itself or space. */
+const float *kept_normalise(const struct engine *engine, int bn, int n_images, const void *y,
+                            const void *add, void *act, float *space);
+
+/* diff = a * grad + b * y + k of the BN. */
+void kept_bn_backward(const struct engine *engine, int bn, int n_images, const void *grad,
+                      const void *y, float *diff);
+
+/* grad_in = the gradient diff + add (NULL: nothing) through the ReLU whose output is act, and its
+ * sums for the BN whose input is y. grad_in may be add. */
+void kept_relu_backward(const struct engine *engine, int bn, int n_images, const float *diff,
+                        const void *add, const float *act, const void *y, void *grad_in,
+                        double sums[2][MAX_CHANNELS]);
 
 /* head.c: the dense layer and the cross-entropy of one image. features: [4][8][8][16].
  * ret_probability may be NULL. Returns the loss. */

@@ -16,17 +16,18 @@ struct group {
     const struct pass *pass;
     const struct member_space *space;
     int chunk;
+    int member;
     int first; /* image of the batch */
     int n;
     struct image_range next;
 };
 
 /* The group that the same member will probably take after this one. */
-static struct image_range next_group(const struct group *g, int member) {
+static struct image_range next_group(const struct group *g) {
     struct image_range rest = step_chunk(g->step, g->chunk);
     rest.first = g->first + g->n;
     if (rest.first >= rest.end) {
-        int chunk = team_next_piece(g->step->engine->team, member);
+        int chunk = team_next_piece(g->step->engine->team, g->member);
         if (chunk < 0) {
             return (struct image_range){0};
         }
@@ -35,68 +36,94 @@ static struct image_range next_group(const struct group *g, int member) {
     return (struct image_range){rest.first, smaller(rest.first + g->pass->group, rest.end)};
 }
 
-/* Names the next group's images of a tensor for a kernel to fetch while it computes. */
-static void fetch(struct kernel_prefetch *prefetch, const struct group *g, const float *tensor,
-                  size_t floats) {
+/* What was done since the last call was `part`. */
+static inline void lap(const struct group *g, enum step_part part) {
+    step_profile_lap(g->step->engine->profile, g->member, part);
+}
+
+static inline enum step_part part_of(const struct group *g, int conv) {
+    return step_part_of(&g->step->engine->plans[conv].shape);
+}
+
+/* Names the next group's images of a tensor for a kernel to fetch while it computes. bytes: of one
+ * image. */
+static void fetch(struct kernel_prefetch *prefetch, const struct group *g, const void *tensor,
+                  size_t bytes) {
     if (tensor && g->next.end > g->next.first) {
         assert(prefetch->n_ranges < (int)(sizeof(prefetch->ranges) / sizeof(prefetch->ranges[0])));
-        prefetch->ranges[prefetch->n_ranges].start = tensor + (size_t)g->next.first * floats;
+        prefetch->ranges[prefetch->n_ranges].start =
+            (const char *)tensor + (size_t)g->next.first * bytes;
         prefetch->ranges[prefetch->n_ranges++].n_bytes =
-            (size_t)(g->next.end - g->next.first) * floats * sizeof(*tensor);
+            (size_t)(g->next.end - g->next.first) * bytes;
+    }
+}
+
+/* Likewise of a tensor that is written: what is streamed past the caches is not wanted there. */
+static void fetch_target(struct kernel_prefetch *prefetch, const struct group *g,
+                         const void *tensor, size_t bytes) {
+    if (!kept_streams(g->step->engine)) {
+        fetch(prefetch, g, tensor, bytes);
     }
 }
 
 /* The tensor's first image of the group; NULL stays NULL. */
-static inline float *at(const struct group *g, float *tensor, size_t floats) {
-    return tensor ? tensor + (size_t)g->first * floats : NULL;
+static inline void *at(const struct group *g, void *tensor, size_t bytes) {
+    return tensor ? (char *)tensor + (size_t)g->first * bytes : NULL;
+}
+
+/* Floats of the group in front of the pass's convolution, and behind it. */
+static inline size_t floats_in(const struct group *g) {
+    return (size_t)g->n * conv_src_floats(g->step->engine, g->pass->conv);
+}
+
+static inline size_t floats_out(const struct group *g) {
+    return (size_t)g->n * conv_dst_floats(g->step->engine, g->pass->conv);
 }
 
 /* What the convolution reads. A backward pass finds it where the forward pass kept it. */
 static const float *make_input(const struct group *g) {
+    const struct engine *e = g->step->engine;
     const struct pass_input *in = &g->pass->in;
-    float *act = in->act ? at(g, in->act, in->floats) : g->space->act;
-    if (in->bn >= 0 && !(in->act && g->pass->kind == PASS_BACKWARD)) {
-        engine_normalise(g->step->engine, in->bn, g->n, at(g, in->y, in->floats),
-                         at(g, in->add, in->floats), act);
+    if (in->bn < 0) {
+        return at(g, e->images, in->bytes);
     }
-    return act;
+    if (in->act && g->pass->kind == PASS_BACKWARD) {
+        return kept_read(e, floats_in(g), at(g, in->act, in->bytes), g->space->act);
+    }
+    return kept_normalise(e, in->bn, g->n, at(g, in->y, in->bytes), at(g, in->add, in->bytes),
+                          at(g, in->act, in->bytes), g->space->act);
 }
 
 static void forward(const struct group *g) {
     const struct engine *e = g->step->engine;
     const struct pass *p = g->pass;
-    const struct resnet_bn *bn = &e->net->bns[p->bn];
+    const struct pass_input *in = &p->in;
     struct kernel_prefetch soon = {0};
-    fetch(&soon, g, p->in.y, p->in.floats);
-    fetch(&soon, g, p->in.add, p->in.floats);
-    fetch(&soon, g, p->in.act, p->in.floats);
-    fetch(&soon, g, p->y, p->floats);
+    fetch(&soon, g, in->bn < 0 ? e->images : in->y, in->bytes);
+    fetch(&soon, g, in->add, in->bytes);
+    fetch_target(&soon, g, in->act, in->bytes);
+    fetch_target(&soon, g, p->y, p->bytes);
 
     const float *act = make_input(g);
-    float *y = at(g, p->y, p->floats);
+    lap(g, PART_BN);
+    float *y = kept_place(e, at(g, p->y, p->bytes), g->space->diff);
     engine_convolve(e, g->step->params, p->conv, g->n, act, y, g->space->conv, &soon);
-    for (int j = 0; j < g->n; j++) {
-        e->kernels->bn_sums(bn->c, bn->side * bn->side, y + (size_t)j * p->floats,
-                            e->sums[g->chunk][0], e->sums[g->chunk][1]);
-    }
+    lap(g, part_of(g, p->conv));
+    kept_sum(e, p->bn, g->n, y, at(g, p->y, p->bytes), e->sums[g->chunk]);
+    lap(g, PART_BN);
     if (p->shortcut >= 0) {
-        engine_convolve(e, g->step->params, p->shortcut, g->n, act, at(g, p->shortcut_y, p->floats),
-                        g->space->conv, NULL);
+        y = kept_place(e, at(g, p->shortcut_y, p->bytes), g->space->diff);
+        engine_convolve(e, g->step->params, p->shortcut, g->n, act, y, g->space->conv, NULL);
+        kept_write(e, floats_out(g), y, at(g, p->shortcut_y, p->bytes));
+        lap(g, part_of(g, p->shortcut));
     }
 }
 
 /* The gradient through the ReLU in front of a pass, summed for the BN before it. */
-static void leave(const struct group *g, const float *diff, const float *add, const float *act) {
-    const struct engine *e = g->step->engine;
+static void leave(const struct group *g, const float *diff, const void *add, const float *act) {
     const struct pass_input *in = &g->pass->in;
-    const struct resnet_bn *bn = &e->net->bns[in->bn];
-    for (int j = 0; j < g->n; j++) {
-        size_t i = (size_t)j * in->floats;
-        e->kernels->relu_backward(bn->c, bn->side * bn->side, diff + i, add ? add + i : NULL,
-                                  act + i, at(g, in->y, in->floats) + i,
-                                  at(g, g->pass->grad_in, in->floats) + i, e->sums[g->chunk][0],
-                                  e->sums[g->chunk][1]);
-    }
+    kept_relu_backward(g->step->engine, in->bn, g->n, diff, add, act, at(g, in->y, in->bytes),
+                       at(g, g->pass->grad_in, in->bytes), g->step->engine->sums[g->chunk]);
 }
 
 /* Pooling, dense layer, softmax, loss and the way back to the gradient at the last block's output.
@@ -111,6 +138,7 @@ static void head(const struct group *g) {
     int correct = 0;
     assert(label < RESNET_CLASSES);
     const float *out = make_input(g);
+    lap(g, PART_BN);
     e->losses[g->chunk] +=
         head_image(e->net, s->params, out, label, pooled, logits, diff, &correct);
     e->correct[g->chunk] += correct;
@@ -120,49 +148,58 @@ static void head(const struct group *g) {
     }
     head_add_gradient(pooled, diff, e->dense_partials[g->chunk]);
     head_spread(e->net, s->params, diff, g->space->diff);
+    lap(g, PART_HEAD);
     leave(g, g->space->diff, NULL, out);
+    lap(g, PART_BN);
+}
+
+/* The shortcut's convolution: block_grad is the gradient at its output. */
+static void backward_shortcut(const struct group *g, const float *act, const void *block_grad,
+                              bool first) {
+    const struct engine *e = g->step->engine;
+    const struct member_space *m = g->space;
+    const int conv = g->pass->shortcut;
+    const struct conv_plan *plan = &e->plans[conv];
+    const float *diff = kept_read(e, floats_out(g), block_grad, m->diff);
+    plan->weights_add(plan, g->n, act, diff, m->shortcut_accumulator, first, m->conv, NULL);
+    plan->backward_data(plan, g->n, diff, engine_backward_weights(e, g->step->params, conv),
+                        m->diff_src, true, m->conv, NULL);
+    lap(g, part_of(g, conv));
 }
 
 static void backward(const struct group *g, bool first) {
     const struct engine *e = g->step->engine;
     const struct pass *p = g->pass;
+    const struct pass_input *in = &p->in;
     const struct member_space *m = g->space;
-    const struct resnet_bn *bn = &e->net->bns[p->bn];
-    const struct bn_state *state = &e->bns[p->bn];
     const struct conv_plan *plan = &e->plans[p->conv];
     struct kernel_prefetch soon = {0};
     struct kernel_prefetch later = {0};
-    fetch(&soon, g, p->grad, p->floats);
-    fetch(&soon, g, p->y, p->floats);
-    fetch(&later, g, p->in.act, p->in.floats);
-    fetch(&later, g, p->block_grad, p->floats);
-    fetch(&later, g, p->in.y, p->in.floats);
-    fetch(&later, g, p->grad_in != p->block_grad ? p->grad_in : NULL, p->in.floats);
+    fetch(&soon, g, p->grad, p->bytes);
+    fetch(&soon, g, p->y, p->bytes);
+    fetch(&later, g, in->bn < 0 ? e->images : in->act, in->bytes);
+    fetch(&later, g, p->block_grad, p->bytes);
+    fetch(&later, g, in->y, in->bytes);
+    fetch_target(&later, g, p->grad_in != p->block_grad ? p->grad_in : NULL, in->bytes);
 
     const float *act = make_input(g);
-    for (int j = 0; j < g->n; j++) {
-        size_t i = (size_t)j * p->floats;
-        e->kernels->bn_backward(bn->c, bn->side * bn->side, at(g, p->grad, p->floats) + i,
-                                at(g, p->y, p->floats) + i, state->a, state->b, state->k,
-                                m->diff + i);
-    }
+    kept_bn_backward(e, p->bn, g->n, at(g, p->grad, p->bytes), at(g, p->y, p->bytes), m->diff);
+    lap(g, PART_BN);
     plan->weights_add(plan, g->n, act, m->diff, m->accumulator, first, m->conv, &soon);
     if (!p->grad_in) {
+        lap(g, part_of(g, p->conv));
         return;
     }
     plan->backward_data(plan, g->n, m->diff, engine_backward_weights(e, g->step->params, p->conv),
                         m->diff_src, false, m->conv, &later);
-    const float *block_grad = at(g, p->block_grad, p->floats);
+    lap(g, part_of(g, p->conv));
+    const void *block_grad = at(g, p->block_grad, p->bytes);
     if (p->shortcut >= 0) {
-        plan = &e->plans[p->shortcut];
-        plan->weights_add(plan, g->n, act, block_grad, m->shortcut_accumulator, first, m->conv,
-                          NULL);
-        plan->backward_data(plan, g->n, block_grad,
-                            engine_backward_weights(e, g->step->params, p->shortcut), m->diff_src,
-                            true, m->conv, NULL);
+        backward_shortcut(g, act, block_grad, first);
         block_grad = NULL;
     }
     leave(g, m->diff_src, block_grad, act);
+    lap(g, PART_BN);
 }
 
 static void begin_chunk(const struct engine *e, const struct pass *p, int chunk) {
@@ -190,13 +227,17 @@ void pass_run(void *user_step, int chunk, int member) {
     const struct step *step = user_step;
     const struct pass *pass = step->pass;
     struct image_range range = step_chunk(step, chunk);
-    struct group g = {
-        .step = step, .pass = pass, .space = &step->engine->members[member], .chunk = chunk};
+    struct group g = {.step = step,
+                      .pass = pass,
+                      .space = &step->engine->members[member],
+                      .chunk = chunk,
+                      .member = member};
     assert(range.first < range.end);
+    step_profile_begin(step->engine->profile, member);
     begin_chunk(step->engine, pass, chunk);
     for (g.first = range.first; g.first < range.end; g.first += g.n) {
         g.n = smaller(pass->group, range.end - g.first);
-        g.next = next_group(&g, member);
+        g.next = next_group(&g);
         switch (pass->kind) {
         case PASS_FORWARD:
             forward(&g);
@@ -212,5 +253,6 @@ void pass_run(void *user_step, int chunk, int member) {
     end_chunk(step->engine, pass, chunk, g.space);
     if (pass->kind == PASS_BACKWARD) {
         reduce_weights(step, pass - 1, chunk); /* as many shares as chunks */
+        lap(&g, PART_WEIGHTS);
     }
 }

@@ -2,6 +2,7 @@
 #include "core/nn/engine_internal.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* The input of block b; of the head for b = n_blocks. */
 static struct pass_input block_input(struct engine *e, int b) {
@@ -10,7 +11,7 @@ static struct pass_input block_input(struct engine *e, int b) {
     struct pass_input in = {.bn = bn,
                             .y = e->y[bn],
                             .act = e->out[b],
-                            .floats = conv_dst_floats(e, e->net->bns[bn].conv)};
+                            .bytes = kept_bytes(e, conv_dst_floats(e, e->net->bns[bn].conv))};
     if (before) {
         in.add = before->shortcut >= 0 ? e->shortcut[before->stage] : e->out[b - 1];
     }
@@ -27,12 +28,12 @@ static struct pass forward_pass(struct engine *e, int bn, struct pass_input in) 
                          .shortcut = -1,
                          .bn = bn,
                          .y = e->y[bn],
-                         .floats = conv_dst_floats(e, conv)};
+                         .bytes = kept_bytes(e, conv_dst_floats(e, conv))};
 }
 
 /* The way back through what a forward pass did, and appends it. */
-static void add_backward(struct engine *e, struct pass p, float *grad, float *block_grad,
-                         float *grad_in) {
+static void add_backward(struct engine *e, struct pass p, void *grad, void *block_grad,
+                         void *grad_in) {
     p.kind = PASS_BACKWARD;
     p.grad = grad;
     p.block_grad = block_grad;
@@ -44,7 +45,7 @@ static void add_backward(struct engine *e, struct pass p, float *grad, float *bl
 void engine_plan_passes(struct engine *engine) {
     struct engine *e = engine;
     const struct resnet *net = e->net;
-    const struct pass_input images = {.bn = -1, .act = e->images, .floats = ENGINE_IMAGE_FLOATS};
+    const struct pass_input images = {.bn = -1, .bytes = ENGINE_IMAGE_FLOATS * sizeof(float)};
     e->passes[e->n_passes++] = forward_pass(e, 0, images);
     for (int b = 0; b < net->n_blocks; b++) {
         const struct resnet_block *block = &net->blocks[b];
@@ -53,7 +54,7 @@ void engine_plan_passes(struct engine *engine) {
         first.shortcut_y = block->shortcut >= 0 ? e->shortcut[block->stage] : NULL;
         e->passes[e->n_passes++] = first;
         const struct pass_input middle = {
-            .bn = block->bn1, .y = e->y[block->bn1], .floats = first.floats};
+            .bn = block->bn1, .y = e->y[block->bn1], .bytes = first.bytes};
         e->passes[e->n_passes++] = forward_pass(e, block->bn2, middle);
     }
     int now = 0; /* grad[now]: at the output of the block below */
@@ -71,4 +72,41 @@ void engine_plan_passes(struct engine *engine) {
     }
     add_backward(e, e->passes[0], e->grad[now], NULL, NULL);
     assert(e->n_passes == 2 * net->n_bns + 1);
+}
+
+/* What a pass touches of a tensor that is kept for the batch: bytes of one image. */
+static int64_t bytes_of(const void *tensor, size_t bytes) {
+    return tensor ? (int64_t)bytes : 0;
+}
+
+/* The input is made from y (and add) and kept in act, on the way forward; on the way back act is
+ * read where it was kept. */
+static void add_forward_traffic(const struct engine *e, const struct pass *p, int64_t *bytes) {
+    const struct pass_input *in = &p->in;
+    enum step_part conv = p->conv >= 0 ? step_part_of(&e->plans[p->conv].shape) : PART_BN;
+    bytes[PART_BN] += bytes_of(in->y, in->bytes) + bytes_of(in->add, in->bytes) +
+                      bytes_of(in->act, in->bytes) + bytes_of(p->grad_in, in->bytes);
+    bytes[conv] += bytes_of(p->y, p->bytes) + bytes_of(in->bn < 0 ? e->images : NULL, in->bytes);
+    bytes[PART_STRIDE_2] += bytes_of(p->shortcut_y, p->bytes);
+}
+
+static void add_backward_traffic(const struct engine *e, const struct pass *p, int64_t *bytes) {
+    const struct pass_input *in = &p->in;
+    bytes[step_part_of(&e->plans[p->conv].shape)] +=
+        bytes_of(in->bn < 0 ? e->images : in->act, in->bytes);
+    bytes[p->shortcut >= 0 ? PART_STRIDE_2 : PART_BN] += bytes_of(p->block_grad, p->bytes);
+    bytes[PART_BN] += bytes_of(p->grad, p->bytes) + bytes_of(p->y, p->bytes) +
+                      bytes_of(in->y, in->bytes) + bytes_of(p->grad_in, in->bytes);
+}
+
+void engine_traffic(const struct engine *engine, int64_t ret_bytes[N_STEP_PARTS]) {
+    memset(ret_bytes, 0, N_STEP_PARTS * sizeof(*ret_bytes));
+    for (int i = 0; i < engine->n_passes; i++) {
+        const struct pass *p = &engine->passes[i];
+        if (p->kind == PASS_BACKWARD) {
+            add_backward_traffic(engine, p, ret_bytes);
+        } else {
+            add_forward_traffic(engine, p, ret_bytes);
+        }
+    }
 }

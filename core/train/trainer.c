@@ -13,7 +13,6 @@
 
 #include "core/base/cleanup.h"
 #include "core/data/augment.h"
-#include "core/nn/arithmetic.h"
 #include "core/nn/engine.h"
 #include "core/train/checkpoint.h"
 #include "core/train/checkpoint_files.h"
@@ -53,8 +52,7 @@ struct trainer {
     double checkpoint_at_s;       /* when the next one inside an epoch is due */
     double recent_images;         /* of measure_speed */
     double recent_seconds;
-    double data_seconds; /* of all steps so far: making their images */
-    double step_seconds; /* and the whole of them */
+    double filled_at_s; /* when the images of the step under way were there */
     int n_measured;
     double images_per_second;
     double validation_seconds;  /* of the last validation */
@@ -120,6 +118,7 @@ static struct engine_options engine_options_of(const struct run_config *config,
         .team = team,
         .max_images = config->batch_size * config->m,
         .winograd = trainer_uses_winograd(config, kernels),
+        .bf16 = config->activations == ACTIVATIONS_BF16,
     };
 }
 
@@ -161,7 +160,7 @@ static struct checkpoint_contents contents_of(struct trainer *t) {
 
 static enum status open_state(struct trainer *t, struct error *error) {
     const struct trainer_options *o = t->options;
-    engine_arithmetic(o->kernels, trainer_uses_winograd(t->config, o->kernels), t->arithmetic);
+    trainer_arithmetic(t->config, o->kernels, t->arithmetic);
     t->state = train_state_begin();
     t->saved_epochs = -1;
     checkpoint_files_begin(&t->files, o->checkpoint_dir, o->resume_path);
@@ -185,8 +184,8 @@ static enum status trainer_open(struct trainer *t, struct error *error) {
     TRY(open_memory(t, error));
     TRY(optimizer_create(t->config, &t->net, &t->optimizer, error));
     TRY(team_create(&(struct team_options){o->n_threads, o->pin_threads}, &t->team, error));
-    const struct engine_options options =
-        engine_options_of(t->config, o->kernels, &t->net, t->team);
+    struct engine_options options = engine_options_of(t->config, o->kernels, &t->net, t->team);
+    options.profile = o->profile;
     TRY(engine_create(&options, &t->engine, error));
     normaliser_make(&o->dataset->train, t->n_train, t->config->normalise, &t->normaliser);
     TRY(open_state(t, error));
@@ -349,19 +348,17 @@ static enum status report_step(struct trainer *t, double lr, struct error *error
 /* The part of a step that may be broken off: up to here nothing but the moving statistics has
  * changed, which are set back. False: it was. */
 static bool find_gradient(struct trainer *t, int *ret_n, struct engine_result *ret_result) {
-    double start = clock_monotonic_s(t->options->clock);
     size_t n_bytes = t->net.n_moving * sizeof(*t->moving);
     memcpy(t->moving_before, t->moving, n_bytes);
     team_ask(t->team, must_break_off, t);
     *ret_n = fill_batch(t);
-    double seconds = clock_monotonic_s(t->options->clock) - start;
+    t->filled_at_s = clock_monotonic_s(t->options->clock);
     engine_train(t->engine, *ret_n, t->params, t->moving, t->gradient, ret_result);
     team_ask(t->team, NULL, NULL);
     if (team_has_stopped(t->team)) {
         memcpy(t->moving, t->moving_before, n_bytes);
         return false;
     }
-    t->data_seconds += seconds;
     return true;
 }
 
@@ -369,19 +366,23 @@ static enum status train_step(struct trainer *t, struct error *error) {
     double start = clock_monotonic_s(t->options->clock);
     double lr = current_lr(t);
     int n = 0;
+    step_profile_start(t->options->profile, t->team);
     struct engine_result result;
     if (!find_gradient(t, &n, &result)) {
         return stop(t, error);
     }
+    double found_at_s = clock_monotonic_s(t->options->clock);
     double penalty = optimizer_step(t->optimizer, t->team, t->params, t->gradient, lr);
     t->state.step++;
     t->state.loss_sum += result.loss + penalty * n;
     t->state.cross_entropy_sum += result.loss;
     t->state.correct += result.correct;
     t->state.images += n;
-    double seconds = clock_monotonic_s(t->options->clock) - start;
+    double end = clock_monotonic_s(t->options->clock);
+    double seconds = end - start;
     t->state.train_seconds += seconds;
-    t->step_seconds += seconds;
+    step_profile_add(t->options->profile, t->team, n, t->filled_at_s - start, end - found_at_s,
+                     seconds);
     measure_speed(t, n, seconds);
     return report_step(t, lr, error);
 }
@@ -494,7 +495,6 @@ enum status trainer_run(const struct trainer_options *options,
         .best_epoch = t->state.best_epoch,
         .best_wrong = t->state.best_wrong,
         .diverged = t->state.diverged,
-        .data_share = t->step_seconds > 0 ? t->data_seconds / t->step_seconds : 0,
     };
     return status;
 }

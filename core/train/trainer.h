@@ -14,6 +14,8 @@
 #include "core/config/run_config.h"
 #include "core/data/dataset.h"
 #include "core/kernels/kernels.h"
+#include "core/nn/arithmetic.h"
+#include "core/nn/step_profile.h"
 #include "core/train/confusion.h"
 
 /* After each step. Epochs are counted from 1 here and in every other report, as users see them. */
@@ -95,17 +97,17 @@ struct trainer_options {
     /* A checkpoint file to go on from, or NULL to start anew. Its config must agree with `config`
      * in every field that the result depends on, and its arithmetic with that of `kernels`. */
     const char *resume_path;
-    bool resume_foreign;        /* it may be of a run with other settings of the same network */
-    bool resume_any_arithmetic; /* it may be of another arithmetic (core/nn/arithmetic.h) */
-    const char *resume_sha256;  /* what its digest must be; NULL: not checked */
+    bool resume_foreign;          /* it may be of a run with other settings of the same network */
+    bool resume_any_arithmetic;   /* it may be of another arithmetic (core/nn/arithmetic.h) */
+    const char *resume_sha256;    /* what its digest must be; NULL: not checked */
+    struct step_profile *profile; /* gets the times of the steps; NULL: none */
 };
 
 struct trainer_result {
     int epochs_done;
     int best_epoch; /* from 1; 0: none yet */
     int best_wrong;
-    bool diverged;     /* an epoch was */
-    double data_share; /* of the steps' time, what went into making their images */
+    bool diverged; /* an epoch was */
 };
 
 /* STATUS_OK: all epochs are done. STATUS_STOPPED: should_stop said so; the last checkpoint holds
@@ -119,6 +121,14 @@ enum status trainer_run(const struct trainer_options *options,
 
 /* Whether the run's stride-1 3x3 convolutions use Winograd's algorithm with these kernels. */
 bool trainer_uses_winograd(const struct run_config *config, const struct kernels *kernels);
+
+/* The name of the bits that the run has with these kernels (core/nn/arithmetic.h). */
+static inline void trainer_arithmetic(const struct run_config *config,
+                                      const struct kernels *kernels,
+                                      char ret_text[ARITHMETIC_TEXT_SIZE]) {
+    engine_arithmetic(kernels, trainer_uses_winograd(config, kernels),
+                      config->activations == ACTIVATIONS_BF16, ret_text);
+}
 
 /* Bytes that training this run takes at its peak, data set excluded, on n_threads threads. */
 int64_t trainer_memory_bytes(const struct run_config *config, const struct kernels *kernels,

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/nn/arithmetic.h"
 #include "core/train/trainer.h"
 #include "daemon/work/executor.h"
 
@@ -19,7 +18,7 @@ const struct kernels *local_kernels_find(const struct kernels *preferred, const 
 /* Whether the run's bits are those of these kernels. */
 static bool keeps_bits(const struct run_row *run, const struct run_config *config,
                        const struct kernels *kernels, char ret_arithmetic[RUN_ARITHMETIC_SIZE]) {
-    engine_arithmetic(kernels, trainer_uses_winograd(config, kernels), ret_arithmetic);
+    trainer_arithmetic(config, kernels, ret_arithmetic);
     return executor_keeps_arithmetic(run, ret_arithmetic);
 }
 
@@ -42,7 +41,7 @@ const struct kernels *local_kernels_choose(const struct kernels *preferred,
             }
         }
     }
-    engine_arithmetic(first, trainer_uses_winograd(config, first), ret_arithmetic);
+    trainer_arithmetic(config, first, ret_arithmetic);
     return first;
 }
 

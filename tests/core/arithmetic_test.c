@@ -9,7 +9,7 @@
 #include "core/nn/arithmetic.h"
 #include "core/train/optimizer.h"
 
-enum { DEPTH = 8, LARGEST = 270, DIGEST_CHARS = 16 };
+enum { DEPTH = 8, LARGEST = 270, DIGEST_CHARS = 16, LARGE = 4 };
 
 struct training {
     const char *name;
@@ -67,11 +67,24 @@ static const struct {
     {"blas-1-prescott-0.3.21", "sgd", "a4d2ca06c74ebbd2"},
     {"blas-1-prescott-0.3.21", "nesterov", "a66ab64a09b490b5"},
     {"blas-1-prescott-0.3.21", "large", "2f110c99407cf565"},
+    {"ref-1+bf16", "adam", "532d86f6f1fa2c5d"},
+    {"avx-2+direct+bf16", "adam", "b510522cb596ada9"},
+    {"avx-2+direct+bf16", "large", "cc96ba60c5ec1349"},
+    {"avx-2+bf16", "adam", "05155a61e81a4696"},
+    {"avx-2+bf16", "large", "491fed0d01729912"},
+    {"blas-1-zen-0.3.21+bf16", "adam", "2e5f30f66f32130e"},
+    {"blas-1-zen-0.3.21+bf16", "large", "836991c5769bf54e"},
+    {"blas-1-haswell-0.3.21+bf16", "adam", "2e5f30f66f32130e"},
+    {"blas-1-haswell-0.3.21+bf16", "large", "836991c5769bf54e"},
+    {"blas-1-sandybridge-0.3.21+bf16", "adam", "ce4fe3d5f71defb0"},
+    {"blas-1-sandybridge-0.3.21+bf16", "large", "5bef09e470c6bcf5"},
+    {"blas-1-prescott-0.3.21+bf16", "adam", "b46e55bc6bdabc9b"},
+    {"blas-1-prescott-0.3.21+bf16", "large", "6f701a691253435b"},
 };
 
 static void digest_of(const struct training *t, const struct kernels *kernels, bool winograd,
-                      char ret_digest[SHA256_HEX_SIZE]) {
-    struct network_fixture *f = fixture_make(DEPTH, kernels, winograd, 2, LARGEST);
+                      bool bf16, char ret_digest[SHA256_HEX_SIZE]) {
+    struct network_fixture *f = fixture_make_kept(DEPTH, kernels, winograd, bf16, 2, LARGEST);
     const struct run_config config = {
         .optimizer = t->kind, .momentum = 0.9, .nesterov = t->nesterov, .l2 = 1e-4};
     struct optimizer *optimizer = NULL;
@@ -104,10 +117,11 @@ static const char *recorded_digest(const char *arithmetic, const char *training)
     return NULL;
 }
 
-static void check(const struct training *t, const struct kernels *kernels, bool winograd) {
+static void check(const struct training *t, const struct kernels *kernels, bool winograd,
+                  bool bf16) {
     char arithmetic[ARITHMETIC_TEXT_SIZE];
     char digest[SHA256_HEX_SIZE];
-    engine_arithmetic(kernels, winograd, arithmetic);
+    engine_arithmetic(kernels, winograd, bf16, arithmetic);
     const char *expected = recorded_digest(arithmetic, t->name);
     bool record = getenv("CUTOUTD_RECORD") != NULL;
     if (!expected && !record) {
@@ -117,7 +131,7 @@ static void check(const struct training *t, const struct kernels *kernels, bool 
         }
         fail_msg("%s: no digest of %s is recorded", arithmetic, t->name);
     }
-    digest_of(t, kernels, winograd, digest);
+    digest_of(t, kernels, winograd, bf16, digest);
     if (record) {
         printf("    {\"%s\", \"%s\", \"%s\"},\n", arithmetic, t->name, digest);
     } else if (strcmp(digest, expected) != 0) {
@@ -136,8 +150,12 @@ static void the_same_arithmetic_has_the_same_bits(void **state) {
             for (size_t i = 0; i < sizeof(trainings) / sizeof(trainings[0]); i++) {
                 bool large = trainings[i].batches[2] == LARGEST;
                 if (!large || (!SLOW_BUILD && *k != &kernels_ref)) { /* ref: a minute */
-                    check(&trainings[i], *k, winograd);
+                    check(&trainings[i], *k, winograd, false);
                 }
+            }
+            check(&trainings[0], *k, winograd, true); /* what is kept is no optimizer's business */
+            if (!SLOW_BUILD && *k != &kernels_ref) {
+                check(&trainings[LARGE], *k, winograd, true);
             }
         }
     }
@@ -147,12 +165,17 @@ static void names_say_what_the_bits_depend_on(void **state) {
     (void)state;
     char text[ARITHMETIC_TEXT_SIZE];
     for (const struct kernels *const *k = kernels_available(); *k; k++) {
-        engine_arithmetic(*k, true, text);
+        engine_arithmetic(*k, true, false, text);
         assert_null(strchr(text, '+'));
         assert_int_equal(strncmp(text, "avx-", 4) == 0, strncmp((*k)->name, "avx", 3) == 0);
         assert_int_equal(strncmp(text, "blas-", 5) == 0, *k == &kernels_blas);
-        engine_arithmetic(*k, false, text);
+        engine_arithmetic(*k, false, false, text);
         assert_int_equal(strstr(text, "+direct") != NULL, (*k)->has_winograd);
+        assert_null(strstr(text, "bf16"));
+        engine_arithmetic(*k, true, true, text);
+        assert_string_equal(strchr(text, '+'), "+bf16");
+        engine_arithmetic(*k, false, true, text);
+        assert_string_equal(strchr(text, '+'), (*k)->has_winograd ? "+direct+bf16" : "+bf16");
     }
 }
 

@@ -100,6 +100,67 @@ static void every_variant_agrees_with_the_reference(void **state) {
     fixture_free(reference);
 }
 
+/* What is kept is rounded to 8 bits: a part in 512 of each number, with signs that mostly cancel; a
+ * ReLU that flips by it shows more. All variants round the same numbers, but for those that differ
+ * in the last bit before. */
+static void bf16_is_close_to_f32_in_every_variant(void **state) {
+    (void)state;
+    for (const struct kernels *const *k = kernels_available() + 1; *k; k++) {
+        for (int winograd = 0; winograd <= ((*k)->has_winograd ? 1 : 0); winograd++) {
+            struct network_fixture *exact = fixture_make(DEPTH, *k, winograd, 2, IMAGES);
+            struct network_fixture *f = fixture_make_kept(DEPTH, *k, winograd, true, 2, IMAGES);
+            double loss = fixture_train(exact, IMAGES).loss;
+            double distance_of_losses = fabs(fixture_train(f, IMAGES).loss / loss - 1.0);
+            double distance = relative_distance(f->gradient, exact->gradient, f->net.n_params);
+            if (!(distance > 1e-4 && distance < 0.1 && distance_of_losses < 5e-3)) {
+                fail_msg("%s%s: loss %.3g, gradient %.3g away from that with floats", (*k)->name,
+                         winograd ? " winograd" : "", distance_of_losses, distance);
+            }
+            fixture_free(f);
+            fixture_free(exact);
+        }
+    }
+}
+
+static void bf16_takes_half_of_the_memory(void **state) {
+    (void)state;
+    struct resnet net;
+    assert_int_equal(resnet_plan(44, &net, NULL), STATUS_OK);
+    int64_t bytes[2][2];
+    for (int bf16 = 0; bf16 < 2; bf16++) {
+        for (int large = 0; large < 2; large++) {
+            const struct engine_options options = {.net = &net,
+                                                   .kernels = &kernels_blas,
+                                                   .max_images = large ? 2048 : 1024,
+                                                   .bf16 = bf16};
+            bytes[bf16][large] = engine_memory_bytes(&options, 2);
+        }
+    }
+    double f32 = (double)(bytes[0][1] - bytes[0][0]) / 1024.0;
+    double bf16 = (double)(bytes[1][1] - bytes[1][0]) / 1024.0;
+    double images = ENGINE_IMAGE_FLOATS * sizeof(float); /* as they are in both */
+    assert_true(fabs((bf16 - images) / (f32 - images) - 0.5) < 1e-3);
+    assert_true(bytes[1][1] < INT64_C(3200) << 20);
+}
+
+/* An engine for so many images writes past the caches. */
+static void streaming_changes_no_bit(void **state) {
+    (void)state;
+    enum { STREAMED = 512 };
+    for (const struct kernels *const *k = kernels_available() + 1; *k; k++) {
+        for (int bf16 = 0; bf16 < 2; bf16++) {
+            const bool winograd = (*k)->has_winograd;
+            struct network_fixture *a = fixture_make_kept(DEPTH, *k, winograd, bf16, 2, IMAGES);
+            struct network_fixture *b = fixture_make_kept(DEPTH, *k, winograd, bf16, 2, STREAMED);
+            assert_true(fixture_train(a, IMAGES).loss == fixture_train(b, IMAGES).loss);
+            assert_memory_equal(a->gradient, b->gradient, a->net.n_params * sizeof(float));
+            assert_memory_equal(a->moving, b->moving, a->net.n_moving * sizeof(float));
+            fixture_free(a);
+            fixture_free(b);
+        }
+    }
+}
+
 /* k copies of a batch have its means, so its gradient: any number of chunks, the last one partial,
  * is one batch. An image goes through the same operations in any company, so that only sums differ:
  * those of batch normalisation, doubles, and those of weight gradients over k times as many floats,
@@ -233,6 +294,9 @@ int main(void) {
         cmocka_unit_test(every_gradient_agrees_with_finite_differences),
         cmocka_unit_test(frozen_biases_have_no_gradient),
         cmocka_unit_test(every_variant_agrees_with_the_reference),
+        cmocka_unit_test(bf16_is_close_to_f32_in_every_variant),
+        cmocka_unit_test(bf16_takes_half_of_the_memory),
+        cmocka_unit_test(streaming_changes_no_bit),
         cmocka_unit_test(copies_of_a_batch_have_its_gradient),
         cmocka_unit_test(a_weight_that_is_no_number_is_seen_in_the_loss),
         cmocka_unit_test(same_bits_for_any_number_of_threads),

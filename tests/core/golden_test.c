@@ -41,10 +41,11 @@ static double factor_of(const struct golden_case *c) {
 static bool relu_is_open(const struct engine *e, int relu, int c, size_t i) {
     int block = (relu - 1) / 2;
     if (relu == 0 || relu % 2 == 0) {
-        return e->out[relu / 2][i] > 0.0F;
+        return ((const float *)e->out[relu / 2])[i] > 0.0F;
     }
     const struct bn_state *bn = &e->bns[e->net->blocks[block].bn1];
-    return fmaf(e->y[e->net->blocks[block].bn1][i], bn->scale[c], bn->shift[c]) > 0.0F;
+    const float *y = e->y[e->net->blocks[block].bn1];
+    return fmaf(y[i], bn->scale[c], bn->shift[c]) > 0.0F;
 }
 
 static int count_flips(const struct engine *a, const struct engine *b, int relu, int n_images) {

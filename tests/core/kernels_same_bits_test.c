@@ -129,10 +129,49 @@ static void elementwise_functions_give_the_same_bits(void **state) {
     assert_memory_equal(sums[0], sums[1], sizeof(sums[0]));
 }
 
+/* The same of kept tensors: `out` holds what is kept and what is not in turns. */
+static struct buffer run_kept(const struct kernels *k, int type, double sums[6][C]) {
+    const struct kept_functions *f = k->kept[type];
+    const size_t room = (size_t)C * PIXELS;
+    CLEANUP(buffer_free) struct buffer in = random_buffer(4 * room, 1);
+    CLEANUP(buffer_free) struct buffer kept = buffer_make(4 * room);
+    CLEANUP(buffer_free) struct buffer coefficients = random_buffer((size_t)3 * 64, 2);
+    const float *x = in.data;
+    const float *a = coefficients.data;
+    struct buffer out = buffer_make(8 * room);
+    float *to = out.data;
+    for (size_t i = 0; i < 4; i++) {
+        f->narrow(room, x + i * room, kept.data + i * room);
+    }
+    memset(to, 0, out.n * sizeof(float));
+    f->bn_relu(C, PIXELS, kept.data, a, a + 64, NULL, to, NULL);
+    f->bn_relu(C, PIXELS, kept.data, a, a + 64, kept.data + room, to + room, to + 2 * room);
+    f->bn_backward(C, PIXELS, kept.data, kept.data + room, a, a + 64, a + 128, to + 3 * room);
+    f->relu_backward(C, PIXELS, x, NULL, x + room, kept.data, to + 4 * room, sums[0], sums[1]);
+    f->relu_backward(C, PIXELS, x, kept.data + room, x + 2 * room, kept.data, to + 5 * room,
+                     sums[2], sums[3]);
+    f->bn_sums(C, PIXELS, x, to + 6 * room, sums[4], sums[5]);
+    f->widen(room, kept.data, to + 7 * room);
+    return out;
+}
+
+static void functions_on_kept_tensors_give_the_same_bits(void **state) {
+    (void)state;
+    skip_without_both();
+    for (int type = KEPT_F32_STREAMED; type < N_KEPT_TYPES; type++) {
+        double sums[2][6][C] = {0};
+        CLEANUP(buffer_free) struct buffer a = run_kept(kernels_find("avx2"), type, sums[0]);
+        CLEANUP(buffer_free) struct buffer b = run_kept(kernels_find("avx512"), type, sums[1]);
+        assert_memory_equal(a.data, b.data, a.n * sizeof(float));
+        assert_memory_equal(sums[0], sums[1], sizeof(sums[0]));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolutions_give_the_same_bits),
         cmocka_unit_test(elementwise_functions_give_the_same_bits),
+        cmocka_unit_test(functions_on_kept_tensors_give_the_same_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,8 +50,10 @@ static inline void fixture_fill_batch(struct engine *engine, int n_images) {
     }
 }
 
-static inline struct network_fixture *fixture_make(int depth, const struct kernels *kernels,
-                                                   bool winograd, int n_threads, int max_images) {
+/* bf16: what the engine keeps. */
+static inline struct network_fixture *fixture_make_kept(int depth, const struct kernels *kernels,
+                                                        bool winograd, bool bf16, int n_threads,
+                                                        int max_images) {
     struct network_fixture *f = calloc(1, sizeof(*f));
     assert_non_null(f);
     assert_int_equal(resnet_plan(depth, &f->net, NULL), STATUS_OK);
@@ -61,7 +63,8 @@ static inline struct network_fixture *fixture_make(int depth, const struct kerne
                                            .kernels = kernels,
                                            .team = f->team,
                                            .max_images = max_images,
-                                           .winograd = winograd};
+                                           .winograd = winograd,
+                                           .bf16 = bf16};
     assert_int_equal(engine_create(&options, &f->engine, NULL), STATUS_OK);
     f->params = aligned_alloc(64, f->net.n_params * sizeof(float));
     f->moving = fixture_floats(f->net.n_moving);
@@ -72,6 +75,11 @@ static inline struct network_fixture *fixture_make(int depth, const struct kerne
         fixture_fill_batch(f->engine, max_images);
     }
     return f;
+}
+
+static inline struct network_fixture *fixture_make(int depth, const struct kernels *kernels,
+                                                   bool winograd, int n_threads, int max_images) {
+    return fixture_make_kept(depth, kernels, winograd, false, n_threads, max_images);
 }
 
 static inline void fixture_free(struct network_fixture *f) {

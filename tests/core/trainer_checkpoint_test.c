@@ -124,12 +124,69 @@ static void a_checkpoint_goes_on_under_any_kernels_of_its_arithmetic(void **stat
     recorder_end(&whole);
 }
 
+/* Begun by one, stopped in the middle of an epoch, finished by the other: the history of either
+ * alone, and each takes the other's checkpoint for its own. */
+static void avx2_and_avx512_finish_each_others_runs(void **state) {
+    (void)state;
+    const struct kernels *both[2] = {kernels_find("avx2"), kernels_find("avx512")};
+    if (!both[0] || !both[1]) {
+        print_message("SKIPPED: this processor does not have both AVX2 and AVX-512\n");
+        skip();
+    }
+    struct run_config config = small_config();
+    config.depth = 14;
+    for (int i = 0; i < 4; i++) {
+        struct recorder whole = recorder_begin_on(both[i % 2]);
+        struct recorder r = recorder_begin_on(both[i % 2]);
+        struct trainer_result result;
+        char resume[PATH_SIZE];
+        config.activations = i < 2 ? ACTIVATIONS_F32 : ACTIVATIONS_BF16;
+        assert_int_equal(run(&config, &whole, 2, NULL, NULL, &result, NULL), STATUS_OK);
+        r.stop_after_steps = 6;
+        assert_int_equal(run(&config, &r, 2, NULL, NULL, &result, NULL), STATUS_STOPPED);
+        r.stop_after_steps = 0;
+        r.kernels = both[1 - i % 2];
+        memcpy(resume, r.last, sizeof(resume));
+        assert_int_equal(run(&config, &r, 2, resume, NULL, &result, NULL), STATUS_OK);
+        assert_same_history(&whole, &r);
+        recorder_end(&r);
+        recorder_end(&whole);
+    }
+}
+
+/* The type of what is saved is a part of the arithmetic. */
+static void bf16_goes_on_to_the_same_bits_and_f32_does_not_go_on_with_it(void **state) {
+    (void)state;
+    struct run_config config = small_config();
+    struct recorder whole = recorder_begin_on(default_kernels());
+    struct recorder r = recorder_begin_on(default_kernels());
+    struct trainer_result result;
+    struct error error;
+    config.activations = ACTIVATIONS_BF16;
+    assert_int_equal(run(&config, &whole, 2, NULL, NULL, &result, NULL), STATUS_OK);
+    r.stop_after_steps = 6;
+    assert_int_equal(run(&config, &r, 1, NULL, NULL, &result, NULL), STATUS_STOPPED);
+    r.stop_after_steps = 0;
+    char resume[PATH_SIZE];
+    memcpy(resume, r.last, sizeof(resume));
+    config.activations = ACTIVATIONS_F32;
+    assert_int_equal(run(&config, &r, 2, resume, NULL, &result, &error), STATUS_CORRUPT);
+    assert_non_null(strstr(error.message, "+bf16, this run is with"));
+    config.activations = ACTIVATIONS_BF16;
+    assert_int_equal(run(&config, &r, 2, resume, NULL, &result, NULL), STATUS_OK);
+    assert_same_history(&whole, &r);
+    recorder_end(&r);
+    recorder_end(&whole);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_stops_in_one_validation_keep_the_checkpoint_before),
         cmocka_unit_test(a_damaged_or_foreign_checkpoint_is_refused),
         cmocka_unit_test(a_fork_with_other_test_images_begins_its_best_and_its_plateau_anew),
         cmocka_unit_test(a_checkpoint_goes_on_under_any_kernels_of_its_arithmetic),
+        cmocka_unit_test(avx2_and_avx512_finish_each_others_runs),
+        cmocka_unit_test(bf16_goes_on_to_the_same_bits_and_f32_does_not_go_on_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

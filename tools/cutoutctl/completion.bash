@@ -23,7 +23,7 @@ _cutoutctl() {
     local fields="name= preset= dataset= depth= epochs= batch_size= m= copies= cutout_size=
         cutout_squares= shift= flip= crop_pad= normalise= drop_last= optimizer= lr= momentum= nesterov=
         lr_schedule= lr_plateau= l2= l2_dense= grad_clip= seed= train_images= test_images=
-        conv_algorithm= stop_on_nan= priority= executor= label="
+        conv_algorithm= activations= stop_on_nan= priority= executor= label="
     local program=${COMP_WORDS[0]} command="" options=() words="" i
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do

@@ -41,4 +41,8 @@ void ref_bn_backward(int c, int n_pixels, const float *diff, const float *src, c
 void ref_relu_backward(int c, int n_pixels, const float *diff, const float *add, const float *act,
                        const float *src, float *dst, double *sum, double *sum_src);
 
+/* The same on kept tensors; nothing is streamed here. */
+extern const struct kept_functions ref_kept_f32;
+extern const struct kept_functions ref_kept_bf16;
+
 #endif

@@ -56,15 +56,56 @@ INLINE void sums_flush(const struct pair_of_sums sums[LINE_VECS], double *sum, d
     }
 }
 
-INLINE void bn_sums(int c, int n_pixels, const float *src, double *sum, double *sum_squares) {
+/* Kept tensors: float or bfloat16, `at` numbers from their start. type: a constant. */
+INLINE bool is_bf16(enum kept_type type) {
+    return type == KEPT_BF16 || type == KEPT_BF16_STREAMED;
+}
+
+INLINE vec kept_load(enum kept_type type, const void *tensor, ptrdiff_t at) {
+    return is_bf16(type) ? vec_load_bf16((const uint16_t *)tensor + at)
+                         : vec_load((const float *)tensor + at);
+}
+
+INLINE vec kept_round(enum kept_type type, vec v) {
+    return is_bf16(type) ? vec_round_bf16(v) : v;
+}
+
+/* v is rounded. */
+INLINE void kept_store(enum kept_type type, void *tensor, ptrdiff_t at, vec v) {
+    switch (type) {
+    case KEPT_F32:
+        vec_store((float *)tensor + at, v);
+        break;
+    case KEPT_F32_STREAMED:
+        vec_stream((float *)tensor + at, v);
+        break;
+    case KEPT_BF16:
+        vec_store_bf16((uint16_t *)tensor + at, v);
+        break;
+    case KEPT_BF16_STREAMED:
+        vec_stream_bf16((uint16_t *)tensor + at, v);
+        break;
+    case N_KEPT_TYPES:
+        break;
+    }
+}
+
+/* kept: NULL, a constant, or where src goes. */
+INLINE void bn_sums(enum kept_type type, int c, int n_pixels, const float *src, void *kept,
+                    double *sum, double *sum_squares) {
+    ptrdiff_t at = 0;
     for (int block = 0; block < c; block += 16) {
         struct pair_of_sums sums[LINE_VECS];
         sums_start(sums);
-        for (int p = 0; p < n_pixels; p += 4, src += 64) {
+        for (int p = 0; p < n_pixels; p += 4, at += 64) {
             UNROLL for (int v = 0; v < LINE_VECS; v++) {
                 vec value[4];
                 UNROLL for (int i = 0; i < 4; i++) {
-                    value[i] = vec_load(src + i * 16 + v * VEC_FLOATS);
+                    const ptrdiff_t here = at + i * 16 + v * VEC_FLOATS;
+                    value[i] = kept_round(type, vec_load(src + here));
+                    if (kept) {
+                        kept_store(type, kept, here, value[i]);
+                    }
                 }
                 add_four_pixels(&sums[v], value, value);
             }
@@ -82,32 +123,38 @@ INLINE void line_load(vec line[LINE_VECS], const float *from) {
     }
 }
 
-/* adds: whether there is `add`, a constant. */
-INLINE void bn_add_relu(int c, int n_pixels, const float *src, const float *scale,
-                        const float *shift, bool adds, const float *add, float *dst) {
+/* add, kept: NULL, a constant, or what kernels.h says. */
+INLINE void bn_add_relu(enum kept_type type, int c, int n_pixels, const void *src,
+                        const float *scale, const float *shift, const void *add, float *dst,
+                        void *kept) {
+    ptrdiff_t at = 0;
     for (int block = 0; block < c; block += 16) {
         vec a[LINE_VECS];
         vec b[LINE_VECS];
         line_load(a, scale + block);
         line_load(b, shift + block);
-        for (int at = 0; at < n_pixels * 16; at += STEP, src += STEP, dst += STEP) {
+        for (const ptrdiff_t end = at + n_pixels * 16; at < end; at += STEP) {
             UNROLL for (int i = 0; i < 4; i++) {
                 const int v = i % LINE_VECS;
-                vec value = vec_fma(vec_load(src + i * VEC_FLOATS), a[v], b[v]);
-                if (adds) {
-                    value = vec_add(value, vec_load(add + i * VEC_FLOATS));
+                const ptrdiff_t here = at + i * VEC_FLOATS;
+                vec value = vec_fma(kept_load(type, src, here), a[v], b[v]);
+                if (add) {
+                    value = vec_add(value, kept_load(type, add, here));
                 }
-                vec_store(dst + i * VEC_FLOATS, vec_relu(value));
-            }
-            if (adds) {
-                add += STEP;
+                value = vec_relu(value);
+                if (kept) {
+                    value = kept_round(type, value);
+                    kept_store(type, kept, here, value);
+                }
+                vec_store(dst + here, value);
             }
         }
     }
 }
 
-INLINE void bn_backward(int c, int n_pixels, const float *diff, const float *src, const float *a,
-                        const float *b, const float *k, float *dst) {
+INLINE void bn_backward(enum kept_type type, int c, int n_pixels, const void *diff, const void *src,
+                        const float *a, const float *b, const float *k, float *dst) {
+    ptrdiff_t at = 0;
     for (int block = 0; block < c; block += 16) {
         vec line_a[LINE_VECS];
         vec line_b[LINE_VECS];
@@ -115,50 +162,69 @@ INLINE void bn_backward(int c, int n_pixels, const float *diff, const float *src
         line_load(line_a, a + block);
         line_load(line_b, b + block);
         line_load(line_k, k + block);
-        for (int at = 0; at < n_pixels * 16; at += STEP, diff += STEP, src += STEP, dst += STEP) {
+        for (const ptrdiff_t end = at + n_pixels * 16; at < end; at += STEP) {
             UNROLL for (int i = 0; i < 4; i++) {
                 const int v = i % LINE_VECS;
-                const vec rest = vec_fma(line_b[v], vec_load(src + i * VEC_FLOATS), line_k[v]);
-                vec_store(dst + i * VEC_FLOATS,
-                          vec_fma(line_a[v], vec_load(diff + i * VEC_FLOATS), rest));
+                const ptrdiff_t here = at + i * VEC_FLOATS;
+                const vec rest = vec_fma(line_b[v], kept_load(type, src, here), line_k[v]);
+                vec_store(dst + here, vec_fma(line_a[v], kept_load(type, diff, here), rest));
             }
         }
     }
 }
 
 /* Four pixels of one register each. */
-INLINE void relu_backward_four(const float *diff, const float *add, const float *act,
-                               const float *src, float *dst, struct pair_of_sums *sums) {
+INLINE void relu_backward_four(enum kept_type type, const float *diff, const void *add,
+                               const float *act, const void *src, void *dst, ptrdiff_t at,
+                               struct pair_of_sums *sums) {
     vec value[4];
     vec source[4];
     UNROLL for (int i = 0; i < 4; i++) {
-        value[i] = vec_load(diff + i * 16);
+        const ptrdiff_t here = at + i * 16;
+        value[i] = vec_load(diff + here);
         if (add) {
-            value[i] = vec_add(value[i], vec_load(add + i * 16));
+            value[i] = vec_add(value[i], kept_load(type, add, here));
         }
-        value[i] = vec_where_positive(vec_load(act + i * 16), value[i]);
-        source[i] = vec_load(src + i * 16);
-        vec_store(dst + i * 16, value[i]);
+        value[i] = vec_where_positive(vec_load(act + here), value[i]);
+        value[i] = kept_round(type, value[i]);
+        source[i] = kept_load(type, src, here);
+        kept_store(type, dst, here, value[i]);
     }
     add_four_pixels(sums, value, source);
 }
 
-/* add: NULL or as in kernels.h; a constant NULL where the caller knows it. */
-INLINE void relu_backward(int c, int n_pixels, const float *diff, const float *add,
-                          const float *act, const float *src, float *dst, double *sum,
-                          double *sum_src) {
+/* add: NULL, a constant, or what kernels.h says. */
+INLINE void relu_backward(enum kept_type type, int c, int n_pixels, const float *diff,
+                          const void *add, const float *act, const void *src, void *dst,
+                          double *sum, double *sum_src) {
     ptrdiff_t at = 0;
     for (int block = 0; block < c; block += 16) {
         struct pair_of_sums sums[LINE_VECS];
         sums_start(sums);
         for (int p = 0; p < n_pixels; p += 4, at += 64) {
             UNROLL for (int v = 0; v < LINE_VECS; v++) {
-                const ptrdiff_t here = at + v * VEC_FLOATS;
-                relu_backward_four(diff + here, add ? add + here : NULL, act + here, src + here,
-                                   dst + here, &sums[v]);
+                relu_backward_four(type, diff, add, act, src, dst, at + v * VEC_FLOATS, &sums[v]);
             }
         }
         sums_flush(sums, sum + block, sum_src + block);
+    }
+}
+
+INLINE void widen(enum kept_type type, size_t n, const void *src, float *dst) {
+    for (ptrdiff_t at = 0; at < (ptrdiff_t)n; at += STEP) {
+        UNROLL for (int i = 0; i < 4; i++) {
+            const ptrdiff_t here = at + i * VEC_FLOATS;
+            vec_store(dst + here, kept_load(type, src, here));
+        }
+    }
+}
+
+INLINE void narrow(enum kept_type type, size_t n, const float *src, void *dst) {
+    for (ptrdiff_t at = 0; at < (ptrdiff_t)n; at += STEP) {
+        UNROLL for (int i = 0; i < 4; i++) {
+            const ptrdiff_t here = at + i * VEC_FLOATS;
+            kept_store(type, dst, here, kept_round(type, vec_load(src + here)));
+        }
     }
 }
 
@@ -166,33 +232,81 @@ INLINE void relu_backward(int c, int n_pixels, const float *diff, const float *a
     void variant##_bn_sums(int c, int n_pixels, const float *src, double *sum,                     \
                            double *sum_squares) {                                                  \
         REQUIRE(bn_sums(c, n_pixels, src, sum, sum_squares));                                      \
-        bn_sums(c, n_pixels, src, sum, sum_squares);                                               \
+        bn_sums(KEPT_F32, c, n_pixels, src, NULL, sum, sum_squares);                               \
     }                                                                                              \
     void variant##_bn_relu(int c, int n_pixels, const float *src, const float *scale,              \
                            const float *shift, float *dst) {                                       \
         REQUIRE(bn_add_relu(c, n_pixels, src, scale, shift, NULL, dst));                           \
-        bn_add_relu(c, n_pixels, src, scale, shift, false, NULL, dst);                             \
+        bn_add_relu(KEPT_F32, c, n_pixels, src, scale, shift, NULL, dst, NULL);                    \
     }                                                                                              \
     void variant##_bn_add_relu(int c, int n_pixels, const float *src, const float *scale,          \
                                const float *shift, const float *add, float *dst) {                 \
         assert(add);                                                                               \
         REQUIRE(bn_add_relu(c, n_pixels, src, scale, shift, add, dst));                            \
-        bn_add_relu(c, n_pixels, src, scale, shift, true, add, dst);                               \
+        bn_add_relu(KEPT_F32, c, n_pixels, src, scale, shift, add, dst, NULL);                     \
     }                                                                                              \
     void variant##_bn_backward(int c, int n_pixels, const float *diff, const float *src,           \
                                const float *a, const float *b, const float *k, float *dst) {       \
         REQUIRE(bn_backward(c, n_pixels, diff, src, a, b, k, dst));                                \
-        bn_backward(c, n_pixels, diff, src, a, b, k, dst);                                         \
+        bn_backward(KEPT_F32, c, n_pixels, diff, src, a, b, k, dst);                               \
     }                                                                                              \
     void variant##_relu_backward(int c, int n_pixels, const float *diff, const float *add,         \
                                  const float *act, const float *src, float *dst, double *sum,      \
                                  double *sum_src) {                                                \
         REQUIRE(relu_backward(c, n_pixels, diff, add, act, src, dst, sum, sum_src));               \
         if (add) {                                                                                 \
-            relu_backward(c, n_pixels, diff, add, act, src, dst, sum, sum_src);                    \
+            relu_backward(KEPT_F32, c, n_pixels, diff, add, act, src, dst, sum, sum_src);          \
         } else {                                                                                   \
-            relu_backward(c, n_pixels, diff, NULL, act, src, dst, sum, sum_src);                   \
+            relu_backward(KEPT_F32, c, n_pixels, diff, NULL, act, src, dst, sum, sum_src);         \
         }                                                                                          \
+    }
+
+/* The functions of one kept type, and the table of them: variant##_##name. */
+#define KEPT_DEFINE(variant, name, type)                                                           \
+    static void name##_bn_sums(int c, int n_pixels, const float *src, void *kept, double *sum,     \
+                               double *sum_squares) {                                              \
+        REQUIRE(kept_sums(c, n_pixels, src, kept, sum, sum_squares));                              \
+        bn_sums(type, c, n_pixels, src, kept, sum, sum_squares);                                   \
+    }                                                                                              \
+    static void name##_bn_relu(int c, int n_pixels, const void *src, const float *scale,           \
+                               const float *shift, const void *add, float *dst, void *kept) {      \
+        REQUIRE(kept_bn_relu(c, n_pixels, src, scale, shift, add, dst, kept));                     \
+        if (add && kept) {                                                                         \
+            bn_add_relu(type, c, n_pixels, src, scale, shift, add, dst, kept);                     \
+        } else if (add) {                                                                          \
+            bn_add_relu(type, c, n_pixels, src, scale, shift, add, dst, NULL);                     \
+        } else if (kept) {                                                                         \
+            bn_add_relu(type, c, n_pixels, src, scale, shift, NULL, dst, kept);                    \
+        } else {                                                                                   \
+            bn_add_relu(type, c, n_pixels, src, scale, shift, NULL, dst, NULL);                    \
+        }                                                                                          \
+    }                                                                                              \
+    static void name##_bn_backward(int c, int n_pixels, const void *diff, const void *src,         \
+                                   const float *a, const float *b, const float *k, float *dst) {   \
+        REQUIRE(kept_bn_backward(c, n_pixels, diff, src, a, b, k, dst));                           \
+        bn_backward(type, c, n_pixels, diff, src, a, b, k, dst);                                   \
+    }                                                                                              \
+    static void name##_relu_backward(int c, int n_pixels, const float *diff, const void *add,      \
+                                     const float *act, const void *src, void *dst, double *sum,    \
+                                     double *sum_src) {                                            \
+        REQUIRE(kept_relu_backward(c, n_pixels, diff, add, act, src, dst, sum, sum_src));          \
+        if (add) {                                                                                 \
+            relu_backward(type, c, n_pixels, diff, add, act, src, dst, sum, sum_src);              \
+        } else {                                                                                   \
+            relu_backward(type, c, n_pixels, diff, NULL, act, src, dst, sum, sum_src);             \
+        }                                                                                          \
+    }                                                                                              \
+    static void name##_widen(size_t n, const void *src, float *dst) {                              \
+        REQUIRE(kept_copy(n, src, dst));                                                           \
+        widen(type, n, src, dst);                                                                  \
+    }                                                                                              \
+    static void name##_narrow(size_t n, const float *src, void *dst) {                             \
+        REQUIRE(kept_copy(n, src, dst));                                                           \
+        narrow(type, n, src, dst);                                                                 \
+    }                                                                                              \
+    const struct kept_functions variant##_##name = {                                               \
+        name##_bn_sums,       name##_bn_relu, name##_bn_backward,                                  \
+        name##_relu_backward, name##_widen,   name##_narrow,                                       \
     }
 
 #endif

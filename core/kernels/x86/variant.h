@@ -25,6 +25,9 @@
     void variant##_relu_backward(int c, int n_pixels, const float *diff, const float *add,         \
                                  const float *act, const float *src, float *dst, double *sum,      \
                                  double *sum_src);                                                 \
+    extern const struct kept_functions variant##_f32_streamed;                                     \
+    extern const struct kept_functions variant##_bf16;                                             \
+    extern const struct kept_functions variant##_bf16_streamed;                                    \
     double variant##_fma_probe(int64_t rounds)
 
 struct variant_convolutions {
@@ -58,6 +61,9 @@ enum status variant_conv_plan(const struct variant_convolutions *convolutions,
         .bn_add_relu = variant##_bn_add_relu,                                                      \
         .bn_backward = variant##_bn_backward,                                                      \
         .relu_backward = variant##_relu_backward,                                                  \
+        .kept = {[KEPT_F32_STREAMED] = &variant##_f32_streamed,                                    \
+                 [KEPT_BF16] = &variant##_bf16,                                                    \
+                 [KEPT_BF16_STREAMED] = &variant##_bf16_streamed},                                 \
         .fma_probe = variant##_fma_probe,                                                          \
     }
 

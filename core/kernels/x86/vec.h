@@ -11,6 +11,7 @@
 
 #include <immintrin.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "core/kernels/x86/inline.h"
 
@@ -94,6 +95,39 @@ INLINE void vec_double_add_to(double *to, vec_double v) {
     _mm512_storeu_pd(to, _mm512_add_pd(_mm512_loadu_pd(to), v));
 }
 
+/* Past the caches; `to` is aligned to the register. */
+INLINE void vec_stream(float *to, vec v) {
+    _mm512_stream_ps(to, v);
+}
+
+/* To the nearest bfloat16, ties to even: the upper half of a float. NaN stays NaN. */
+INLINE vec vec_round_bf16(vec v) {
+    const __m512i bits = _mm512_castps_si512(v);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    const __m512i sum = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+    const __m512i nan = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
+    const __m512i rounded = _mm512_mask_mov_epi32(sum, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), nan);
+    return _mm512_castsi512_ps(_mm512_and_si512(rounded, _mm512_set1_epi32((int)0xffff0000U)));
+}
+
+INLINE vec vec_load_bf16(const uint16_t *from) {
+    const __m256i halves = _mm256_loadu_si256((const __m256i *)(const void *)from);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+
+/* v is rounded. */
+INLINE __m256i vec_halves(vec v) {
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(v), 16));
+}
+
+INLINE void vec_store_bf16(uint16_t *to, vec v) {
+    _mm256_storeu_si256((__m256i *)(void *)to, vec_halves(v));
+}
+
+INLINE void vec_stream_bf16(uint16_t *to, vec v) {
+    _mm256_stream_si256((__m256i *)(void *)to, vec_halves(v));
+}
+
 /* Makes the compiler believe that v was changed here. */
 INLINE void vec_touch(vec *v) {
     __asm__ volatile("" : "+v"(*v));
@@ -169,6 +203,38 @@ INLINE vec_double vec_double_add(vec_double a, vec_double b) {
 
 INLINE void vec_double_add_to(double *to, vec_double v) {
     _mm256_storeu_pd(to, _mm256_add_pd(_mm256_loadu_pd(to), v));
+}
+
+INLINE void vec_stream(float *to, vec v) {
+    _mm256_stream_ps(to, v);
+}
+
+INLINE vec vec_round_bf16(vec v) {
+    const __m256i bits = _mm256_castps_si256(v);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i sum = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
+    const __m256i nan = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+    const vec rounded = _mm256_blendv_ps(_mm256_castsi256_ps(sum), _mm256_castsi256_ps(nan),
+                                         _mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+    return _mm256_and_ps(rounded, _mm256_castsi256_ps(_mm256_set1_epi32((int)0xffff0000U)));
+}
+
+INLINE vec vec_load_bf16(const uint16_t *from) {
+    const __m128i halves = _mm_loadu_si128((const __m128i *)(const void *)from);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+}
+
+INLINE __m128i vec_halves(vec v) {
+    const __m256i upper = _mm256_srli_epi32(_mm256_castps_si256(v), 16);
+    return _mm_packus_epi32(_mm256_castsi256_si128(upper), _mm256_extracti128_si256(upper, 1));
+}
+
+INLINE void vec_store_bf16(uint16_t *to, vec v) {
+    _mm_storeu_si128((__m128i *)(void *)to, vec_halves(v));
+}
+
+INLINE void vec_stream_bf16(uint16_t *to, vec v) {
+    _mm_stream_si128((__m128i *)(void *)to, vec_halves(v));
 }
 
 INLINE void vec_touch(vec *v) {
