@@ -16,7 +16,12 @@ struct pool {
     double not_before_s[EXECUTOR_MOST]; /* guarded by moves: no start of that executor earlier */
     double claim_at_s;                  /* guarded by moves: the next claim may be tried */
     double look_at_s;                   /* guarded by moves; infinite: nothing is missing */
-    size_t n_open;                      /* executors that were opened */
+    atomic_llong needed_bytes; /* of the disk, by what waits for them; 0: nothing; set with moves */
+    double room_at_s;          /* of the follower: the next look at a full disk */
+    pthread_mutex_t telling;   /* a leaf: guards the next */
+    char waits_for[RUN_REASON_SIZE]; /* why no run is started, although one could be; "": no reason
+                                      */
+    size_t n_open;                   /* executors that were opened */
     atomic_int n_workers;
     atomic_bool draining;
     atomic_bool stop;
@@ -48,5 +53,21 @@ bool pool_leave(struct pool *pool, struct attempt *attempt);
 
 /* Without locks, of an attempt that has left: frees it, and tells who must know. */
 void pool_forget(struct pool *pool, struct attempt *attempt);
+
+/* With moves held: nothing starts for a while, and pool_get_status says why. With STATUS_NO_SPACE
+ * that ends as soon as there is room for so many bytes and a little more. */
+void pool_wait_for(struct pool *pool, enum status status, int64_t needed_bytes,
+                   const char *message);
+
+/* The reason is history. */
+void pool_wait_is_over(struct pool *pool);
+
+/* The follower, without locks: whether a disk that was full has room again. Asks the disk, when it
+ * is time for that (pool_room_at_s; infinite: nothing waits for room). */
+bool pool_room_is_back(struct pool *pool, double now_s);
+double pool_room_at_s(const struct pool *pool);
+
+/* With moves held: what waited is due now. */
+void pool_use_room(struct pool *pool);
 
 #endif
