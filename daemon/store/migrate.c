@@ -67,12 +67,13 @@ static enum status check_applied(sqlite3 *handle, const struct migration *migrat
     }
     char expected[SHA256_HEX_SIZE];
     digest(migration, expected);
-    const char *stored = (const char *)sqlite3_column_text(statement, 1);
-    if (!stored || strcmp(stored, expected) != 0) {
+    char stored[SHA256_HEX_SIZE];
+    db_column_text(statement, 1, stored, sizeof(stored));
+    if (strcmp(stored, expected) != 0) {
         return error_set(error, STATUS_CORRUPT,
                          "migration %s was changed after this database had it (sha256 %.12s there, "
                          "%.12s in this program); use the program that made it",
-                         migration->name, stored ? stored : "-", expected);
+                         migration->name, stored, expected);
     }
     return STATUS_OK;
 }

@@ -7,6 +7,14 @@
 
 #include "daemon/work/attempt.h"
 
+/* What the pool knows of a full disk. */
+struct room {
+    int64_t needed_bytes; /* by what waits for them; 0: nothing waits */
+    double look_at_s;     /* then: the next look for it */
+    int64_t found_bytes;  /* the last time that it was there; 0: never */
+    double found_at_s;
+};
+
 struct pool {
     struct pool_options options;
     const char *names[EXECUTOR_MOST]; /* of the executors */
@@ -16,12 +24,10 @@ struct pool {
     double not_before_s[EXECUTOR_MOST]; /* guarded by moves: no start of that executor earlier */
     double claim_at_s;                  /* guarded by moves: the next claim may be tried */
     double look_at_s;                   /* guarded by moves; infinite: nothing is missing */
-    atomic_llong needed_bytes; /* of the disk, by what waits for them; 0: nothing; set with moves */
-    double room_at_s;          /* of the follower: the next look at a full disk */
-    pthread_mutex_t telling;   /* a leaf: guards the next */
-    char waits_for[RUN_REASON_SIZE]; /* why no run is started, although one could be; "": no reason
-                                      */
-    size_t n_open;                   /* executors that were opened */
+    struct room room;                   /* guarded by moves */
+    pthread_mutex_t telling;            /* a leaf: guards the next */
+    char waits_for[RUN_REASON_SIZE];    /* as in struct pool_status */
+    size_t n_open;                      /* executors that were opened */
     atomic_int n_workers;
     atomic_bool draining;
     atomic_bool stop;
@@ -62,12 +68,8 @@ void pool_wait_for(struct pool *pool, enum status status, int64_t needed_bytes,
 /* The reason is history. */
 void pool_wait_is_over(struct pool *pool);
 
-/* The follower, without locks: whether a disk that was full has room again. Asks the disk, when it
- * is time for that (pool_room_at_s; infinite: nothing waits for room). */
-bool pool_room_is_back(struct pool *pool, double now_s);
-double pool_room_at_s(const struct pool *pool);
-
-/* With moves held: what waited is due now. */
-void pool_use_room(struct pool *pool);
+/* The follower, without locks: looks for room on a disk that was full, when it is time for that;
+ * once there is some, all that waits is due. */
+void pool_look_for_room(struct pool *pool, double now_s);
 
 #endif

@@ -285,17 +285,14 @@ static double work_off(struct pool *pool, struct attempt **ret_left) {
         pool_wait_is_over(pool);
         queue_wake(pool->options.queue);
     }
-    return fmin(next, pool_room_at_s(pool));
+    return pool->room.needed_bytes > 0 ? fmin(next, pool->room.look_at_s) : next;
 }
 
 /* Returns the milliseconds until it has something to do again, as poll takes them. */
 static int do_due(struct pool *pool) {
     struct attempt *left = NULL;
-    bool room = pool_room_is_back(pool, now_s());
+    pool_look_for_room(pool, now_s());
     (void)pthread_mutex_lock(&pool->moves);
-    if (room) {
-        pool_use_room(pool);
-    }
     double next = work_off(pool, &left);
     (void)pthread_mutex_unlock(&pool->moves);
     while (left) {

@@ -143,6 +143,11 @@ class Victim(Daemon):
         return [os.path.join(directory, name) for name in names if name.endswith(".safetensors")]
 
 
+def hash_of(path):
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
 def read_checkpoint(path):
     """((epochs done, step), digest of everything but the clock's readings)."""
     with open(path, "rb") as file:
@@ -184,17 +189,20 @@ class Reference:
 
     @staticmethod
     def final_checkpoints(victim, run):
-        listed = victim.ask_json("GET", f"/api/v1/runs/{run}/checkpoints")["items"]
+        """The best and the last as they are downloaded; and each that is listed must be there."""
         found = {}
+        path = os.path.join(victim.directory, "download")
+        listed = victim.ask_json("GET", f"/api/v1/runs/{run}/checkpoints")["items"]
+        on_disk = {hash_of(file) for file in victim.files_of(run)}
         for item in listed:
-            if item["name"] in ("last", "best"):
-                answer = victim.ask("GET", f"/api/v1/runs/{run}/checkpoints/{item['name']}.safetensors")
+            check(item["sha256"] in on_disk, f"run {run}: it lists {item}, which is not there")
+            if "download" in item["links"]:
+                answer = victim.ask("GET", item["links"]["download"])
                 check(answer.status == 200, f"{item}: {answer.status} {answer.body!r:.300}")
-                path = os.path.join(victim.directory, "download")
                 with open(path, "wb") as file:
                     file.write(answer.body)
-                check(hashlib.sha256(answer.body).hexdigest() == item["sha256"], f"digest of {item}")
-                found[item["name"]] = read_checkpoint(path)
+                check(hash_of(path) == item["sha256"], f"digest of {item}")
+                found[item["kind"]] = read_checkpoint(path)
         return found
 
     def look(self, victim, name, run):

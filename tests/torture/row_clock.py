@@ -18,7 +18,7 @@ def everything_is_there(victim, runs, sums):
         found = victim.run(run)
         check(found["state"] in ("succeeded", "queued", "running"), f"{found}")
         items = victim.ask_json("GET", f"/api/v1/runs/{run}/checkpoints")["items"]
-        kinds = {item["name"] for item in items}
+        kinds = {item["kind"] for item in items}
         check(run not in sums or {"last", "best"} <= kinds, f"run {run}: checkpoints {kinds}\n{victim.log()}")
 
 

@@ -14,13 +14,13 @@ N_CLIENTS = 4
 class Thing:
     """A run as its one client knows it. Where an answer was missing, a member holds all that may be."""
 
-    def __init__(self, name, body):
-        self.name = name
+    def __init__(self, body):
+        self.name = body["name"]
         self.body = body
         self.id = None
         self.gone = {False}
         self.notes = {None}
-        self.priorities = {body.get("priority", 0)}
+        self.priorities = {0}
         self.canceled = {False}
 
 
@@ -41,8 +41,7 @@ class Client:
         return dict(CONFIGS[kind], name=name, hold=held, labels={"kind": kind})
 
     def submit(self, victim):
-        thing = Thing(f"c{self.number}-{len(self.things)}", None)
-        thing.body = self.body(thing.name)
+        thing = Thing(self.body(f"c{self.number}-{len(self.things)}"))
         key = f"key-{thing.name}"
         self.things.append(thing)
         self.unanswered.append((thing, key))
