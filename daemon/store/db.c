@@ -69,6 +69,7 @@ static bool is_no_space(sqlite3 *handle) {
 
 enum status db_status(sqlite3 *handle, int code, const char *what, struct error *error) {
     const char *message = handle ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
+    bool no_space = false;
     enum status status = STATUS_INTERNAL;
     switch (code & 0xff) {
     case SQLITE_FULL:
@@ -76,7 +77,8 @@ enum status db_status(sqlite3 *handle, int code, const char *what, struct error 
         break;
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
-        status = is_no_space(handle) ? STATUS_NO_SPACE : STATUS_IO;
+        no_space = is_no_space(handle);
+        status = no_space ? STATUS_NO_SPACE : STATUS_IO;
         break;
     case SQLITE_READONLY:
     case SQLITE_PERM:
@@ -96,7 +98,9 @@ enum status db_status(sqlite3 *handle, int code, const char *what, struct error 
     default:
         break;
     }
-    return error_set(error, status, "%s: %s", what, message);
+    return error_set(error, status, "%s: %s%s", what, message,
+                     no_space ? " (no space: the disk, a quota, or a limit on the size of files)"
+                              : "");
 }
 
 enum status db_open(struct db *db, const char *path, bool writer, struct error *error) {
@@ -107,7 +111,7 @@ enum status db_open(struct db *db, const char *path, bool writer, struct error *
     if (code == SQLITE_OK) {
         (void)sqlite3_extended_result_codes(db->handle, 1);
         (void)sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
-        code = sqlite3_exec(db->handle, writer ? pragmas_writer : pragmas_reader, NULL, NULL, NULL);
+        code = writer ? SQLITE_OK : sqlite3_exec(db->handle, pragmas_reader, NULL, NULL, NULL);
     }
     if (code != SQLITE_OK) {
         enum status status = db_status(db->handle, code, path, error);
@@ -115,6 +119,12 @@ enum status db_open(struct db *db, const char *path, bool writer, struct error *
         return status;
     }
     return STATUS_OK;
+}
+
+enum status db_begin_writing(struct db *db, struct error *error) {
+    int code = sqlite3_exec(db->handle, pragmas_writer, NULL, NULL, NULL);
+    return code == SQLITE_OK ? STATUS_OK
+                             : db_status(db->handle, code, "cannot begin to write", error);
 }
 
 static enum status check_identity(const char *path, struct file_identity *known,

@@ -85,8 +85,14 @@ struct db {
     struct run_ids touched; /* by the body that runs; filled by db_touch */
 };
 
-/* Opens without preparing. STATUS_IO, STATUS_CORRUPT, STATUS_NO_MEMORY. */
+/* Opens without preparing, and changes nothing in a file that is there. STATUS_IO, STATUS_CORRUPT,
+ * STATUS_NO_MEMORY. */
 enum status db_open(struct db *db, const char *path, bool writer, struct error *error);
+
+/* The one that writes, once it is known whose database that is: turns the WAL on. Statuses of
+ * db_open.
+ */
+enum status db_begin_writing(struct db *db, struct error *error);
 
 /* Before each commit: that the database and its log are still the files of their names. What is
  * written into a file that was removed or replaced is gone with the process. The first call, in the
