@@ -39,7 +39,9 @@ def digests(directory):
     for folder, _, files in os.walk(directory):
         for name in files:
             path = os.path.join(folder, name)
-            if os.path.relpath(path, directory) not in PASSING:
+            if os.path.islink(path):
+                found[os.path.relpath(path, directory)] = os.readlink(path)
+            elif os.path.relpath(path, directory) not in PASSING:
                 with open(path, "rb") as file:
                     found[os.path.relpath(path, directory)] = hashlib.sha256(file.read()).hexdigest()
     return found
