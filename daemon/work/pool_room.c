@@ -8,7 +8,7 @@
 #include "daemon/work/pool_internal.h"
 
 /* How often a full disk is looked at. */
-static const double ROOM_INTERVAL_S = 2.0;
+static const double ROOM_INTERVAL_S = 1.0;
 
 /* For the database, beside a checkpoint. */
 enum { SPARE_BYTES = 1 << 20 };

@@ -242,6 +242,10 @@ FILE *fopen(const char *path, const char *mode) {
     AROUND(FILE *, has_path(CALL_OPEN, path), path, NULL, REAL(fopen)(path, mode));
 }
 
+FILE *fopen64(const char *path, const char *mode) {
+    return fopen(path, mode);
+}
+
 int unlink(const char *path) {
     AROUND(int, has_path(CALL_UNLINK, path), path, -1, REAL(unlink)(path));
 }
@@ -318,6 +322,10 @@ void *aligned_alloc(size_t alignment, size_t n) {
 void *mmap(void *at, size_t n, int protection, int flags, int fd, off_t offset) {
     AROUND(void *, counts(CALL_MAP), "mmap", MAP_FAILED,
            REAL(mmap)(at, n, protection, flags, fd, offset));
+}
+
+void *mmap64(void *at, size_t n, int protection, int flags, int fd, off64_t offset) {
+    return mmap(at, n, protection, flags, fd, offset);
 }
 
 /* ---- threads and descriptors ---- */

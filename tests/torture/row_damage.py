@@ -285,7 +285,7 @@ INSERT INTO run (name, priority, labels_json, config_json, preset, dataset, dept
                  state, epochs_done, best_epoch, best_wrong, last_wrong, val_total, variant, dataset_sha256,
                  created_ms, started_ms, finished_ms, updated_ms)
 VALUES ('ended', 3, '{"team":"vision"}', :config, 'paper', 'shapes', 8, 2, 1, 0, 1, 'succeeded', 2, 1, 40, 50, 100,
-        'avx2', 'f00d', 1700000000000, 1700000001000, 1700000002000, 1700000002000),
+        'avx2', ':sha', 1700000000000, 1700000001000, 1700000002000, 1700000002000),
        ('waiting', 0, '{}', :config, 'paper', 'shapes', 8, 2, 1, 0, 1, 'queued', 0, NULL, NULL, NULL, NULL,
         '', '', 1700000000000, NULL, NULL, 1700000000000);
 """
@@ -303,8 +303,7 @@ def old_database(path, last):
         if version <= last:
             apply_migration(database, os.path.join(MIGRATIONS, name), version)
         if version == 1:
-            columns = FIRST_ROWS.replace(":config", "'" + CONFIG + "'")
-            database.executescript(columns)
+            database.executescript(FIRST_ROWS.replace(":config", "'" + CONFIG + "'").replace(":sha", "f" * 64))
             database.executemany(FIRST_EPOCH, [(1, 40), (2, 50)])
             database.execute("INSERT INTO event (run_id, type, at_ms, state, attempt) VALUES (1, 'state', 1, 'queued', 1)")
     check(database.execute("PRAGMA integrity_check").fetchone() == ("ok",), path)
