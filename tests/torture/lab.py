@@ -242,6 +242,7 @@ class Lab:
         self.short = options.short
         self.seconds = options.seconds
         self.library = options.inject
+        self.part, self.n_parts = options.part
         self.seed = options.seed
         self.random = random.Random(f"{options.seed}/{row}")
         self.directory = tempfile.mkdtemp(prefix=f"cutoutd-torture-{row}-")
@@ -273,9 +274,9 @@ class Lab:
             i += 1
 
     def choose(self, n, most):
-        """Numbers from 1 to n, all or `most` of them spread evenly, in random order."""
+        """Numbers from 1 to n, all (of this part) or `most` of them spread evenly, in random order."""
         if n <= most:
-            chosen = list(range(1, n + 1))
+            chosen = [number for number in range(1, n + 1) if number % self.n_parts == self.part % self.n_parts]
         else:
             step = n / most
             offset = self.random.random()

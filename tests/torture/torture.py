@@ -52,11 +52,13 @@ def main():
     parser.add_argument("minutes", nargs="?", type=float, default=30, help="for all rows together (30)")
     parser.add_argument("--row", action="append", choices=find_rows(), help="only this one; may be repeated")
     parser.add_argument("--short", action="store_true", help="as CTest does: a fixed, small number of each")
+    parser.add_argument("--part", default="1/1", help="I/N: of what is counted (the Nth write) only that part")
     parser.add_argument("--seed", type=int, default=None, help="of the random numbers; a failed row says its own")
     parser.add_argument("--cutoutd", default=os.environ.get("CUTOUTD"), help="the program")
     parser.add_argument("--inject", default=os.environ.get("TORTURE_INJECT"), help="the library made of inject.c")
     options = parser.parse_args()
     os.environ["CUTOUTD"] = os.path.abspath(options.cutoutd)
+    options.part = [int(number) for number in options.part.split("/")]
     options.inject = os.path.abspath(options.inject)
     rows = options.row or find_rows()
     options.seconds = 0 if options.short else options.minutes * 60 / len(rows)
