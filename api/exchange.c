@@ -71,46 +71,55 @@ void *exchange_begin(void *host, const char *target, struct MHD_Connection *libr
 
 /* Sending */
 
-static void add_header(struct MHD_Response *response, const char *name, const char *value) {
+struct headers {
+    struct MHD_Response *response;
+    bool failed; /* memory ran out: one is missing */
+};
+
+static void add_header(struct headers *headers, const char *name, const char *value) {
     if (value && value[0]) {
-        (void)MHD_add_response_header(response, name, value);
+        headers->failed =
+            MHD_add_response_header(headers->response, name, value) != MHD_YES || headers->failed;
     }
 }
 
-static void add_headers(struct MHD_Response *response, const struct request *request,
+/* false: not all of them are there. */
+static bool add_headers(struct MHD_Response *response, const struct request *request,
                         const struct reply *reply) {
+    struct headers headers = {.response = response};
     char seconds[16] = "";
     if (reply->retry_after_s > 0) {
         (void)snprintf(seconds, sizeof(seconds), "%d", reply->retry_after_s);
     }
-    add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
-    add_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, reply->gzip ? "gzip" : "");
-    add_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
+    add_header(&headers, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
+    add_header(&headers, MHD_HTTP_HEADER_CONTENT_ENCODING, reply->gzip ? "gzip" : "");
+    add_header(&headers, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
     char location[sizeof(request->prefix) + sizeof(reply->location)];
     (void)snprintf(location, sizeof(location), "%s%s", reply->location[0] ? request->prefix : "",
                    reply->location);
-    add_header(response, MHD_HTTP_HEADER_LOCATION, location);
-    add_header(response, MHD_HTTP_HEADER_ETAG, reply->etag);
-    add_header(response, MHD_HTTP_HEADER_LINK, reply->link);
-    add_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, reply->content_range);
-    add_header(response, MHD_HTTP_HEADER_CONTENT_DISPOSITION, reply->content_disposition);
-    add_header(response, MHD_HTTP_HEADER_ACCEPT_RANGES, reply->file.open ? "bytes" : "");
-    add_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
-    add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
-    add_header(response, "Idempotency-Replayed", reply->replayed ? "true" : "");
-    add_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->authenticate);
-    add_header(response, MHD_HTTP_HEADER_CONNECTION, reply->close ? "close" : "");
+    add_header(&headers, MHD_HTTP_HEADER_LOCATION, location);
+    add_header(&headers, MHD_HTTP_HEADER_ETAG, reply->etag);
+    add_header(&headers, MHD_HTTP_HEADER_LINK, reply->link);
+    add_header(&headers, MHD_HTTP_HEADER_CONTENT_RANGE, reply->content_range);
+    add_header(&headers, MHD_HTTP_HEADER_CONTENT_DISPOSITION, reply->content_disposition);
+    add_header(&headers, MHD_HTTP_HEADER_ACCEPT_RANGES, reply->file.open ? "bytes" : "");
+    add_header(&headers, MHD_HTTP_HEADER_ALLOW, reply->allow);
+    add_header(&headers, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+    add_header(&headers, "Idempotency-Replayed", reply->replayed ? "true" : "");
+    add_header(&headers, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->authenticate);
+    add_header(&headers, MHD_HTTP_HEADER_CONNECTION, reply->close ? "close" : "");
     /* A cache may keep it, but has to ask: runs change. */
-    add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
+    add_header(&headers, MHD_HTTP_HEADER_CACHE_CONTROL,
                reply->stream.open ? "no-store"
                : reply->for_ever  ? "public, max-age=31536000, immutable"
                                   : "no-cache");
-    add_header(response, "Content-Security-Policy", reply->security_policy);
+    add_header(&headers, "Content-Security-Policy", reply->security_policy);
     /* A proxy (nginx) must not collect events. */
-    add_header(response, "X-Accel-Buffering", reply->stream.open ? "no" : "");
-    add_header(response, "X-Content-Type-Options", "nosniff");
-    add_header(response, "Referrer-Policy", reply->security_policy ? "no-referrer" : "");
-    add_header(response, "X-Request-Id", request->id);
+    add_header(&headers, "X-Accel-Buffering", reply->stream.open ? "no" : "");
+    add_header(&headers, "X-Content-Type-Options", "nosniff");
+    add_header(&headers, "Referrer-Policy", reply->security_policy ? "no-referrer" : "");
+    add_header(&headers, "X-Request-Id", request->id);
+    return !headers.failed;
 }
 
 /* A line a request: those that may have changed something are worth keeping. */
@@ -167,8 +176,11 @@ static enum MHD_Result send_reply(const struct exchange_host *host,
         }
     }
     account(host, exchange, reply->http_status);
-    add_headers(response, &exchange->request, reply);
-    enum MHD_Result result = MHD_queue_response(connection, (unsigned)reply->http_status, response);
+    /* Half an answer is none. */
+    enum MHD_Result result =
+        add_headers(response, &exchange->request, reply)
+            ? MHD_queue_response(connection, (unsigned)reply->http_status, response)
+            : MHD_NO;
     reply->file.open = false; /* the library's now */
     MHD_destroy_response(response);
     return result;

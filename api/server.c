@@ -32,7 +32,8 @@
 enum {
     N_THREADS = 4,
     INACTIVITY_S = 30,
-    RESERVED_FILES = 128, /* for the store, data sets, checkpoints */
+    /* For the store, data sets, checkpoints, and connections over the cap. */
+    RESERVED_FILES = 96 + CONNECTIONS_OVER_CAP,
     TICK_MS = 500,
 };
 
@@ -105,6 +106,15 @@ static void on_library_log(void *user, const char *format, va_list arguments) {
 #define CLIENT_DISCIPLINE MHD_OPTION_STRICT_FOR_CLIENT, 0
 #endif
 
+/* Who comes when nobody more can even be told so is sent away at once: the files that are left are
+ * the store's and training's. */
+static enum MHD_Result accepts(void *user, const struct sockaddr *address, socklen_t size) {
+    const struct exchange_host *host = user;
+    (void)address;
+    (void)size;
+    return connections_have_place(host->connections) ? MHD_YES : MHD_NO;
+}
+
 /* Takes over `fd`, whether it succeeds or not. */
 static enum status start_library(struct api_server *server, int fd, struct exchange_host *host,
                                  struct MHD_Daemon **ret_daemon, struct error *error) {
@@ -121,7 +131,7 @@ static enum status start_library(struct api_server *server, int fd, struct excha
     };
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
     *ret_daemon =
-        MHD_start_daemon(flags | (tls ? MHD_USE_TLS : 0), 0, NULL, NULL,                /* */
+        MHD_start_daemon(flags | (tls ? MHD_USE_TLS : 0), 0, accepts, host,             /* */
                          exchange_continue, host,                                       /* */
                          MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,              /* */
                          MHD_OPTION_LISTEN_SOCKET, fd,                                  /* */
@@ -231,8 +241,8 @@ static int default_connection_cap(void) {
         files.rlim_cur > API_CONNECTIONS + RESERVED_FILES) {
         return API_CONNECTIONS;
     }
-    return files.rlim_cur > 2 * RESERVED_FILES ? (int)files.rlim_cur - RESERVED_FILES
-                                               : RESERVED_FILES;
+    int left = (int)files.rlim_cur - RESERVED_FILES;
+    return left > API_LEAST_FILES - RESERVED_FILES ? left : API_LEAST_FILES - RESERVED_FILES;
 }
 
 static void set_defaults(struct api_options *options) {

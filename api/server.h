@@ -9,6 +9,9 @@
 
 struct api_server;
 
+/* So many files must be allowed: those that the rest of the process needs, and some connections. */
+enum { API_LEAST_FILES = 160 };
+
 /* Listens and serves when it returns. On success *ret_server is owned by the caller
  * (api_server_stop). STATUS_BUSY: the address is in use; STATUS_INVALID, STATUS_FORBIDDEN (others
  * may read the key), STATUS_CONFLICT (a file at the path of the socket), STATUS_IO,

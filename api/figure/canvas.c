@@ -134,7 +134,8 @@ enum status canvas_finish(struct canvas *canvas, char **ret_bytes, size_t *ret_n
         status = error_set(error, STATUS_NO_MEMORY, "no memory for a figure");
     } else if (drawn != CAIRO_STATUS_SUCCESS) {
         status =
-            error_set(error, STATUS_INTERNAL, "cannot draw: %s", cairo_status_to_string(drawn));
+            error_set(error, drawn == CAIRO_STATUS_NO_MEMORY ? STATUS_NO_MEMORY : STATUS_INTERNAL,
+                      "cannot draw: %s", cairo_status_to_string(drawn));
     } else {
         *ret_bytes = canvas->bytes;
         *ret_n_bytes = canvas->n_bytes;

@@ -70,6 +70,13 @@ struct connection *connections_add(struct connections *connections, int fd, doub
     return connection;
 }
 
+bool connections_have_place(struct connections *connections) {
+    (void)pthread_mutex_lock(&connections->mutex);
+    bool place = connections->n < connections->cap + CONNECTIONS_OVER_CAP;
+    (void)pthread_mutex_unlock(&connections->mutex);
+    return place;
+}
+
 void connections_remove(struct connections *connections, struct connection *connection) {
     if (!connection) {
         return;

@@ -41,6 +41,12 @@ void connections_set_grant(struct connections *connections, struct connection *c
 int connections_end_revoked(struct connections *connections,
                             bool (*holds)(void *user, const struct token_grant *grant), void *user);
 
+/* So many above the cap are kept until they have been told so; the files for them are reserved. */
+enum { CONNECTIONS_OVER_CAP = 32 };
+
+/* Whether one more is to be kept, over the cap or not. */
+bool connections_have_place(struct connections *connections);
+
 /* Whether it came when the cap was reached. */
 bool connection_is_over_cap(const struct connection *connection);
 

@@ -54,8 +54,9 @@ void route_run_edit(struct api_context *context, const struct request *request,
     if (!document || !check_edit(document, request, reply)) {
         return;
     }
-    if (run_spec_parse(request->body, request->n_body, &any, &spec, &errors) != STATUS_OK) {
-        reply_field_errors(reply, request, STATUS_INVALID, "change", &errors);
+    enum status status = run_spec_parse(request->body, request->n_body, &any, &spec, &errors);
+    if (status != STATUS_OK) {
+        reply_field_errors(reply, request, status, "change", &errors);
         return;
     }
     CLEANUP(run_row_clear) struct run_row row = {0};

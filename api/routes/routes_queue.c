@@ -74,6 +74,9 @@ static void explain_wait(const struct api_context *context, const struct pool_st
     }
     if (scheduler->draining) {
         (void)snprintf(text, size, "The scheduler is draining: no run is started.");
+    } else if (scheduler->waits_for[0]) {
+        (void)snprintf(text, size, "No run is started for the moment: %.*s.", (int)(size / 2),
+                       scheduler->waits_for);
     } else if (scheduler->n_running < scheduler->n_workers && position == 1) {
         (void)snprintf(text, size, "It starts now.");
     } else if (position == 1) {

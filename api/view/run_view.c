@@ -33,7 +33,7 @@ static void write_result(struct json_writer *writer, const char *key, int epoch,
 
 void progress_write_members(struct json_writer *writer, const struct progress *progress) {
     bool known = isfinite(progress->eta_seconds) && progress->eta_seconds >= 0 &&
-                 progress->images_per_second > 0;
+                 progress->images_per_second > 0 && !progress->waits[0];
     json_write_int(writer, "epoch", progress->epoch);
     json_write_int(writer, "epochs", progress->epochs);
     json_write_int(writer, "step", progress->step);
@@ -188,6 +188,7 @@ static const struct {
         MEMBER_LONG,
         MEMBER_NUMBER,
         MEMBER_TIME,
+        MEMBER_REASON,
         MEMBER_PROGRESS,
         MEMBER_ESTIMATE,
         MEMBER_OTHER,
@@ -199,7 +200,7 @@ static const struct {
     {"id", COLUMN(MEMBER_ID, id)},
     {"name", COLUMN(MEMBER_TEXT, name)},
     {"state", MEMBER_OTHER, 0, write_state, 0},
-    {"reason", COLUMN(MEMBER_TEXT, reason)},
+    {"reason", MEMBER_REASON, 0, NULL, 0},
     {"attempt", COLUMN(MEMBER_INT, attempt)},
     {"request", MEMBER_OTHER, 0, write_request, 0},
     {"priority", COLUMN(MEMBER_INT, priority)},
@@ -274,6 +275,11 @@ bool run_members_have_estimate(uint64_t wanted) {
     return false;
 }
 
+/* Of a run whose row says running, although it only waits to be stored, the board knows better. */
+static const char *reason_of(const struct run_row *row, const struct progress *progress) {
+    return progress && progress->waits[0] ? progress->waits : row->reason;
+}
+
 static void write_member(struct json_writer *writer, int i, const struct run_row *row,
                          const struct progress *progress, const struct estimate *estimate) {
     const char *key = members[i].name;
@@ -296,6 +302,9 @@ static void write_member(struct json_writer *writer, int i, const struct run_row
         break;
     case MEMBER_TIME:
         write_time(writer, key, *(const int64_t *)column);
+        break;
+    case MEMBER_REASON:
+        write_text(writer, key, reason_of(row, progress));
         break;
     case MEMBER_PROGRESS:
         write_progress(writer, key, progress);
@@ -328,7 +337,7 @@ void run_write_short(struct json_writer *writer, const char *key, const struct r
     json_write_id(writer, "id", row->id);
     json_write_string(writer, "name", row->name[0] ? row->name : NULL);
     json_write_string(writer, "state", run_state_name(row->state));
-    json_write_string(writer, "reason", row->reason[0] ? row->reason : NULL);
+    write_text(writer, "reason", reason_of(row, progress));
     json_write_int(writer, "attempt", row->attempt);
     json_write_int(writer, "priority", row->priority);
     json_write_string(writer, "owner", row->owner[0] ? row->owner : NULL);

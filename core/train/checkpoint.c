@@ -92,6 +92,16 @@ static struct tensor_list *list_make(const struct checkpoint_contents *contents)
     return list;
 }
 
+int64_t checkpoint_bytes(const struct run_config *config) {
+    enum { HEADER_BYTES = 64 << 10 };
+    CLEANUP(free_pointer) struct resnet *net = malloc(sizeof(*net));
+    if (!net || resnet_plan(config->depth, net, NULL) != STATUS_OK) {
+        return 0;
+    }
+    size_t n_floats = net->n_params * (1 + MAX_SLOTS) + net->n_moving;
+    return (int64_t)(n_floats * sizeof(float)) + HEADER_BYTES;
+}
+
 enum status checkpoint_write(const struct checkpoint_contents *contents,
                              struct checkpoint_file *file, struct error *error) {
     CLEANUP(free_pointer) struct tensor_list *list = list_make(contents);

@@ -42,6 +42,9 @@ struct checkpoint_file {
 enum status checkpoint_write(const struct checkpoint_contents *contents,
                              struct checkpoint_file *file, struct error *error);
 
+/* About how many bytes of the disk one takes, rather too many than too few; 0: without memory. */
+int64_t checkpoint_bytes(const struct run_config *config);
+
 /* Fills params, moving, the optimizer's slots and the state. sha256 may be NULL. STATUS_NOT_FOUND,
  * STATUS_IO, or STATUS_CORRUPT when the file is damaged, lacks a tensor or belongs to a run with
  * another config or arithmetic; then the contents may be partly overwritten. A file of before

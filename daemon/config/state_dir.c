@@ -135,6 +135,16 @@ bool state_dir_drop_ballast(const char *directory) {
            unlink(path) == 0;
 }
 
+/* It has no name while it takes room, so that a crash leaves nothing. */
+bool state_dir_has_room(const char *directory, int64_t n_bytes) {
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof(path), "%s/room.tmp", directory) >= (int)sizeof(path)) {
+        return false;
+    }
+    CLEANUP(close_fd) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    return fd >= 0 && unlink(path) == 0 && posix_fallocate(fd, 0, (off_t)n_bytes) == 0;
+}
+
 static int64_t size_of(const char *directory, const char *name) {
     char path[PATH_MAX];
     struct stat info;

@@ -51,6 +51,10 @@ enum { STATE_DIR_BALLAST_BYTES = 4 << 20 };
 void state_dir_make_ballast(const char *directory);
 bool state_dir_drop_ballast(const char *directory);
 
+/* Whether a file of so many bytes could be written now: also what a quota or a limit on the size of
+ * files forbids is no room. Leaves nothing behind. */
+bool state_dir_has_room(const char *directory, int64_t n_bytes);
+
 /* Gives run `id` the file `name` of run `source_id`; files of runs are never changed, so both may
  * have it. STATUS_NOT_FOUND, STATUS_IO, STATUS_NO_SPACE. */
 enum status state_dir_link_run_file(const char *directory, int64_t source_id, int64_t id,

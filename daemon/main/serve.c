@@ -133,13 +133,24 @@ static void serve_until_signal(struct parts *parts, const sigset_t *signals) {
              strsignal(signal_number));
 }
 
-/* A connection is a file: as many of them as the administrator allows, not as shells begin with. */
-static void raise_file_limit(void) {
+/* A connection is a file: as many of them as the administrator allows, not as shells begin with.
+ * With too few, clients could take those that training needs. */
+static enum status raise_file_limit(struct error *error) {
     struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
+        return STATUS_OK;
+    }
+    if (files.rlim_cur < files.rlim_max) {
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
+    return files.rlim_cur >= API_LEAST_FILES
+               ? STATUS_OK
+               : error_set(
+                     error, STATUS_UNSUPPORTED,
+                     "the process may have %lld files open, and needs %d; raise ulimit -n, or "
+                     "LimitNOFILE of the unit",
+                     (long long)files.rlim_cur, API_LEAST_FILES);
 }
 
 enum status serve(const struct config *config) {
@@ -151,9 +162,9 @@ enum status serve(const struct config *config) {
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN); /* the write fails with EFBIG: no space, as on a full disk */
     (void)umask(027);
-    raise_file_limit();
+    enum status status = raise_file_limit(&error);
     log_sink_install(config->log_level);
-    enum status status = parts_start(&parts, &error);
+    status = status == STATUS_OK ? parts_start(&parts, &error) : status;
     if (status != STATUS_OK) {
         log_error("%s", error.message);
         parts_stop(&parts);

@@ -139,6 +139,9 @@ void json_write_raw(struct json_writer *writer, const char *key, const char *jso
 }
 
 char *json_write_take(struct json_writer *writer) {
+    if (writer->failed) {
+        json_write_free(writer);
+    }
     char *data = writer->data;
     *writer = (struct json_writer){0};
     return data;

@@ -2,6 +2,7 @@
  * header. */
 #include "daemon/store/db.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,8 +46,32 @@ static const struct statement_set *const statement_sets[DB_TABLE_COUNT] = {
     [DB_IDEMPOTENCY] = &idempotency_statements,
 };
 
+static bool means_no_space(int reason) {
+    return reason == ENOSPC || reason == EDQUOT || reason == EFBIG;
+}
+
+/* SQLite calls a full disk alone FULL; a quota and a limit on the size of files are no space as
+ * well. What the system said stands with the file, the database or its log, until it says something
+ * else. */
+static bool is_no_space(sqlite3 *handle) {
+    sqlite3_file *log = NULL;
+    int of_database = 0;
+    int of_log = 0;
+    if (!handle) {
+        return false;
+    }
+    (void)sqlite3_file_control(handle, "main", SQLITE_FCNTL_LAST_ERRNO, &of_database);
+    (void)sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (log && log->pMethods) {
+        (void)log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &of_log);
+    }
+    return means_no_space(of_log) || means_no_space(of_database) ||
+           means_no_space(sqlite3_system_errno(handle));
+}
+
 enum status db_status(sqlite3 *handle, int code, const char *what, struct error *error) {
     const char *message = handle ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
+    bool no_space = false;
     enum status status = STATUS_INTERNAL;
     switch (code & 0xff) {
     case SQLITE_FULL:
@@ -54,6 +79,9 @@ enum status db_status(sqlite3 *handle, int code, const char *what, struct error 
         break;
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
+        no_space = is_no_space(handle);
+        status = no_space ? STATUS_NO_SPACE : STATUS_IO;
+        break;
     case SQLITE_READONLY:
     case SQLITE_PERM:
         status = STATUS_IO;
@@ -72,7 +100,9 @@ enum status db_status(sqlite3 *handle, int code, const char *what, struct error 
     default:
         break;
     }
-    return error_set(error, status, "%s: %s", what, message);
+    return error_set(error, status, "%s: %s%s", what, message,
+                     no_space ? " (no space: the disk, a quota, or a limit on the size of files)"
+                              : "");
 }
 
 enum status db_open(struct db *db, const char *path, bool writer, struct error *error) {
@@ -83,7 +113,7 @@ enum status db_open(struct db *db, const char *path, bool writer, struct error *
     if (code == SQLITE_OK) {
         (void)sqlite3_extended_result_codes(db->handle, 1);
         (void)sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
-        code = sqlite3_exec(db->handle, writer ? pragmas_writer : pragmas_reader, NULL, NULL, NULL);
+        code = writer ? SQLITE_OK : sqlite3_exec(db->handle, pragmas_reader, NULL, NULL, NULL);
     }
     if (code != SQLITE_OK) {
         enum status status = db_status(db->handle, code, path, error);
@@ -91,6 +121,12 @@ enum status db_open(struct db *db, const char *path, bool writer, struct error *
         return status;
     }
     return STATUS_OK;
+}
+
+enum status db_begin_writing(struct db *db, struct error *error) {
+    int code = sqlite3_exec(db->handle, pragmas_writer, NULL, NULL, NULL);
+    return code == SQLITE_OK ? STATUS_OK
+                             : db_status(db->handle, code, "cannot begin to write", error);
 }
 
 static enum status check_identity(const char *path, struct file_identity *known,
@@ -198,7 +234,16 @@ enum status db_statement_of(struct db *db, const char *sql, sqlite3_stmt **ret_s
     return STATUS_OK;
 }
 
+/* A text that could not be copied is NULL for SQLite: the statement must not run with it. Binding
+ * and stepping are one thread's. */
+static _Thread_local bool binding_failed;
+
 enum status db_step(struct db *db, sqlite3_stmt *statement, bool *ret_row, struct error *error) {
+    if (binding_failed) {
+        binding_failed = false;
+        (void)sqlite3_reset(statement);
+        return error_set(error, STATUS_NO_MEMORY, "database: no memory for a value");
+    }
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW) {
         *ret_row = true;
@@ -227,7 +272,8 @@ enum status db_execute(struct db *db, sqlite3_stmt *statement, int *ret_changes,
 }
 
 void db_bind_text(sqlite3_stmt *statement, int index, const char *text) {
-    (void)sqlite3_bind_text(statement, index, text, -1, SQLITE_TRANSIENT);
+    int code = sqlite3_bind_text(statement, index, text, -1, SQLITE_TRANSIENT);
+    binding_failed = binding_failed || code != SQLITE_OK;
 }
 
 void db_bind_number(sqlite3_stmt *statement, int index, double number) {
@@ -245,8 +291,20 @@ double db_column_number(sqlite3_stmt *statement, int column) {
 }
 
 void db_column_text(sqlite3_stmt *statement, int column, char *text, size_t size) {
-    const char *value = (const char *)sqlite3_column_text(statement, column);
-    (void)snprintf(text, size, "%s", value ? value : "");
+    const char *bytes = db_column_bytes(statement, column);
+    (void)snprintf(text, size, "%.*s", sqlite3_column_bytes(statement, column), bytes);
+}
+
+/* As a blob a text is given as it lies there: sqlite3_column_text would copy it to put the NUL
+ * behind it, and be NULL without memory. */
+const char *db_column_bytes(sqlite3_stmt *statement, int column) {
+    const char *bytes = sqlite3_column_blob(statement, column);
+    return bytes ? bytes : "";
+}
+
+char *db_column_copy(sqlite3_stmt *statement, int column) {
+    const char *bytes = db_column_bytes(statement, column);
+    return strndup(bytes, (size_t)sqlite3_column_bytes(statement, column));
 }
 
 void run_ids_clear(struct run_ids *list) {

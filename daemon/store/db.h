@@ -98,8 +98,14 @@ struct db {
     struct run_ids touched; /* by the body that runs; filled by db_touch */
 };
 
-/* Opens without preparing. STATUS_IO, STATUS_CORRUPT, STATUS_NO_MEMORY. */
+/* Opens without preparing, and changes nothing in a file that is there. STATUS_IO, STATUS_CORRUPT,
+ * STATUS_NO_MEMORY. */
 enum status db_open(struct db *db, const char *path, bool writer, struct error *error);
+
+/* The one that writes, once it is known whose database that is: turns the WAL on. Statuses of
+ * db_open.
+ */
+enum status db_begin_writing(struct db *db, struct error *error);
 
 /* Before each commit: that the database and its log are still the files of their names. What is
  * written into a file that was removed or replaced is gone with the process. The first call, in the
@@ -130,11 +136,18 @@ enum status db_step(struct db *db, sqlite3_stmt *statement, bool *ret_row, struc
 enum status db_execute(struct db *db, sqlite3_stmt *statement, int *ret_changes,
                        struct error *error);
 
-/* Binds and reads. Numbers that are not finite become NULL, NULL is read back as NaN. */
+/* Binds and reads. Numbers that are not finite become NULL, NULL is read back as NaN; as a text
+ * NULL is
+ * "". A text that could not be bound (STATUS_NO_MEMORY) is told by the next db_step of the thread.
+ */
 void db_bind_text(sqlite3_stmt *statement, int index, const char *text);
 void db_bind_number(sqlite3_stmt *statement, int index, double number);
 double db_column_number(sqlite3_stmt *statement, int column);
 void db_column_text(sqlite3_stmt *statement, int column, char *text, size_t size);
+/* sqlite3_column_bytes of them, without a NUL behind; until the next step. Never NULL. */
+const char *db_column_bytes(sqlite3_stmt *statement, int column);
+/* The caller owns it; NULL: no memory. */
+char *db_column_copy(sqlite3_stmt *statement, int column);
 
 /* The work of one write: it runs inside a transaction on the writing connection and may run only
  * there, perhaps on another thread than its caller's: it takes no locks and writes through nothing

@@ -11,6 +11,8 @@
 static const char history_table[] =
     "CREATE TABLE IF NOT EXISTS migration (version INTEGER PRIMARY KEY, name TEXT NOT NULL,"
     " sha256 TEXT NOT NULL, applied_ms INTEGER NOT NULL) STRICT";
+static const char owner_read[] =
+    "SELECT count(*) = 0 OR total(name = 'migration') > 0 FROM sqlite_schema WHERE type = 'table'";
 static const char history_read[] = "SELECT name, sha256 FROM migration WHERE version = ?1";
 static const char history_add[] =
     "INSERT INTO migration (version, name, sha256, applied_ms)"
@@ -67,12 +69,13 @@ static enum status check_applied(sqlite3 *handle, const struct migration *migrat
     }
     char expected[SHA256_HEX_SIZE];
     digest(migration, expected);
-    const char *stored = (const char *)sqlite3_column_text(statement, 1);
-    if (!stored || strcmp(stored, expected) != 0) {
+    char stored[SHA256_HEX_SIZE];
+    db_column_text(statement, 1, stored, sizeof(stored));
+    if (strcmp(stored, expected) != 0) {
         return error_set(error, STATUS_CORRUPT,
                          "migration %s was changed after this database had it (sha256 %.12s there, "
                          "%.12s in this program); use the program that made it",
-                         migration->name, stored ? stored : "-", expected);
+                         migration->name, stored, expected);
     }
     return STATUS_OK;
 }
@@ -116,16 +119,40 @@ static enum status apply(sqlite3 *handle, const struct migration *migration, str
     return status;
 }
 
+/* Whether it has no tables at all, or this program's history of them. */
+static enum status check_ours(sqlite3 *handle, struct error *error) {
+    CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(handle, owner_read, -1, &statement, NULL);
+    if (code == SQLITE_OK) {
+        code = sqlite3_step(statement);
+    }
+    if (code != SQLITE_ROW) {
+        return db_status(handle, code, "cannot read what is in the database", error);
+    }
+    return sqlite3_column_int(statement, 0) != 0
+               ? STATUS_OK
+               : error_set(error, STATUS_UNSUPPORTED,
+                           "it is a database of another program, and nothing was changed; move it "
+                           "away, or set another state_dir");
+}
+
+enum status migrate_check(sqlite3 *handle, int n_migrations, struct error *error) {
+    int version = 0;
+    TRY(read_version(handle, &version, error));
+    TRY(check_ours(handle, error));
+    return version <= n_migrations
+               ? STATUS_OK
+               : error_set(error, STATUS_UNSUPPORTED,
+                           "the database has version %d, this program knows up to %d: it was used "
+                           "by a newer cutoutd, which is the one to run; nothing was changed",
+                           version, n_migrations);
+}
+
 enum status migrate_apply(sqlite3 *handle, const struct migration *migrations, int n_migrations,
                           struct error *error) {
     int version = 0;
+    TRY(migrate_check(handle, n_migrations, error));
     TRY(read_version(handle, &version, error));
-    if (version > n_migrations) {
-        return error_set(error, STATUS_UNSUPPORTED,
-                         "the database has version %d, this program knows up to %d: it was used by "
-                         "a newer cutoutd, which is the one to run; nothing was changed",
-                         version, n_migrations);
-    }
     for (int i = 0; i < n_migrations; i++) {
         if (migrations[i].version <= version) {
             TRY(check_applied(handle, &migrations[i], error));

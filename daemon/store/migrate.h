@@ -20,6 +20,10 @@ struct migration {
 extern const struct migration migrations_embedded[];
 extern const int migrations_embedded_count;
 
+/* Whether the database is this program's or empty, and not newer than the list; changes nothing.
+ * STATUS_UNSUPPORTED: it is not; statuses of db_status. */
+enum status migrate_check(sqlite3 *handle, int n_migrations, struct error *error);
+
 /* Applies those of `migrations` that the database has not had, one transaction each; after a
  * failure the database is at the last version that was applied whole. STATUS_UNSUPPORTED: it is
  * newer than the list; STATUS_CORRUPT: one it has had differs from the list; otherwise the statuses

@@ -29,6 +29,8 @@ struct store {
 
 static enum status open_connections(struct store *store, const char *path, struct error *error) {
     TRY(db_open(&store->writes.db, path, true, error));
+    TRY(migrate_check(store->writes.db.handle, migrations_embedded_count, error));
+    TRY(db_begin_writing(&store->writes.db, error));
     TRY(migrate_apply(store->writes.db.handle, migrations_embedded, migrations_embedded_count,
                       error));
     TRY(db_prepare(&store->writes.db, error));
@@ -38,6 +40,14 @@ static enum status open_connections(struct store *store, const char *path, struc
     }
     store->schema_version = migrations_embedded_count;
     return STATUS_OK;
+}
+
+/* What can be done about a database that cannot be opened; the others say it themselves. */
+static const char *remedy(enum status status) {
+    if (status == STATUS_CORRUPT) {
+        return " (restore a backup, or move it away to begin anew)";
+    }
+    return status == STATUS_IO ? " (it must be a file that the daemon may read and write)" : "";
 }
 
 enum status store_open(const char *path, struct store **ret_store, struct error *error) {
@@ -50,7 +60,7 @@ enum status store_open(const char *path, struct store **ret_store, struct error 
     (void)pthread_cond_init(&store->reader_free, NULL);
     enum status status = open_connections(store, path, error);
     if (status != STATUS_OK) {
-        error_prefix(error, "cannot open the database %s", path);
+        error_prefix(error, "cannot open the database %s%s", path, remedy(status));
         store_close(store);
         return status;
     }

@@ -328,6 +328,7 @@ static void outcome(void *user, const struct run_report *report,
     a->status = outcome->status;
     a->again = outcome->again;
     a->bounded = outcome->bounded;
+    a->needed_bytes = outcome->needed_bytes;
     (void)snprintf(a->message, sizeof(a->message), "%s", outcome->message);
     table->on_outcome(table->user, a);
 }

@@ -32,6 +32,7 @@ struct attempt {
     enum status status;
     bool again; /* as in struct executor_outcome */
     bool bounded;
+    int64_t needed_bytes;
     char message[RUN_REASON_SIZE];
 
     struct attempt *next; /* guarded by the table's mutex */

@@ -58,10 +58,11 @@ bool executor_is_foreign(const struct run_row *run, const struct checkpoint_row 
 
 /* How an attempt ended. */
 struct executor_outcome {
-    enum status status;  /* STATUS_OK: all epochs are done; STATUS_STOPPED: as it was asked to */
-    bool again;          /* another attempt may do better: the run is queued again */
-    bool bounded;        /* but not for ever: with `again` */
-    const char *message; /* why; valid during the call */
+    enum status status;   /* STATUS_OK: all epochs are done; STATUS_STOPPED: as it was asked to */
+    bool again;           /* another attempt may do better: the run is queued again */
+    bool bounded;         /* but not for ever: with `again` */
+    int64_t needed_bytes; /* with STATUS_NO_SPACE: what its next checkpoint takes; 0: unknown */
+    const char *message;  /* why; valid during the call */
 };
 
 /* Where an executor tells what it does. From any thread; of one attempt one call at a time, in the

@@ -13,6 +13,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
+#include "core/train/checkpoint.h"
 #include "daemon/spec/run_spec.h"
 #include "daemon/work/local_kernels.h"
 
@@ -296,6 +297,13 @@ static void yield_to_others(void) {
     }
 }
 
+static int64_t needed_bytes(const struct run_row *run, enum status status) {
+    CLEANUP(free_pointer) struct run_spec *spec = NULL;
+    return status == STATUS_NO_SPACE && read_config(run, &spec, NULL) == STATUS_OK
+               ? checkpoint_bytes(&spec->config)
+               : 0;
+}
+
 static void *thread_main(void *user) {
     struct local_run *r = user;
     const struct executor_reports *reports = r->local->reports;
@@ -309,6 +317,7 @@ static void *thread_main(void *user) {
     const struct executor_outcome outcome = {.status = status,
                                              .again = status == STATUS_NO_SPACE || io || unmounted,
                                              .bounded = io,
+                                             .needed_bytes = needed_bytes(r->run, status),
                                              .message = error.message};
     /* Free before the outcome is told, which may start the next run: start joins this thread. */
     atomic_store(&r->busy, false);

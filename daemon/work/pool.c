@@ -101,6 +101,7 @@ enum status pool_create(const struct pool_options *options, struct pool **ret_po
     }
     (void)pthread_mutex_init(&pool->moves, NULL);
     (void)pthread_mutex_init(&pool->growing, NULL);
+    (void)pthread_mutex_init(&pool->telling, NULL);
     attempt_table_init(&pool->attempts, &pool->options, pool_on_outcome, pool);
     pool->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     enum status status = pool->wake_fd >= 0
@@ -191,6 +192,7 @@ void pool_stop(struct pool *pool) {
     if (pool->wake_fd >= 0) {
         (void)close(pool->wake_fd);
     }
+    (void)pthread_mutex_destroy(&pool->telling);
     (void)pthread_mutex_destroy(&pool->growing);
     (void)pthread_mutex_destroy(&pool->moves);
     free(pool);
@@ -233,6 +235,9 @@ void pool_get_status(struct pool *pool, struct pool_status *ret_status) {
     *ret_status = (struct pool_status){.n_workers = atomic_load(&pool->n_workers),
                                        .n_running = attempt_table_count(&pool->attempts, NULL),
                                        .draining = atomic_load(&pool->draining)};
+    (void)pthread_mutex_lock(&pool->telling);
+    (void)snprintf(ret_status->waits_for, sizeof(ret_status->waits_for), "%s", pool->waits_for);
+    (void)pthread_mutex_unlock(&pool->telling);
 }
 
 const struct executor *pool_executor(const struct pool *pool, const char *name) {

@@ -11,7 +11,7 @@
  *   the daemon stops                     checkpoint, then queued, reason "daemon stopped"; what is
  *                                        trained elsewhere goes on
  *   the store or the disk is full        queued again, reason says so; the executor gets no run for
- *                                        retry_delay_s
+ *                                        retry_delay_s, or until there is room
  *   an error that may pass (EIO)         the same, but failed after six times without progress
  *   anything else                        failed, with the reason
  * A move that cannot be stored is tried again until it can, or until the daemon stops: then the row
@@ -89,6 +89,8 @@ struct pool_status {
     int n_workers; /* wanted */
     int n_running; /* runs that are being trained, wherever */
     bool draining;
+    char waits_for[RUN_REASON_SIZE]; /* what keeps runs from being started for a while; "": nothing
+                                      */
 };
 
 void pool_get_status(struct pool *pool, struct pool_status *ret_status);

@@ -7,6 +7,14 @@
 
 #include "daemon/work/attempt.h"
 
+/* What the pool knows of a full disk. */
+struct room {
+    int64_t needed_bytes; /* by what waits for them; 0: nothing waits */
+    double look_at_s;     /* then: the next look for it */
+    int64_t found_bytes;  /* the last time that it was there; 0: never */
+    double found_at_s;
+};
+
 struct pool {
     struct pool_options options;
     const char *names[EXECUTOR_MOST]; /* of the executors */
@@ -16,6 +24,9 @@ struct pool {
     double not_before_s[EXECUTOR_MOST]; /* guarded by moves: no start of that executor earlier */
     double claim_at_s;                  /* guarded by moves: the next claim may be tried */
     double look_at_s;                   /* guarded by moves; infinite: nothing is missing */
+    struct room room;                   /* guarded by moves */
+    pthread_mutex_t telling;            /* a leaf: guards the next */
+    char waits_for[RUN_REASON_SIZE];    /* as in struct pool_status */
     size_t n_open;                      /* executors that were opened */
     atomic_int n_workers;
     atomic_bool draining;
@@ -48,5 +59,17 @@ bool pool_leave(struct pool *pool, struct attempt *attempt);
 
 /* Without locks, of an attempt that has left: frees it, and tells who must know. */
 void pool_forget(struct pool *pool, struct attempt *attempt);
+
+/* With moves held: nothing starts for a while, and pool_get_status says why. With STATUS_NO_SPACE
+ * that ends as soon as there is room for so many bytes and a little more. */
+void pool_wait_for(struct pool *pool, enum status status, int64_t needed_bytes,
+                   const char *message);
+
+/* The reason is history. */
+void pool_wait_is_over(struct pool *pool);
+
+/* The follower, without locks: looks for room on a disk that was full, when it is time for that;
+ * once there is some, all that waits is due. */
+void pool_look_for_room(struct pool *pool, double now_s);
 
 #endif

@@ -46,9 +46,19 @@ static enum status store_destination(struct pool *pool, const struct attempt *a,
                : queue_finish(queue, a->run.id, destination->to, destination->reason, error);
 }
 
-static void pause_executor(struct pool *pool, const struct executor *executor) {
-    pool->not_before_s[executor - pool->options.executors] = now_s() + pool->options.retry_delay_s;
-    pool_wake_follower(pool);
+static void pause_executor(struct pool *pool, const struct attempt *a) {
+    size_t executor = (size_t)(a->executor - pool->options.executors);
+    pool->not_before_s[executor] = now_s() + pool->options.retry_delay_s;
+    pool_wait_for(pool, a->status, a->needed_bytes, a->message);
+}
+
+/* What became of it is known, and stays untold: it trains no more. */
+static void show_waiting(struct pool *pool, struct attempt *a, const struct error *error) {
+    (void)snprintf(a->progress.waits, sizeof(a->progress.waits),
+                   "it does not train: its state cannot be stored, which is tried again: %.120s",
+                   error->message);
+    progress_board_set(pool->options.progress, a->slot, &a->progress);
+    notifier_publish(pool->options.notifier, a->run.id);
 }
 
 /* A full disk must not keep what became of a run from being stored: that is what the ballast is
@@ -73,11 +83,12 @@ bool pool_leave(struct pool *pool, struct attempt *a) {
         log_error("run %lld: cannot store that it is %s: %s", (long long)a->run.id,
                   run_state_name(destination.to), error.message);
         a->retry_at_s = now_s() + pool->options.retry_delay_s;
-        pool_wake_follower(pool);
+        pool_wait_for(pool, status, 0, error.message);
+        show_waiting(pool, a, &error);
         return false;
     }
     if (destination.wait) {
-        pause_executor(pool, a->executor);
+        pause_executor(pool, a);
     }
     /* Before another attempt may have the slot. */
     progress_board_clear(pool->options.progress, a->slot);
@@ -206,11 +217,11 @@ static void start_run(struct pool *pool, struct attempt *a) {
     }
 }
 
-static void pause_claims(struct pool *pool) {
+static void pause_claims(struct pool *pool, enum status status, const struct error *error) {
     (void)pthread_mutex_lock(&pool->moves);
     pool->claim_at_s = now_s() + pool->options.retry_delay_s;
+    pool_wait_for(pool, status, 0, error->message);
     (void)pthread_mutex_unlock(&pool->moves);
-    pool_wake_follower(pool);
 }
 
 void *pool_dispatch(void *user) {
@@ -232,7 +243,7 @@ void *pool_dispatch(void *user) {
         }
         if (status != STATUS_NOT_FOUND) {
             log_error("cannot take a run from the queue: %s", error.message);
-            pause_claims(pool);
+            pause_claims(pool, status, &error);
         }
         queue_wait(queue, seen);
     }
@@ -271,14 +282,16 @@ static double work_off(struct pool *pool, struct attempt **ret_left) {
         }
     }
     if (wake) {
+        pool_wait_is_over(pool);
         queue_wake(pool->options.queue);
     }
-    return next;
+    return pool->room.needed_bytes > 0 ? fmin(next, pool->room.look_at_s) : next;
 }
 
 /* Returns the milliseconds until it has something to do again, as poll takes them. */
 static int do_due(struct pool *pool) {
     struct attempt *left = NULL;
+    pool_look_for_room(pool, now_s());
     (void)pthread_mutex_lock(&pool->moves);
     double next = work_off(pool, &left);
     (void)pthread_mutex_unlock(&pool->moves);

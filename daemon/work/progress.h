@@ -25,6 +25,7 @@ struct progress {
     double accuracy; /* running mean of this epoch */
     double images_per_second;
     double eta_seconds;
+    char waits[200];    /* why it does not train at present; "": it does */
     uint64_t n_reports; /* grows with every step report: tells whether anything moved */
 };
 

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,9 @@
 #include "daemon/config/config.h"
 #include "daemon/config/state_dir.h"
 #include "daemon/store/change/old_rows.h"
+#include "daemon/store/change/setting_change.h"
 #include "daemon/store/query/upkeep.h"
+#include "daemon/store/table/setting_table.h"
 
 enum { INTERVAL_S = 24 * 60 * 60 };
 
@@ -30,6 +33,8 @@ struct retention {
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     atomic_bool must_stop;
+    int64_t looked_ms; /* of the thread: when it last looked, by the clock; 0: not yet */
+    double looked_s;   /* and monotonic */
 };
 
 /* ---- one run ---- */
@@ -107,6 +112,45 @@ enum status retention_purge(const struct retention_options *options, int older_t
     return STATUS_OK;
 }
 
+/* ---- whether the clock can be believed ---- */
+
+static const char SETTING_LOOKED[] = "retention_looked_ms";
+static const int64_t JUMP_MS = (int64_t)60 * 60 * 1000;
+static const int64_t LONGEST_REST_MS = 60 * (int64_t)INTERVAL_S * 1000;
+
+/* Of this process by how long it has run, else by the time of its last look. */
+static bool is_as_expected(const struct retention *retention, int64_t now_ms, double now_s) {
+    char text[32];
+    if (retention->looked_ms > 0) {
+        double expected = (double)retention->looked_ms + (now_s - retention->looked_s) * 1000.0;
+        return fabs((double)now_ms - expected) <= (double)JUMP_MS;
+    }
+    if (setting_table_get(retention->options.store, SETTING_LOOKED, text, sizeof(text), NULL) !=
+        STATUS_OK) {
+        return true;
+    }
+    int64_t last_ms = strtoll(text, NULL, 10);
+    return now_ms >= last_ms - JUMP_MS && now_ms <= last_ms + LONGEST_REST_MS;
+}
+
+/* What is removed by its age is gone, also when the clock was wrong. After a jump nothing is
+ * removed until the clock has gone on from there for a day. */
+static bool believes_clock(struct retention *retention) {
+    char text[32];
+    int64_t now_ms = clock_unix_ms(retention->options.clock);
+    double now_s = clock_monotonic_s(retention->options.clock);
+    bool believed = is_as_expected(retention, now_ms, now_s);
+    retention->looked_ms = now_ms;
+    retention->looked_s = now_s;
+    (void)snprintf(text, sizeof(text), "%lld", (long long)now_ms);
+    (void)setting_table_put(retention->options.store, SETTING_LOOKED, text, NULL, NULL);
+    if (!believed) {
+        log_warning("the clock has jumped, or the daemon did not run for long: nothing is removed "
+                    "by its age today");
+    }
+    return believed;
+}
+
 /* ---- once a day ---- */
 
 /* In short commits, so that other writers come in between. */
@@ -156,10 +200,11 @@ static void *work(void *user) {
     struct retention *retention = user;
     while (!atomic_load(&retention->must_stop)) {
         rewrite_configs(retention);
-        if (retention->options.keep_days > 0) {
+        bool believed = believes_clock(retention);
+        if (believed && retention->options.keep_days > 0) {
             purge_and_tell(retention);
         }
-        if (retention->options.keep_events_days > 0) {
+        if (believed && retention->options.keep_events_days > 0) {
             expire_events(retention);
         }
         struct timespec until;

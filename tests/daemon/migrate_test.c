@@ -60,6 +60,17 @@ static void a_newer_database_is_refused(void **state) {
     assert_int_equal(read_number(handle, "SELECT sum(y) FROM a"), 2);
 }
 
+static void a_database_of_another_program_is_refused(void **state) {
+    sqlite3 *handle = *state;
+    assert_int_equal(sqlite3_exec(handle, "CREATE TABLE bookmark (url TEXT)", 0, 0, 0), SQLITE_OK);
+    assert_int_equal(migrate_apply(handle, steps, 2, &fixture_error), STATUS_UNSUPPORTED);
+    assert_non_null(strstr(fixture_error.message, "another program"));
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM sqlite_schema"), 1);
+    assert_int_equal(sqlite3_exec(handle, "PRAGMA user_version = 7", 0, 0, 0), SQLITE_OK);
+    assert_int_equal(migrate_apply(handle, steps, 2, &fixture_error), STATUS_UNSUPPORTED);
+    assert_non_null(strstr(fixture_error.message, "another program"));
+}
+
 static void a_changed_old_migration_is_refused(void **state) {
     sqlite3 *handle = *state;
     const struct migration changed[] = {{1, "0001_first", "CREATE TABLE a (x TEXT) STRICT;"},
@@ -376,6 +387,7 @@ int main(void) {
         TEST(migrations_are_applied_in_order_and_only_once),
         TEST(a_migration_that_fails_leaves_nothing_behind),
         TEST(a_newer_database_is_refused),
+        TEST(a_database_of_another_program_is_refused),
         TEST(a_changed_old_migration_is_refused),
         TEST(a_history_with_a_hole_is_refused),
         TEST(runs_of_the_first_version_are_carried_over),

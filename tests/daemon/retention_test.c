@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/stat.h>
 
+#include "daemon/store/change/setting_change.h"
 #include "daemon/store/query/event_list.h"
 #include "daemon/work/retention.h"
 
@@ -15,12 +16,17 @@ static int64_t unix_ms(void *user) {
     return now_ms;
 }
 
-static const struct clock test_clock = {.unix_ms = unix_ms};
+static double monotonic_s(void *user) {
+    (void)user;
+    return 1.0;
+}
+
+static const struct clock test_clock = {.unix_ms = unix_ms, .monotonic_s = monotonic_s};
 
 static int begin(void **state) {
     static struct store_fixture fixture;
     fixture_begin(&fixture);
-    now_ms = 1000 * DAY_MS;
+    now_ms = 20000 * DAY_MS;
     *state = &fixture;
     return 0;
 }
@@ -187,6 +193,45 @@ static void old_events_go_by_themselves(void **state) {
     event_list_clear(&list);
 }
 
+/* Starts it under the clock of the test, `last_ms` after its last look, and waits until it has
+ * looked. */
+static void look(struct store_fixture *f, int64_t last_ms) {
+    struct retention_options options = options_of(f, 7);
+    struct retention *retention = NULL;
+    char last[32];
+    char now[32];
+    char text[32];
+    (void)snprintf(last, sizeof(last), "%lld", (long long)last_ms);
+    (void)snprintf(now, sizeof(now), "%lld", (long long)now_ms);
+    ASSERT_OK(setting_table_put(f->store, "retention_looked_ms", last, NULL, &fixture_error));
+    ASSERT_OK(retention_start(&options, &retention, &fixture_error));
+    do {
+        (void)sched_yield();
+        ASSERT_OK(
+            setting_table_get(f->store, "retention_looked_ms", text, sizeof(text), &fixture_error));
+    } while (strcmp(text, now) != 0);
+    retention_stop(retention);
+}
+
+static void a_clock_that_has_jumped_removes_nothing(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = add_run(f, RUN_SUCCEEDED, now_ms - 8 * DAY_MS);
+    look(f, now_ms - 4000 * DAY_MS);
+    assert_int_equal(count_rows(f, id), 3);
+    look(f, now_ms + DAY_MS);
+    assert_int_equal(count_rows(f, id), 3);
+    assert_true(has(f, id, "000004-000000.safetensors"));
+}
+
+static void a_run_that_ended_under_a_clock_that_was_not_set_stays(void **state) {
+    struct store_fixture *f = *state;
+    struct retention_options options = options_of(f, 7);
+    struct purge_result result;
+    (void)add_run(f, RUN_SUCCEEDED, DAY_MS); /* by a clock that was not set */
+    ASSERT_OK(retention_purge(&options, 7, false, &result, &fixture_error));
+    assert_int_equal(result.n_runs, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_best_of_an_old_final_run_stays_and_the_rest_goes, begin,
@@ -196,6 +241,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_best_that_is_also_the_last_stays, begin, end),
         cmocka_unit_test_setup_teardown(the_first_purge_comes_at_the_start, begin, end),
         cmocka_unit_test_setup_teardown(old_events_go_by_themselves, begin, end),
+        cmocka_unit_test_setup_teardown(a_clock_that_has_jumped_removes_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(a_run_that_ended_under_a_clock_that_was_not_set_stays,
+                                        begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -379,6 +379,16 @@ static void texts_that_cannot_be_shown_are_refused(void **state) {
     assert_one_error("{\"labels\":{\"a\":\"\\u0085\"}}", "/labels/a", "control characters");
 }
 
+static void half_a_document_is_none(void **state) {
+    (void)state;
+    struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    json_write_int(&writer, "m", 8);
+    writer.failed = true; /* as who has no memory for a value says */
+    json_write_end(&writer, '}');
+    assert_null(json_write_take(&writer));
+}
+
 static void json_round_trip_is_exact(void **state) {
     (void)state;
     static const char *const documents[] = {
@@ -517,6 +527,7 @@ int main(void) {
         cmocka_unit_test(cifar10_that_is_not_set_up_says_how),
         cmocka_unit_test(texts_that_cannot_be_shown_are_refused),
         cmocka_unit_test(json_round_trip_is_exact),
+        cmocka_unit_test(half_a_document_is_none),
         cmocka_unit_test(stored_run_of_a_vanished_data_set_can_be_read),
         cmocka_unit_test(numbers_are_short_and_exact),
         cmocka_unit_test(numbers_of_every_length_are_as_printf_writes_them),

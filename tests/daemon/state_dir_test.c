@@ -1,6 +1,8 @@
 /* The state directory: made, locked against a second daemon, and its address file. */
 #include "tests/daemon/store_fixture.h"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "daemon/config/lock.h"
@@ -87,14 +89,31 @@ static void the_address_comes_and_goes(void **state) {
     assert_int_equal(access(path, F_OK), -1);
 }
 
+static void room_is_what_could_be_written_now(void **state) {
+    struct rlimit files;
+    char path[128];
+    assert_true(state_dir_has_room(*state, 1));
+    assert_true(state_dir_has_room(*state, 1 << 20));
+    assert_false(state_dir_has_room(*state, INT64_MAX / 2));
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &files), 0);
+    const struct rlimit few = {.rlim_cur = 4096, .rlim_max = files.rlim_max};
+    void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &few), 0);
+    assert_false(state_dir_has_room(*state, 1 << 20));
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &files), 0);
+    (void)signal(SIGXFSZ, before);
+    (void)snprintf(path, sizeof(path), "%s/room.tmp", (char *)*state);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_false(state_dir_has_room("/nowhere/at/all", 1));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(it_is_made_with_its_parents),
-        TEST(a_second_daemon_is_told_who_holds_it),
-        TEST(removing_the_lock_file_lets_nobody_in),
-        TEST(the_address_comes_and_goes),
+        TEST(it_is_made_with_its_parents),           TEST(a_second_daemon_is_told_who_holds_it),
+        TEST(removing_the_lock_file_lets_nobody_in), TEST(the_address_comes_and_goes),
+        TEST(room_is_what_could_be_written_now),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

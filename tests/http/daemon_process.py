@@ -7,6 +7,7 @@ also when a test fails.
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -60,6 +61,7 @@ class Daemon:
         self.listen = listen
         self.curl_options = list(curl_options)
         self.flags = []
+        self.prefix = []  # a command that becomes the daemon, such as prlimit
         self.stderr = None  # a descriptor; None: the log file
         self.process = None
         self.address = None
@@ -71,34 +73,40 @@ class Daemon:
             if os.path.exists(notify_path):
                 os.unlink(notify_path)
             notify.bind(notify_path)
-            notify.settimeout(0.5)
-            environment = dict(
-                os.environ,
-                NOTIFY_SOCKET=notify_path,
-                CUTOUTD_SHAPES_TRAIN="512",
-                CUTOUTD_SHAPES_TEST="100",
-                CUTOUTD_MEMORY_LIMIT="4G",
-                **self.environment,
-            )
-            with open(self.log_path, "ab") as log:
-                self.process = subprocess.Popen(
-                    [os.environ["CUTOUTD"], "serve", "--listen", self.listen,
-                     "--state-dir", self.state_dir, "--workers", "1", "--threads-per-run", "1", *self.flags],
-                    env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=self.stderr or log)
+            self.spawn(NOTIFY_SOCKET=notify_path)
             self._wait_until_ready(notify)
         with open(os.path.join(self.state_dir, "address"), encoding="ascii") as file:
             self.address = file.read().strip()
 
+    def spawn(self, **more):
+        """Starts the process and waits for nothing."""
+        environment = dict(
+            os.environ,
+            CUTOUTD_SHAPES_TRAIN="512",
+            CUTOUTD_SHAPES_TEST="100",
+            CUTOUTD_MEMORY_LIMIT="4G",
+            **{**self.environment, **more},
+        )
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [*self.prefix, os.environ["CUTOUTD"], "serve", "--listen", self.listen,
+                 "--state-dir", self.state_dir, "--workers", "1", "--threads-per-run", "1", *self.flags],
+                env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=self.stderr or log)
+        return self.process
+
     def _wait_until_ready(self, notify):
         deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise AssertionError("the daemon ended at its start:\n" + self.log())
-            try:
-                if b"READY=1" in notify.recv(4096):
+        ended = os.pidfd_open(self.process.pid)
+        try:
+            while time.monotonic() < deadline:
+                ready, _, _ = select.select([notify, ended], [], [], deadline - time.monotonic())
+                if notify in ready and b"READY=1" in notify.recv(4096):
                     return
-            except socket.timeout:
-                pass
+                if ended in ready:
+                    self.process.wait()
+                    raise AssertionError("the daemon ended at its start:\n" + self.log())
+        finally:
+            os.close(ended)
         self.kill()
         raise AssertionError("the daemon is not ready:\n" + self.log())
 

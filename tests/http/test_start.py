@@ -41,6 +41,27 @@ class Start(DaemonTestCase):
         daemon.start()
         self.assertEqual(daemon.get(f"/api/v1/runs/{running}")["attempt"], 2)
 
+    def test_with_too_few_files_it_says_how_many_it_needs(self):
+        daemon = self.make_daemon()
+        self.addCleanup(self.dispose, daemon)
+        daemon.prefix = ["prlimit", "--nofile=48:48"]
+        with self.assertRaisesRegex(AssertionError, "may have 48 files open, and needs 160"):
+            daemon.start()
+        self.assertFalse(os.path.exists(daemon.state_dir))
+
+    def test_clients_cannot_take_the_files_of_training(self):
+        daemon = self.make_daemon()
+        self.addCleanup(self.dispose, daemon)
+        daemon.prefix = ["prlimit", "--nofile=160:160"]
+        daemon.start()
+        run = daemon.submit(**TINY)
+        host, port = daemon.address.rsplit(":", 1)
+        for _ in range(200):
+            connection = socket.create_connection((host, int(port)), timeout=PATIENCE_S)
+            self.addCleanup(connection.close)
+        daemon.wait_for_log(f"run {run}: (succeeded|failed)")
+        self.assertIn(f"run {run}: succeeded", daemon.log())
+
     def test_a_run_says_where_it_is_trained(self):
         daemon = self.fresh()
         running = daemon.submit(**LONG)

@@ -99,9 +99,9 @@ static enum status read_row(sqlite3_stmt *statement, struct event_row *row, stru
     db_column_text(statement, 11, row->name, sizeof(row->name));
     row->priority = sqlite3_column_int(statement, 12);
     epoch_read_row(statement, FIRST_EPOCH_COLUMN, &row->row);
-    const char *labels = (const char *)sqlite3_column_text(statement, 13);
-    row->labels_json = labels ? strdup(labels) : NULL;
-    return !labels || row->labels_json
+    bool has_labels = sqlite3_column_type(statement, 13) != SQLITE_NULL;
+    row->labels_json = has_labels ? db_column_copy(statement, 13) : NULL;
+    return !has_labels || row->labels_json
                ? STATUS_OK
                : error_set(error, STATUS_NO_MEMORY, "no memory to read an event");
 }

@@ -43,7 +43,7 @@ static enum status get(struct db *db, const struct idempotency_mark *mark,
     db_column_text(statement, 1, row->body_sha256, sizeof(row->body_sha256));
     row->http_status = sqlite3_column_int(statement, 2);
     db_column_text(statement, 3, row->location, sizeof(row->location));
-    row->body = strdup((const char *)sqlite3_column_text(statement, 4));
+    row->body = db_column_copy(statement, 4);
     (void)sqlite3_reset(statement);
     return row->body ? STATUS_OK
                      : error_set(error, STATUS_NO_MEMORY, "no memory for a stored answer");

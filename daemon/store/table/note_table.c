@@ -50,8 +50,7 @@ static enum status read_text(struct db *db, const struct note_subject *subject, 
     if (!row) {
         return STATUS_OK;
     }
-    const char *text = (const char *)sqlite3_column_text(statement, 0);
-    *ret_text = text ? strdup(text) : NULL;
+    *ret_text = db_column_copy(statement, 0);
     (void)sqlite3_reset(statement);
     return *ret_text ? STATUS_OK : error_set(error, STATUS_NO_MEMORY, "no memory to read a note");
 }

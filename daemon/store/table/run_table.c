@@ -24,11 +24,6 @@ void run_list_clear(struct run_list *list) {
     memset(list, 0, sizeof(*list));
 }
 
-static char *column_copy(sqlite3_stmt *statement, int column) {
-    const char *text = (const char *)sqlite3_column_text(statement, column);
-    return strdup(text ? text : "");
-}
-
 static const char *const request_names[RUN_REQUEST_COUNT] = {
     [RUN_REQUEST_NONE] = "",
     [RUN_REQUEST_CANCEL] = "cancel",
@@ -81,9 +76,9 @@ enum status run_read_row(sqlite3_stmt *s, struct run_row *row, struct error *err
     int c = 0;
     memset(row, 0, sizeof(*row));
     RUN_COLUMN_LIST(READ)
-    row->labels_json = column_copy(s, c++);
-    row->config_json = column_copy(s, c++);
-    row->after = column_copy(s, c++);
+    row->labels_json = db_column_copy(s, c++);
+    row->config_json = db_column_copy(s, c++);
+    row->after = db_column_copy(s, c++);
     if (!row->labels_json || !row->config_json || !row->after) {
         run_row_clear(row);
         return error_set(error, STATUS_NO_MEMORY, "no memory to read a run");

@@ -58,11 +58,10 @@ enum status sweep_add(struct db *db, const struct sweep_draft *draft, int64_t no
 }
 
 static enum status read_row(sqlite3_stmt *s, struct sweep_row *row, struct error *error) {
-    const char *spec = (const char *)sqlite3_column_text(s, 3);
     row->id = sqlite3_column_int64(s, 0);
     db_column_text(s, 1, row->name, sizeof(row->name));
     db_column_text(s, 2, row->owner, sizeof(row->owner));
-    row->spec_json = strdup(spec ? spec : "");
+    row->spec_json = db_column_copy(s, 3);
     row->created_ms = sqlite3_column_int64(s, 4);
     row->has_note = sqlite3_column_int(s, 5) != 0;
     return row->spec_json ? STATUS_OK
