@@ -33,6 +33,11 @@ int api_server_tokens_changed(struct api_server *server);
 enum status api_server_reload_tls(struct api_server *server, bool *ret_changed,
                                   int64_t *ret_expires_ms, struct error *error);
 
+/* For a watchdog, which calls it once in a while from one thread; waits for nothing. For how many
+ * seconds no request has been answered that should have been: the listener is asked as a client
+ * asks it, and what reads and writes the store is looked at as well. 0: it answers. */
+double api_server_stalled_s(struct api_server *server);
+
 /* Ready no more; backups and purges that run end after the step they are at. Does not wait. NULL is
  * fine. */
 void api_server_ask_stop(struct api_server *server);

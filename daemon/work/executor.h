@@ -132,8 +132,13 @@ struct executor {
     int (*most)(void *user);
     void (*share)(void *user, int n_workers);
 
-    /* Does not wait. Whether something moved in each attempt since the last call. NULL: always. */
-    bool (*is_alive)(void *user);
+    /* Does not wait. For how many seconds, as the calls saw it, nothing has moved in the attempt
+     * that stands still the longest; 0: everything moves. One thread. NULL: always 0. */
+    double (*stalled_s)(void *user);
+
+    /* Does not wait. Whether an attempt that was asked to stop has heard of it and is writing its
+     * checkpoint. May be NULL. */
+    bool (*is_saving)(void *user);
 
     /* What does not outlive the process is asked to stop. Any thread; does not wait. May be NULL.
      */

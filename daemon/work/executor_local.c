@@ -6,6 +6,7 @@
 #include "daemon/work/executor_local.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,9 @@ struct local_run {
     atomic_int stop;          /* 0, EXECUTOR_STOP, EXECUTOR_KILL */
     atomic_bool checkpoint;   /* one is asked for */
     atomic_ullong heartbeat;  /* counts steps, and what else shows that it moves */
-    unsigned long long heard; /* is_alive's own memory of it */
+    unsigned long long heard; /* stalled_s's own memory of it, as the next */
+    double heard_at_s;
+    atomic_bool leaving; /* it knows that it shall stop: what is left is its checkpoint */
 
     const struct checkpoint_row *from; /* what it goes on from; NULL: from the beginning */
     const char *fallback;              /* to be said as soon as it has gone on; NULL: nothing */
@@ -143,7 +146,9 @@ static enum status on_checkpoint(void *user, const struct checkpoint_report *che
 static bool should_stop(void *user) {
     struct local_run *r = user;
     atomic_fetch_add(&r->heartbeat, 1);
-    return atomic_load(&r->stop) != 0 || atomic_load(&r->local->stopping);
+    bool leaves = atomic_load(&r->stop) != 0 || atomic_load(&r->local->stopping);
+    atomic_store(&r->leaving, leaves);
+    return leaves;
 }
 
 static bool stops_at_once(void *user) {
@@ -364,6 +369,7 @@ static void forget(struct local_run *r, const struct run_row *run) {
     r->moved = false;
     r->pinned = false;
     atomic_store(&r->stop, 0);
+    atomic_store(&r->leaving, false);
     /* A run that was interrupted before it got on shall get on: if its first step is done, the next
      * end of the daemon is not counted against it. */
     atomic_store(&r->checkpoint, run->interruptions > 0);
@@ -414,16 +420,32 @@ static void share(void *user, int n_workers) {
     }
 }
 
-static bool is_alive(void *user) {
+/* Each run by its own clock: two that step in turns are both seen to move. */
+static double stalled_s(void *user) {
     struct executor_local *local = user;
-    bool alive = true;
+    double now_s = clock_monotonic_s(local->clock);
+    double most = 0.0;
     for (int i = 0; i < EXECUTOR_LOCAL_MOST; i++) {
         struct local_run *r = &local->runs[i];
         unsigned long long heartbeat = atomic_load(&r->heartbeat);
-        alive = alive && (!atomic_load(&r->busy) || heartbeat != r->heard);
-        r->heard = heartbeat;
+        if (!atomic_load(&r->busy) || heartbeat != r->heard) {
+            r->heard = heartbeat;
+            r->heard_at_s = now_s;
+        }
+        most = fmax(most, now_s - r->heard_at_s);
     }
-    return alive;
+    return most;
+}
+
+static bool is_saving(void *user) {
+    const struct executor_local *local = user;
+    for (int i = 0; i < EXECUTOR_LOCAL_MOST; i++) {
+        const struct local_run *r = &local->runs[i];
+        if (atomic_load(&r->busy) && atomic_load(&r->leaving)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void stop(void *user) {
@@ -454,7 +476,8 @@ struct executor executor_local_make(struct executor_local *local) {
                              .start = start,
                              .ask = ask,
                              .share = share,
-                             .is_alive = is_alive,
+                             .stalled_s = stalled_s,
+                             .is_saving = is_saving,
                              .stop = stop,
                              .close = close_local};
 }

@@ -61,6 +61,14 @@ enum status pool_begin(struct pool *pool, struct error *error);
  * not wait. NULL is fine. */
 void pool_ask_stop(struct pool *pool);
 
+/* Waits until no run is trained in this process any more, at most for so long; returns how many
+ * are. */
+int pool_wait_idle(struct pool *pool, double most_s);
+
+/* After pool_ask_stop: whether a run has heard of it and is writing its checkpoint. Waits for
+ * nothing. */
+bool pool_is_saving(const struct pool *pool);
+
 /* Asks, waits until those runs are back in the queue, and frees the pool. NULL is fine. */
 void pool_stop(struct pool *pool);
 
@@ -99,8 +107,11 @@ const struct executor *pool_executor(const struct pool *pool, const char *name);
 /* The names of all, as an array that lives as long as the pool. */
 const char *const *pool_executor_names(const struct pool *pool, size_t *ret_n);
 
-/* Whether every run has moved since the last call (for the watchdog). Waits for nothing. One
- * caller. */
-bool pool_is_alive(struct pool *pool);
+/* For a watchdog, which calls both once in a while from one thread; neither waits for anything. For
+ * how many seconds nothing has moved in the run that stands still the longest; 0: all move. */
+double pool_runs_stalled_s(struct pool *pool);
+
+/* Likewise of the threads that start runs and follow them, which each call asks to go round. */
+double pool_scheduler_stalled_s(struct pool *pool);
 
 #endif

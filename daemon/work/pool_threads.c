@@ -100,6 +100,7 @@ void pool_on_outcome(void *user, struct attempt *a) {
     struct pool *pool = user;
     (void)pthread_mutex_lock(&pool->moves);
     a->ended = true;
+    (void)pthread_cond_broadcast(&pool->ended);
     /* The dispatcher still uses one that start has not returned for. */
     bool left = a->started && pool_leave(pool, a);
     (void)pthread_mutex_unlock(&pool->moves);
@@ -196,6 +197,7 @@ static void start_run(struct pool *pool, struct attempt *a) {
         a->bounded = true;
         (void)snprintf(a->message, sizeof(a->message), "%s", error.message);
         a->ended = true;
+        (void)pthread_cond_broadcast(&pool->ended);
     }
     a->started = true;
     pool_pass_on_request(a);
@@ -222,6 +224,7 @@ void *pool_dispatch(void *user) {
         /* Read before anything is looked at: whatever changes after that changes the generation, a
          * stop as well, and is not slept over. */
         uint64_t seen = queue_generation(queue);
+        atomic_fetch_add(&pool->rounds[POOL_DISPATCHER], 1);
         if (atomic_load(&pool->stop)) {
             return NULL;
         }
@@ -302,6 +305,7 @@ void *pool_follow(void *user) {
     while (!atomic_load(&pool->stop)) {
         eventfd_t count;
         (void)poll(fds, n + 1, do_due(pool));
+        atomic_fetch_add(&pool->rounds[POOL_FOLLOWER], 1);
         if (fds[0].revents) {
             (void)eventfd_read(pool->wake_fd, &count);
         }
