@@ -39,6 +39,9 @@ const struct config_setting config_settings[CONFIG_KEY_COUNT] = {
     [CONFIG_MEMORY_LIMIT] = {"memory_limit", "80%",
                              "most that one run may need: a percentage, or bytes with K, M or G"},
     [CONFIG_LOG_LEVEL] = {"log_level", "info", "error, warning, info or debug"},
+    [CONFIG_LOG_FORMAT] =
+        {"log_format", "auto",
+         "auto: fields of the journal where it is there, else text; text or json"},
     [CONFIG_ISA] = {"isa", "auto", "best kernels to use: auto, ref, blas, avx2 or avx512"},
     [CONFIG_CONV_ALGORITHM] = {"conv_algorithm", "auto",
                                "3x3 convolutions of new runs: auto (best), direct or winograd"},

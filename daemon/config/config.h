@@ -44,6 +44,7 @@ enum config_key {
     CONFIG_KEEP_EVENTS_DAYS,
     CONFIG_MEMORY_LIMIT,
     CONFIG_LOG_LEVEL,
+    CONFIG_LOG_FORMAT,
     CONFIG_ISA,
     CONFIG_CONV_ALGORITHM,
     CONFIG_ON_ARITHMETIC_CHANGE,
@@ -66,6 +67,12 @@ enum arithmetic_change {
     ARITHMETIC_FAIL,
 };
 
+enum log_format {
+    LOG_FORMAT_AUTO, /* the journal's fields where it reads stderr, otherwise text */
+    LOG_FORMAT_TEXT,
+    LOG_FORMAT_JSON,
+};
+
 struct config {
     char listen_address[64]; /* numeric IPv4 or IPv6, without brackets; "": not on the network */
     int listen_port;         /* 0: any free one */
@@ -85,6 +92,7 @@ struct config {
     int keep_events_days;       /* likewise */
     int64_t memory_limit_bytes; /* what one run may need at most; a percentage is resolved */
     enum log_level log_level;
+    enum log_format log_format;
     char isa[16];                       /* "auto", "ref", "blas", "avx2", "avx512" */
     enum conv_algorithm conv_algorithm; /* what a run's "auto" means; never CONV_AUTO */
     enum arithmetic_change on_arithmetic_change;

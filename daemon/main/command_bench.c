@@ -13,9 +13,9 @@
 #include <sys/resource.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/decimal.h"
 #include "core/nn/engine.h"
 #include "core/train/trainer.h"
-#include "daemon/config/text_number.h"
 
 enum { MAX_STEPS = 100000, WARM_UP_STEPS = 2, TEST_IMAGES = 64 };
 

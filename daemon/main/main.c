@@ -18,6 +18,7 @@
 #include "daemon/main/log_sink.h"
 #include "daemon/main/parts.h"
 #include "daemon/main/serve.h"
+#include "daemon/main/version.h"
 
 enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -160,7 +161,8 @@ static int train(int argc, char **argv, char **environment) {
                    STATUS_OK) {
             code = usage_error(error.message);
         } else {
-            log_sink_install(LOG_LEVEL_WARNING);
+            log_sink_install(&(struct log_sink_options){.max_level = LOG_LEVEL_WARNING,
+                                                        .format = config->log_format});
             const struct train_options options = {.config = config,
                                                   .spec_path = words.spec_path,
                                                   .output_dir = words.output_dir,
@@ -238,7 +240,7 @@ static int run_command(int argc, char **argv) {
         }
     }
     if (!strcmp(command, "--version")) {
-        (void)puts("cutoutd " CUTOUTD_VERSION);
+        version_print(stdout);
         return EXIT_DONE;
     }
     if (!strcmp(command, "serve")) {

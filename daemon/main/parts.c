@@ -232,10 +232,15 @@ static enum status recover(const struct parts *parts, struct error *error) {
 static enum status note_known_datasets(const struct parts *parts, struct error *error) {
     const char *const *names = dataset_registry_names(parts->datasets);
     for (size_t i = 0; i < dataset_registry_count(parts->datasets); i++) {
+        struct dataset_description description;
         bool has = false;
         TRY(run_table_has_dataset(parts->store, names[i], &has, error));
         if (has) {
             dataset_registry_note_known(parts->datasets, names[i]);
+        }
+        dataset_registry_describe(parts->datasets, i, &description);
+        if (!description.available) {
+            log_warning("data set %s cannot be used: %s", names[i], description.problem);
         }
     }
     return STATUS_OK;

@@ -243,7 +243,8 @@ enum status serve(const struct config *config) {
     (void)signal(SIGXFSZ, SIG_IGN); /* the write fails with EFBIG: no space, as on a full disk */
     (void)umask(027);
     raise_file_limit();
-    log_sink_install(config->log_level);
+    log_sink_install(
+        &(struct log_sink_options){.max_level = config->log_level, .format = config->log_format});
     enum status status = parts_start(&parts, &error);
     if (status != STATUS_OK) {
         log_error("%s", error.message);

@@ -186,7 +186,8 @@ static enum status change_arithmetic(const struct attempt_table *table, struct a
                        "started anew with %s: it began with %s, which is not to be had here",
                        now.text, before.text);
     }
-    log_warning("run %lld: %s", (long long)run->id, reason);
+    const struct log_subject subject = run_row_subject(run);
+    log_about(&subject, LOG_LEVEL_WARNING, "run %lld: %s", (long long)run->id, reason);
     const struct run_report report = {.run_id = run->id, .attempt = run->attempt};
     return note_store(a, goes_on ? run_report_note(store, &report, reason, now_ms(table), error)
                                  : run_table_reset(store, run->id, reason, now_ms(table), error));
@@ -276,9 +277,11 @@ static enum status epoch(void *user, const struct run_report *report,
     TRY(note_store(a, run_report_epoch(table->options->store, report, &row, error)));
     a->progressed = true;
     progress_board_add_epoch(table->options->progress, epoch->seconds);
-    log_info("run %lld: epoch %d of %d, training loss %.4f, validation error %.4f, %.0f images/s",
-             (long long)report->run_id, epoch->epoch, a->run.epochs, epoch->train_loss,
-             error_ratio(epoch->val_wrong, epoch->val_total), epoch->images_per_second);
+    const struct log_subject subject = run_row_subject(&a->run);
+    log_about(&subject, LOG_LEVEL_INFO,
+              "run %lld: epoch %d of %d, training loss %.4f, validation error %.4f, %.0f images/s",
+              (long long)report->run_id, epoch->epoch, a->run.epochs, epoch->train_loss,
+              error_ratio(epoch->val_wrong, epoch->val_total), epoch->images_per_second);
     return STATUS_OK;
 }
 

@@ -11,6 +11,7 @@
 #ifndef CUTOUTD_DAEMON_WORK_EXECUTOR_H
 #define CUTOUTD_DAEMON_WORK_EXECUTOR_H
 
+#include "core/base/log.h"
 #include "core/train/trainer.h"
 #include "daemon/store/change/run_report.h"
 #include "daemon/store/table/run_table.h"
@@ -45,6 +46,9 @@ struct executor_plan {
 
 /* Frees and zeroes. A zeroed plan is fine. */
 void executor_plan_clear(struct executor_plan *plan);
+
+/* What lines of the log about the run are about; the strings are the row's. */
+struct log_subject run_row_subject(const struct run_row *run);
 
 /* The epochs that the run took over from another; 0: none. */
 int executor_forked_epoch(const struct run_row *run);

@@ -119,7 +119,8 @@ static enum status note_moved(struct local_run *r, struct error *error) {
     } else {
         (void)snprintf(reason, sizeof(reason), "no checkpoint is intact; started anew");
     }
-    log_warning("run %lld: %s", (long long)r->run->id, reason);
+    const struct log_subject subject = run_row_subject(r->run);
+    log_about(&subject, LOG_LEVEL_WARNING, "run %lld: %s", (long long)r->run->id, reason);
     r->fallback = NULL;
     return r->local->reports->note(r->local->reports->user, &r->report, reason, error);
 }
@@ -211,8 +212,9 @@ static enum status train_from(struct local_run *r, const struct local_try *t,
         options.resume_sha256 = from->sha256;
         options.resume_foreign = executor_is_foreign(r->run, from);
         options.resume_any_arithmetic = t->plan->any_arithmetic;
-        log_info("run %lld: attempt %d goes on from epoch %d, step %d", (long long)r->run->id,
-                 r->run->attempt, from->epochs_done, from->step);
+        const struct log_subject subject = run_row_subject(r->run);
+        log_about(&subject, LOG_LEVEL_INFO, "run %lld: attempt %d goes on from epoch %d, step %d",
+                  (long long)r->run->id, r->run->attempt, from->epochs_done, from->step);
     }
     struct trainer_result result;
     r->from = from;
@@ -261,8 +263,9 @@ static enum status train_from_list(struct local_run *r, const struct local_try *
         if (!is_unusable(r, t, from, status)) {
             return status;
         }
-        log_warning("run %lld: cannot go on from %s: %s", (long long)r->run->id, from->path,
-                    why->message);
+        const struct log_subject subject = run_row_subject(r->run);
+        log_about(&subject, LOG_LEVEL_WARNING, "run %lld: cannot go on from %s: %s",
+                  (long long)r->run->id, from->path, why->message);
         r->fallback = "the last checkpoint is damaged";
     }
     TRY(refuse_anew(r->run, error));

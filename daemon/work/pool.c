@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/decimal.h"
 #include "core/base/log.h"
 #include "daemon/store/change/setting_change.h"
 #include "daemon/work/pool_internal.h"
@@ -21,8 +22,11 @@ static const char SETTING_DRAINING[] = "draining";
 /* A number that was set over the API, or `fallback`. */
 static int stored_number(const struct pool *pool, const char *name, int fallback) {
     char text[16];
-    enum status status = setting_table_get(pool->options.store, name, text, sizeof(text), NULL);
-    return status == STATUS_OK ? (int)strtol(text, NULL, 10) : fallback;
+    int number = fallback;
+    if (setting_table_get(pool->options.store, name, text, sizeof(text), NULL) == STATUS_OK) {
+        (void)text_to_int(text, 0, POOL_MAX_WORKERS, &number);
+    }
+    return number;
 }
 
 static enum status store_number(struct pool *pool, const char *name, int value,

@@ -67,11 +67,12 @@ static enum status store_with_ballast(struct pool *pool, struct attempt *a,
 bool pool_leave(struct pool *pool, struct attempt *a) {
     struct error error;
     struct destination destination;
+    const struct log_subject subject = run_row_subject(&a->run);
     attempt_decide(a, atomic_load(&pool->stop), &destination);
     enum status status = store_with_ballast(pool, a, &destination, &error);
     if (status != STATUS_OK && status != STATUS_CONFLICT && status != STATUS_NOT_FOUND) {
-        log_error("run %lld: cannot store that it is %s: %s", (long long)a->run.id,
-                  run_state_name(destination.to), error.message);
+        log_about(&subject, LOG_LEVEL_ERROR, "run %lld: cannot store that it is %s: %s",
+                  (long long)a->run.id, run_state_name(destination.to), error.message);
         a->retry_at_s = now_s() + pool->options.retry_delay_s;
         pool_wake_follower(pool);
         return false;
@@ -82,9 +83,12 @@ bool pool_leave(struct pool *pool, struct attempt *a) {
     /* Before another attempt may have the slot. */
     progress_board_clear(pool->options.progress, a->slot);
     attempt_table_remove(&pool->attempts, a);
-    log_info("run %lld: %s%s%s%s", (long long)a->run.id, run_state_name(destination.to),
-             destination.reason[0] ? " (" : "", destination.reason,
-             destination.reason[0] ? ")" : "");
+    /* What nobody asked for. */
+    bool bad = destination.to == RUN_FAILED || destination.wait;
+    log_about(&subject, bad ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "run %lld: %s%s%s%s",
+              (long long)a->run.id, run_state_name(destination.to),
+              destination.reason[0] ? " (" : "", destination.reason,
+              destination.reason[0] ? ")" : "");
     return true;
 }
 
@@ -186,8 +190,9 @@ void pool_pass_on_request(const struct attempt *a) {
 static void start_run(struct pool *pool, struct attempt *a) {
     struct error error = {.message = ""};
     state_dir_make_ballast(pool->options.state_dir);
-    log_info("run %lld: attempt %d starts with the executor %s", (long long)a->run.id,
-             a->run.attempt, a->executor->name);
+    const struct log_subject subject = run_row_subject(&a->run);
+    log_about(&subject, LOG_LEVEL_INFO, "run %lld: attempt %d starts with the executor %s",
+              (long long)a->run.id, a->run.attempt, a->executor->name);
     enum status status = a->executor->start(a->executor->user, &a->run, &error);
     (void)pthread_mutex_lock(&pool->moves);
     if (status != STATUS_OK) {

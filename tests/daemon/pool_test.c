@@ -338,9 +338,11 @@ static void being_asked_to_stop_is_enough_for_training_to_end(void **state) {
 
 static atomic_int n_not_stored;
 
-static void count_not_stored(void *user, enum log_level level, const char *message) {
+static void count_not_stored(void *user, enum log_level level, const struct log_subject *subject,
+                             const char *message) {
     (void)user;
     (void)level;
+    (void)subject;
     if (told_by_log && strstr(message, "cannot store that it is")) {
         atomic_fetch_add(&n_not_stored, 1);
         work_note_change(told_by_log, 0);
