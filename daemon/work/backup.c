@@ -74,7 +74,7 @@ static void link_instance(const char *state_dir, const char *directory) {
     char to[LINK_PATH_SIZE];
     (void)snprintf(from, sizeof(from), "%s/instance", state_dir);
     (void)snprintf(to, sizeof(to), "%s/instance", directory);
-    (void)link(from, to);
+    (void)!link(from, to);
 }
 
 static enum status link_files(const struct backup_request *request, const char *directory,
