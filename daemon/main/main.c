@@ -13,6 +13,8 @@
 #include "daemon/config/config.h"
 #include "daemon/main/command_backup.h"
 #include "daemon/main/command_bench.h"
+#include "daemon/main/command_doctor.h"
+#include "daemon/main/command_restore.h"
 #include "daemon/main/command_token.h"
 #include "daemon/main/command_train.h"
 #include "daemon/main/log_sink.h"
@@ -38,6 +40,11 @@ static void print_help(FILE *out) {
         "  cutoutd backup FILE [FLAGS]    a copy of the database, also of a running daemon's "
         "(with tokens:\n"
         "                                 an admin's in the variable CUTOUTD_TOKEN)\n"
+        "  cutoutd restore FILE [FLAGS]   a copy of the database, or a backup's directory, becomes "
+        "the state\n"
+        "                                 of a daemon that is stopped and has none\n"
+        "  cutoutd doctor [FLAGS]         looks at a stopped daemon's state directory, and says "
+        "what to do\n"
         "  cutoutd token NAME [--scope read|submit|admin]\n"
         "                                 an access token, and its line for the "
         "tokens_file\n"
@@ -176,20 +183,22 @@ static int train(int argc, char **argv, char **environment) {
     return code;
 }
 
-/* cutoutd backup FILE [FLAGS] */
-static int backup(int argc, char **argv, char **environment) {
+/* cutoutd backup FILE [FLAGS], and others of that form. */
+static int with_file(const char *name, int (*command)(const struct config *, const char *file),
+                     int argc, char **argv, char **environment) {
     struct config *config = calloc(1, sizeof(*config));
     struct error error = {0};
     int code = EXIT_FAILED;
     if (!config) {
         (void)fputs("cutoutd: out of memory\n", stderr);
     } else if (argc < 1 || argv[0][0] == '-') {
-        code = usage_error("backup needs a FILE first");
+        (void)error_set(&error, STATUS_INVALID, "%s needs a FILE first", name);
+        code = usage_error(error.message);
     } else if (config_load(argc - 1, argv + 1, environment, CONFIG_DEFAULT_FILE, config, &error) !=
                STATUS_OK) {
         code = usage_error(error.message);
     } else {
-        code = command_backup(config, argv[0]);
+        code = command(config, argv[0]);
     }
     free(config);
     return code;
@@ -256,7 +265,13 @@ static int run_command(int argc, char **argv) {
         return command_bench(argc - 2, argv + 2);
     }
     if (!strcmp(command, "backup")) {
-        return backup(argc - 2, argv + 2, environ);
+        return with_file(command, command_backup, argc - 2, argv + 2, environ);
+    }
+    if (!strcmp(command, "restore")) {
+        return with_file(command, command_restore, argc - 2, argv + 2, environ);
+    }
+    if (!strcmp(command, "doctor")) {
+        return with_config(command_doctor, argc - 2, argv + 2, environ);
     }
     if (!strcmp(command, "token")) {
         return command_token(argc - 2, argv + 2);

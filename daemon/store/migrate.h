@@ -7,6 +7,7 @@
 #define CUTOUTD_DAEMON_STORE_MIGRATE_H
 
 #include <sqlite3.h>
+#include <stdbool.h>
 
 #include "core/base/error.h"
 
@@ -19,6 +20,11 @@ struct migration {
 /* Made from migrations/ at build time. */
 extern const struct migration migrations_embedded[];
 extern const int migrations_embedded_count;
+
+/* Whether migrate_apply would change something that is there: *ret_version is the version before;
+ * false for a database that is new. Statuses of db_status. */
+enum status migrate_is_due(sqlite3 *handle, int n_migrations, bool *ret_due, int *ret_version,
+                           struct error *error);
 
 /* Applies those of `migrations` that the database has not had, one transaction each; after a
  * failure the database is at the last version that was applied whole. STATUS_UNSUPPORTED: it is

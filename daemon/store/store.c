@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "daemon/store/before_migration.h"
 #include "daemon/store/db.h"
 #include "daemon/store/migrate.h"
 #include "daemon/store/write_queue.h"
@@ -29,6 +30,7 @@ struct store {
 
 static enum status open_connections(struct store *store, const char *path, struct error *error) {
     TRY(db_open(&store->writes.db, path, true, error));
+    TRY(before_migration_keep(&store->writes.db, path, error));
     TRY(migrate_apply(store->writes.db.handle, migrations_embedded, migrations_embedded_count,
                       error));
     TRY(db_prepare(&store->writes.db, error));

@@ -18,6 +18,7 @@
 #include "daemon/config/state_dir.h"
 #include "daemon/store/change/old_rows.h"
 #include "daemon/store/query/upkeep.h"
+#include "daemon/store/table/checkpoint_table.h"
 
 enum { INTERVAL_S = 24 * 60 * 60 };
 
