@@ -33,7 +33,7 @@ void gate_peer(const struct exchange_host *host, struct MHD_Connection *connecti
 
 /* Whether a proxy that the admin trusts is at the other end. */
 static bool is_trusted(const struct exchange_host *host, struct MHD_Connection *connection) {
-    const struct config *config = host->context->options.config;
+    const struct config *config = api_config(host->context);
     char peer[GATE_PEER_SIZE];
     if (host->on_path) {
         return config->trust_unix_socket;
@@ -76,7 +76,7 @@ static bool check_origin(const struct exchange_host *host, struct MHD_Connection
         .fetch_site = look_up(connection, "Sec-Fetch-Site"),
         .check_host = !options->tokens && !host->on_path,
         .changes = !request_only_reads(request),
-        .allowed_hosts = options->config->allowed_hosts,
+        .allowed_hosts = api_config(host->context)->allowed_hosts,
     };
     const char *problem = origin_problem(&origin);
     if (problem) {

@@ -354,6 +354,10 @@ void api_server_ask_stop(struct api_server *server) {
     }
 }
 
+void api_server_set_config(struct api_server *server, const struct config *config) {
+    atomic_store(&server->context.config, config);
+}
+
 int api_server_tokens_changed(struct api_server *server) {
     struct tokens *tokens = server->context.options.tokens;
     return tokens ? connections_end_revoked(server->host.connections, tokens) : 0;

@@ -23,6 +23,10 @@ const char *api_server_address(const struct api_server *server);
 /* The same with http:// or https:// in front, where it is on the network. */
 const char *api_server_url(const struct api_server *server);
 
+/* Other settings from now on, which are borrowed and outlive the server. Where it listens, and with
+ * which files, stays as it is. */
+void api_server_set_config(struct api_server *server, const struct config *config);
+
 /* After tokens_reload: ends the streams and downloads of tokens that are no more, or have less
  * scope than before; returns how many. */
 int api_server_tokens_changed(struct api_server *server);

@@ -75,6 +75,10 @@ int config_find_key(const char *name, size_t length) {
     return -1;
 }
 
+const char *config_key_name(enum config_key key) {
+    return config_settings[key].name;
+}
+
 enum status config_set_text(struct config *config, int key, const char *text, const char *origin,
                             struct error *error) {
     if (strlen(text) >= CONFIG_TEXT_SIZE) {

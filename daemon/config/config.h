@@ -138,6 +138,9 @@ void config_print(const struct config *config, FILE *out);
 /* Whether the listen address can be reached from other machines. */
 bool config_is_public(const struct config *config);
 
+/* The key's name in the file. */
+const char *config_key_name(enum config_key key);
+
 /* The keys, flags and variables as text for --help. */
 void config_print_help(FILE *out);
 

@@ -18,6 +18,7 @@
 #include "daemon/main/command_token.h"
 #include "daemon/main/command_train.h"
 #include "daemon/main/log_sink.h"
+#include "daemon/main/notify.h"
 #include "daemon/main/parts.h"
 #include "daemon/main/serve.h"
 #include "daemon/main/version.h"
@@ -58,10 +59,6 @@ static void print_help(FILE *out) {
 static int usage_error(const char *message) {
     (void)fprintf(stderr, "cutoutd: %s\nTry 'cutoutd --help'.\n", message);
     return EXIT_USAGE;
-}
-
-static int serve_daemon(const struct config *config) {
-    return serve(config) == STATUS_OK ? EXIT_DONE : EXIT_FAILED;
 }
 
 /* Whether certificate and key can be used, not only read. */
@@ -221,6 +218,25 @@ static int with_config(int (*command)(const struct config *), int argc, char **a
     return code;
 }
 
+static int serve_daemon(int argc, char **argv, char **environment) {
+    struct config *config = calloc(1, sizeof(*config));
+    struct error error = {0};
+    int code = EXIT_FAILED;
+    if (!config) {
+        (void)fputs("cutoutd: out of memory\n", stderr);
+    } else if (config_load(argc, argv, environment, CONFIG_DEFAULT_FILE, config, &error) !=
+               STATUS_OK) {
+        error_prefix(&error, "cannot start");
+        notify_status(error.message);
+        code = usage_error(error.message);
+    } else {
+        const struct reload_source source = {argc, argv, environment};
+        code = serve(config, &source) == STATUS_OK ? EXIT_DONE : EXIT_FAILED;
+    }
+    free(config);
+    return code;
+}
+
 static volatile sig_atomic_t exit_code;
 
 static void leave_at_once(int signal_number) {
@@ -253,7 +269,7 @@ static int run_command(int argc, char **argv) {
         return EXIT_DONE;
     }
     if (!strcmp(command, "serve")) {
-        return with_config(serve_daemon, argc - 2, argv + 2, environ);
+        return serve_daemon(argc - 2, argv + 2, environ);
     }
     if (!strcmp(command, "check-config")) {
         return check_config(argc - 2, argv + 2, environ);

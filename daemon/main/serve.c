@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "core/base/time_text.h"
 #include "daemon/main/log_sink.h"
 #include "daemon/main/notify.h"
 #include "daemon/main/parts.h"
@@ -119,47 +118,16 @@ static sigset_t signals_to_wait_for(void) {
     return set;
 }
 
-static void reread_tokens(const struct parts *parts) {
-    struct error error;
-    if (!parts->tokens) {
-        log_info("SIGHUP: there is no tokens_file to read again");
-    } else if (tokens_reload(parts->tokens, &error) != STATUS_OK) {
-        log_error("SIGHUP: the tokens stay as they were: %s", error.message);
-    } else {
-        int n_ended = api_server_tokens_changed(parts->server);
-        log_info("SIGHUP: %zu token(s) in force; %d open answer(s) of others ended",
-                 tokens_count(parts->tokens), n_ended);
-    }
-}
-
-static void reread_certificate(const struct parts *parts) {
-    struct error error;
-    bool changed = false;
-    int64_t expires_ms = 0;
-    char expires[TIME_TEXT_SIZE];
-    if (!parts->config->tls_cert[0]) {
-        return;
-    }
-    if (api_server_reload_tls(parts->server, &changed, &expires_ms, &error) != STATUS_OK) {
-        log_error("SIGHUP: the certificate stays as it was: %s", error.message);
-        return;
-    }
-    log_info("SIGHUP: %s, good until %s",
-             changed ? "another certificate is in force for new connections"
-                     : "the certificate is the same",
-             time_format(expires_ms, expires));
-}
-
-static void reload(struct parts *parts, char said[STATUS_SIZE]) {
+static void reload_and_say(struct reload *settings, struct parts *parts, char said[STATUS_SIZE]) {
     notify_reloading();
-    reread_tokens(parts);
-    reread_certificate(parts);
+    reload(settings, parts);
     describe_work(parts, said);
     notify_ready(said);
 }
 
 /* Until a signal asks for the end. */
-static void serve_until_signal(struct parts *parts, const sigset_t *signals) {
+static void serve_until_signal(struct parts *parts, struct reload *settings,
+                               const sigset_t *signals) {
     const struct timespec interval = {.tv_sec = LOOK_INTERVAL_S};
     struct watchdog watchdog;
     char said[STATUS_SIZE] = "";
@@ -171,7 +139,7 @@ static void serve_until_signal(struct parts *parts, const sigset_t *signals) {
     while (signal_number < 0 || signal_number == SIGHUP) {
         double now_s = clock_monotonic_s(&clock_system);
         if (signal_number == SIGHUP) {
-            reload(parts, said);
+            reload_and_say(settings, parts, said);
         }
         say_status(parts, said);
         if (limit_s > 0.0 && now_s >= watch_at_s) {
@@ -232,8 +200,9 @@ static void raise_file_limit(void) {
     }
 }
 
-enum status serve(const struct config *config) {
+enum status serve(const struct config *config, const struct reload_source *source) {
     struct parts parts = {.config = config, .lock_fd = -1, .listeners = LISTENERS_NONE};
+    struct reload settings = {.source = *source};
     char text[STATUS_SIZE];
     struct error error;
     sigset_t signals = signals_to_wait_for();
@@ -261,10 +230,11 @@ enum status serve(const struct config *config) {
              config->state_dir, config->workers, config->threads_per_run, parts.kernels->name);
     describe_work(&parts, text);
     notify_ready(text);
-    serve_until_signal(&parts, &signals);
+    serve_until_signal(&parts, &settings, &signals);
     /* The state survives whatever ends the process, so a second signal may. */
     release_signals(&signals);
     stop(&parts);
+    reload_clear(&settings);
     log_sink_close();
     return STATUS_OK;
 }

@@ -167,7 +167,7 @@ static enum status change_arithmetic(const struct attempt_table *table, struct a
                                      struct error *error) {
     const struct run_row *run = &a->run;
     struct store *store = table->options->store;
-    enum arithmetic_change rule = table->options->on_arithmetic_change;
+    enum arithmetic_change rule = (enum arithmetic_change)atomic_load(&table->arithmetic_change);
     struct arithmetic_words before = name_arithmetic(run->arithmetic, run->variant);
     struct arithmetic_words now = name_arithmetic(found->arithmetic, found->variant);
     bool goes_on = rule == ARITHMETIC_CONTINUE && checkpoints->n > 0;
@@ -237,7 +237,7 @@ static enum status begin(void *user, const struct run_report *report,
     TRY(note_store(
         a, run_table_note_begin(table->options->store, report->run_id, report->attempt, error)));
     (void)snprintf(ret_plan->variant, sizeof(ret_plan->variant), "%s", origin.variant);
-    ret_plan->any_arithmetic = table->options->on_arithmetic_change == ARITHMETIC_CONTINUE;
+    ret_plan->any_arithmetic = atomic_load(&table->arithmetic_change) == ARITHMETIC_CONTINUE;
     return note_store(a, checkpoint_table_list(table->options->store, report->run_id,
                                                &ret_plan->checkpoints, error));
 }
@@ -337,6 +337,7 @@ void attempt_table_init(struct attempt_table *table, const struct pool_options *
                         void (*on_outcome)(void *user, struct attempt *attempt), void *user) {
     *table = (struct attempt_table){
         .options = options,
+        .arithmetic_change = (int)options->on_arithmetic_change,
         .reports = {table, begin, step, epoch, checkpoint, note, outcome},
         .on_outcome = on_outcome,
         .user = user,

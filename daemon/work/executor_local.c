@@ -84,7 +84,7 @@ static void admit(void *user, const struct run_config *config,
     *ret_admission =
         (struct executor_admission){.needed_bytes = trainer_memory_bytes(
                                         config, local->kernels, atomic_load(&local->n_threads)),
-                                    .limit_bytes = local->memory_limit_bytes,
+                                    .limit_bytes = atomic_load(&local->memory_limit_bytes),
                                     .has_images = dataset.known,
                                     .n_train_images = dataset.n_train,
                                     .n_test_images = dataset.n_test};
@@ -204,7 +204,7 @@ static enum status train_from(struct local_run *r, const struct local_try *t,
         .n_threads = n_threads,
         .pin_threads = local->pin_threads && pin(r, n_threads),
         .checkpoint_dir = t->plan->run_dir,
-        .checkpoint_interval_s = local->checkpoint_interval_s,
+        .checkpoint_interval_s = atomic_load(&local->checkpoint_interval_s),
     };
     if (from) {
         (void)snprintf(path, sizeof(path), "%s/%s", t->plan->run_dir, from->path);

@@ -57,6 +57,22 @@ enum status pool_set_workers(struct pool *pool, int n_workers, struct error *err
     return status;
 }
 
+bool pool_configure_workers(struct pool *pool, int n_workers) {
+    (void)pthread_mutex_lock(&pool->growing);
+    bool free_to_change = stored_number(pool, SETTING_WORKERS, 0) == 0;
+    if (free_to_change) {
+        share(pool, n_workers);
+        atomic_store(&pool->n_workers, n_workers);
+    }
+    (void)pthread_mutex_unlock(&pool->growing);
+    queue_wake(pool->options.queue);
+    return free_to_change;
+}
+
+void pool_set_arithmetic_change(struct pool *pool, enum arithmetic_change rule) {
+    atomic_store(&pool->attempts.arithmetic_change, (int)rule);
+}
+
 enum status pool_set_draining(struct pool *pool, bool draining,
                               const struct idempotency_answer *answer, struct error *error) {
     (void)pthread_mutex_lock(&pool->growing);

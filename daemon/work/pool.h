@@ -87,6 +87,13 @@ bool pool_checkpoint(struct pool *pool, int64_t run_id);
  * 1 .. POOL_MAX_WORKERS. Statuses of the store. */
 enum status pool_set_workers(struct pool *pool, int n_workers, struct error *error);
 
+/* Another number of the config's: as above, but not kept, and false where pool_set_workers has set
+ * one, which stays. */
+bool pool_configure_workers(struct pool *pool, int n_workers);
+
+/* From now on. */
+void pool_set_arithmetic_change(struct pool *pool, enum arithmetic_change rule);
+
 /* A draining pool trains what is running and starts nothing. Kept in the store over restarts, and
  * with it the answer to an Idempotency-Key (NULL: none). */
 struct idempotency_answer;

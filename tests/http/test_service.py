@@ -39,8 +39,8 @@ class Service:
         self.notify.bind(path)
         self.notify.settimeout(PATIENCE_S)
         environment = dict(os.environ, NOTIFY_SOCKET=path, CUTOUTD_SHAPES_TRAIN="512", CUTOUTD_SHAPES_TEST="100",
-                           CUTOUTD_MEMORY_LIMIT="4G", CUTOUTD_STATE_DIR=self.state_dir, CUTOUTD_WORKERS="1",
-                           CUTOUTD_THREADS_PER_RUN="1", **(environment or {}))
+                           CUTOUTD_MEMORY_LIMIT="4G", CUTOUTD_STATE_DIR=self.state_dir, CUTOUTD_THREADS_PER_RUN="1",
+                           **(environment or {}))
         command = [os.environ["CUTOUTD"], "serve", *flags]
         copies = [fcntl.fcntl(s.fileno(), fcntl.F_DUPFD, 20) for s in sockets]  # out of the way of those it gets
         if sockets:
@@ -195,6 +195,49 @@ class Told(unittest.TestCase):
         service.hear("RELOADING=1")
         service.hear("READY=1")
         wait_for(lambda: "SIGHUP:" in service.log())
+        self.assertEqual(service.stop(), 0)
+
+    def test_a_reload_takes_what_it_can_and_names_the_rest(self):
+        path = os.path.join(self.directory, "cutoutd.conf")
+
+        def write(*lines):
+            with open(path, "w", encoding="ascii") as file:
+                file.write("\n".join(lines) + "\n")
+
+        def reload():
+            n = len(service.log())
+            service.process.send_signal(signal.SIGHUP)
+            service.hear("RELOADING=1")
+            service.hear("READY=1")
+            wait_for(lambda: "there is no tokens_file to read again" in service.log()[n:])
+            return service.log()[n:]
+
+        write("log_level = info", "allowed_hosts = lab.example")
+        service = Service(self, self.directory, flags=["--config", path, "--listen", "127.0.0.1:0"])
+        service.hear("READY=1")
+        with open(os.path.join(service.state_dir, "address"), encoding="ascii") as file:
+            address = "http://" + file.read().strip()
+
+        def status_for(host):
+            return curl("-o", "/dev/null", "-w", "%{http_code}", "-H", f"Host: {host}", address + "/api/v1/system")
+
+        self.assertEqual((status_for("lab.example"), status_for("new.example")), ("200", "403"))
+        write("log_level = debug", "allowed_hosts = new.example", "checkpoint_interval_s = 7", "isa = ref", "[datasets]",
+              "lab = /srv/lab")
+        said = reload()
+        self.assertIn(f"log_level = debug ({path}:1), no longer 'info'", said)
+        self.assertIn(f"checkpoint_interval_s = 7 ({path}:3), no longer '300'", said)
+        self.assertIn(f"isa = ref ({path}:4) waits for a restart; 'auto' stays in force", said)
+        self.assertIn("the data set lab = /srv/lab", said)
+        self.assertNotIn("memory_limit", said)
+        self.assertEqual((status_for("lab.example"), status_for("new.example")), ("403", "200"))
+        wait_for(lambda: "GET /api/v1/system 200" in service.log())
+        write("log_level = loud", "allowed_hosts = lab.example", "workers = 0")
+        said = reload()
+        self.assertIn(f"{path}:1: log_level is 'loud'", said)
+        self.assertIn(f"{path}:3: workers is '0'", said)
+        self.assertIn("2 problem(s) in the settings; they stay as they were", said)
+        self.assertEqual((status_for("lab.example"), status_for("new.example")), ("403", "200"))
         self.assertEqual(service.stop(), 0)
 
     def test_the_watchdog_starves_while_nothing_can_be_stored(self):
