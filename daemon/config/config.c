@@ -175,6 +175,14 @@ static enum status load_credential(struct config *config, const char *directory,
                            : error_set_errno(error, errno, "%s: cannot look at %s", origin, path);
 }
 
+/* The first of a unit's state directories, which are separated by colons. */
+static enum status load_state_directory(struct config *config, const char *directories,
+                                        struct error *error) {
+    CLEANUP(free_pointer) char *first = strndup(directories, strcspn(directories, ":"));
+    return first ? config_set_text(config, CONFIG_STATE_DIR, first, "STATE_DIRECTORY", error)
+                 : error_set(error, STATUS_NO_MEMORY, "no memory for a path");
+}
+
 /* What systemd hands over arrives in variables of its own and counts as defaults. */
 static void load_defaults(struct config *config, char *const *environment,
                           struct config_problems *problems) {
@@ -187,8 +195,7 @@ static void load_defaults(struct config *config, char *const *environment,
         struct error error;
         enum status status = STATUS_OK;
         if (!strncmp(*e, state, strlen(state))) {
-            status = config_set_text(config, CONFIG_STATE_DIR, *e + strlen(state),
-                                     "STATE_DIRECTORY", &error);
+            status = load_state_directory(config, *e + strlen(state), &error);
         } else if (!strncmp(*e, credentials, strlen(credentials))) {
             status = load_credential(config, *e + strlen(credentials), &error);
         }

@@ -174,6 +174,9 @@ enum status pool_attach(struct pool *pool, int64_t run_id, struct error *error) 
 }
 
 enum status pool_begin(struct pool *pool, struct error *error) {
+    for (int i = 0; i < POOL_THREADS; i++) { /* time before they were there does not count */
+        pool->heard_at_s[i] = clock_monotonic_s(pool->options.clock);
+    }
     int code = pthread_create(&pool->follower, NULL, pool_follow, pool);
     pool->following = code == 0;
     if (code == 0) {

@@ -190,6 +190,13 @@ static void systemds_state_directory_is_a_default(void **state) {
     assert_string_equal(config.state_dir, "/srv/y");
 }
 
+static void the_first_of_a_units_state_directories_counts(void **state) {
+    (void)state;
+    char *const environment[] = {"STATE_DIRECTORY=/var/lib/cutoutd:/var/lib/cutoutd-backup", NULL};
+    assert_int_equal(config_load(0, NULL, environment, NULL, &config, &error), STATUS_OK);
+    assert_string_equal(config.state_dir, "/var/lib/cutoutd");
+}
+
 static void a_line_that_is_too_long_is_refused_not_cut(void **state) {
     (void)state;
     char text[800];
@@ -436,6 +443,7 @@ int main(void) {
         cmocka_unit_test(none_is_not_on_the_network_and_needs_a_socket),
         cmocka_unit_test(certificate_and_key_go_together),
         cmocka_unit_test(systemds_state_directory_is_a_default),
+        cmocka_unit_test(the_first_of_a_units_state_directories_counts),
         cmocka_unit_test(a_line_that_is_too_long_is_refused_not_cut),
         cmocka_unit_test(a_change_of_the_arithmetic_and_pinning_are_words),
         cmocka_unit_test(a_named_file_takes_the_place_of_the_default),
