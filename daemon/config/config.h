@@ -128,9 +128,20 @@ void config_load_all(int argc, char *const *argv, char *const *environment,
                      const char *default_file, struct config *ret_config,
                      struct config_problems *ret_problems);
 
+enum {
+    CONFIG_CHECK_TOKENS = 1,
+    CONFIG_CHECK_TLS_CERT = 2,
+    CONFIG_CHECK_TLS_KEY = 4,
+    CONFIG_CHECK_SOCKET = 8,
+    CONFIG_CHECK_STATE_DIR = 16,
+    CONFIG_CHECK_DATASETS = 32,
+    CONFIG_CHECK_ALL = 63,
+};
+
 /* Whether this process could use the files and directories that the settings name: adds what it
- * could not. Nothing is changed or created. */
-void config_check_files(const struct config *config, struct config_problems *problems);
+ * could not. parts: which of them, CONFIG_CHECK_* in one. Nothing is changed or created. */
+void config_check_files(const struct config *config, unsigned parts,
+                        struct config_problems *problems);
 
 /* One line a value: key = value  # where from. */
 void config_print(const struct config *config, FILE *out);

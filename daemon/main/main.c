@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "api/http/tls.h"
+#include "daemon/config/as_service.h"
 #include "daemon/config/config.h"
 #include "daemon/main/command_backup.h"
 #include "daemon/main/command_bench.h"
@@ -36,8 +37,11 @@ static void print_help(FILE *out) {
         "  cutoutd bench [--depth 44] [--batch 64] [--m 1] [--threads N] [--seconds 10]\n"
         "                [--isa X] [--conv-algorithm A] [--format text|json]\n"
         "                                 how fast this machine trains\n"
-        "  cutoutd check-config [FLAGS]   the settings in force, where each comes from, and all "
-        "that is wrong\n"
+        "  cutoutd check-config [--as-service] [FLAGS]\n"
+        "                                 the settings in force, where each comes from, and all "
+        "that is wrong;\n"
+        "                                 with --as-service for the daemon that cutoutd.service "
+        "starts (as root)\n"
         "  cutoutd backup FILE [FLAGS]    a copy of the database, also of a running daemon's "
         "(with tokens:\n"
         "                                 an admin's in the variable CUTOUTD_TOKEN)\n"
@@ -72,36 +76,74 @@ static enum status check_certificate(const struct config *config, struct error *
     return STATUS_OK;
 }
 
+/* Takes the flag out of argv, which has no value; whether it was there. */
+static bool take_flag(int *argc, char **argv, const char *flag) {
+    int n = 0;
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], flag) != 0) {
+            argv[n++] = argv[i];
+        }
+    }
+    bool there = n < *argc;
+    *argc = n;
+    return there;
+}
+
+/* What the settings name, in the eyes of this process or of the service (NULL: none is asked for).
+ */
+static void check_use(const struct as_service *service, const struct config *config,
+                      struct config_problems *problems) {
+    struct error error;
+    int before = problems->n;
+    if (service) {
+        as_service_check_files(service, config, problems);
+    } else {
+        config_check_files(config, CONFIG_CHECK_ALL, problems);
+    }
+    if (problems->n == before && config->tls_cert[0] == '/' && config->tls_key[0] == '/' &&
+        check_certificate(config, &error) != STATUS_OK) {
+        config_problems_add(problems, &error);
+    }
+    if (parts_check_reach(config, &error) != STATUS_OK) {
+        config_problems_add(problems, &error);
+    }
+}
+
+static int tell_problems(const struct config_problems *problems, int n_in_settings) {
+    (void)fflush(stdout);
+    for (int i = 0; i < problems->n && i < CONFIG_MAX_PROBLEMS; i++) {
+        (void)fprintf(stderr, "cutoutd: %s\n", problems->items[i].message);
+    }
+    if (problems->n > CONFIG_MAX_PROBLEMS) {
+        (void)fprintf(stderr, "cutoutd: and %d more\n", problems->n - CONFIG_MAX_PROBLEMS);
+    }
+    return n_in_settings > 0 ? EXIT_USAGE : problems->n > 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
 /* Everything that is wrong at once, each with its place. */
 static int check_config(int argc, char **argv, char **environment) {
     struct config *config = calloc(1, sizeof(*config));
     struct config_problems *problems = calloc(1, sizeof(*problems));
-    int code = EXIT_DONE;
+    struct as_service *service = NULL;
+    struct error error = {0};
+    bool as_service = take_flag(&argc, argv, "--as-service");
+    int code = EXIT_FAILED;
     if (!config || !problems) {
         (void)fputs("cutoutd: out of memory\n", stderr);
-        code = EXIT_FAILED;
+    } else if (as_service && as_service_read(&service, &error) != STATUS_OK) {
+        (void)fprintf(stderr, "cutoutd: %s\n", error.message);
     } else {
-        struct error error;
-        config_load_all(argc, argv, environment, CONFIG_DEFAULT_FILE, config, problems);
-        int n_wrong = problems->n; /* in the settings themselves */
+        if (service) {
+            as_service_load(service, argc, argv, CONFIG_DEFAULT_FILE, config, problems);
+        } else {
+            config_load_all(argc, argv, environment, CONFIG_DEFAULT_FILE, config, problems);
+        }
+        int n_in_settings = problems->n;
         config_print(config, stdout);
-        config_check_files(config, problems);
-        bool files_good = problems->n == n_wrong;
-        if (files_good && check_certificate(config, &error) != STATUS_OK) {
-            config_problems_add(problems, &error);
-        }
-        if (parts_check_reach(config, &error) != STATUS_OK) {
-            config_problems_add(problems, &error);
-        }
-        (void)fflush(stdout);
-        for (int i = 0; i < problems->n && i < CONFIG_MAX_PROBLEMS; i++) {
-            (void)fprintf(stderr, "cutoutd: %s\n", problems->items[i].message);
-        }
-        if (problems->n > CONFIG_MAX_PROBLEMS) {
-            (void)fprintf(stderr, "cutoutd: and %d more\n", problems->n - CONFIG_MAX_PROBLEMS);
-        }
-        code = n_wrong > 0 ? EXIT_USAGE : problems->n > 0 ? EXIT_FAILED : EXIT_DONE;
+        check_use(service, config, problems);
+        code = tell_problems(problems, n_in_settings);
     }
+    as_service_free(service);
     free(problems);
     free(config);
     return code;
