@@ -34,6 +34,7 @@ _cutoutd() {
             --state-dir | --output) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
             --config | --tls-cert | --tls-key | --tokens-file | --unix-socket)
                 mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+            --as-service) ;; # has no value
             --*)
                 [[ $(_cutoutd_flags "$program" "$command") != *"$previous"* ]] || return ;; # a value of its own
         esac
