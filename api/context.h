@@ -25,7 +25,7 @@ struct api_options {
     const char *unix_socket;     /* a path to listen on as well; NULL or "": none */
     const char *tls_cert;        /* of the network's listener, PEM files; NULL or "": no TLS */
     const char *tls_key;
-    const struct config *config;
+    const struct config *config; /* as it is at start; handlers ask api_config */
     const struct clock *clock;
     const struct kernels *kernels; /* chosen at start: for /system and for memory estimates */
     struct store *store;
@@ -70,9 +70,10 @@ struct tail;
 
 struct api_context {
     struct api_options options;
-    char address[128]; /* where it listens, "127.0.0.1:43121" or "unix:PATH" */
-    char url[160];     /* what paths are appended to, "http://127.0.0.1:43121" */
-    double started_s;  /* monotonic */
+    _Atomic(const struct config *) config; /* NULL: that of options */
+    char address[128];                     /* where it listens, "127.0.0.1:43121" or "unix:PATH" */
+    char url[160];    /* what paths are appended to, "http://127.0.0.1:43121" */
+    double started_s; /* monotonic */
     int64_t started_ms;
     atomic_bool stopping;
     struct tail *tail; /* the newest events; NULL in tests of handlers, as the next */
@@ -81,5 +82,12 @@ struct api_context {
     struct metrics *metrics;
     struct background *lanes[LANE_COUNT]; /* [LANE_HERE]: NULL */
 };
+
+/* The settings in force, which a reload may replace between two calls; they stay valid as long as
+ * the server runs. */
+static inline const struct config *api_config(const struct api_context *context) {
+    const struct config *config = atomic_load(&context->config);
+    return config ? config : context->options.config;
+}
 
 #endif

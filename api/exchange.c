@@ -12,6 +12,7 @@
 #include "api/http/metrics.h"
 #include "api/stream/stream.h"
 #include "core/base/cleanup.h"
+#include "core/base/decimal.h"
 #include "core/base/log.h"
 
 /* More than this of a refused body is not read before it is refused. */
@@ -122,16 +123,44 @@ static bool add_headers(struct MHD_Response *response, const struct request *req
     return !headers.failed;
 }
 
-/* A line a request: those that may have changed something are worth keeping. */
-static void account(const struct exchange_host *host, const struct exchange *exchange,
-                    int http_status) {
+/* The run or sweep that the request names. */
+static void name_subject(const struct request *request, struct log_subject *subject) {
+    const char *pattern = request->route > 0 ? router_at(request->route - 1)->pattern : "";
+    int64_t id = 0;
+    if (request->n_parameters == 0 || !text_to_id(request->parameters[0], INT64_MAX, &id)) {
+        return;
+    }
+    if (strstr(pattern, "/runs/{")) {
+        subject->run_id = id;
+    } else if (strstr(pattern, "/sweeps/{")) {
+        subject->sweep_id = id;
+    }
+}
+
+/* Somebody asked for what is not theirs to ask for. */
+static bool is_refused(const struct exchange_host *host, int http_status) {
+    return host->context->options.tokens &&
+           (http_status == MHD_HTTP_UNAUTHORIZED || http_status == MHD_HTTP_FORBIDDEN);
+}
+
+/* A line a request: those that may have changed something are worth keeping, and those that were
+ * refused worth looking at. */
+static void account(const struct exchange_host *host, struct MHD_Connection *connection,
+                    const struct exchange *exchange, int http_status) {
     const struct request *request = &exchange->request;
     double seconds = clock_monotonic_s(host->context->options.clock) - exchange->begun_s;
+    char peer[GATE_PEER_SIZE];
+    struct log_subject subject = {.owner = request->owner, .request_id = request->id, .peer = peer};
     metrics_count(host->context->metrics, request->route - 1, http_status, seconds);
-    (request_only_reads(request) ? log_debug : log_info)(
-        "%s %s %d %.1f ms, owner %s, request %s", request->method,
-        request->url.path[0] ? request->url.path : "?", http_status, 1000.0 * seconds,
-        request->owner[0] ? request->owner : "-", request->id);
+    gate_peer(host, connection, peer);
+    name_subject(request, &subject);
+    log_about(&subject,
+              is_refused(host, http_status) ? LOG_LEVEL_WARNING
+              : request_only_reads(request) ? LOG_LEVEL_DEBUG
+                                            : LOG_LEVEL_INFO,
+              "%s %s %d %.1f ms, owner %s, from %s, request %s", request->method,
+              request->url.path[0] ? request->url.path : "?", http_status, 1000.0 * seconds,
+              request->owner[0] ? request->owner : "-", peer[0] ? peer : "-", request->id);
 }
 
 /* The body of a stream that nobody reads: HEAD has the headers of GET, and no length. */
@@ -175,7 +204,7 @@ static enum MHD_Result send_reply(const struct exchange_host *host,
             return MHD_NO;
         }
     }
-    account(host, exchange, reply->http_status);
+    account(host, connection, exchange, reply->http_status);
     /* Half an answer is none. */
     enum MHD_Result result =
         add_headers(response, &exchange->request, reply)

@@ -16,21 +16,31 @@ struct connection *gate_connection(struct MHD_Connection *connection) {
     return info ? info->socket_context : NULL;
 }
 
+void gate_peer(const struct exchange_host *host, struct MHD_Connection *connection,
+               char ret_peer[GATE_PEER_SIZE]) {
+    const union MHD_ConnectionInfo *info =
+        host->on_path ? NULL
+                      : MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (host->on_path) {
+        (void)snprintf(ret_peer, GATE_PEER_SIZE, "unix");
+    } else if (!info || !info->client_addr ||
+               getnameinfo(info->client_addr,
+                           info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                                    : sizeof(struct sockaddr_in),
+                           ret_peer, GATE_PEER_SIZE, NULL, 0, NI_NUMERICHOST) != 0) {
+        ret_peer[0] = '\0';
+    }
+}
+
 /* Whether a proxy that the admin trusts is at the other end. */
 static bool is_trusted(const struct exchange_host *host, struct MHD_Connection *connection) {
-    const struct config *config = host->context->options.config;
+    const struct config *config = api_config(host->context);
+    char peer[GATE_PEER_SIZE];
     if (host->on_path) {
         return config->trust_unix_socket;
     }
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    char address[INET6_ADDRSTRLEN];
-    return info && info->client_addr &&
-           getnameinfo(info->client_addr,
-                       info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                                                : sizeof(struct sockaddr_in),
-                       address, sizeof(address), NULL, 0, NI_NUMERICHOST) == 0 &&
-           host_address_is_listed(address, config->trusted_proxies);
+    gate_peer(host, connection, peer);
+    return peer[0] && host_address_is_listed(peer, config->trusted_proxies);
 }
 
 static void copy_header(struct MHD_Connection *connection, const char *name,
@@ -67,7 +77,7 @@ static bool check_origin(const struct exchange_host *host, struct MHD_Connection
         .fetch_site = look_up(connection, "Sec-Fetch-Site"),
         .check_host = !options->tokens && !host->on_path,
         .changes = !request_only_reads(request),
-        .allowed_hosts = options->config->allowed_hosts,
+        .allowed_hosts = api_config(host->context)->allowed_hosts,
     };
     const char *problem = origin_problem(&origin);
     if (problem) {

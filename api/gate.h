@@ -11,6 +11,12 @@
 /* What is kept of the connection; NULL: it is over the library's limits. */
 struct connection *gate_connection(struct MHD_Connection *connection);
 
+enum { GATE_PEER_SIZE = 64 };
+
+/* Where a request comes from: "10.1.2.3", "unix" by a path, "" when it is not known. */
+void gate_peer(const struct exchange_host *host, struct MHD_Connection *connection,
+               char ret_peer[GATE_PEER_SIZE]);
+
 /* Copies the headers that handlers read into *request, whose target and body are there already;
  * checks where it comes from, its route, its token and the type of its body. NULL: *reply says what
  * is in the way. */

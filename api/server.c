@@ -8,6 +8,7 @@
  */
 #include "api/server.h"
 
+#include <math.h>
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #include "api/http/head.h"
 #include "api/http/listener.h"
 #include "api/http/metrics.h"
+#include "api/http/probe.h"
 #include "api/http/tls.h"
 #include "api/router.h"
 #include "api/stream/stream.h"
@@ -50,10 +52,12 @@ static const struct {
 struct api_server {
     struct api_context context;
     struct exchange_host host;
-    struct exchange_host unix_host; /* the same for those who come by the path */
-    struct MHD_Daemon *daemon;      /* on the network; NULL: not there */
-    struct MHD_Daemon *unix_daemon; /* on a path; NULL: not there */
-    struct tls *tls;                /* NULL: none */
+    struct exchange_host unix_host;    /* the same for those who come by the path */
+    struct MHD_Daemon *daemon;         /* on the network; NULL: not there */
+    struct MHD_Daemon *unix_daemon;    /* on a path; NULL: not there */
+    char own_path[LISTENER_PATH_SIZE]; /* that path, if its file goes with the server; else "" */
+    struct tls *tls;                   /* NULL: none */
+    struct probe probe;                /* of the first that is there; of api_server_stalled_s */
 
     pthread_t ticker;
     bool ticker_started;
@@ -165,6 +169,12 @@ static enum status start_on_network(struct api_server *server, struct listeners 
     return start_library(server, fd, &server->host, &server->daemon, error);
 }
 
+static void remove_own_path(const struct api_server *server) {
+    if (server->own_path[0]) {
+        (void)unlink(server->own_path);
+    }
+}
+
 static enum status start_on_path(struct api_server *server, struct listeners *listeners,
                                  struct error *error) {
     struct api_context *context = &server->context;
@@ -174,15 +184,20 @@ static enum status start_on_path(struct api_server *server, struct listeners *li
     }
     int fd = listeners->unix_fd;
     listeners->unix_fd = -1;
+    if (!listeners->keep_path) {
+        (void)snprintf(server->own_path, sizeof(server->own_path), "%s", listeners->path);
+    }
     enum status status = start_library(server, fd, &server->unix_host, &server->unix_daemon, error);
     if (status != STATUS_OK) {
-        (void)unlink(listeners->path);
+        remove_own_path(server);
     }
     return status;
 }
 
 static enum status start_serving(struct api_server *server, struct listeners *listeners,
                                  struct error *error) {
+    probe_init(&server->probe, listeners->fd >= 0 ? listeners->fd : listeners->unix_fd,
+               server->context.started_s);
     if (listeners->fd >= 0) {
         TRY(start_on_network(server, listeners, error));
     }
@@ -293,8 +308,8 @@ static enum status start(struct api_server *server, struct error *error) {
     if (options->listeners) {
         return start_serving(server, options->listeners, error);
     }
-    struct listeners listeners;
-    TRY(listeners_open(options->listen_address, options->port, options->unix_socket, &listeners,
+    struct listeners listeners = LISTENERS_NONE;
+    TRY(listeners_open(&listeners, options->listen_address, options->port, options->unix_socket,
                        error));
     enum status status = start_serving(server, &listeners, error);
     listeners_close(&listeners);
@@ -308,6 +323,7 @@ enum status api_server_start(const struct api_options *options, struct api_serve
         return error_set(error, STATUS_NO_MEMORY, "no memory for the HTTP server");
     }
     init_locks(server);
+    probe_init(&server->probe, -1, 0.0);
     server->context.options = *options;
     set_defaults(&server->context.options);
     server->context.started_s = clock_monotonic_s(options->clock);
@@ -337,10 +353,25 @@ enum status api_server_reload_tls(struct api_server *server, bool *ret_changed,
     return STATUS_OK;
 }
 
+double api_server_stalled_s(struct api_server *server) {
+    static const enum lane lanes[] = {LANE_READ,
+                                      LANE_WRITE}; /* others may take minutes for a job */
+    double now_s = clock_monotonic_s(server->context.options.clock);
+    double most = probe_look(&server->probe, now_s);
+    for (size_t i = 0; i < sizeof(lanes) / sizeof(lanes[0]); i++) {
+        most = fmax(most, background_stalled_s(server->context.lanes[lanes[i]], now_s));
+    }
+    return most;
+}
+
 void api_server_ask_stop(struct api_server *server) {
     if (server) {
         atomic_store(&server->context.stopping, true);
     }
+}
+
+void api_server_set_config(struct api_server *server, const struct config *config) {
+    atomic_store(&server->context.config, config);
 }
 
 int api_server_tokens_changed(struct api_server *server) {
@@ -365,8 +396,9 @@ enum { DRAIN_S = 2 };
 
 static void stop_libraries(struct api_server *server) {
     if (server->unix_daemon) {
-        /* The path goes first: later connections fail at once instead of waiting in the backlog. */
-        (void)unlink(server->context.options.unix_socket);
+        /* The path goes first: later connections fail at once instead of waiting in the backlog.
+         * Where somebody else keeps the socket they wait for the next daemon. */
+        remove_own_path(server);
     }
     int unix_fd = stop_listening(server->unix_daemon);
     int fd = stop_listening(server->daemon);
@@ -383,6 +415,7 @@ void api_server_stop(struct api_server *server) {
         return;
     }
     api_server_ask_stop(server);
+    probe_end(&server->probe);
     if (server->ticker_started) {
         (void)pthread_mutex_lock(&server->mutex);
         server->ticker_must_stop = true;

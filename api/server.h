@@ -26,6 +26,10 @@ const char *api_server_address(const struct api_server *server);
 /* The same with http:// or https:// in front, where it is on the network. */
 const char *api_server_url(const struct api_server *server);
 
+/* Other settings from now on, which are borrowed and outlive the server. Where it listens, and with
+ * which files, stays as it is. */
+void api_server_set_config(struct api_server *server, const struct config *config);
+
 /* After tokens_reload: ends the streams and downloads of tokens that are no more, or have less
  * scope than before; returns how many. */
 int api_server_tokens_changed(struct api_server *server);
@@ -35,6 +39,11 @@ int api_server_tokens_changed(struct api_server *server);
  * it ends, as Unix time. After a failure (as at the start) the one before stays in force. */
 enum status api_server_reload_tls(struct api_server *server, bool *ret_changed,
                                   int64_t *ret_expires_ms, struct error *error);
+
+/* For a watchdog, which calls it once in a while from one thread; waits for nothing. For how many
+ * seconds no request has been answered that should have been: the listener is asked as a client
+ * asks it, and what reads and writes the store is looked at as well. 0: it answers. */
+double api_server_stalled_s(struct api_server *server);
 
 /* Ready no more; backups and purges that run end after the step they are at. Does not wait. NULL is
  * fine. */

@@ -21,7 +21,7 @@ struct run_spec_context run_surroundings(const struct api_context *context) {
         .default_dataset = dataset_registry_default(datasets),
         .executor_names = executors,
         .n_executor_names = n_executors,
-        .conv_algorithm = context->options.config->conv_algorithm,
+        .conv_algorithm = api_config(context)->conv_algorithm,
     };
 }
 

@@ -29,7 +29,7 @@ static enum status permit(void *user, const struct run_row *row, struct error *e
 
 void run_files_remove(const struct api_context *context, int64_t id) {
     struct error left;
-    if (state_dir_remove_run(context->options.config->state_dir, id, &left) != STATUS_OK) {
+    if (state_dir_remove_run(api_config(context)->state_dir, id, &left) != STATUS_OK) {
         /* The run is gone all the same; the next start tries again. */
         log_warning("the files of run %" PRId64 " could not be removed: %s", id, left.message);
     }

@@ -27,6 +27,9 @@ struct background {
     struct background_job *first;
     struct background_job **end;
     bool stopping;
+    unsigned long long n_begun;
+    unsigned long long n_heard; /* of them, by background_stalled_s, as the next */
+    double heard_at_s;
 };
 
 /* With the mutex held. Wakes the thread that slept last, if one sleeps. */
@@ -55,6 +58,7 @@ static struct background_job *take(struct worker *worker) {
     if (job) {
         background->first = job->next;
         background->n_waiting--;
+        background->n_begun++;
         if (!background->first) {
             background->end = &background->first;
         }
@@ -114,6 +118,17 @@ enum background_answer background_do(struct background *background, struct backg
     }
     (void)pthread_mutex_unlock(&background->mutex);
     return answer;
+}
+
+double background_stalled_s(struct background *background, double now_s) {
+    (void)pthread_mutex_lock(&background->mutex);
+    if (!background->first || background->n_begun != background->n_heard) {
+        background->n_heard = background->n_begun;
+        background->heard_at_s = now_s;
+    }
+    double stalled_s = now_s - background->heard_at_s;
+    (void)pthread_mutex_unlock(&background->mutex);
+    return stalled_s;
 }
 
 void background_stop(struct background *background) {

@@ -34,6 +34,9 @@ enum background_answer {
 
 enum background_answer background_do(struct background *background, struct background_job *job);
 
+/* For how many seconds, as the calls saw it, jobs have waited and none was begun. One caller. */
+double background_stalled_s(struct background *background, double now_s);
+
 /* Runs what waits, takes no more, and returns when all is done. It is not freed. NULL is fine. */
 void background_stop(struct background *background);
 

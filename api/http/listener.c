@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -149,23 +150,100 @@ enum status listener_open_unix(const char *path, int *ret_fd, struct error *erro
     return STATUS_OK;
 }
 
-enum status listeners_open(const char *address, int port, const char *path,
-                           struct listeners *ret_listeners, struct error *error) {
-    struct listeners listeners = {.fd = -1, .unix_fd = -1, .path = path};
-    enum status status = STATUS_OK;
-    if (address[0]) {
-        status = listener_open(address, port, &listeners.fd, listeners.address,
-                               sizeof(listeners.address), error);
+static bool is_loopback(const struct sockaddr_storage *address) {
+    if (address->ss_family == AF_INET6) {
+        return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
     }
-    if (status == STATUS_OK && path && path[0]) {
-        status = listener_open_unix(path, &listeners.unix_fd, error);
+    return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == 127;
+}
+
+static enum status adopt_path(struct listeners *listeners, int fd,
+                              const struct sockaddr_storage *address, struct error *error) {
+    const struct sockaddr_un *path = (const struct sockaddr_un *)address;
+    if (listeners->unix_fd >= 0 || path->sun_path[0] != '/') {
+        return error_set(error, STATUS_INVALID,
+                         "one path at most can be served, and it begins with /");
+    }
+    listeners->unix_fd = fd;
+    listeners->keep_path = true;
+    (void)snprintf(listeners->path, sizeof(listeners->path), "%s", path->sun_path);
+    return STATUS_OK;
+}
+
+static enum status adopt_address(struct listeners *listeners, int fd,
+                                 const struct sockaddr_storage *address, struct error *error) {
+    if (listeners->fd >= 0) {
+        return error_set(error, STATUS_INVALID, "one address of the network at most can be served");
+    }
+    TRY(describe_socket(fd, listeners->address, sizeof(listeners->address), error));
+    listeners->fd = fd;
+    listeners->is_public = !is_loopback(address);
+    return STATUS_OK;
+}
+
+static enum status adopt(struct listeners *listeners, int fd, struct error *error) {
+    struct sockaddr_storage address = {0};
+    socklen_t size = sizeof(address);
+    int type = 0;
+    int listens = 0;
+    socklen_t type_size = sizeof(type);
+    socklen_t listens_size = sizeof(listens);
+    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &listens_size) != 0 ||
+        type != SOCK_STREAM || !listens || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
+        fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
+        return error_set(error, STATUS_INVALID, "file %d is no socket that listens", fd);
+    }
+    switch (address.ss_family) {
+    case AF_UNIX:
+        return adopt_path(listeners, fd, &address, error);
+    case AF_INET:
+    case AF_INET6:
+        return adopt_address(listeners, fd, &address, error);
+    default:
+        return error_set(error, STATUS_INVALID, "file %d is a socket of another kind", fd);
+    }
+}
+
+enum status listeners_adopt(struct listeners *listeners, int fd, struct error *error) {
+    enum status status = adopt(listeners, fd, error);
+    if (status != STATUS_OK) {
+        (void)close(fd);
+    }
+    return status;
+}
+
+static enum status open_address(struct listeners *listeners, const char *address, int port,
+                                struct error *error) {
+    struct sockaddr_storage where = {0};
+    socklen_t size = 0;
+    TRY(parse_address(address, port, &where, &size, error));
+    listeners->is_public = !is_loopback(&where);
+    return listener_open(address, port, &listeners->fd, listeners->address,
+                         sizeof(listeners->address), error);
+}
+
+static enum status open_path(struct listeners *listeners, const char *path, struct error *error) {
+    TRY(listener_open_unix(path, &listeners->unix_fd, error));
+    listeners->keep_path = false;
+    (void)snprintf(listeners->path, sizeof(listeners->path), "%s", path);
+    return STATUS_OK;
+}
+
+enum status listeners_open(struct listeners *listeners, const char *address, int port,
+                           const char *path, struct error *error) {
+    enum status status = STATUS_OK;
+    if (listeners->fd < 0 && address[0]) {
+        status = open_address(listeners, address, port, error);
+    }
+    if (status == STATUS_OK && listeners->unix_fd < 0 && path && path[0]) {
+        status = open_path(listeners, path, error);
     }
     if (status != STATUS_OK) {
-        listeners_close(&listeners);
-        return status;
+        listeners_close(listeners);
     }
-    *ret_listeners = listeners;
-    return STATUS_OK;
+    return status;
 }
 
 void listeners_close(struct listeners *listeners) {
@@ -173,7 +251,9 @@ void listeners_close(struct listeners *listeners) {
         (void)close(listeners->fd);
     }
     if (listeners->unix_fd >= 0) {
-        (void)unlink(listeners->path);
+        if (!listeners->keep_path) {
+            (void)unlink(listeners->path);
+        }
         (void)close(listeners->unix_fd);
     }
     listeners->fd = -1;

@@ -73,7 +73,7 @@ void route_admin_backup(struct api_context *context, const struct request *reque
         reply_field_errors(reply, request, STATUS_INVALID, "request", &errors);
         return;
     }
-    const struct backup_request wanted = {.state_dir = context->options.config->state_dir,
+    const struct backup_request wanted = {.state_dir = api_config(context)->state_dir,
                                           .name = name ? name->valuestring : "",
                                           .checkpoints = checkpoints,
                                           .stop = &context->stopping};
@@ -116,7 +116,7 @@ void route_admin_purge(struct api_context *context, const struct request *reques
         return;
     }
     const struct retention_options options = {.store = context->options.store,
-                                              .state_dir = context->options.config->state_dir,
+                                              .state_dir = api_config(context)->state_dir,
                                               .clock = context->options.clock,
                                               .stop = &context->stopping};
     struct purge_result result;

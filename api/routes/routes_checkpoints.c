@@ -97,8 +97,7 @@ static enum status open_newest(struct api_context *context, int64_t run_id,
             return error_set(error, STATUS_NOT_FOUND, "run %" PRId64 " has no checkpoint %s yet",
                              run_id, checkpoint_kind_name(kind));
         }
-        state_dir_run_path(context->options.config->state_dir, run_id, row->path, path,
-                           sizeof(path));
+        state_dir_run_path(api_config(context)->state_dir, run_id, row->path, path, sizeof(path));
         int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
         if (fd >= 0) {
             *ret_row = *row;

@@ -219,7 +219,7 @@ static enum status store_fork(struct api_context *context, const struct request 
     submission.draft.forked_from = fork->source->id;
     submission.draft.forked_epoch = fork->epoch;
     submission.draft.idempotency = request->idempotency;
-    (void)snprintf(state_dir, sizeof(state_dir), "%s", context->options.config->state_dir);
+    (void)snprintf(state_dir, sizeof(state_dir), "%s", api_config(context)->state_dir);
     const struct run_fork run_fork = {.draft = &submission.draft,
                                       .steps_per_epoch = fork->admission.steps_per_epoch,
                                       .images_per_epoch = fork->admission.images_per_epoch,

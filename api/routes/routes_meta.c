@@ -217,7 +217,7 @@ void route_system(struct api_context *context, const struct request *request, st
     json_write_int(&writer, "uptime_seconds",
                    (int64_t)(clock_monotonic_s(options->clock) - context->started_s));
     json_write_string(&writer, "kernel_variant", options->kernels->name);
-    write_machine(&writer, options->config);
+    write_machine(&writer, api_config(context));
     json_write_int(&writer, "schema_version", store_schema_version(options->store));
     json_write_object(&writer, "runs");
     for (int state = 0; state < RUN_STATE_COUNT; state++) {

@@ -1,6 +1,8 @@
 /* Layer: core/base. */
 #include "core/base/decimal.h"
 
+#include <limits.h>
+
 bool text_to_count(const char *text, int64_t most, int64_t *ret_value) {
     if (text[0] == '\0' || (text[0] == '0' && text[1] != '\0')) {
         return false;
@@ -28,5 +30,14 @@ bool text_to_integer(const char *text, int64_t most, int64_t *ret_value) {
         return false;
     }
     *ret_value = negative ? -value : value;
+    return true;
+}
+
+bool text_to_int(const char *text, int low, int high, int *ret_value) {
+    int64_t value = 0;
+    if (!text_to_integer(text, INT_MAX, &value) || value < low || value > high) {
+        return false;
+    }
+    *ret_value = (int)value;
     return true;
 }

@@ -18,4 +18,7 @@ bool text_to_id(const char *text, int64_t most, int64_t *ret_value);
 /* The same from -most, with a minus sign in front of what is below 0. */
 bool text_to_integer(const char *text, int64_t most, int64_t *ret_value);
 
+/* The same from `low` to `high`, which begins above -INT_MAX. */
+bool text_to_int(const char *text, int low, int high, int *ret_value);
+
 #endif

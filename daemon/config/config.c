@@ -39,6 +39,9 @@ const struct config_setting config_settings[CONFIG_KEY_COUNT] = {
     [CONFIG_MEMORY_LIMIT] = {"memory_limit", "80%",
                              "most that one run may need: a percentage, or bytes with K, M or G"},
     [CONFIG_LOG_LEVEL] = {"log_level", "info", "error, warning, info or debug"},
+    [CONFIG_LOG_FORMAT] =
+        {"log_format", "auto",
+         "auto: fields of the journal where it is there, else text; text or json"},
     [CONFIG_ISA] = {"isa", "auto", "best kernels to use: auto, ref, blas, avx2 or avx512"},
     [CONFIG_CONV_ALGORITHM] = {"conv_algorithm", "auto",
                                "3x3 convolutions of new runs: auto (best), direct or winograd"},
@@ -70,6 +73,10 @@ int config_find_key(const char *name, size_t length) {
         }
     }
     return -1;
+}
+
+const char *config_key_name(enum config_key key) {
+    return config_settings[key].name;
 }
 
 enum status config_set_text(struct config *config, int key, const char *text, const char *origin,
@@ -168,6 +175,14 @@ static enum status load_credential(struct config *config, const char *directory,
                            : error_set_errno(error, errno, "%s: cannot look at %s", origin, path);
 }
 
+/* The first of a unit's state directories, which are separated by colons. */
+static enum status load_state_directory(struct config *config, const char *directories,
+                                        struct error *error) {
+    CLEANUP(free_pointer) char *first = strndup(directories, strcspn(directories, ":"));
+    return first ? config_set_text(config, CONFIG_STATE_DIR, first, "STATE_DIRECTORY", error)
+                 : error_set(error, STATUS_NO_MEMORY, "no memory for a path");
+}
+
 /* What systemd hands over arrives in variables of its own and counts as defaults. */
 static void load_defaults(struct config *config, char *const *environment,
                           struct config_problems *problems) {
@@ -180,8 +195,7 @@ static void load_defaults(struct config *config, char *const *environment,
         struct error error;
         enum status status = STATUS_OK;
         if (!strncmp(*e, state, strlen(state))) {
-            status = config_set_text(config, CONFIG_STATE_DIR, *e + strlen(state),
-                                     "STATE_DIRECTORY", &error);
+            status = load_state_directory(config, *e + strlen(state), &error);
         } else if (!strncmp(*e, credentials, strlen(credentials))) {
             status = load_credential(config, *e + strlen(credentials), &error);
         }

@@ -44,6 +44,7 @@ enum config_key {
     CONFIG_KEEP_EVENTS_DAYS,
     CONFIG_MEMORY_LIMIT,
     CONFIG_LOG_LEVEL,
+    CONFIG_LOG_FORMAT,
     CONFIG_ISA,
     CONFIG_CONV_ALGORITHM,
     CONFIG_ON_ARITHMETIC_CHANGE,
@@ -66,6 +67,12 @@ enum arithmetic_change {
     ARITHMETIC_FAIL,
 };
 
+enum log_format {
+    LOG_FORMAT_AUTO, /* the journal's fields where it reads stderr, otherwise text */
+    LOG_FORMAT_TEXT,
+    LOG_FORMAT_JSON,
+};
+
 struct config {
     char listen_address[64]; /* numeric IPv4 or IPv6, without brackets; "": not on the network */
     int listen_port;         /* 0: any free one */
@@ -85,6 +92,7 @@ struct config {
     int keep_events_days;       /* likewise */
     int64_t memory_limit_bytes; /* what one run may need at most; a percentage is resolved */
     enum log_level log_level;
+    enum log_format log_format;
     char isa[16];                       /* "auto", "ref", "blas", "avx2", "avx512" */
     enum conv_algorithm conv_algorithm; /* what a run's "auto" means; never CONV_AUTO */
     enum arithmetic_change on_arithmetic_change;
@@ -120,15 +128,29 @@ void config_load_all(int argc, char *const *argv, char *const *environment,
                      const char *default_file, struct config *ret_config,
                      struct config_problems *ret_problems);
 
+enum {
+    CONFIG_CHECK_TOKENS = 1,
+    CONFIG_CHECK_TLS_CERT = 2,
+    CONFIG_CHECK_TLS_KEY = 4,
+    CONFIG_CHECK_SOCKET = 8,
+    CONFIG_CHECK_STATE_DIR = 16,
+    CONFIG_CHECK_DATASETS = 32,
+    CONFIG_CHECK_ALL = 63,
+};
+
 /* Whether this process could use the files and directories that the settings name: adds what it
- * could not. Nothing is changed or created. */
-void config_check_files(const struct config *config, struct config_problems *problems);
+ * could not. parts: which of them, CONFIG_CHECK_* in one. Nothing is changed or created. */
+void config_check_files(const struct config *config, unsigned parts,
+                        struct config_problems *problems);
 
 /* One line a value: key = value  # where from. */
 void config_print(const struct config *config, FILE *out);
 
 /* Whether the listen address can be reached from other machines. */
 bool config_is_public(const struct config *config);
+
+/* The key's name in the file. */
+const char *config_key_name(enum config_key key);
 
 /* The keys, flags and variables as text for --help. */
 void config_print_help(FILE *out);

@@ -94,29 +94,36 @@ static enum status check_socket(const struct config *config, struct error *error
                                  config->origin[CONFIG_UNIX_SOCKET], directory);
 }
 
-void config_check_files(const struct config *config, struct config_problems *problems) {
+static void add_if_bad(enum status status, const struct error *error,
+                       struct config_problems *problems) {
+    if (status != STATUS_OK) {
+        config_problems_add(problems, error);
+    }
+}
+
+void config_check_files(const struct config *config, unsigned parts,
+                        struct config_problems *problems) {
     struct error error;
-    if (check_tokens(config, &error) != STATUS_OK) {
-        config_problems_add(problems, &error);
+    if (parts & CONFIG_CHECK_TOKENS) {
+        add_if_bad(check_tokens(config, &error), &error, problems);
     }
-    static const enum config_key files[] = {CONFIG_TLS_CERT, CONFIG_TLS_KEY};
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        const char *path = config->text[files[i]];
-        if (path[0] && check_file(config->origin[files[i]], path, &error) != STATUS_OK) {
-            config_problems_add(problems, &error);
-        }
+    if (parts & CONFIG_CHECK_TLS_CERT && config->tls_cert[0]) {
+        add_if_bad(check_file(config->origin[CONFIG_TLS_CERT], config->tls_cert, &error), &error,
+                   problems);
     }
-    if (check_socket(config, &error) != STATUS_OK) {
-        config_problems_add(problems, &error);
+    if (parts & CONFIG_CHECK_TLS_KEY && config->tls_key[0]) {
+        add_if_bad(check_file(config->origin[CONFIG_TLS_KEY], config->tls_key, &error), &error,
+                   problems);
+    }
+    if (parts & CONFIG_CHECK_SOCKET) {
+        add_if_bad(check_socket(config, &error), &error, problems);
     }
     /* A relative one has been told already. */
-    if (config->state_dir[0] == '/' &&
-        check_place(config->origin[CONFIG_STATE_DIR], config->state_dir, &error) != STATUS_OK) {
-        config_problems_add(problems, &error);
+    if (parts & CONFIG_CHECK_STATE_DIR && config->state_dir[0] == '/') {
+        add_if_bad(check_place(config->origin[CONFIG_STATE_DIR], config->state_dir, &error), &error,
+                   problems);
     }
-    for (int i = 0; i < config->n_datasets; i++) {
-        if (check_dataset(&config->datasets[i], &error) != STATUS_OK) {
-            config_problems_add(problems, &error);
-        }
+    for (int i = 0; parts & CONFIG_CHECK_DATASETS && i < config->n_datasets; i++) {
+        add_if_bad(check_dataset(&config->datasets[i], &error), &error, problems);
     }
 }

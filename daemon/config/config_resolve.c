@@ -8,9 +8,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/base/decimal.h"
 #include "core/base/host.h"
 #include "daemon/config/config_internal.h"
-#include "daemon/config/text_number.h"
 
 enum { MAX_THREADS = 64, MAX_SHAPES = 1000000 };
 
@@ -146,6 +146,14 @@ static enum status resolve_log_level(struct config *config, struct error *error)
     int i = 0;
     TRY(resolve_word(config, CONFIG_LOG_LEVEL, words, "error, warning, info or debug", &i, error));
     config->log_level = (enum log_level)i;
+    return STATUS_OK;
+}
+
+static enum status resolve_log_format(struct config *config, struct error *error) {
+    static const char *const words[] = {"auto", "text", "json", NULL};
+    int i = 0;
+    TRY(resolve_word(config, CONFIG_LOG_FORMAT, words, "auto, text or json", &i, error));
+    config->log_format = (enum log_format)i;
     return STATUS_OK;
 }
 
@@ -307,6 +315,7 @@ void config_resolve(struct config *config, struct config_problems *problems) {
         resolve_trusted_proxies, resolve_threads, /* the workers are known by then */
         resolve_memory,          resolve_log_level,   resolve_isa,
         resolve_conv_algorithm,  resolve_pin_threads, resolve_arithmetic_change,
+        resolve_log_format,
     };
     resolve_numbers(config, problems);
     for (size_t i = 0; i < sizeof(resolvers) / sizeof(resolvers[0]); i++) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
@@ -36,6 +37,16 @@ static enum status write_pid(int fd, const char *path, struct error *error) {
                : error_set_errno(error, errno, "cannot write %s", path);
 }
 
+/* A file that root makes here must not keep the daemon's user out. */
+static enum status give_away(int fd, int directory_fd, const char *path, struct error *error) {
+    struct stat info;
+    return geteuid() != 0 ||
+                   (fstat(directory_fd, &info) == 0 && fchown(fd, info.st_uid, info.st_gid) == 0)
+               ? STATUS_OK
+               : error_set_errno(error, errno, "cannot give %s to the owner of its directory",
+                                 path);
+}
+
 /* The directory is what is locked: unlike a file in it, it cannot be removed and made again while
  * somebody works in it. The file says who that is. */
 enum status lock_take(const char *directory, int *ret_fd, struct error *error) {
@@ -50,6 +61,7 @@ enum status lock_take(const char *directory, int *ret_fd, struct error *error) {
         return error_set_errno(error, errno, "cannot open %s", path);
     }
     TRY(lock_directory(directory_fd, fd, directory, error));
+    TRY(give_away(fd, directory_fd, path, error));
     TRY(write_pid(fd, path, error));
     *ret_fd = directory_fd;
     directory_fd = -1;

@@ -71,7 +71,7 @@ static void mark(const char *directory, const char *run_dir) {
     char to[PATH_MAX];
     if (snprintf(from, sizeof(from), "%s/%s", directory, MARKER) < (int)sizeof(from) &&
         snprintf(to, sizeof(to), "%s/%s", run_dir, MARKER) < (int)sizeof(to)) {
-        (void)link(from, to);
+        (void)!link(from, to);
     }
 }
 

@@ -3,8 +3,6 @@
 
 #include <cjson/cJSON.h>
 #include <curl/curl.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +10,11 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/durable.h"
-#include "core/base/regular_file.h"
 #include "core/base/sha256.h"
 #include "daemon/config/lock.h"
 #include "daemon/config/text_file.h"
-#include "daemon/store/query/upkeep.h"
+#include "daemon/main/copy_file.h"
+#include "daemon/store/db_copy.h"
 #include "daemon/work/backup.h"
 
 enum { PATH_SIZE = CONFIG_TEXT_SIZE + 64, CONNECT_TIMEOUT_S = 10 };
@@ -181,35 +179,13 @@ static enum status ask_daemon(const struct config *config, struct copy *ret_copy
 
 /* ---- files ---- */
 
-static enum status copy_bytes(int from, int to, const char *path, struct error *error) {
-    char buffer[64 * 1024];
-    ssize_t n = 0;
-    while ((n = read(from, buffer, sizeof(buffer))) > 0) {
-        for (ssize_t done = 0; done < n;) {
-            ssize_t written = write(to, buffer + done, (size_t)(n - done));
-            if (written < 0) {
-                return error_set_errno(error, errno, "cannot write %s", path);
-            }
-            done += written;
-        }
-    }
-    return n == 0 && fsync(to) == 0 ? STATUS_OK
-                                    : error_set_errno(error, errno, "cannot copy to %s", path);
-}
-
-static enum status copy_file(const struct copy *copy, const char *target, struct error *error) {
+static enum status bring(const struct copy *copy, const char *target, struct error *error) {
     char sha256[SHA256_HEX_SIZE];
-    CLEANUP(close_fd) int from = -1;
-    enum status status = regular_file_open(copy->path, &from, error);
+    enum status status = copy_file(copy->path, target, NULL, error);
     if (status != STATUS_OK) {
-        error_prefix(error, "the backup is made, but cannot be read");
+        error_prefix(error, "the backup is made, but cannot be brought here");
         return status;
     }
-    CLEANUP(close_fd) int to = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-    if (to < 0) {
-        return error_set_errno(error, errno, "cannot create %s", target);
-    }
-    TRY(copy_bytes(from, to, target, error));
     TRY(sha256_file(target, sha256, error));
     return strcmp(sha256, copy->sha256) == 0
                ? STATUS_OK
@@ -219,7 +195,7 @@ static enum status copy_file(const struct copy *copy, const char *target, struct
 static enum status fetch(const struct config *config, const char *target, struct error *error) {
     struct copy copy = {.path = ""};
     TRY(ask_daemon(config, &copy, error));
-    TRY(copy_file(&copy, target, error));
+    TRY(bring(&copy, target, error));
     (void)unlink(copy.path);
     (void)rmdir(copy.directory);
     return STATUS_OK;
@@ -237,7 +213,7 @@ static enum status make(const struct config *config, const char *temporary, bool
     }
     TRY(status);
     (void)snprintf(source, sizeof(source), "%s/cutoutd.db", config->state_dir);
-    return upkeep_copy(source, temporary, NULL, error);
+    return db_copy(source, temporary, NULL, error);
 }
 
 int command_backup(const struct config *config, const char *file) {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/config/text_number.h"
+#include "core/base/decimal.h"
 #include "daemon/main/bench_print.h"
 
 enum { TEST_IMAGES = 64, MAX_RUNS = 16 };

@@ -1,8 +1,8 @@
-/* Layer: daemon.
+/* Layer: daemon/main.
  *
- * the_buffer.mutex guards every member. The writer takes bytes out of the ring without it: the
- * stretch that it writes stays counted in `n` meanwhile, so no sender touches it. A sender never
- * waits for more than the copy of a line.
+ * the_buffer.mutex guards every member but those that are set before threads. The writer copies a
+ * line out of the ring, and writes it without the mutex: it stays counted in `n` meanwhile, so that
+ * the close waits for it. A sender never waits for more than the copy of a line.
  */
 #include "daemon/main/log_sink.h"
 
@@ -13,21 +13,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_SIZE = 2304, CLOSE_WAIT_S = 1 };
+#include "daemon/main/log_line.h"
+
+enum { CLOSE_WAIT_S = 1 };
+
+static const char SYSTEMDS_JOURNAL[] = "/run/systemd/journal/socket";
 
 static struct {
     pthread_mutex_t mutex;
     pthread_cond_t filled;
     pthread_cond_t emptied;
-    char bytes[LOG_SINK_BYTES]; /* a ring */
+    char bytes[LOG_SINK_BYTES]; /* a ring of lines, the length (a uint16_t) before each */
     size_t first;
     size_t n;                /* bytes from there on */
     unsigned long n_dropped; /* lines, since the last that found room */
     bool threaded;
-    bool journal;
+    /* Set before threads. */
+    enum log_line_form form;
+    int journal_fd; /* with LOG_LINE_JOURNAL */
 } the_buffer = {.mutex = PTHREAD_MUTEX_INITIALIZER, .filled = PTHREAD_COND_INITIALIZER};
 
 /* ---- out ---- */
@@ -49,21 +58,44 @@ static void write_all(const char *bytes, size_t n) {
     }
 }
 
+/* A journal that is not there any more still reads stderr, or somebody does. */
+static void write_line(char *text, size_t n) {
+    if (the_buffer.form == LOG_LINE_JOURNAL) {
+        ssize_t sent = 0;
+        do {
+            sent = send(the_buffer.journal_fd, text, n, MSG_NOSIGNAL);
+        } while (sent < 0 && errno == EINTR);
+        if (sent == (ssize_t)n) {
+            return;
+        }
+        n = log_line_remark(text, n);
+    }
+    write_all(text, n);
+}
+
+static void copy_out(size_t at, void *target, size_t n) {
+    size_t to_end = LOG_SINK_BYTES - at;
+    size_t n_here = n < to_end ? n : to_end;
+    memcpy(target, the_buffer.bytes + at, n_here);
+    memcpy((char *)target + n_here, the_buffer.bytes, n - n_here);
+}
+
 static void *write_lines(void *user) {
     (void)user;
+    static char text[LOG_LINE_SIZE]; /* there is one such thread */
     (void)pthread_mutex_lock(&the_buffer.mutex);
     for (;;) {
+        uint16_t n = 0;
         while (the_buffer.n == 0) {
             (void)pthread_cond_wait(&the_buffer.filled, &the_buffer.mutex);
         }
-        size_t to_end = LOG_SINK_BYTES - the_buffer.first;
-        size_t n = the_buffer.n < to_end ? the_buffer.n : to_end;
-        const char *bytes = the_buffer.bytes + the_buffer.first;
+        copy_out(the_buffer.first, &n, sizeof(n));
+        copy_out((the_buffer.first + sizeof(n)) % LOG_SINK_BYTES, text, n);
         (void)pthread_mutex_unlock(&the_buffer.mutex);
-        write_all(bytes, n);
+        write_line(text, n);
         (void)pthread_mutex_lock(&the_buffer.mutex);
-        the_buffer.first = (the_buffer.first + n) % LOG_SINK_BYTES;
-        the_buffer.n -= n;
+        the_buffer.first = (the_buffer.first + sizeof(n) + n) % LOG_SINK_BYTES;
+        the_buffer.n -= sizeof(n) + n;
         if (the_buffer.n == 0) {
             (void)pthread_cond_broadcast(&the_buffer.emptied);
         }
@@ -73,51 +105,55 @@ static void *write_lines(void *user) {
 
 /* ---- in ---- */
 
-/* With the mutex held. */
-static bool append(const char *bytes, size_t n) {
-    if (the_buffer.n + n > LOG_SINK_BYTES) {
-        return false;
-    }
+static void copy_in(const void *source, size_t n) {
     size_t at = (the_buffer.first + the_buffer.n) % LOG_SINK_BYTES;
     size_t to_end = LOG_SINK_BYTES - at;
     size_t n_here = n < to_end ? n : to_end;
-    memcpy(the_buffer.bytes + at, bytes, n_here);
-    memcpy(the_buffer.bytes, bytes + n_here, n - n_here);
+    memcpy(the_buffer.bytes + at, source, n_here);
+    memcpy(the_buffer.bytes, (const char *)source + n_here, n - n_here);
     the_buffer.n += n;
+}
+
+/* With the mutex held. */
+static bool append(const char *bytes, size_t n_bytes) {
+    uint16_t n = (uint16_t)n_bytes; /* at most LOG_LINE_SIZE */
+    if (the_buffer.n + sizeof(n) + n > LOG_SINK_BYTES) {
+        return false;
+    }
+    copy_in(&n, sizeof(n));
+    copy_in(bytes, n);
     return true;
 }
 
-static size_t format_line(char text[LINE_SIZE], enum log_level level, const char *line) {
-    static const char *const priorities[] = {"<3>", "<4>", "<6>", "<7>"};
-    static const char *const names[] = {"error: ", "warning: ", "", "debug: "};
-    char stamp[LOG_SINK_STAMP_SIZE];
+static size_t format_line(enum log_level level, const struct log_subject *subject,
+                          const char *words, char text[LOG_LINE_SIZE]) {
     struct timespec now;
-    int n = 0;
-    if (the_buffer.journal) {
-        n = snprintf(text, LINE_SIZE, "%s%s\n", priorities[level], line);
-    } else {
-        (void)clock_gettime(CLOCK_REALTIME, &now);
-        n = snprintf(text, LINE_SIZE, "%s %s%s\n",
-                     log_sink_stamp((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, stamp),
-                     names[level], line);
-    }
-    return n < LINE_SIZE ? (size_t)n : LINE_SIZE - 1;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    const struct log_line line = {
+        .unix_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
+        .level = level,
+        .subject = subject,
+        .words = words,
+    };
+    return log_line_format(the_buffer.form, &line, text);
 }
 
 /* With the mutex held. */
 static bool tell_dropped(void) {
-    char line[128];
-    char text[LINE_SIZE];
-    (void)snprintf(line, sizeof(line),
-                   "%lu line(s) of this log were dropped: stderr was not read fast enough",
+    static const struct log_subject nothing;
+    char words[128];
+    char text[LOG_LINE_SIZE];
+    (void)snprintf(words, sizeof(words),
+                   "%lu line(s) of this log were dropped: they were not read fast enough",
                    the_buffer.n_dropped);
-    return append(text, format_line(text, LOG_LEVEL_WARNING, line));
+    return append(text, format_line(LOG_LEVEL_WARNING, &nothing, words, text));
 }
 
-static void sink(void *user, enum log_level level, const char *line) {
+static void sink(void *user, enum log_level level, const struct log_subject *subject,
+                 const char *words) {
     (void)user;
-    char text[LINE_SIZE];
-    size_t n = format_line(text, level, line);
+    char text[LOG_LINE_SIZE];
+    size_t n = format_line(level, subject, words, text);
     (void)pthread_mutex_lock(&the_buffer.mutex);
     bool threaded = the_buffer.threaded;
     if (threaded) {
@@ -131,7 +167,7 @@ static void sink(void *user, enum log_level level, const char *line) {
     }
     (void)pthread_mutex_unlock(&the_buffer.mutex);
     if (!threaded) {
-        write_all(text, n);
+        write_line(text, n);
     }
 }
 
@@ -149,15 +185,55 @@ static bool start_thread(void) {
     return code == 0;
 }
 
-void log_sink_install(enum log_level max_level) {
+/* Whether stderr is what systemd made for the journal (JOURNAL_STREAM names it), and not where
+ * somebody in between sent it instead. */
+static bool journal_reads_stderr(void) {
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device = 0;
+    unsigned long long inode = 0;
+    struct stat info;
+    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+           fstat(STDERR_FILENO, &info) == 0 && info.st_dev == (dev_t)device &&
+           info.st_ino == (ino_t)inode;
+}
+
+/* -1: it is not there. */
+static int open_journal(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
+        (void)close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static enum log_line_form choose_form(const struct log_sink_options *options) {
+    bool journal = journal_reads_stderr();
+    if (options->format == LOG_FORMAT_JSON) {
+        return LOG_LINE_JSON;
+    }
+    if (!journal) {
+        return LOG_LINE_TEXT;
+    }
+    if (options->format == LOG_FORMAT_AUTO) {
+        the_buffer.journal_fd =
+            open_journal(options->journal ? options->journal : SYSTEMDS_JOURNAL);
+        return the_buffer.journal_fd >= 0 ? LOG_LINE_JOURNAL : LOG_LINE_MARKED;
+    }
+    return LOG_LINE_MARKED;
+}
+
+void log_sink_install(const struct log_sink_options *options) {
     pthread_condattr_t monotonic;
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&the_buffer.emptied, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
-    the_buffer.journal = getenv("JOURNAL_STREAM") != NULL && !isatty(STDERR_FILENO);
+    the_buffer.form = choose_form(options);
     the_buffer.threaded = start_thread();
-    log_install(sink, NULL, max_level);
+    log_install(sink, NULL, options->max_level);
 }
 
 /* The thread may be waiting in write() for ever; it ends with the process. */
@@ -175,17 +251,4 @@ void log_sink_close(void) {
         code = pthread_cond_timedwait(&the_buffer.emptied, &the_buffer.mutex, &deadline);
     }
     (void)pthread_mutex_unlock(&the_buffer.mutex);
-}
-
-const char *log_sink_stamp(int64_t unix_ms, char ret_stamp[LOG_SINK_STAMP_SIZE]) {
-    time_t seconds = (time_t)(unix_ms / 1000);
-    struct tm local;
-    char day_and_time[24];
-    (void)localtime_r(&seconds, &local);
-    (void)strftime(day_and_time, sizeof(day_and_time), "%Y-%m-%dT%H:%M:%S", &local);
-    long minutes = labs(local.tm_gmtoff / 60);
-    (void)snprintf(ret_stamp, LOG_SINK_STAMP_SIZE, "%s.%03d%c%02ld:%02ld", day_and_time,
-                   (int)(unix_ms % 1000), local.tm_gmtoff < 0 ? '-' : '+', minutes / 60 % 100,
-                   minutes % 60);
-    return ret_stamp;
 }

@@ -1,30 +1,31 @@
-/* Where log lines go: stderr, with the time on a terminal or in a file, with the journal's priority
- * marks under systemd.
+/* Where log lines go: to the journal with their fields where it reads stderr, otherwise to stderr,
+ * as text with the time or as JSON.
  *
- * Layer: daemon. Thread rule: install once before threads start, close once after them; log_* from
- * any thread in between.
+ * Layer: daemon/main. Thread rule: install once before threads start, close once after them; log_*
+ * from any thread in between.
  *
- * No log_* call waits for stderr: lines go into a buffer of LOG_SINK_BYTES, which a thread writes.
- * While nobody reads stderr and the buffer is full, lines are dropped; as soon as there is room
- * again, a line says how many.
+ * No log_* call waits for stderr or the journal: lines go into a buffer of LOG_SINK_BYTES, which a
+ * thread writes. While nobody reads and the buffer is full, lines are dropped; as soon as there is
+ * room again, a line says how many.
  */
 #ifndef CUTOUTD_DAEMON_MAIN_LOG_SINK_H
 #define CUTOUTD_DAEMON_MAIN_LOG_SINK_H
 
-#include <stdint.h>
-
 #include "core/base/log.h"
+#include "daemon/config/config.h"
 
-enum { LOG_SINK_BYTES = 256 << 10, LOG_SINK_STAMP_SIZE = 48 };
+enum { LOG_SINK_BYTES = 256 << 10 };
+
+struct log_sink_options {
+    enum log_level max_level;
+    enum log_format format;
+    const char *journal; /* path of its socket; NULL: systemd's */
+};
 
 /* Signals that the caller has blocked are blocked in the writing thread. */
-void log_sink_install(enum log_level max_level);
+void log_sink_install(const struct log_sink_options *options);
 
 /* Waits until everything is written, for at most a second. Lines may come afterwards as well. */
 void log_sink_close(void);
-
-/* "2026-10-25T02:30:00.250+01:00": local time with its offset, so that no hour comes twice (ISO
- * 8601). Returns ret_stamp. */
-const char *log_sink_stamp(int64_t unix_ms, char ret_stamp[LOG_SINK_STAMP_SIZE]);
 
 #endif

@@ -10,14 +10,19 @@
 #include <unistd.h>
 
 #include "api/http/tls.h"
+#include "daemon/config/as_service.h"
 #include "daemon/config/config.h"
 #include "daemon/main/command_backup.h"
 #include "daemon/main/command_bench.h"
+#include "daemon/main/command_doctor.h"
+#include "daemon/main/command_restore.h"
 #include "daemon/main/command_token.h"
 #include "daemon/main/command_train.h"
 #include "daemon/main/log_sink.h"
+#include "daemon/main/notify.h"
 #include "daemon/main/parts.h"
 #include "daemon/main/serve.h"
+#include "daemon/main/version.h"
 
 enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -34,11 +39,19 @@ static void print_help(FILE *out) {
         "                [--format text|json]\n"
         "                                 how fast this machine trains; --profile: where the time "
         "goes\n"
-        "  cutoutd check-config [FLAGS]   the settings in force, where each comes from, and all "
-        "that is wrong\n"
+        "  cutoutd check-config [--as-service] [FLAGS]\n"
+        "                                 the settings in force, where each comes from, and all "
+        "that is wrong;\n"
+        "                                 with --as-service for the daemon that cutoutd.service "
+        "starts (as root)\n"
         "  cutoutd backup FILE [FLAGS]    a copy of the database, also of a running daemon's "
         "(with tokens:\n"
         "                                 an admin's in the variable CUTOUTD_TOKEN)\n"
+        "  cutoutd restore FILE [FLAGS]   a copy of the database, or a backup's directory, becomes "
+        "the state\n"
+        "                                 of a daemon that is stopped and has none\n"
+        "  cutoutd doctor [FLAGS]         looks at a stopped daemon's state directory, and says "
+        "what to do\n"
         "  cutoutd token NAME [--scope read|submit|admin]\n"
         "                                 an access token, and its line for the "
         "tokens_file\n"
@@ -54,10 +67,6 @@ static int usage_error(const char *message) {
     return EXIT_USAGE;
 }
 
-static int serve_daemon(const struct config *config) {
-    return serve(config) == STATUS_OK ? EXIT_DONE : EXIT_FAILED;
-}
-
 /* Whether certificate and key can be used, not only read. */
 static enum status check_certificate(const struct config *config, struct error *error) {
     struct tls *tls = NULL;
@@ -69,36 +78,74 @@ static enum status check_certificate(const struct config *config, struct error *
     return STATUS_OK;
 }
 
+/* Takes the flag out of argv, which has no value; whether it was there. */
+static bool take_flag(int *argc, char **argv, const char *flag) {
+    int n = 0;
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], flag) != 0) {
+            argv[n++] = argv[i];
+        }
+    }
+    bool there = n < *argc;
+    *argc = n;
+    return there;
+}
+
+/* What the settings name, in the eyes of this process or of the service (NULL: none is asked for).
+ */
+static void check_use(const struct as_service *service, const struct config *config,
+                      struct config_problems *problems) {
+    struct error error;
+    int before = problems->n;
+    if (service) {
+        as_service_check_files(service, config, problems);
+    } else {
+        config_check_files(config, CONFIG_CHECK_ALL, problems);
+    }
+    if (problems->n == before && config->tls_cert[0] == '/' && config->tls_key[0] == '/' &&
+        check_certificate(config, &error) != STATUS_OK) {
+        config_problems_add(problems, &error);
+    }
+    if (parts_check_reach(config, &error) != STATUS_OK) {
+        config_problems_add(problems, &error);
+    }
+}
+
+static int tell_problems(const struct config_problems *problems, int n_in_settings) {
+    (void)fflush(stdout);
+    for (int i = 0; i < problems->n && i < CONFIG_MAX_PROBLEMS; i++) {
+        (void)fprintf(stderr, "cutoutd: %s\n", problems->items[i].message);
+    }
+    if (problems->n > CONFIG_MAX_PROBLEMS) {
+        (void)fprintf(stderr, "cutoutd: and %d more\n", problems->n - CONFIG_MAX_PROBLEMS);
+    }
+    return n_in_settings > 0 ? EXIT_USAGE : problems->n > 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
 /* Everything that is wrong at once, each with its place. */
 static int check_config(int argc, char **argv, char **environment) {
     struct config *config = calloc(1, sizeof(*config));
     struct config_problems *problems = calloc(1, sizeof(*problems));
-    int code = EXIT_DONE;
+    struct as_service *service = NULL;
+    struct error error = {0};
+    bool as_service = take_flag(&argc, argv, "--as-service");
+    int code = EXIT_FAILED;
     if (!config || !problems) {
         (void)fputs("cutoutd: out of memory\n", stderr);
-        code = EXIT_FAILED;
+    } else if (as_service && as_service_read(&service, &error) != STATUS_OK) {
+        (void)fprintf(stderr, "cutoutd: %s\n", error.message);
     } else {
-        struct error error;
-        config_load_all(argc, argv, environment, CONFIG_DEFAULT_FILE, config, problems);
-        int n_wrong = problems->n; /* in the settings themselves */
+        if (service) {
+            as_service_load(service, argc, argv, CONFIG_DEFAULT_FILE, config, problems);
+        } else {
+            config_load_all(argc, argv, environment, CONFIG_DEFAULT_FILE, config, problems);
+        }
+        int n_in_settings = problems->n;
         config_print(config, stdout);
-        config_check_files(config, problems);
-        bool files_good = problems->n == n_wrong;
-        if (files_good && check_certificate(config, &error) != STATUS_OK) {
-            config_problems_add(problems, &error);
-        }
-        if (parts_check_reach(config, &error) != STATUS_OK) {
-            config_problems_add(problems, &error);
-        }
-        (void)fflush(stdout);
-        for (int i = 0; i < problems->n && i < CONFIG_MAX_PROBLEMS; i++) {
-            (void)fprintf(stderr, "cutoutd: %s\n", problems->items[i].message);
-        }
-        if (problems->n > CONFIG_MAX_PROBLEMS) {
-            (void)fprintf(stderr, "cutoutd: and %d more\n", problems->n - CONFIG_MAX_PROBLEMS);
-        }
-        code = n_wrong > 0 ? EXIT_USAGE : problems->n > 0 ? EXIT_FAILED : EXIT_DONE;
+        check_use(service, config, problems);
+        code = tell_problems(problems, n_in_settings);
     }
+    as_service_free(service);
     free(problems);
     free(config);
     return code;
@@ -162,7 +209,8 @@ static int train(int argc, char **argv, char **environment) {
                    STATUS_OK) {
             code = usage_error(error.message);
         } else {
-            log_sink_install(LOG_LEVEL_WARNING);
+            log_sink_install(&(struct log_sink_options){.max_level = LOG_LEVEL_WARNING,
+                                                        .format = config->log_format});
             const struct train_options options = {.config = config,
                                                   .spec_path = words.spec_path,
                                                   .output_dir = words.output_dir,
@@ -176,20 +224,22 @@ static int train(int argc, char **argv, char **environment) {
     return code;
 }
 
-/* cutoutd backup FILE [FLAGS] */
-static int backup(int argc, char **argv, char **environment) {
+/* cutoutd backup FILE [FLAGS], and others of that form. */
+static int with_file(const char *name, int (*command)(const struct config *, const char *file),
+                     int argc, char **argv, char **environment) {
     struct config *config = calloc(1, sizeof(*config));
     struct error error = {0};
     int code = EXIT_FAILED;
     if (!config) {
         (void)fputs("cutoutd: out of memory\n", stderr);
     } else if (argc < 1 || argv[0][0] == '-') {
-        code = usage_error("backup needs a FILE first");
+        (void)error_set(&error, STATUS_INVALID, "%s needs a FILE first", name);
+        code = usage_error(error.message);
     } else if (config_load(argc - 1, argv + 1, environment, CONFIG_DEFAULT_FILE, config, &error) !=
                STATUS_OK) {
         code = usage_error(error.message);
     } else {
-        code = command_backup(config, argv[0]);
+        code = command(config, argv[0]);
     }
     free(config);
     return code;
@@ -207,6 +257,25 @@ static int with_config(int (*command)(const struct config *), int argc, char **a
         code = usage_error(error.message);
     } else {
         code = command(config);
+    }
+    free(config);
+    return code;
+}
+
+static int serve_daemon(int argc, char **argv, char **environment) {
+    struct config *config = calloc(1, sizeof(*config));
+    struct error error = {0};
+    int code = EXIT_FAILED;
+    if (!config) {
+        (void)fputs("cutoutd: out of memory\n", stderr);
+    } else if (config_load(argc, argv, environment, CONFIG_DEFAULT_FILE, config, &error) !=
+               STATUS_OK) {
+        error_prefix(&error, "cannot start");
+        notify_status(error.message);
+        code = usage_error(error.message);
+    } else {
+        const struct reload_source source = {argc, argv, environment};
+        code = serve(config, &source) == STATUS_OK ? EXIT_DONE : EXIT_FAILED;
     }
     free(config);
     return code;
@@ -240,11 +309,11 @@ static int run_command(int argc, char **argv) {
         }
     }
     if (!strcmp(command, "--version")) {
-        (void)puts("cutoutd " CUTOUTD_VERSION);
+        version_print(stdout);
         return EXIT_DONE;
     }
     if (!strcmp(command, "serve")) {
-        return with_config(serve_daemon, argc - 2, argv + 2, environ);
+        return serve_daemon(argc - 2, argv + 2, environ);
     }
     if (!strcmp(command, "check-config")) {
         return check_config(argc - 2, argv + 2, environ);
@@ -256,7 +325,13 @@ static int run_command(int argc, char **argv) {
         return command_bench(argc - 2, argv + 2);
     }
     if (!strcmp(command, "backup")) {
-        return backup(argc - 2, argv + 2, environ);
+        return with_file(command, command_backup, argc - 2, argv + 2, environ);
+    }
+    if (!strcmp(command, "restore")) {
+        return with_file(command, command_restore, argc - 2, argv + 2, environ);
+    }
+    if (!strcmp(command, "doctor")) {
+        return with_config(command_doctor, argc - 2, argv + 2, environ);
     }
     if (!strcmp(command, "token")) {
         return command_token(argc - 2, argv + 2);

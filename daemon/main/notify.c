@@ -1,30 +1,45 @@
-/* Layer: daemon. */
+/* Layer: daemon/main. */
 #include "daemon/main/notify.h"
 
 #include <stdint.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
-void notify_ready(const char *address) {
-    (void)sd_notifyf(0, "READY=1\nSTATUS=serving on %s", address);
+void notify_ready(const char *status) {
+    (void)sd_notifyf(0, "READY=1\nSTATUS=%s", status);
 }
 
-void notify_stopping(void) {
-    (void)sd_notify(0, "STOPPING=1\nSTATUS=writing checkpoints");
+void notify_stopping(const char *status) {
+    (void)sd_notifyf(0, "STOPPING=1\nSTATUS=%s", status);
+}
+
+void notify_status(const char *status) {
+    (void)sd_notifyf(0, "STATUS=%s", status);
+}
+
+void notify_reloading(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
+                     (unsigned long long)now.tv_sec * 1000000ULL +
+                         (unsigned long long)now.tv_nsec / 1000ULL);
+}
+
+void notify_more_time(double seconds) {
+    (void)sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%llu", (unsigned long long)(seconds * 1e6));
 }
 
 void notify_alive(void) {
     (void)sd_notify(0, "WATCHDOG=1");
 }
 
-void notify_status(const char *text) {
-    (void)sd_notifyf(0, "STATUS=%s", text);
+double notify_watchdog_s(void) {
+    uint64_t limit_us = 0;
+    return sd_watchdog_enabled(0, &limit_us) > 0 ? (double)limit_us * 1e-6 : 0.0;
 }
 
-double notify_interval_s(double otherwise) {
-    uint64_t limit_us = 0;
-    if (sd_watchdog_enabled(0, &limit_us) <= 0 || limit_us == 0) {
-        return otherwise;
-    }
-    double half = (double)limit_us * 0.5e-6;
-    return half < otherwise ? half : otherwise;
+int notify_sockets(int *ret_first) {
+    int n = sd_listen_fds(1);
+    *ret_first = SD_LISTEN_FDS_START;
+    return n > 0 ? n : 0;
 }

@@ -10,6 +10,7 @@
 #include "daemon/config/lock.h"
 #include "daemon/config/state_dir.h"
 #include "daemon/config/state_dir_sweep.h"
+#include "daemon/main/notify.h"
 #include "daemon/store/query/upkeep.h"
 #include "daemon/store/table/setting_table.h"
 #include "daemon/work/recovery.h"
@@ -52,6 +53,80 @@ static bool is_known_run(void *user, int64_t run_id) {
     return low < known->n && known->ids[low] == run_id;
 }
 
+/* ---- where it listens ---- */
+
+static bool is_set(const struct config *config, enum config_key key) {
+    return strcmp(config->origin[key], "default") != 0;
+}
+
+/* Whether the setting says what systemd does; one that says something else would not be in force.
+ */
+static enum status check_adopted(const struct config *config, enum config_key key,
+                                 const char *adopted, const char *wanted, struct error *error) {
+    if (!adopted[0] || !is_set(config, key) || strcmp(adopted, wanted) == 0) {
+        return STATUS_OK;
+    }
+    return error_set(error, STATUS_CONFLICT,
+                     "%s: here it is %s, but systemd listens on %s for the daemon; set it in the "
+                     "unit (systemctl edit cutoutd.socket), or do without that unit (systemctl "
+                     "disable --now cutoutd.socket)",
+                     config->origin[key], config->text[key], adopted);
+}
+
+static enum status adopt_sockets(struct parts *parts, struct error *error) {
+    const struct config *config = parts->config;
+    struct listeners *listeners = &parts->listeners;
+    char wanted[sizeof(config->listen_address) + 16] = "";
+    int first = 0;
+    int n = notify_sockets(&first);
+    enum status status = STATUS_OK;
+    for (int i = 0; i < n; i++) {
+        if (status == STATUS_OK) {
+            status = listeners_adopt(listeners, first + i, error);
+        } else {
+            (void)close(first + i);
+        }
+    }
+    if (status != STATUS_OK) {
+        error_prefix(error, "the sockets of cutoutd.socket");
+        return status;
+    }
+    if (config->listen_address[0]) {
+        bool v6 = strchr(config->listen_address, ':') != NULL;
+        (void)snprintf(wanted, sizeof(wanted), "%s%s%s:%d", v6 ? "[" : "", config->listen_address,
+                       v6 ? "]" : "", config->listen_port);
+    }
+    parts->adopted = n > 0;
+    TRY(check_adopted(config, CONFIG_LISTEN, listeners->address, wanted, error));
+    return check_adopted(config, CONFIG_UNIX_SOCKET, listeners->path, config->unix_socket, error);
+}
+
+/* Where systemd listens for us, the default of `listen` is not in force. */
+static enum status open_listeners(struct parts *parts, struct error *error) {
+    const struct config *config = parts->config;
+    bool by_config = !parts->adopted || is_set(config, CONFIG_LISTEN);
+    return listeners_open(&parts->listeners, by_config ? config->listen_address : "",
+                          config->listen_port, config->unix_socket, error);
+}
+
+static enum status check_reach(const struct parts *parts, struct error *error) {
+    const struct listeners *listeners = &parts->listeners;
+    if (listeners->fd < 0) {
+        return parts->adopted && !is_set(parts->config, CONFIG_LISTEN)
+                   ? STATUS_OK
+                   : parts_check_reach(parts->config, error);
+    }
+    return listeners->is_public && !parts->config->tokens_file[0]
+               ? error_set(error, STATUS_FORBIDDEN,
+                           "cutoutd.socket: other machines could reach %s, and there are no access "
+                           "tokens; set tokens_file (cutoutd token NAME makes a line for it), or "
+                           "let ListenStream= be a loopback address such as 127.0.0.1:8080",
+                           listeners->address)
+               : STATUS_OK;
+}
+
+/* ---- who may ask for what ---- */
+
 static enum status open_tokens(struct parts *parts, struct error *error) {
     const struct config *config = parts->config;
     if (!config->tokens_file[0]) {
@@ -65,12 +140,15 @@ static enum status open_tokens(struct parts *parts, struct error *error) {
     if (tokens_count(parts->tokens) == 0) {
         log_warning("%s has no tokens: nobody may ask for anything", config->tokens_file);
     }
-    if (config_is_public(config) && !config->tls_cert[0]) {
+    return STATUS_OK;
+}
+
+static void warn_of_clear_text(const struct parts *parts) {
+    if (parts->listeners.is_public && !parts->config->tls_cert[0]) {
         log_warning(
             "tokens and answers cross the network in the clear on %s: set tls_cert and tls_key",
-            config->text[CONFIG_LISTEN]);
+            parts->listeners.address);
     }
-    return STATUS_OK;
 }
 
 /* What deleted runs have left behind goes; what belongs to no run of this database is put aside. */
@@ -155,10 +233,15 @@ static enum status recover(const struct parts *parts, struct error *error) {
 static enum status note_known_datasets(const struct parts *parts, struct error *error) {
     const char *const *names = dataset_registry_names(parts->datasets);
     for (size_t i = 0; i < dataset_registry_count(parts->datasets); i++) {
+        struct dataset_description description;
         bool has = false;
         TRY(run_table_has_dataset(parts->store, names[i], &has, error));
         if (has) {
             dataset_registry_note_known(parts->datasets, names[i]);
+        }
+        dataset_registry_describe(parts->datasets, i, &description);
+        if (!description.available) {
+            log_warning("data set %s cannot be used: %s", names[i], description.problem);
         }
     }
     return STATUS_OK;
@@ -203,11 +286,12 @@ static enum status start_server(struct parts *parts, struct error *error) {
 
 enum status parts_start(struct parts *parts, struct error *error) {
     const struct config *config = parts->config;
-    TRY(parts_check_reach(config, error));
+    TRY(adopt_sockets(parts, error));
+    TRY(check_reach(parts, error));
     TRY(open_tokens(parts, error));
     TRY(kernels_select(config->isa, &parts->kernels, error));
-    TRY(listeners_open(config->listen_address, config->listen_port, config->unix_socket,
-                       &parts->listeners, error));
+    TRY(open_listeners(parts, error));
+    warn_of_clear_text(parts);
     TRY(open_state(parts, error));
     TRY(notifier_create(&parts->notifier, error));
     store_observe(parts->store, notifier_publish, parts->notifier);
@@ -225,7 +309,7 @@ enum status parts_start(struct parts *parts, struct error *error) {
     return pool_begin(parts->pool, error);
 }
 
-void parts_stop(struct parts *parts) {
+void parts_stop_serving(struct parts *parts) {
     /* All are asked before one is waited for: training is told at once, whatever else is busy. */
     pool_ask_stop(parts->pool);
     retention_ask_stop(parts->retention);
@@ -234,7 +318,12 @@ void parts_stop(struct parts *parts) {
         state_dir_remove_address(parts->config->state_dir);
     }
     api_server_stop(parts->server);
+    parts->server = NULL;
     listeners_close(&parts->listeners);
+}
+
+void parts_stop(struct parts *parts) {
+    parts_stop_serving(parts);
     retention_stop(parts->retention);
     pool_stop(parts->pool);
     dataset_registry_free(parts->datasets);

@@ -23,6 +23,7 @@ struct parts {
     struct tokens *tokens; /* NULL: none are asked for */
     struct sweep_links *links;
     struct listeners listeners;
+    bool adopted; /* systemd handed sockets over */
     struct store *store;
     struct notifier *notifier;
     struct health *health;
@@ -37,16 +38,21 @@ struct parts {
 };
 
 /* Makes all parts. The addresses are taken before any run is touched, and the first run is claimed
- * when everything else stands: a start that fails trains nothing. *parts is zeroed but for config,
- * lock_fd = -1 and closed listeners. On failure the error says which setting or file is in the way,
- * and parts_stop clears up. */
+ * when everything else stands: a start that fails trains nothing. Sockets that systemd hands over
+ * take the place of `listen` and `unix_socket`. *parts is zeroed but for config, lock_fd = -1 and
+ * listeners = LISTENERS_NONE. On failure the error says which setting or file is in the way, and
+ * parts_stop clears up. */
 enum status parts_start(struct parts *parts, struct error *error);
+
+/* Asks all parts to stop, and takes HTTP apart. The rest goes on until parts_stop. */
+void parts_stop_serving(struct parts *parts);
 
 /* Asks all parts to stop, then takes everything apart; runs go back into the queue with a
  * checkpoint. Fine after a start that failed half-way. */
 void parts_stop(struct parts *parts);
 
-/* STATUS_FORBIDDEN: other machines could reach the daemon, and nobody is asked for a token. */
+/* Of the settings alone. STATUS_FORBIDDEN: other machines could reach the daemon, and nobody is
+ * asked for a token. */
 enum status parts_check_reach(const struct config *config, struct error *error);
 
 #endif

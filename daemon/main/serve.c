@@ -14,32 +14,71 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "core/base/time_text.h"
 #include "daemon/main/log_sink.h"
 #include "daemon/main/notify.h"
 #include "daemon/main/parts.h"
+#include "daemon/main/watchdog.h"
 
-/* At most so long between two lines for `systemctl status`. */
-static const double STATUS_INTERVAL_S = 10.0;
+/* Between two looks at what systemd is told. */
+enum { LOOK_INTERVAL_S = 1 };
+
+/* Between two looks at what the watchdog is about; each costs the scheduler a round. */
+static const double WATCH_INTERVAL_S = 5.0;
+
+/* While checkpoints are written: how often more time is asked for, how much, and for how long that
+ * goes on. */
+static const double ASK_INTERVAL_S = 5.0;
+static const double MORE_TIME_S = 60.0;
+static const double MOST_SAVING_S = 900.0;
+
+enum { STATUS_SIZE = 512 };
 
 /* "training run 3: epoch 5/50; 4 queued" */
-static void say_status(const struct parts *parts) {
+static void describe_work(const struct parts *parts, char text[STATUS_SIZE]) {
     struct progress running[4];
+    struct pool_status pool;
     struct health_report health;
-    char text[512] = "idle";
     size_t used = 0;
     size_t n = progress_board_all(parts->progress, running, 4);
+    pool_get_status(parts->pool, &pool);
+    (void)snprintf(text, STATUS_SIZE, "idle");
     for (size_t i = 0; i < n; i++) {
-        used += (size_t)snprintf(text + used, sizeof(text) - used, "%srun %lld: epoch %d/%d",
+        used += (size_t)snprintf(text + used, STATUS_SIZE - used, "%srun %lld: epoch %d/%d",
                                  i > 0 ? ", " : "training ", (long long)running[i].run_id,
                                  running[i].epoch, running[i].epochs);
     }
     used = strlen(text);
-    /* From memory: the watchdog's word must not wait for the store. */
+    if (pool.n_running > (int)n) {
+        used += (size_t)snprintf(text + used, STATUS_SIZE - used, " and %d more",
+                                 pool.n_running - (int)n);
+    }
+    /* From memory: systemd's line must not wait for the store. */
     health_read(parts->health, &health);
-    (void)snprintf(text + used, sizeof(text) - used, "; %lld queued",
-                   (long long)health.runs[RUN_QUEUED]);
-    notify_status(text);
+    (void)snprintf(text + used, STATUS_SIZE - used, "; %lld queued%s%s%s",
+                   (long long)health.runs[RUN_QUEUED], pool.draining ? "; draining" : "",
+                   health.reason[0] ? "; " : "", health.reason);
+}
+
+/* What systemd was told last; it hears of changes alone. */
+static void say_status(const struct parts *parts, char said[STATUS_SIZE]) {
+    char text[STATUS_SIZE];
+    describe_work(parts, text);
+    if (strcmp(text, said) != 0) {
+        (void)snprintf(said, STATUS_SIZE, "%s", text);
+        notify_status(text);
+    }
+}
+
+static bool is_moving(const struct parts *parts, struct watchdog *watchdog) {
+    struct health_report health;
+    health_read(parts->health, &health);
+    const double stalled_s[WATCHED_COUNT] = {
+        [WATCHED_RUNS] = pool_runs_stalled_s(parts->pool),
+        [WATCHED_SCHEDULER] = pool_scheduler_stalled_s(parts->pool),
+        [WATCHED_WRITER] = health.age_s,
+        [WATCHED_HTTP] = api_server_stalled_s(parts->server),
+    };
+    return watchdog_look(watchdog, stalled_s);
 }
 
 static pthread_t main_thread;
@@ -79,58 +118,77 @@ static sigset_t signals_to_wait_for(void) {
     return set;
 }
 
-static void reread_tokens(const struct parts *parts) {
-    struct error error;
-    if (!parts->tokens) {
-        log_info("SIGHUP: there is no tokens_file to read again");
-    } else if (tokens_reload(parts->tokens, &error) != STATUS_OK) {
-        log_error("SIGHUP: the tokens stay as they were: %s", error.message);
-    } else {
-        int n_ended = api_server_tokens_changed(parts->server);
-        log_info("SIGHUP: %zu token(s) in force; %d open answer(s) of others ended",
-                 tokens_count(parts->tokens), n_ended);
-    }
-}
-
-static void reread_certificate(const struct parts *parts) {
-    struct error error;
-    bool changed = false;
-    int64_t expires_ms = 0;
-    char expires[TIME_TEXT_SIZE];
-    if (!parts->config->tls_cert[0]) {
-        return;
-    }
-    if (api_server_reload_tls(parts->server, &changed, &expires_ms, &error) != STATUS_OK) {
-        log_error("SIGHUP: the certificate stays as it was: %s", error.message);
-        return;
-    }
-    log_info("SIGHUP: %s, good until %s",
-             changed ? "another certificate is in force for new connections"
-                     : "the certificate is the same",
-             time_format(expires_ms, expires));
+static void reload_and_say(struct reload *settings, struct parts *parts, char said[STATUS_SIZE]) {
+    notify_reloading();
+    reload(settings, parts);
+    describe_work(parts, said);
+    notify_ready(said);
 }
 
 /* Until a signal asks for the end. */
-static void serve_until_signal(struct parts *parts, const sigset_t *signals) {
-    double interval_s = notify_interval_s(STATUS_INTERVAL_S);
-    const struct timespec interval = {
-        .tv_sec = (time_t)interval_s,
-        .tv_nsec = (long)((interval_s - floor(interval_s)) * 1e9),
-    };
+static void serve_until_signal(struct parts *parts, struct reload *settings,
+                               const sigset_t *signals) {
+    const struct timespec interval = {.tv_sec = LOOK_INTERVAL_S};
+    struct watchdog watchdog;
+    char said[STATUS_SIZE] = "";
+    double limit_s = notify_watchdog_s();
+    double watch_interval_s = fmin(WATCH_INTERVAL_S, limit_s / 8.0);
+    double watch_at_s = 0.0;
     int signal_number = -1;
+    watchdog_init(&watchdog, limit_s);
     while (signal_number < 0 || signal_number == SIGHUP) {
+        double now_s = clock_monotonic_s(&clock_system);
         if (signal_number == SIGHUP) {
-            reread_tokens(parts);
-            reread_certificate(parts);
+            reload_and_say(settings, parts, said);
         }
-        say_status(parts);
-        if (pool_is_alive(parts->pool)) {
-            notify_alive();
+        say_status(parts, said);
+        if (limit_s > 0.0 && now_s >= watch_at_s) {
+            watch_at_s = now_s + watch_interval_s;
+            if (is_moving(parts, &watchdog)) {
+                notify_alive();
+            }
         }
         signal_number = sigtimedwait(signals, NULL, &interval);
     }
     log_info("%s: writing checkpoints and stopping; once more ends at once",
              strsignal(signal_number));
+}
+
+/* systemd's patience ends at TimeoutStopSec= unless it hears that there is something to wait for:
+ * a checkpoint that is being written. A run that hangs before that is not waited for any longer. */
+static void wait_for_checkpoints(const struct parts *parts) {
+    char text[STATUS_SIZE];
+    double until_s = clock_monotonic_s(&clock_system) + MOST_SAVING_S;
+    int said = 0;
+    for (int n = pool_wait_idle(parts->pool, 0.0); n > 0;
+         n = pool_wait_idle(parts->pool, ASK_INTERVAL_S)) {
+        if (pool_is_saving(parts->pool) && clock_monotonic_s(&clock_system) < until_s) {
+            notify_more_time(MORE_TIME_S);
+        }
+        if (n != said) {
+            said = n;
+            (void)snprintf(text, sizeof(text), "writing the checkpoint%s of %d run%s",
+                           n == 1 ? "" : "s", n, n == 1 ? "" : "s");
+            notify_status(text);
+        }
+    }
+}
+
+/* The last word stays in `systemctl status` after the end. */
+static void stop(struct parts *parts) {
+    int64_t counts[RUN_STATE_COUNT] = {0};
+    char text[STATUS_SIZE] = "stopped";
+    notify_stopping("stopping");
+    parts_stop_serving(parts);
+    wait_for_checkpoints(parts);
+    if (run_table_count(parts->store, counts, NULL) == STATUS_OK) {
+        /* One whose move could not be stored is queued by the next start. */
+        (void)snprintf(text, sizeof(text), "stopped; %lld queued",
+                       (long long)(counts[RUN_QUEUED] + counts[RUN_RUNNING]));
+    }
+    parts_stop(parts);
+    notify_status(text);
+    log_info("%s", text);
 }
 
 /* A connection is a file: as many of them as the administrator allows, not as shells begin with.
@@ -153,8 +211,10 @@ static enum status raise_file_limit(struct error *error) {
                      (long long)files.rlim_cur, API_LEAST_FILES);
 }
 
-enum status serve(const struct config *config) {
-    struct parts parts = {.config = config, .lock_fd = -1, .listeners = {.fd = -1, .unix_fd = -1}};
+enum status serve(const struct config *config, const struct reload_source *source) {
+    struct parts parts = {.config = config, .lock_fd = -1, .listeners = LISTENERS_NONE};
+    struct reload settings = {.source = *source};
+    char text[STATUS_SIZE];
     struct error error;
     sigset_t signals = signals_to_wait_for();
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
@@ -163,26 +223,29 @@ enum status serve(const struct config *config) {
     (void)signal(SIGXFSZ, SIG_IGN); /* the write fails with EFBIG: no space, as on a full disk */
     (void)umask(027);
     enum status status = raise_file_limit(&error);
-    log_sink_install(config->log_level);
+    log_sink_install(
+        &(struct log_sink_options){.max_level = config->log_level, .format = config->log_format});
     status = status == STATUS_OK ? parts_start(&parts, &error) : status;
     if (status != STATUS_OK) {
         log_error("%s", error.message);
+        (void)snprintf(text, sizeof(text), "cannot start: %.*s", STATUS_SIZE - 32, error.message);
+        notify_status(text);
         parts_stop(&parts);
         log_sink_close();
         return status;
     }
-    const char *also_on = config->listen_address[0] ? config->unix_socket : "";
+    const char *also_on = parts.listeners.address[0] ? parts.listeners.path : "";
     log_info("cutoutd " CUTOUTD_VERSION " serves on %s%s%s; state in %s; %d worker(s) with %d "
              "thread(s) each; kernels %s",
              api_server_url(parts.server), also_on[0] ? " and unix:" : "", also_on,
              config->state_dir, config->workers, config->threads_per_run, parts.kernels->name);
-    notify_ready(api_server_url(parts.server));
-    serve_until_signal(&parts, &signals);
-    notify_stopping();
+    describe_work(&parts, text);
+    notify_ready(text);
+    serve_until_signal(&parts, &settings, &signals);
     /* The state survives whatever ends the process, so a second signal may. */
     release_signals(&signals);
-    parts_stop(&parts);
-    log_info("stopped");
+    stop(&parts);
+    reload_clear(&settings);
     log_sink_close();
     return STATUS_OK;
 }

@@ -7,9 +7,10 @@
 #define CUTOUTD_DAEMON_MAIN_SERVE_H
 
 #include "daemon/config/config.h"
+#include "daemon/main/reload.h"
 
-/* Serves until SIGTERM or SIGINT; SIGHUP reads the tokens again. Logs what goes wrong, and returns
- * whether the daemon started. */
-enum status serve(const struct config *config);
+/* Serves until SIGTERM or SIGINT; SIGHUP reads the settings from their source again, the tokens and
+ * the certificate. Logs what goes wrong, and returns whether the daemon started. */
+enum status serve(const struct config *config, const struct reload_source *source);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { BUSY_TIMEOUT_MS = 5000 };
 
@@ -105,6 +106,26 @@ enum status db_status(sqlite3 *handle, int code, const char *what, struct error 
                               : "");
 }
 
+/* Which of the files stands in the way, and what to do about it, where it is a matter of who may
+ * use it: SQLite only says that it cannot open it. */
+static void explain_access(const char *path, struct error *error) {
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; error && i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        char file[sizeof(error->message)];
+        struct stat info;
+        (void)snprintf(file, sizeof(file), "%s%s", path, suffixes[i]);
+        if (stat(file, &info) == 0 && access(file, R_OK | W_OK) != 0) {
+            (void)error_set(error, error->code,
+                            "%s belongs to user %ld (mode %03o), and the daemon is user %ld, who "
+                            "may not use it: chown --reference=%.*s %s*; a copy is brought in by "
+                            "`cutoutd restore FILE`",
+                            file, (long)info.st_uid, (unsigned)info.st_mode & 0777, (long)geteuid(),
+                            (int)(strrchr(path, '/') - path) + 1, path, path);
+            return;
+        }
+    }
+}
+
 enum status db_open(struct db *db, const char *path, bool writer, struct error *error) {
     memset(db, 0, sizeof(*db));
     int flags = SQLITE_OPEN_NOMUTEX |
@@ -117,6 +138,9 @@ enum status db_open(struct db *db, const char *path, bool writer, struct error *
     }
     if (code != SQLITE_OK) {
         enum status status = db_status(db->handle, code, path, error);
+        if (status == STATUS_IO && strchr(path, '/')) {
+            explain_access(path, error);
+        }
         db_close(db);
         return status;
     }

@@ -148,6 +148,13 @@ enum status migrate_check(sqlite3 *handle, int n_migrations, struct error *error
                            version, n_migrations);
 }
 
+enum status migrate_is_due(sqlite3 *handle, int n_migrations, bool *ret_due, int *ret_version,
+                           struct error *error) {
+    TRY(read_version(handle, ret_version, error));
+    *ret_due = *ret_version > 0 && *ret_version < n_migrations;
+    return STATUS_OK;
+}
+
 enum status migrate_apply(sqlite3 *handle, const struct migration *migrations, int n_migrations,
                           struct error *error) {
     int version = 0;

@@ -7,6 +7,7 @@
 #define CUTOUTD_DAEMON_STORE_MIGRATE_H
 
 #include <sqlite3.h>
+#include <stdbool.h>
 
 #include "core/base/error.h"
 
@@ -23,6 +24,11 @@ extern const int migrations_embedded_count;
 /* Whether the database is this program's or empty, and not newer than the list; changes nothing.
  * STATUS_UNSUPPORTED: it is not; statuses of db_status. */
 enum status migrate_check(sqlite3 *handle, int n_migrations, struct error *error);
+
+/* Whether migrate_apply would change something that is there: *ret_version is the version before;
+ * false for a database that is new. Statuses of db_status. */
+enum status migrate_is_due(sqlite3 *handle, int n_migrations, bool *ret_due, int *ret_version,
+                           struct error *error);
 
 /* Applies those of `migrations` that the database has not had, one transaction each; after a
  * failure the database is at the last version that was applied whole. STATUS_UNSUPPORTED: it is

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "daemon/store/before_migration.h"
 #include "daemon/store/db.h"
 #include "daemon/store/migrate.h"
 #include "daemon/store/write_queue.h"
@@ -31,6 +32,7 @@ static enum status open_connections(struct store *store, const char *path, struc
     TRY(db_open(&store->writes.db, path, true, error));
     TRY(migrate_check(store->writes.db.handle, migrations_embedded_count, error));
     TRY(db_begin_writing(&store->writes.db, error));
+    TRY(before_migration_keep(&store->writes.db, path, error));
     TRY(migrate_apply(store->writes.db.handle, migrations_embedded, migrations_embedded_count,
                       error));
     TRY(db_prepare(&store->writes.db, error));

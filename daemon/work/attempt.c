@@ -168,7 +168,7 @@ static enum status change_arithmetic(const struct attempt_table *table, struct a
                                      struct error *error) {
     const struct run_row *run = &a->run;
     struct store *store = table->options->store;
-    enum arithmetic_change rule = table->options->on_arithmetic_change;
+    enum arithmetic_change rule = (enum arithmetic_change)atomic_load(&table->arithmetic_change);
     struct arithmetic_words before = name_arithmetic(run->arithmetic, run->variant);
     struct arithmetic_words now = name_arithmetic(found->arithmetic, found->variant);
     bool goes_on = rule == ARITHMETIC_CONTINUE && checkpoints->n > 0;
@@ -187,7 +187,8 @@ static enum status change_arithmetic(const struct attempt_table *table, struct a
                        "started anew with %s: it began with %s, which is not to be had here",
                        now.text, before.text);
     }
-    log_warning("run %lld: %s", (long long)run->id, reason);
+    const struct log_subject subject = run_row_subject(run);
+    log_about(&subject, LOG_LEVEL_WARNING, "run %lld: %s", (long long)run->id, reason);
     const struct run_report report = {.run_id = run->id, .attempt = run->attempt};
     return note_store(a, goes_on ? run_report_note(store, &report, reason, now_ms(table), error)
                                  : run_table_reset(store, run->id, reason, now_ms(table), error));
@@ -237,7 +238,7 @@ static enum status begin(void *user, const struct run_report *report,
     TRY(note_store(
         a, run_table_note_begin(table->options->store, report->run_id, report->attempt, error)));
     (void)snprintf(ret_plan->variant, sizeof(ret_plan->variant), "%s", origin.variant);
-    ret_plan->any_arithmetic = table->options->on_arithmetic_change == ARITHMETIC_CONTINUE;
+    ret_plan->any_arithmetic = atomic_load(&table->arithmetic_change) == ARITHMETIC_CONTINUE;
     return note_store(a, checkpoint_table_list(table->options->store, report->run_id,
                                                &ret_plan->checkpoints, error));
 }
@@ -277,9 +278,11 @@ static enum status epoch(void *user, const struct run_report *report,
     TRY(note_store(a, run_report_epoch(table->options->store, report, &row, error)));
     a->progressed = true;
     progress_board_add_epoch(table->options->progress, epoch->seconds);
-    log_info("run %lld: epoch %d of %d, training loss %.4f, validation error %.4f, %.0f images/s",
-             (long long)report->run_id, epoch->epoch, a->run.epochs, epoch->train_loss,
-             error_ratio(epoch->val_wrong, epoch->val_total), epoch->images_per_second);
+    const struct log_subject subject = run_row_subject(&a->run);
+    log_about(&subject, LOG_LEVEL_INFO,
+              "run %lld: epoch %d of %d, training loss %.4f, validation error %.4f, %.0f images/s",
+              (long long)report->run_id, epoch->epoch, a->run.epochs, epoch->train_loss,
+              error_ratio(epoch->val_wrong, epoch->val_total), epoch->images_per_second);
     return STATUS_OK;
 }
 
@@ -337,6 +340,7 @@ void attempt_table_init(struct attempt_table *table, const struct pool_options *
                         void (*on_outcome)(void *user, struct attempt *attempt), void *user) {
     *table = (struct attempt_table){
         .options = options,
+        .arithmetic_change = (int)options->on_arithmetic_change,
         .reports = {table, begin, step, epoch, checkpoint, note, outcome},
         .on_outcome = on_outcome,
         .user = user,

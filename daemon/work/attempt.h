@@ -42,6 +42,7 @@ struct attempt_table {
     const struct pool_options *options;
     pthread_mutex_t mutex; /* a leaf: guards the list, not what is in it */
     struct attempt *first;
+    atomic_int arithmetic_change;                            /* enum; pool_set_arithmetic_change */
     struct executor_reports reports;                         /* for the executors */
     void (*on_outcome)(void *user, struct attempt *attempt); /* status .. message are set */
     void *user;

@@ -13,6 +13,8 @@
 #include "core/base/cleanup.h"
 #include "core/base/durable.h"
 #include "daemon/config/state_dir.h"
+#include "daemon/store/db_copy.h"
+#include "daemon/store/query/inspect.h"
 #include "daemon/store/query/upkeep.h"
 
 enum { LINK_PATH_SIZE = BACKUP_PATH_SIZE + CHECKPOINT_ROW_PATH_SIZE + 64 };
@@ -48,7 +50,7 @@ static void remove_tree(const char *path) {
 }
 
 static enum status link_one(const char *state_dir, const char *directory,
-                            const struct upkeep_file *file, struct backup *backup,
+                            const struct inspect_file *file, struct backup *backup,
                             struct error *error) {
     char from[LINK_PATH_SIZE];
     char to[LINK_PATH_SIZE];
@@ -74,14 +76,14 @@ static void link_instance(const char *state_dir, const char *directory) {
     char to[LINK_PATH_SIZE];
     (void)snprintf(from, sizeof(from), "%s/instance", state_dir);
     (void)snprintf(to, sizeof(to), "%s/instance", directory);
-    (void)link(from, to);
+    (void)!link(from, to);
 }
 
 static enum status link_files(const struct backup_request *request, const char *directory,
                               const char *database, struct backup *backup, struct error *error) {
-    CLEANUP(free_pointer) struct upkeep_file *files = NULL;
+    CLEANUP(free_pointer) struct inspect_file *files = NULL;
     size_t n = 0;
-    TRY(upkeep_list_files(database, &files, &n, error));
+    TRY(inspect_files(database, &files, &n, error));
     link_instance(request->state_dir, directory);
     for (size_t i = 0; i < n; i++) {
         if (request->stop && atomic_load(request->stop)) {
@@ -101,7 +103,7 @@ static enum status fill(struct store *store, const struct backup_request *reques
     TRY(state_dir_make(directory, error));
     upkeep_path(store, source, sizeof(source));
     (void)snprintf(database, sizeof(database), "%s/cutoutd.db", directory);
-    TRY(upkeep_copy(source, database, request->stop, error));
+    TRY(db_copy(source, database, request->stop, error));
     TRY(sha256_file(database, backup->sha256, error));
     if (stat(database, &info) != 0) {
         return error_set_errno(error, errno, "cannot look at %s", database);

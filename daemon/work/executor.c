@@ -24,3 +24,7 @@ bool executor_is_foreign(const struct run_row *run, const struct checkpoint_row 
     return run->forked_from > 0 && checkpoint->step == 0 &&
            checkpoint->epochs_done <= executor_forked_epoch(run);
 }
+
+struct log_subject run_row_subject(const struct run_row *run) {
+    return (struct log_subject){.run_id = run->id, .sweep_id = run->sweep_id, .owner = run->owner};
+}

@@ -11,6 +11,7 @@
 #ifndef CUTOUTD_DAEMON_WORK_EXECUTOR_H
 #define CUTOUTD_DAEMON_WORK_EXECUTOR_H
 
+#include "core/base/log.h"
 #include "core/train/trainer.h"
 #include "daemon/store/change/run_report.h"
 #include "daemon/store/table/run_table.h"
@@ -45,6 +46,9 @@ struct executor_plan {
 
 /* Frees and zeroes. A zeroed plan is fine. */
 void executor_plan_clear(struct executor_plan *plan);
+
+/* What lines of the log about the run are about; the strings are the row's. */
+struct log_subject run_row_subject(const struct run_row *run);
 
 /* The epochs that the run took over from another; 0: none. */
 int executor_forked_epoch(const struct run_row *run);
@@ -134,8 +138,13 @@ struct executor {
     int (*most)(void *user);
     void (*share)(void *user, int n_workers);
 
-    /* Does not wait. Whether something moved in each attempt since the last call. NULL: always. */
-    bool (*is_alive)(void *user);
+    /* Does not wait. For how many seconds, as the calls saw it, nothing has moved in the attempt
+     * that stands still the longest; 0: everything moves. One thread. NULL: always 0. */
+    double (*stalled_s)(void *user);
+
+    /* Does not wait. Whether an attempt that was asked to stop has heard of it and is writing its
+     * checkpoint. May be NULL. */
+    bool (*is_saving)(void *user);
 
     /* What does not outlive the process is asked to stop. Any thread; does not wait. May be NULL.
      */

@@ -6,6 +6,7 @@
 #include "daemon/work/executor_local.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,9 @@ struct local_run {
     atomic_int stop;          /* 0, EXECUTOR_STOP, EXECUTOR_KILL */
     atomic_bool checkpoint;   /* one is asked for */
     atomic_ullong heartbeat;  /* counts steps, and what else shows that it moves */
-    unsigned long long heard; /* is_alive's own memory of it */
+    unsigned long long heard; /* stalled_s's own memory of it, as the next */
+    double heard_at_s;
+    atomic_bool leaving; /* it knows that it shall stop: what is left is its checkpoint */
 
     const struct checkpoint_row *from; /* what it goes on from; NULL: from the beginning */
     const char *fallback;              /* to be said as soon as it has gone on; NULL: nothing */
@@ -82,7 +85,7 @@ static void admit(void *user, const struct run_config *config,
     *ret_admission =
         (struct executor_admission){.needed_bytes = trainer_memory_bytes(
                                         config, local->kernels, atomic_load(&local->n_threads)),
-                                    .limit_bytes = local->memory_limit_bytes,
+                                    .limit_bytes = atomic_load(&local->memory_limit_bytes),
                                     .has_images = dataset.known,
                                     .n_train_images = dataset.n_train,
                                     .n_test_images = dataset.n_test};
@@ -117,7 +120,8 @@ static enum status note_moved(struct local_run *r, struct error *error) {
     } else {
         (void)snprintf(reason, sizeof(reason), "no checkpoint is intact; started anew");
     }
-    log_warning("run %lld: %s", (long long)r->run->id, reason);
+    const struct log_subject subject = run_row_subject(r->run);
+    log_about(&subject, LOG_LEVEL_WARNING, "run %lld: %s", (long long)r->run->id, reason);
     r->fallback = NULL;
     return r->local->reports->note(r->local->reports->user, &r->report, reason, error);
 }
@@ -144,7 +148,9 @@ static enum status on_checkpoint(void *user, const struct checkpoint_report *che
 static bool should_stop(void *user) {
     struct local_run *r = user;
     atomic_fetch_add(&r->heartbeat, 1);
-    return atomic_load(&r->stop) != 0 || atomic_load(&r->local->stopping);
+    bool leaves = atomic_load(&r->stop) != 0 || atomic_load(&r->local->stopping);
+    atomic_store(&r->leaving, leaves);
+    return leaves;
 }
 
 static bool stops_at_once(void *user) {
@@ -199,7 +205,7 @@ static enum status train_from(struct local_run *r, const struct local_try *t,
         .n_threads = n_threads,
         .pin_threads = local->pin_threads && pin(r, n_threads),
         .checkpoint_dir = t->plan->run_dir,
-        .checkpoint_interval_s = local->checkpoint_interval_s,
+        .checkpoint_interval_s = atomic_load(&local->checkpoint_interval_s),
     };
     if (from) {
         (void)snprintf(path, sizeof(path), "%s/%s", t->plan->run_dir, from->path);
@@ -207,8 +213,9 @@ static enum status train_from(struct local_run *r, const struct local_try *t,
         options.resume_sha256 = from->sha256;
         options.resume_foreign = executor_is_foreign(r->run, from);
         options.resume_any_arithmetic = t->plan->any_arithmetic;
-        log_info("run %lld: attempt %d goes on from epoch %d, step %d", (long long)r->run->id,
-                 r->run->attempt, from->epochs_done, from->step);
+        const struct log_subject subject = run_row_subject(r->run);
+        log_about(&subject, LOG_LEVEL_INFO, "run %lld: attempt %d goes on from epoch %d, step %d",
+                  (long long)r->run->id, r->run->attempt, from->epochs_done, from->step);
     }
     struct trainer_result result;
     r->from = from;
@@ -257,8 +264,9 @@ static enum status train_from_list(struct local_run *r, const struct local_try *
         if (!is_unusable(r, t, from, status)) {
             return status;
         }
-        log_warning("run %lld: cannot go on from %s: %s", (long long)r->run->id, from->path,
-                    why->message);
+        const struct log_subject subject = run_row_subject(r->run);
+        log_about(&subject, LOG_LEVEL_WARNING, "run %lld: cannot go on from %s: %s",
+                  (long long)r->run->id, from->path, why->message);
         r->fallback = "the last checkpoint is damaged";
     }
     TRY(refuse_anew(r->run, error));
@@ -373,6 +381,7 @@ static void forget(struct local_run *r, const struct run_row *run) {
     r->moved = false;
     r->pinned = false;
     atomic_store(&r->stop, 0);
+    atomic_store(&r->leaving, false);
     /* A run that was interrupted before it got on shall get on: if its first step is done, the next
      * end of the daemon is not counted against it. */
     atomic_store(&r->checkpoint, run->interruptions > 0);
@@ -423,16 +432,32 @@ static void share(void *user, int n_workers) {
     }
 }
 
-static bool is_alive(void *user) {
+/* Each run by its own clock: two that step in turns are both seen to move. */
+static double stalled_s(void *user) {
     struct executor_local *local = user;
-    bool alive = true;
+    double now_s = clock_monotonic_s(local->clock);
+    double most = 0.0;
     for (int i = 0; i < EXECUTOR_LOCAL_MOST; i++) {
         struct local_run *r = &local->runs[i];
         unsigned long long heartbeat = atomic_load(&r->heartbeat);
-        alive = alive && (!atomic_load(&r->busy) || heartbeat != r->heard);
-        r->heard = heartbeat;
+        if (!atomic_load(&r->busy) || heartbeat != r->heard) {
+            r->heard = heartbeat;
+            r->heard_at_s = now_s;
+        }
+        most = fmax(most, now_s - r->heard_at_s);
     }
-    return alive;
+    return most;
+}
+
+static bool is_saving(void *user) {
+    const struct executor_local *local = user;
+    for (int i = 0; i < EXECUTOR_LOCAL_MOST; i++) {
+        const struct local_run *r = &local->runs[i];
+        if (atomic_load(&r->busy) && atomic_load(&r->leaving)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void stop(void *user) {
@@ -463,7 +488,8 @@ struct executor executor_local_make(struct executor_local *local) {
                              .start = start,
                              .ask = ask,
                              .share = share,
-                             .is_alive = is_alive,
+                             .stalled_s = stalled_s,
+                             .is_saving = is_saving,
                              .stop = stop,
                              .close = close_local};
 }

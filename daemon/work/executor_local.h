@@ -1,7 +1,7 @@
 /* The executor that trains in this process, a thread and a team of threads for each run.
  *
- * Layer: daemon/work. Thread rule: the members before `mutex` are set before open; n_threads may be
- * changed at any time. The rest is the executor's own.
+ * Layer: daemon/work. Thread rule: the members before `mutex` are set before open; the atomic ones
+ * may be changed at any time. The rest is the executor's own.
  *
  * Its attempts do not outlive the process: there is no attach, and recovery queues such runs.
  */
@@ -28,10 +28,10 @@ struct executor_local {
     struct dataset_registry *datasets;
     atomic_int n_threads; /* of each run that starts from now on */
     int n_cores;          /* to share among the workers; 0: n_threads stays as it is */
-    double checkpoint_interval_s;
-    int64_t memory_limit_bytes;  /* of one run */
-    bool pin_threads;            /* each thread of a team to a processor */
-    executor_local_train *train; /* NULL: trainer_run */
+    _Atomic double checkpoint_interval_s; /* of each run that starts from now on */
+    _Atomic int64_t memory_limit_bytes;   /* of one run */
+    bool pin_threads;                     /* each thread of a team to a processor */
+    executor_local_train *train;          /* NULL: trainer_run */
 
     pthread_mutex_t mutex;
     struct local_run *runs; /* [EXECUTOR_LOCAL_MOST] */

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "core/base/decimal.h"
 #include "core/base/log.h"
 #include "daemon/store/change/setting_change.h"
 #include "daemon/work/pool_internal.h"
@@ -20,8 +22,11 @@ static const char SETTING_DRAINING[] = "draining";
 /* A number that was set over the API, or `fallback`. */
 static int stored_number(const struct pool *pool, const char *name, int fallback) {
     char text[16];
-    enum status status = setting_table_get(pool->options.store, name, text, sizeof(text), NULL);
-    return status == STATUS_OK ? (int)strtol(text, NULL, 10) : fallback;
+    int number = fallback;
+    if (setting_table_get(pool->options.store, name, text, sizeof(text), NULL) == STATUS_OK) {
+        (void)text_to_int(text, 0, POOL_MAX_WORKERS, &number);
+    }
+    return number;
 }
 
 static enum status store_number(struct pool *pool, const char *name, int value,
@@ -50,6 +55,22 @@ enum status pool_set_workers(struct pool *pool, int n_workers, struct error *err
     (void)pthread_mutex_unlock(&pool->growing);
     queue_wake(pool->options.queue);
     return status;
+}
+
+bool pool_configure_workers(struct pool *pool, int n_workers) {
+    (void)pthread_mutex_lock(&pool->growing);
+    bool free_to_change = stored_number(pool, SETTING_WORKERS, 0) == 0;
+    if (free_to_change) {
+        share(pool, n_workers);
+        atomic_store(&pool->n_workers, n_workers);
+    }
+    (void)pthread_mutex_unlock(&pool->growing);
+    queue_wake(pool->options.queue);
+    return free_to_change;
+}
+
+void pool_set_arithmetic_change(struct pool *pool, enum arithmetic_change rule) {
+    atomic_store(&pool->attempts.arithmetic_change, (int)rule);
 }
 
 enum status pool_set_draining(struct pool *pool, bool draining,
@@ -102,6 +123,11 @@ enum status pool_create(const struct pool_options *options, struct pool **ret_po
     (void)pthread_mutex_init(&pool->moves, NULL);
     (void)pthread_mutex_init(&pool->growing, NULL);
     (void)pthread_mutex_init(&pool->telling, NULL);
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&pool->ended, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
     attempt_table_init(&pool->attempts, &pool->options, pool_on_outcome, pool);
     pool->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     enum status status = pool->wake_fd >= 0
@@ -149,6 +175,9 @@ enum status pool_attach(struct pool *pool, int64_t run_id, struct error *error) 
 }
 
 enum status pool_begin(struct pool *pool, struct error *error) {
+    for (int i = 0; i < POOL_THREADS; i++) { /* time before they were there does not count */
+        pool->heard_at_s[i] = clock_monotonic_s(pool->options.clock);
+    }
     int code = pthread_create(&pool->follower, NULL, pool_follow, pool);
     pool->following = code == 0;
     if (code == 0) {
@@ -173,6 +202,44 @@ void pool_ask_stop(struct pool *pool) {
     pool_wake_follower(pool);
 }
 
+/* With moves held. Those that are trained elsewhere do not end with the process. */
+static int count_trained_here(const struct pool *pool) {
+    int n = 0;
+    for (const struct attempt *a = pool->attempts.first; a; a = a->next) {
+        n += a->executor->stop && !a->ended;
+    }
+    return n;
+}
+
+int pool_wait_idle(struct pool *pool, double most_s) {
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    double whole_s = floor(most_s);
+    until.tv_sec += (time_t)whole_s;
+    until.tv_nsec += (long)((most_s - whole_s) * 1e9);
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    int code = 0;
+    (void)pthread_mutex_lock(&pool->moves);
+    int n = count_trained_here(pool);
+    while (n > 0 && code == 0) {
+        code = pthread_cond_timedwait(&pool->ended, &pool->moves, &until);
+        n = count_trained_here(pool);
+    }
+    (void)pthread_mutex_unlock(&pool->moves);
+    return n;
+}
+
+bool pool_is_saving(const struct pool *pool) {
+    for (size_t i = 0; i < pool->n_open; i++) {
+        const struct executor *e = &pool->options.executors[i];
+        if (e->is_saving && e->is_saving(e->user)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void pool_stop(struct pool *pool) {
     if (!pool) {
         return;
@@ -193,6 +260,7 @@ void pool_stop(struct pool *pool) {
         (void)close(pool->wake_fd);
     }
     (void)pthread_mutex_destroy(&pool->telling);
+    (void)pthread_cond_destroy(&pool->ended);
     (void)pthread_mutex_destroy(&pool->growing);
     (void)pthread_mutex_destroy(&pool->moves);
     free(pool);
@@ -254,11 +322,28 @@ const char *const *pool_executor_names(const struct pool *pool, size_t *ret_n) {
     return pool->names;
 }
 
-bool pool_is_alive(struct pool *pool) {
-    bool alive = true;
+double pool_runs_stalled_s(struct pool *pool) {
+    double most = 0.0;
     for (size_t i = 0; i < pool->n_open; i++) {
         const struct executor *e = &pool->options.executors[i];
-        alive = (!e->is_alive || e->is_alive(e->user)) && alive;
+        most = fmax(most, e->stalled_s ? e->stalled_s(e->user) : 0.0);
     }
-    return alive;
+    return most;
+}
+
+double pool_scheduler_stalled_s(struct pool *pool) {
+    const bool there[POOL_THREADS] = {pool->dispatching, pool->following};
+    double now_s = clock_monotonic_s(pool->options.clock);
+    double most = 0.0;
+    for (int i = 0; i < POOL_THREADS; i++) {
+        unsigned long long rounds = atomic_load(&pool->rounds[i]);
+        if (!there[i] || rounds != pool->heard[i]) {
+            pool->heard[i] = rounds;
+            pool->heard_at_s[i] = now_s;
+        }
+        most = fmax(most, now_s - pool->heard_at_s[i]);
+    }
+    queue_wake(pool->options.queue);
+    pool_wake_follower(pool);
+    return most;
 }

@@ -61,6 +61,14 @@ enum status pool_begin(struct pool *pool, struct error *error);
  * not wait. NULL is fine. */
 void pool_ask_stop(struct pool *pool);
 
+/* Waits until no run is trained in this process any more, at most for so long; returns how many
+ * are. */
+int pool_wait_idle(struct pool *pool, double most_s);
+
+/* After pool_ask_stop: whether a run has heard of it and is writing its checkpoint. Waits for
+ * nothing. */
+bool pool_is_saving(const struct pool *pool);
+
 /* Asks, waits until those runs are back in the queue, and frees the pool. NULL is fine. */
 void pool_stop(struct pool *pool);
 
@@ -78,6 +86,13 @@ bool pool_checkpoint(struct pool *pool, int64_t run_id);
  * many is not followed by another. Kept in the store over restarts. n_workers:
  * 1 .. POOL_MAX_WORKERS. Statuses of the store. */
 enum status pool_set_workers(struct pool *pool, int n_workers, struct error *error);
+
+/* Another number of the config's: as above, but not kept, and false where pool_set_workers has set
+ * one, which stays. */
+bool pool_configure_workers(struct pool *pool, int n_workers);
+
+/* From now on. */
+void pool_set_arithmetic_change(struct pool *pool, enum arithmetic_change rule);
 
 /* A draining pool trains what is running and starts nothing. Kept in the store over restarts, and
  * with it the answer to an Idempotency-Key (NULL: none). */
@@ -101,8 +116,11 @@ const struct executor *pool_executor(const struct pool *pool, const char *name);
 /* The names of all, as an array that lives as long as the pool. */
 const char *const *pool_executor_names(const struct pool *pool, size_t *ret_n);
 
-/* Whether every run has moved since the last call (for the watchdog). Waits for nothing. One
- * caller. */
-bool pool_is_alive(struct pool *pool);
+/* For a watchdog, which calls both once in a while from one thread; neither waits for anything. For
+ * how many seconds nothing has moved in the run that stands still the longest; 0: all move. */
+double pool_runs_stalled_s(struct pool *pool);
+
+/* Likewise of the threads that start runs and follow them, which each call asks to go round. */
+double pool_scheduler_stalled_s(struct pool *pool);
 
 #endif

@@ -7,6 +7,8 @@
 
 #include "daemon/work/attempt.h"
 
+enum { POOL_DISPATCHER, POOL_FOLLOWER, POOL_THREADS };
+
 /* What the pool knows of a full disk. */
 struct room {
     int64_t needed_bytes; /* by what waits for them; 0: nothing waits */
@@ -20,6 +22,7 @@ struct pool {
     const char *names[EXECUTOR_MOST]; /* of the executors */
     pthread_mutex_t moves;
     pthread_mutex_t growing; /* the settings that are stored */
+    pthread_cond_t ended;    /* an attempt has; with moves */
     struct attempt_table attempts;
     double not_before_s[EXECUTOR_MOST]; /* guarded by moves: no start of that executor earlier */
     double claim_at_s;                  /* guarded by moves: the next claim may be tried */
@@ -31,7 +34,10 @@ struct pool {
     atomic_int n_workers;
     atomic_bool draining;
     atomic_bool stop;
-    int wake_fd; /* wakes the follower */
+    int wake_fd;                            /* wakes the follower */
+    atomic_ullong rounds[POOL_THREADS];     /* of the dispatcher and the follower */
+    unsigned long long heard[POOL_THREADS]; /* of them, by pool_scheduler_stalled_s, as the next */
+    double heard_at_s[POOL_THREADS];
     pthread_t dispatcher;
     pthread_t follower;
     bool dispatching; /* the thread exists; as the next of the thread that begins and stops */

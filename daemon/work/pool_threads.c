@@ -77,11 +77,12 @@ static enum status store_with_ballast(struct pool *pool, struct attempt *a,
 bool pool_leave(struct pool *pool, struct attempt *a) {
     struct error error;
     struct destination destination;
+    const struct log_subject subject = run_row_subject(&a->run);
     attempt_decide(a, atomic_load(&pool->stop), &destination);
     enum status status = store_with_ballast(pool, a, &destination, &error);
     if (status != STATUS_OK && status != STATUS_CONFLICT && status != STATUS_NOT_FOUND) {
-        log_error("run %lld: cannot store that it is %s: %s", (long long)a->run.id,
-                  run_state_name(destination.to), error.message);
+        log_about(&subject, LOG_LEVEL_ERROR, "run %lld: cannot store that it is %s: %s",
+                  (long long)a->run.id, run_state_name(destination.to), error.message);
         a->retry_at_s = now_s() + pool->options.retry_delay_s;
         pool_wait_for(pool, status, 0, error.message);
         show_waiting(pool, a, &error);
@@ -93,9 +94,12 @@ bool pool_leave(struct pool *pool, struct attempt *a) {
     /* Before another attempt may have the slot. */
     progress_board_clear(pool->options.progress, a->slot);
     attempt_table_remove(&pool->attempts, a);
-    log_info("run %lld: %s%s%s%s", (long long)a->run.id, run_state_name(destination.to),
-             destination.reason[0] ? " (" : "", destination.reason,
-             destination.reason[0] ? ")" : "");
+    /* What nobody asked for. */
+    bool bad = destination.to == RUN_FAILED || destination.wait;
+    log_about(&subject, bad ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "run %lld: %s%s%s%s",
+              (long long)a->run.id, run_state_name(destination.to),
+              destination.reason[0] ? " (" : "", destination.reason,
+              destination.reason[0] ? ")" : "");
     return true;
 }
 
@@ -111,6 +115,7 @@ void pool_on_outcome(void *user, struct attempt *a) {
     struct pool *pool = user;
     (void)pthread_mutex_lock(&pool->moves);
     a->ended = true;
+    (void)pthread_cond_broadcast(&pool->ended);
     /* The dispatcher still uses one that start has not returned for. */
     bool left = a->started && pool_leave(pool, a);
     (void)pthread_mutex_unlock(&pool->moves);
@@ -196,8 +201,9 @@ void pool_pass_on_request(const struct attempt *a) {
 static void start_run(struct pool *pool, struct attempt *a) {
     struct error error = {.message = ""};
     state_dir_make_ballast(pool->options.state_dir);
-    log_info("run %lld: attempt %d starts with the executor %s", (long long)a->run.id,
-             a->run.attempt, a->executor->name);
+    const struct log_subject subject = run_row_subject(&a->run);
+    log_about(&subject, LOG_LEVEL_INFO, "run %lld: attempt %d starts with the executor %s",
+              (long long)a->run.id, a->run.attempt, a->executor->name);
     enum status status = a->executor->start(a->executor->user, &a->run, &error);
     (void)pthread_mutex_lock(&pool->moves);
     if (status != STATUS_OK) {
@@ -207,6 +213,7 @@ static void start_run(struct pool *pool, struct attempt *a) {
         a->bounded = true;
         (void)snprintf(a->message, sizeof(a->message), "%s", error.message);
         a->ended = true;
+        (void)pthread_cond_broadcast(&pool->ended);
     }
     a->started = true;
     pool_pass_on_request(a);
@@ -233,6 +240,7 @@ void *pool_dispatch(void *user) {
         /* Read before anything is looked at: whatever changes after that changes the generation, a
          * stop as well, and is not slept over. */
         uint64_t seen = queue_generation(queue);
+        atomic_fetch_add(&pool->rounds[POOL_DISPATCHER], 1);
         if (atomic_load(&pool->stop)) {
             return NULL;
         }
@@ -315,6 +323,7 @@ void *pool_follow(void *user) {
     while (!atomic_load(&pool->stop)) {
         eventfd_t count;
         (void)poll(fds, n + 1, do_due(pool));
+        atomic_fetch_add(&pool->rounds[POOL_FOLLOWER], 1);
         if (fds[0].revents) {
             (void)eventfd_read(pool->wake_fd, &count);
         }

@@ -35,17 +35,21 @@ static enum status recover(struct store *store, const struct run_row *run, int64
 }
 
 static void tell(const struct run_row *run, struct recovery_result *result) {
+    const struct log_subject subject = run_row_subject(run);
     if (run->request != RUN_REQUEST_NONE) {
         result->n_asked++;
-        log_info("run %lld was asked to %s when the daemon ended: %s", (long long)run->id,
-                 run_request_name(run->request), run_state_name(run_request_state(run->request)));
+        log_about(&subject, LOG_LEVEL_INFO, "run %lld was asked to %s when the daemon ended: %s",
+                  (long long)run->id, run_request_name(run->request),
+                  run_state_name(run_request_state(run->request)));
     } else if (is_hopeless(run)) {
         result->n_failed++;
-        log_error("run %lld ended the daemon again and again: failed", (long long)run->id);
+        log_about(&subject, LOG_LEVEL_WARNING, "run %lld ended the daemon again and again: failed",
+                  (long long)run->id);
     } else {
         result->n_requeued++;
-        log_info("run %lld was interrupted in epoch %d of %d: queued again", (long long)run->id,
-                 run->epochs_done + 1, run->epochs);
+        log_about(&subject, LOG_LEVEL_WARNING,
+                  "run %lld was interrupted in epoch %d of %d: queued again", (long long)run->id,
+                  run->epochs_done + 1, run->epochs);
     }
 }
 
@@ -57,8 +61,10 @@ static enum status recover_list(struct store *store, struct pool *pool, const st
         enum status status = pool ? pool_attach(pool, run->id, error) : STATUS_NOT_FOUND;
         if (status == STATUS_OK) {
             result->n_attached++;
-            log_info("run %lld is trained by the executor %s and goes on", (long long)run->id,
-                     run->executor);
+            const struct log_subject subject = run_row_subject(run);
+            log_about(&subject, LOG_LEVEL_INFO,
+                      "run %lld is trained by the executor %s and goes on", (long long)run->id,
+                      run->executor);
         } else if (status == STATUS_NOT_FOUND) {
             TRY(recover(store, run, now_ms, error));
             tell(run, result);

@@ -20,6 +20,7 @@
 #include "daemon/store/change/old_rows.h"
 #include "daemon/store/change/setting_change.h"
 #include "daemon/store/query/upkeep.h"
+#include "daemon/store/table/checkpoint_table.h"
 #include "daemon/store/table/setting_table.h"
 
 enum { INTERVAL_S = 24 * 60 * 60 };
@@ -33,8 +34,11 @@ struct retention {
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     atomic_bool must_stop;
-    int64_t looked_ms; /* of the thread: when it last looked, by the clock; 0: not yet */
-    double looked_s;   /* and monotonic */
+    int64_t looked_ms;    /* of the thread: when it last looked, by the clock; 0: not yet */
+    double looked_s;      /* and monotonic */
+    atomic_int keep_days; /* of options at first, as the next */
+    atomic_int keep_events_days;
+    bool changed; /* guarded by mutex: they were, and nothing was purged since */
 };
 
 /* ---- one run ---- */
@@ -156,7 +160,8 @@ static bool believes_clock(struct retention *retention) {
 /* In short commits, so that other writers come in between. */
 static void expire_events(struct retention *retention) {
     const struct retention_options *options = &retention->options;
-    int64_t before_ms = clock_unix_ms(options->clock) - options->keep_events_days * DAY_MS;
+    int days = atomic_load(&retention->keep_events_days);
+    int64_t before_ms = clock_unix_ms(options->clock) - days * DAY_MS;
     int64_t n_events = 0;
     struct error error;
     for (int n = 1; n > 0 && !atomic_load(&retention->must_stop); n_events += n) {
@@ -166,8 +171,7 @@ static void expire_events(struct retention *retention) {
         }
     }
     if (n_events > 0) {
-        log_info("deleted %lld event(s) of more than %d day(s) ago", (long long)n_events,
-                 options->keep_events_days);
+        log_info("deleted %lld event(s) of more than %d day(s) ago", (long long)n_events, days);
     }
 }
 
@@ -185,7 +189,7 @@ static void rewrite_configs(struct retention *retention) {
 static void purge_and_tell(struct retention *retention) {
     struct purge_result result;
     struct error error;
-    int days = retention->options.keep_days;
+    int days = atomic_load(&retention->keep_days);
     if (retention_purge(&retention->options, days, false, &result, &error) != STATUS_OK) {
         log_warning("keep_checkpoints_days: %s", error.message);
     }
@@ -201,10 +205,10 @@ static void *work(void *user) {
     while (!atomic_load(&retention->must_stop)) {
         rewrite_configs(retention);
         bool believed = believes_clock(retention);
-        if (believed && retention->options.keep_days > 0) {
+        if (believed && atomic_load(&retention->keep_days) > 0) {
             purge_and_tell(retention);
         }
-        if (believed && retention->options.keep_events_days > 0) {
+        if (believed && atomic_load(&retention->keep_events_days) > 0) {
             expire_events(retention);
         }
         struct timespec until;
@@ -212,9 +216,10 @@ static void *work(void *user) {
         until.tv_sec += INTERVAL_S;
         (void)pthread_mutex_lock(&retention->mutex);
         int reason = 0;
-        while (!atomic_load(&retention->must_stop) && reason == 0) {
+        while (!atomic_load(&retention->must_stop) && !retention->changed && reason == 0) {
             reason = pthread_cond_timedwait(&retention->wake, &retention->mutex, &until);
         }
+        retention->changed = false;
         (void)pthread_mutex_unlock(&retention->mutex);
     }
     return NULL;
@@ -230,6 +235,8 @@ enum status retention_start(const struct retention_options *options,
     pthread_condattr_t monotonic;
     retention->options = *options;
     retention->options.stop = &retention->must_stop;
+    atomic_store(&retention->keep_days, options->keep_days);
+    atomic_store(&retention->keep_events_days, options->keep_events_days);
     (void)pthread_mutex_init(&retention->mutex, NULL);
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -243,6 +250,17 @@ enum status retention_start(const struct retention_options *options,
     }
     *ret_retention = retention;
     return STATUS_OK;
+}
+
+void retention_set_days(struct retention *retention, int keep_days, int keep_events_days) {
+    if (retention) {
+        (void)pthread_mutex_lock(&retention->mutex);
+        atomic_store(&retention->keep_days, keep_days);
+        atomic_store(&retention->keep_events_days, keep_events_days);
+        retention->changed = true;
+        (void)pthread_cond_signal(&retention->wake);
+        (void)pthread_mutex_unlock(&retention->mutex);
+    }
 }
 
 void retention_ask_stop(struct retention *retention) {

@@ -44,6 +44,9 @@ struct retention;
 enum status retention_start(const struct retention_options *options,
                             struct retention **ret_retention, struct error *error);
 
+/* Other numbers of days (0 as above), from now on; purges at once. NULL is fine. */
+void retention_set_days(struct retention *retention, int keep_days, int keep_events_days);
+
 /* Asks it to end after the run it is at. Does not wait. NULL is fine. */
 void retention_ask_stop(struct retention *retention);
 

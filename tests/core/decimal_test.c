@@ -46,11 +46,29 @@ static void integers_have_a_sign_below_zero_only(void **state) {
     assert_false(text_to_integer("-", 1000, &value));
 }
 
+static void settings_are_whole_numbers_within_bounds(void **state) {
+    (void)state;
+    static const char *const refused[] = {"",    " 5",  "5 ", "+5", "05", "0x5",
+                                          "5.0", "1e1", "-0", "3",  "11", "99999999999"};
+    int value = 7;
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        assert_false(text_to_int(refused[i], 4, 10, &value));
+        assert_int_equal(value, 7);
+    }
+    assert_true(text_to_int("4", 4, 10, &value));
+    assert_int_equal(value, 4);
+    assert_true(text_to_int("10", 4, 10, &value));
+    assert_int_equal(value, 10);
+    assert_true(text_to_int("-3", -5, 10, &value));
+    assert_int_equal(value, -3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digits_alone_are_a_number),
         cmocka_unit_test(the_bound_is_exact),
         cmocka_unit_test(integers_have_a_sign_below_zero_only),
+        cmocka_unit_test(settings_are_whole_numbers_within_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

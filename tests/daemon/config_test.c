@@ -182,12 +182,19 @@ static void certificate_and_key_go_together(void **state) {
 
 static void systemds_state_directory_is_a_default(void **state) {
     (void)state;
-    char *const environment[] = {"STATE_DIRECTORY=/var/lib/private/x", NULL};
+    char *const environment[] = {"STATE_DIRECTORY=/var/lib/private/x:/var/lib/private/y", NULL};
     char *const flags[] = {"--state-dir", "/srv/y"};
     assert_int_equal(config_load(0, NULL, environment, NULL, &config, &error), STATUS_OK);
     assert_string_equal(config.state_dir, "/var/lib/private/x");
     assert_int_equal(config_load(2, flags, environment, NULL, &config, &error), STATUS_OK);
     assert_string_equal(config.state_dir, "/srv/y");
+}
+
+static void the_first_of_a_units_state_directories_counts(void **state) {
+    (void)state;
+    char *const environment[] = {"STATE_DIRECTORY=/var/lib/cutoutd:/var/lib/cutoutd-backup", NULL};
+    assert_int_equal(config_load(0, NULL, environment, NULL, &config, &error), STATUS_OK);
+    assert_string_equal(config.state_dir, "/var/lib/cutoutd");
 }
 
 static void a_line_that_is_too_long_is_refused_not_cut(void **state) {
@@ -410,7 +417,7 @@ static void unreadable_files_are_all_found(void **state) {
     };
     config_load_all(14, flags, no_environment, NULL, &config, &problems);
     assert_int_equal(problems.n, 0);
-    config_check_files(&config, &problems);
+    config_check_files(&config, CONFIG_CHECK_ALL, &problems);
     assert_int_equal(problems.n, sizeof(expected) / sizeof(expected[0]));
     for (int i = 0; i < problems.n; i++) {
         if (!strstr(problems.items[i].message, expected[i])) {
@@ -419,7 +426,7 @@ static void unreadable_files_are_all_found(void **state) {
     }
     char *const good[] = {"--state-dir", directory};
     config_load_all(2, good, no_environment, NULL, &config, &problems);
-    config_check_files(&config, &problems);
+    config_check_files(&config, CONFIG_CHECK_ALL, &problems);
     assert_int_equal(problems.n, 0);
 }
 
@@ -436,6 +443,7 @@ int main(void) {
         cmocka_unit_test(none_is_not_on_the_network_and_needs_a_socket),
         cmocka_unit_test(certificate_and_key_go_together),
         cmocka_unit_test(systemds_state_directory_is_a_default),
+        cmocka_unit_test(the_first_of_a_units_state_directories_counts),
         cmocka_unit_test(a_line_that_is_too_long_is_refused_not_cut),
         cmocka_unit_test(a_change_of_the_arithmetic_and_pinning_are_words),
         cmocka_unit_test(a_named_file_takes_the_place_of_the_default),

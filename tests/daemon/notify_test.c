@@ -51,26 +51,40 @@ static void assert_heard(struct listener *l, const char *expected) {
 
 static void each_message_arrives(void **state) {
     struct listener *l = *state;
-    notify_ready("127.0.0.1:80");
-    assert_heard(l, "READY=1\nSTATUS=serving on 127.0.0.1:80");
+    notify_ready("idle; 0 queued");
+    assert_heard(l, "READY=1\nSTATUS=idle; 0 queued");
     notify_status("training run 3: epoch 5/50; 4 queued");
     assert_heard(l, "STATUS=training run 3: epoch 5/50; 4 queued");
     notify_alive();
     assert_heard(l, "WATCHDOG=1");
-    notify_stopping();
-    assert_heard(l, "STOPPING=1\nSTATUS=writing checkpoints");
+    notify_more_time(2.5);
+    assert_heard(l, "EXTEND_TIMEOUT_USEC=2500000");
+    notify_stopping("stopping");
+    assert_heard(l, "STOPPING=1\nSTATUS=stopping");
 }
 
-static void the_watchdog_is_fed_twice_in_its_time(void **state) {
+static void a_reload_says_when_it_began(void **state) {
+    struct listener *l = *state;
+    char text[512];
+    unsigned long long began_us = 0;
+    notify_reloading();
+    ssize_t n = recv(l->fd, text, sizeof(text) - 1, 0);
+    assert_true(n > 0);
+    text[n] = '\0';
+    assert_int_equal(sscanf(text, "RELOADING=1\nMONOTONIC_USEC=%llu", &began_us), 1);
+    assert_true(began_us > 0);
+}
+
+static void the_watchdogs_limit_is_the_units(void **state) {
     (void)state;
     char pid[32];
     (void)snprintf(pid, sizeof(pid), "%d", (int)getpid());
-    assert_true(notify_interval_s(10.0) == 10.0);
+    assert_true(notify_watchdog_s() == 0.0);
     assert_int_equal(setenv("WATCHDOG_PID", pid, 1), 0);
     assert_int_equal(setenv("WATCHDOG_USEC", "4000000", 1), 0);
-    assert_true(notify_interval_s(10.0) == 2.0);
-    assert_int_equal(setenv("WATCHDOG_USEC", "600000000", 1), 0);
-    assert_true(notify_interval_s(10.0) == 10.0);
+    assert_true(notify_watchdog_s() == 4.0);
+    assert_int_equal(setenv("WATCHDOG_PID", "1", 1), 0);
+    assert_true(notify_watchdog_s() == 0.0);
     (void)unsetenv("WATCHDOG_USEC");
     (void)unsetenv("WATCHDOG_PID");
 }
@@ -80,7 +94,8 @@ static void the_watchdog_is_fed_twice_in_its_time(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(each_message_arrives),
-        TEST(the_watchdog_is_fed_twice_in_its_time),
+        TEST(a_reload_says_when_it_began),
+        TEST(the_watchdogs_limit_is_the_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

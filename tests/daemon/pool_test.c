@@ -291,10 +291,10 @@ static void changed_images_fail_the_run_instead_of_mixing(void **state) {
     assert_int_equal(p->n_calls, 0);
 }
 
-static void an_idle_or_moving_pool_is_alive_and_a_hanging_one_is_not(void **state) {
+static void a_run_that_hangs_is_told_from_one_that_moves(void **state) {
     struct pool_fixture *p = *state;
     work_start(&p->w);
-    assert_true(pool_is_alive(p->w.pool));
+    assert_true(pool_runs_stalled_s(p->w.pool) == 0.0);
     p->script = WAIT_FOR_STOP;
     int64_t id = submit(p, "shapes");
     work_wait_until(&p->w, id, work_has_trained, "running");
@@ -302,14 +302,14 @@ static void an_idle_or_moving_pool_is_alive_and_a_hanging_one_is_not(void **stat
     while (atomic_load(&p->n_asked) == 0) {
         sched_yield();
     }
-    (void)pool_is_alive(p->w.pool);
-    assert_false(pool_is_alive(p->w.pool));
+    (void)pool_runs_stalled_s(p->w.pool);
+    assert_true(pool_runs_stalled_s(p->w.pool) > 0.0);
     int asked = atomic_load(&p->n_asked);
     work_note_change(&p->w, id);
     while (atomic_load(&p->n_asked) == asked) {
         sched_yield();
     }
-    assert_true(pool_is_alive(p->w.pool));
+    assert_true(pool_runs_stalled_s(p->w.pool) == 0.0);
 }
 
 static void training_comes_after_the_rest_of_the_process(void **state) {
@@ -338,9 +338,11 @@ static void being_asked_to_stop_is_enough_for_training_to_end(void **state) {
 
 static atomic_int n_not_stored;
 
-static void count_not_stored(void *user, enum log_level level, const char *message) {
+static void count_not_stored(void *user, enum log_level level, const struct log_subject *subject,
+                             const char *message) {
     (void)user;
     (void)level;
+    (void)subject;
     if (told_by_log && strstr(message, "cannot store that it is")) {
         atomic_fetch_add(&n_not_stored, 1);
         work_note_change(told_by_log, 0);
@@ -448,7 +450,7 @@ int main(void) {
         TEST(damaged_checkpoints_fall_back_to_the_one_before),
         TEST(without_an_intact_checkpoint_it_starts_anew),
         TEST(changed_images_fail_the_run_instead_of_mixing),
-        TEST(an_idle_or_moving_pool_is_alive_and_a_hanging_one_is_not),
+        TEST(a_run_that_hangs_is_told_from_one_that_moves),
         TEST(training_comes_after_the_rest_of_the_process),
         TEST(being_asked_to_stop_is_enough_for_training_to_end),
         TEST(a_cancel_while_a_pause_is_being_stored_is_not_lost),

@@ -64,7 +64,7 @@ static void the_completion_knows_every_field(void **state) {
     for (size_t i = 0; run_spec_field_help(i, &name, &help); i++) {
         bool of_submit = strcmp(name, "after") == 0 || strcmp(name, "hold") == 0;
         const char *word = strcmp(name, "labels") == 0 ? "label" : name;
-        if (!has_word(script, of_submit ? "submit) words=" : "local fields=", ";;", word, "=")) {
+        if (!has_word(script, of_submit ? "submit) offered=" : "local fields=", ";;", word, "=")) {
             fail_msg("completion.bash does not know %s", name);
         }
     }

@@ -1,5 +1,5 @@
-# Bash completion of cutoutctl: commands, options, fields of a run, and the ids of those runs that the
-# command is for. The daemon is asked with a short timeout; when it does not answer there are no ids.
+# Bash completion of cutoutctl: commands, options, fields of a run and their values, and the ids of those runs
+# that the command is for. The daemon is asked with a short timeout; when it does not answer there are no ids.
 
 _cutoutctl_ids() {
     local state=()
@@ -16,24 +16,50 @@ _cutoutctl_ids() {
     "$@" --timeout 1 -q list limit=200 "${state[@]}" 2>/dev/null
 }
 
+# The values of a field or a filter, those behind the last comma alone.
+_cutoutctl_values() {
+    local values=""
+    case $1 in
+        preset) values="notebook-q3 notebook-q2 paper keras-example" ;;
+        dataset) values="cifar10 shapes" ;;
+        copies) values="independent aliased" ;;
+        normalise) values="pixel_mean channel" ;;
+        optimizer) values="adam rmsprop sgd" ;;
+        lr_schedule) values="constant cosine" ;;
+        conv_algorithm) values="auto direct winograd" ;;
+        flip | drop_last | nesterov | lr_plateau | l2_dense | stop_on_nan | hold) values="true false" ;;
+        state) values="queued held running paused succeeded failed canceled" ;;
+        sort) values="id created updated finished priority name state m cutout_size seed best best_epoch last mean_last_5 train_seconds
+            -id -created -updated -finished -priority -name -state -m -cutout_size -seed -best -best_epoch -last -mean_last_5 -train_seconds" ;;
+    esac
+    local before="$1=" last=${2##*,}
+    [ "$last" = "$2" ] || before+=${2%,*},
+    compgen -P "$before" -W "$values" -- "$last"
+}
+
 _cutoutctl() {
-    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    # Bash splits at = and : as well, which fields and addresses have.
+    local line=${COMP_LINE:0:COMP_POINT} words
+    read -ra words <<<"$line"
+    [[ $line != *[[:space:]] ]] || words+=("")
+    local n=$((${#words[@]} - 1))
+    local current=${words[n]} previous=${words[n - 1]}
     local commands="submit sweep list show watch wait curve cancel kill pause resume hold release
         requeue delete queue"
     local fields="name= preset= dataset= depth= epochs= batch_size= m= copies= cutout_size=
         cutout_squares= shift= flip= crop_pad= normalise= drop_last= optimizer= lr= momentum= nesterov=
         lr_schedule= lr_plateau= l2= l2_dense= grad_clip= seed= train_images= test_images=
         conv_algorithm= activations= stop_on_nan= priority= executor= label="
-    local program=${COMP_WORDS[0]} command="" options=() words="" i
+    local program=${words[0]} command="" options=() offered="" i
     COMPREPLY=()
-    for ((i = 1; i < COMP_CWORD; i++)); do
-        case ${COMP_WORDS[i]} in
+    for ((i = 1; i < n; i++)); do
+        case ${words[i]} in
             --server | --token-file | --cacert) # what the ids are asked with
-                options+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}")
+                options+=("${words[i]}" "${words[i + 1]}")
                 ((i += 1)) ;;
             --timeout) ((i += 1)) ;;
             -*) ;;
-            *) [ -n "$command" ] || command=${COMP_WORDS[i]} ;;
+            *) [ -n "$command" ] || command=${words[i]} ;;
         esac
     done
     case $previous in
@@ -41,20 +67,29 @@ _cutoutctl() {
         --server | --timeout) return ;;
     esac
     case $current in
-        -*) words="--curl --json --quiet --server --token-file --cacert --timeout --help" ;;
+        -*) offered="--curl --json --quiet --server --token-file --cacert --timeout --help --version" ;;
+        *=*)
+            case $command in
+                submit | sweep | list)
+                    mapfile -t COMPREPLY < <(_cutoutctl_values "${current%%=*}" "${current#*=}") ;;
+            esac ;;
         *)
             case $command in
-                "") words=$commands ;;
-                submit) words="$fields after= hold=" ;;
-                sweep) words="$fields hold=" ;;
-                list) words="state= m= cutout_size= dataset= preset= optimizer= copies= seed= depth=
-                    owner= sweep= label= name= sort= limit=" ;;
+                "") offered=$commands ;;
+                submit) offered="$fields after= hold=" ;;
+                sweep) offered="$fields hold=" ;;
+                list) offered="state= m= cutout_size= dataset= preset= optimizer= copies= seed= depth=
+                    owner= sweep= label= name= text= sort= fields= limit= cursor=" ;;
                 queue) ;;
-                *) words=$(_cutoutctl_ids "$command" "$program" "${options[@]}") ;;
+                *) offered=$(_cutoutctl_ids "$command" "$program" "${options[@]}") ;;
             esac ;;
     esac
-    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+    [ -z "$offered" ] || mapfile -t COMPREPLY < <(compgen -W "$offered" -- "$current")
     [[ ${COMPREPLY[0]-} != *= ]] || compopt -o nospace 2>/dev/null
+    # Bash replaces what stands behind the last = alone.
+    if [[ $current == *=* && $COMP_WORDBREAKS == *=* ]]; then
+        COMPREPLY=("${COMPREPLY[@]#"${current%%=*}"=}")
+    fi
 }
 
 complete -F _cutoutctl cutoutctl

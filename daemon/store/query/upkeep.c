@@ -1,14 +1,9 @@
 /* Layer: daemon/store. Thread rule: store/store.h. */
 #include "daemon/store/query/upkeep.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "core/base/cleanup.h"
 #include "daemon/store/table/run_rows.h"
 
 enum { OLDEST_QUEUED, LAST_RUN_ID, LIST_RUNS, LIST_FINISHED, FORGET_LAST, N_STATEMENTS };
@@ -60,128 +55,10 @@ enum status upkeep_last_run_id(struct store *store, int64_t *ret_id, struct erro
     return status;
 }
 
-/* ---- copies ---- */
-
 void upkeep_path(struct store *store, char *ret_path, size_t size) {
     struct db *db = store_reader_acquire(store);
     (void)snprintf(ret_path, size, "%s", sqlite3_db_filename(db->handle, "main"));
     store_reader_release(store, db);
-}
-
-static void close_handle(sqlite3 **handle) {
-    (void)sqlite3_close(*handle);
-}
-
-static enum status open_handle(const char *path, int flags, sqlite3 **ret_handle,
-                               struct error *error) {
-    int code = sqlite3_open_v2(path, ret_handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
-    return code == SQLITE_OK ? STATUS_OK : db_status(*ret_handle, code, path, error);
-}
-
-static bool must_stop(const atomic_bool *stop) {
-    return stop && atomic_load(stop);
-}
-
-static enum status stopped(struct error *error) {
-    return error_set(error, STATUS_BUSY, "the copy was given up: the daemon is stopping");
-}
-
-/* All steps within one read transaction, which sees one state, whoever writes meanwhile. */
-static enum status copy_pages(sqlite3 *source, sqlite3 *target, const atomic_bool *stop,
-                              struct error *error) {
-    enum { PAGES_A_STEP = 256 };
-    int begun = sqlite3_exec(source, "BEGIN; SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
-    if (begun != SQLITE_OK) {
-        return db_status(source, begun, "cannot begin to read", error);
-    }
-    sqlite3_backup *backup = sqlite3_backup_init(target, "main", source, "main");
-    if (!backup) {
-        return db_status(target, sqlite3_errcode(target), "cannot begin the copy", error);
-    }
-    int code = SQLITE_OK;
-    while (code == SQLITE_OK && !must_stop(stop)) {
-        code = sqlite3_backup_step(backup, PAGES_A_STEP);
-    }
-    int finish_code = sqlite3_backup_finish(backup);
-    if (code == SQLITE_OK) {
-        return stopped(error);
-    }
-    if (code != SQLITE_DONE || finish_code != SQLITE_OK) {
-        int reason = code != SQLITE_DONE ? code : finish_code;
-        return error_set(error, (reason & 0xff) == SQLITE_FULL ? STATUS_NO_SPACE : STATUS_IO,
-                         "cannot copy the database: %s", sqlite3_errstr(reason));
-    }
-    return STATUS_OK;
-}
-
-static int interrupts(void *user) {
-    return must_stop(*(const atomic_bool *const *)user);
-}
-
-static enum status check(sqlite3 *target, const char *path, const atomic_bool *stop,
-                         struct error *error) {
-    enum { INSTRUCTIONS_A_STEP = 100000 };
-    sqlite3_progress_handler(target, INSTRUCTIONS_A_STEP, interrupts, (void *)&stop);
-    sqlite3_stmt *statement = NULL;
-    char text[256] = "";
-    int code = sqlite3_prepare_v2(target, "PRAGMA quick_check(1)", -1, &statement, NULL);
-    if (code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW) {
-        db_column_text(statement, 0, text, sizeof(text));
-    }
-    (void)sqlite3_finalize(statement);
-    sqlite3_progress_handler(target, 0, NULL, NULL);
-    if (must_stop(stop)) {
-        return stopped(error);
-    }
-    return strcmp(text, "ok") == 0
-               ? STATUS_OK
-               : error_set(error, STATUS_CORRUPT, "the copy %s is damaged: %s", path, text);
-}
-
-static enum status sync_file(const char *path, struct error *error) {
-    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    return fd >= 0 && fsync(fd) == 0 ? STATUS_OK
-                                     : error_set_errno(error, errno, "cannot sync %s", path);
-}
-
-static enum status copy_and_check(const char *source_path, const char *target_path,
-                                  const atomic_bool *stop, struct error *error) {
-    CLEANUP(close_handle) sqlite3 *source = NULL;
-    CLEANUP(close_handle) sqlite3 *target = NULL;
-    TRY(open_handle(source_path, SQLITE_OPEN_READONLY, &source, error));
-    TRY(open_handle(target_path, SQLITE_OPEN_READWRITE, &target, error));
-    /* Only the store's writer moves what is in the log into the database. */
-    (void)sqlite3_exec(source, "PRAGMA wal_autocheckpoint = 0", NULL, NULL, NULL);
-    (void)sqlite3_busy_timeout(source, 5000);
-    TRY(copy_pages(source, target, stop, error));
-    /* One file, without a log beside it. */
-    int code = sqlite3_exec(target, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
-    if (code != SQLITE_OK) {
-        return db_status(target, code, target_path, error);
-    }
-    return check(target, target_path, stop, error);
-}
-
-enum status upkeep_copy(const char *source, const char *target, const atomic_bool *stop,
-                        struct error *error) {
-    int fd = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-    if (fd < 0) {
-        return errno == EEXIST ? error_set(error, STATUS_CONFLICT, "%s exists already", target)
-                               : error_set_errno(error, errno, "cannot create %s", target);
-    }
-    (void)close(fd);
-    enum status status = copy_and_check(source, target, stop, error);
-    if (status == STATUS_OK) {
-        status = sync_file(target, error);
-    }
-    if (status != STATUS_OK) {
-        (void)unlink(target);
-    }
-    return status;
-}
-
-static void finalize(sqlite3_stmt **statement) {
-    (void)sqlite3_finalize(*statement);
 }
 
 /* Makes room for one more of `size` bytes each; doubles. */
@@ -189,35 +66,6 @@ static void *grow(void *items, size_t n, size_t size) {
     bool full = n == 0 || (n >= 16 && (n & (n - 1)) == 0);
     size_t capacity = n < 16 ? 16 : 2 * n;
     return full ? realloc(items, capacity * size) : items;
-}
-
-enum status upkeep_list_files(const char *path, struct upkeep_file **ret_files, size_t *ret_n,
-                              struct error *error) {
-    static const char sql[] = "SELECT DISTINCT run_id, path FROM checkpoint ORDER BY run_id, path";
-    CLEANUP(close_handle) sqlite3 *handle = NULL;
-    CLEANUP(finalize) sqlite3_stmt *statement = NULL;
-    CLEANUP(free_pointer) struct upkeep_file *files = NULL;
-    size_t n = 0;
-    TRY(open_handle(path, SQLITE_OPEN_READONLY, &handle, error));
-    int code = sqlite3_prepare_v2(handle, sql, -1, &statement, NULL);
-    while (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-        struct upkeep_file *grown = grow(files, n, sizeof(*files));
-        if (!grown) {
-            return error_set(error, STATUS_NO_MEMORY, "no memory for the list of checkpoints");
-        }
-        files = grown;
-        files[n].run_id = sqlite3_column_int64(statement, 0);
-        db_column_text(statement, 1, files[n].path, sizeof(files[n].path));
-        n++;
-        code = SQLITE_OK;
-    }
-    if (code != SQLITE_DONE) {
-        return db_status(handle, code, path, error);
-    }
-    *ret_files = files;
-    *ret_n = n;
-    files = NULL;
-    return STATUS_OK;
 }
 
 /* ---- lists of runs ---- */

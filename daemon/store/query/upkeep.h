@@ -1,18 +1,16 @@
-/* Upkeep of the database: how old the queue is, copies of it, what is old enough to go.
+/* Upkeep of the database: how old the queue is, which runs there are, what is old enough to go.
  *
  * Layer: daemon/store. Thread rule and statuses: store/store.h.
  */
 #ifndef CUTOUTD_DAEMON_STORE_QUERY_UPKEEP_H
 #define CUTOUTD_DAEMON_STORE_QUERY_UPKEEP_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "core/base/error.h"
 #include "daemon/store/store.h"
-#include "daemon/store/table/checkpoint_table.h"
 
 /* When the oldest queued run was submitted (Unix ms); 0: nothing is queued. */
 enum status upkeep_oldest_queued(struct store *store, int64_t *ret_created_ms, struct error *error);
@@ -22,24 +20,6 @@ enum status upkeep_last_run_id(struct store *store, int64_t *ret_id, struct erro
 
 /* The path of the store's database file. */
 void upkeep_path(struct store *store, char *ret_path, size_t size);
-
-/* Copies the database file `source`, which may be open and written to, as it is at one moment into
- * the new file `target`, checks the copy (PRAGMA quick_check) and syncs it. Writers go on
- * meanwhile. *stop (NULL: never) becoming true ends it: STATUS_BUSY. STATUS_CONFLICT: target
- * exists. On failure target is gone. */
-enum status upkeep_copy(const char *source, const char *target, const atomic_bool *stop,
-                        struct error *error);
-
-/* Which file belongs to which run. */
-struct upkeep_file {
-    int64_t run_id;
-    char path[CHECKPOINT_ROW_PATH_SIZE]; /* relative to STATE_DIR/runs/<run id>/ */
-};
-
-/* The checkpoint files that the database file at `path` (a copy that nobody writes to) knows. The
- * caller owns *ret_files (free), also when there are none (NULL). */
-enum status upkeep_list_files(const char *path, struct upkeep_file **ret_files, size_t *ret_n,
-                              struct error *error);
 
 /* The ids of all runs, in order. The caller owns *ret_ids (free). */
 enum status upkeep_list_runs(struct store *store, int64_t **ret_ids, size_t *ret_n,

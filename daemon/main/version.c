@@ -1,0 +1,16 @@
+/* Layer: daemon/main. */
+#include "daemon/main/version.h"
+
+#include "core/nn/arithmetic.h"
+
+void version_print(FILE *out) {
+    const struct kernels *best = NULL;
+    (void)fprintf(out, "cutoutd " CUTOUTD_VERSION " (commit %s)\nkernels here:", version_commit);
+    for (const struct kernels *const *k = kernels_available(); *k; k++) {
+        char arithmetic[ARITHMETIC_TEXT_SIZE];
+        engine_arithmetic(*k, (*k)->has_winograd, arithmetic);
+        (void)fprintf(out, "%s %s (arithmetic %s)", best ? "," : "", (*k)->name, arithmetic);
+        best = *k;
+    }
+    (void)fprintf(out, "\nin use unless `isa` says less: %s\n", best->name);
+}

@@ -1,0 +1,118 @@
+"""cutoutd check-config: what is in force, and all that is wrong; also for the daemon that the unit would start."""
+
+import os
+import subprocess
+import tempfile
+import unittest
+
+from daemon_process import PATIENCE_S, make_certificate
+from test_access import make_token
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class CheckConfig(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="cutoutd-http-", dir="/var/lib" if os.geteuid() == 0 else None)
+        self.addCleanup(directory.cleanup)
+        self.directory = directory.name
+        os.chmod(self.directory, 0o755)
+        self.units = os.path.join(self.directory, "units")
+        os.makedirs(os.path.join(self.units, "cutoutd.service.d"))
+        with open(os.path.join(SOURCE, "systemd", "cutoutd.service"), encoding="ascii") as file:
+            self.write("units/cutoutd.service", file.read())
+
+    def write(self, name, text, mode=0o644):
+        path = os.path.join(self.directory, name)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+        os.chmod(path, mode)
+        return path
+
+    def drop_in(self, text):
+        self.write("units/cutoutd.service.d/10.conf", "[Service]\n" + text)
+
+    def check(self, *flags, config=""):
+        """Exit status, what is in force (without runs of blanks), what is wrong."""
+        path = self.write("cutoutd.conf", config)
+        result = subprocess.run([os.environ["CUTOUTD"], "check-config", *flags, "--config", path], capture_output=True,
+                                text=True, timeout=PATIENCE_S, check=False,
+                                env=dict(os.environ, SYSTEMD_UNIT_PATH=self.units))
+        return result.returncode, " ".join(result.stdout.split()), result.stderr
+
+    def test_every_problem_comes_at_once_with_its_place(self):
+        status, _, wrong = self.check(config="memory_limit = 800%\nstate_dir = state\nworkers = 0\nunknown = 1\n"
+                                             "[datasets]\ncifar10 = /nonexistent\n")
+        self.assertEqual(status, 2)
+        for line in ("cutoutd.conf:1: memory_limit", "cutoutd.conf:2: state_dir", "cutoutd.conf:3: workers",
+                     "cutoutd.conf:4: unknown setting", "cutoutd.conf:6: cannot open the directory /nonexistent"):
+            self.assertIn(line, wrong)
+
+    def test_without_the_unit_nothing_is_known_of_it(self):
+        os.unlink(os.path.join(self.units, "cutoutd.service"))
+        status, _, wrong = self.check("--as-service")
+        self.assertEqual(status, 1)
+        self.assertIn("there is no unit cutoutd.service", wrong)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become the service's user")
+    def test_the_unit_says_what_the_service_would_have(self):
+        token, line = make_token("anna", "submit")
+        self.assertTrue(token)
+        tokens = self.write("tokens", line + "\n", 0o600)
+        self.write("service.env", "# a comment\nCUTOUTD_WORKERS='2'\nOTHER=1\n")
+        self.drop_in(f"LoadCredential=tokens:{tokens}\nEnvironment=CUTOUTD_KEEP_EVENTS_DAYS=9 \"CUTOUTD_LOG_LEVEL=debug\"\n"
+                     f"EnvironmentFile=-{self.directory}/service.env\nExecStart=\n"
+                     "ExecStart=/usr/bin/cutoutd serve --listen 0.0.0.0:8080 \\\n   --isa ref\n")
+        status, stands, wrong = self.check("--as-service")
+        self.assertEqual((status, wrong), (0, ""))
+        for words in (f"tokens_file = {tokens} # {self.units}/cutoutd.service.d/10.conf:2: credential tokens",
+                      "state_dir = /var/lib/cutoutd # STATE_DIRECTORY", "workers = 2 # CUTOUTD_WORKERS",
+                      "keep_events_days = 9", "log_level = debug", "listen = 0.0.0.0:8080 # --listen", "isa = ref"):
+            self.assertIn(words, stands)
+        # Without --as-service nobody knows of the credential.
+        self.assertIn("tokens_file = # default", self.check()[1])
+        os.unlink(tokens)
+        status, _, wrong = self.check("--as-service")
+        self.assertEqual(status, 1)
+        self.assertIn(f"10.conf:2: credential tokens: cannot look at the tokens file {tokens}", wrong)
+        self.drop_in("ExecStart=\nExecStart=/usr/bin/cutoutd serve --listen 0.0.0.0:8080\n")
+        self.assertIn("there are no access tokens", self.check("--as-service")[2])
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become the service's user")
+    def test_what_the_services_user_may_not_use_is_named(self):
+        cert, key = (os.path.join(self.directory, name) for name in ("cert.pem", "key.pem"))
+        make_certificate(cert, key)
+        images = os.path.join(self.directory, "images")
+        os.mkdir(images, 0o700)
+        for name in ("data_batch_1.bin", "test_batch.bin"):
+            self.write("images/" + name, "")
+        config = (f"tls_cert = {cert}\ntls_key = {key}\nstate_dir = /srv/state\nunix_socket = /srv/socket\n"
+                  f"[datasets]\nlab = {images}\nmine = /tmp/images\n")
+        self.assertNotIn(images, self.check(config=config)[2])  # root may
+        status, _, wrong = self.check("--as-service", config=config)
+        self.assertEqual(status, 1)
+        for words in (f"cutoutd.conf:2: cannot read {key}: Permission denied",
+                      f"cutoutd.conf:6: cannot open the directory {images}: Permission denied",
+                      "cutoutd.conf:7: the service does not see /tmp/images (PrivateTmp= of the unit)",
+                      "cutoutd.conf:3: the service may not write to /srv/state (ProtectSystem=strict",
+                      "cutoutd.conf:4: the service may not write to /srv/socket"):
+            self.assertIn(words, wrong)
+        self.drop_in(f"LoadCredential=key.pem:{key}\nSupplementaryGroups=daemon\n")
+        os.chown(images, 0, 1)  # Debian's group daemon
+        os.chmod(images, 0o750)
+        config = (f"tls_cert = {cert}\ntls_key = /run/credentials/cutoutd.service/key.pem\n"
+                  f"[datasets]\nlab = {images}\n")
+        self.assertEqual(self.check("--as-service", config=config)[::2], (0, ""))
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become others")
+    def test_only_root_knows_what_others_may_use(self):
+        path = self.write("cutoutd.conf", "")
+        result = subprocess.run(["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", os.environ["CUTOUTD"],
+                                 "check-config", "--as-service", "--config", path], capture_output=True, text=True,
+                                timeout=PATIENCE_S, check=False, env=dict(os.environ, SYSTEMD_UNIT_PATH=self.units))
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("only root", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
