@@ -1,0 +1,91 @@
+/* Thread rule: one thread. */
+#include "tests/sim/old_database.h"
+
+#include <inttypes.h>
+#include <sqlite3.h>
+#include <stdio.h>
+
+#include "daemon/store/migrate.h"
+#include "tests/sim/model.h"
+#include "tests/sim/sched.h"
+#include "tests/sim/sim.h"
+#include "tests/sim/vfs.h"
+
+static void execute(sqlite3 *handle, const char *sql) {
+    char *message = NULL;
+    if (sqlite3_exec(handle, sql, NULL, NULL, &message) != SQLITE_OK) {
+        sim_fail("the simulator works", "%s: %s", sql, message);
+    }
+}
+
+/* With columns that every version has. A run that succeeded has its epochs, and no files. */
+static void add_run(sqlite3 *handle, struct wanted *w, int number, bool finished) {
+    char sql[1600];
+    (void)snprintf(
+        sql, sizeof(sql),
+        "INSERT INTO run (id, name, priority, labels_json, config_json, preset, dataset, depth,"
+        " epochs, m, cutout_size, seed, state, created_ms, updated_ms) VALUES (%d, '%s', %d, '{}',"
+        " '{\"preset\":\"notebook-q3\",\"dataset\":\"shapes\",\"depth\":8,\"epochs\":%d,\"m\":1,"
+        "\"batch_size\":10,\"seed\":%" PRIu64 ",\"name\":\"%s\",\"priority\":%d,\"labels\":{}}',"
+        " 'notebook-q3', 'shapes', 8, %d, 1, 12, %" PRIu64 ", 'queued', 1000, 1000);"
+        "INSERT INTO event (run_id, type, at_ms, state, attempt, reason)"
+        " VALUES (%d, 'state', 1000, 'queued', 1, '')",
+        number, w->name, w->priority, w->epochs, w->seed, w->name, w->priority, w->epochs, w->seed,
+        number);
+    execute(handle, sql);
+    if (!finished) {
+        return;
+    }
+    (void)snprintf(sql, sizeof(sql),
+                   "INSERT INTO event (run_id, type, at_ms, state, attempt, reason)"
+                   " VALUES (%d, 'state', 1001, 'running', 1, '')",
+                   number);
+    execute(handle, sql);
+    for (int epoch = 1; epoch <= w->epochs; epoch++) {
+        (void)snprintf(sql, sizeof(sql),
+                       "INSERT INTO epoch (run_id, epoch, train_loss, val_wrong, val_total, lr,"
+                       " at_ms) VALUES (%d, %d, %.17g, %d, %d, 0.001, 1002);"
+                       "INSERT INTO event (run_id, type, at_ms, epoch)"
+                       " VALUES (%d, 'epoch', 1002, %d)",
+                       number, epoch, metric_loss(w->seed, epoch), metric_wrong(w->seed, epoch),
+                       METRIC_TOTAL, number, epoch);
+        execute(handle, sql);
+    }
+    int best = metric_best(w->seed, w->epochs);
+    (void)snprintf(sql, sizeof(sql),
+                   "UPDATE run SET state = 'succeeded', epochs_done = %d, best_epoch = %d,"
+                   " best_wrong = %d, last_wrong = %d, val_total = %d, started_ms = 1001,"
+                   " finished_ms = 1003 WHERE id = %d;"
+                   "INSERT INTO event (run_id, type, at_ms, state, attempt, reason)"
+                   " VALUES (%d, 'state', 1003, 'succeeded', 1, '')",
+                   w->epochs, best, metric_wrong(w->seed, best),
+                   metric_wrong(w->seed, w->epochs), METRIC_TOTAL, number, number);
+    execute(handle, sql);
+}
+
+void old_database_make(struct stream *choices) {
+    sqlite3 *handle = NULL;
+    struct error error = {.message = ""};
+    int version = 1 + stream_below(choices, migrations_embedded_count);
+    int n_runs = 1 + stream_below(choices, 4);
+    sched_calm++;
+    (void)sqlite3_open_v2(SIM_STATE_DIR "/cutoutd.db", &handle,
+                          SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    execute(handle, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    if (migrate_apply(handle, migrations_embedded, version, &error) != STATUS_OK) {
+        sim_fail("the simulator works", "%s", error.message);
+    }
+    for (int i = 1; i <= n_runs; i++) {
+        struct wanted *w = model_want();
+        (void)snprintf(w->name, sizeof(w->name), "old%d", i);
+        w->seed = mix((uint64_t)i + 77) % 1000000;
+        w->epochs = 1 + stream_below(choices, 4);
+        w->priority = stream_below(choices, 3);
+        w->accepted = true;
+        add_run(handle, w, i, stream_chance(choices, 50));
+    }
+    (void)sqlite3_close(handle);
+    sched_calm--;
+    vfs_reset();
+    sim_tell("the database of version %d with %d runs", version, n_runs);
+}
