@@ -41,7 +41,7 @@ struct wanted {
     int attempt;
     int priority_now;
     int epochs_seen;
-    int starts;         /* since the last epoch or checkpoint */
+    int starts;         /* without an epoch or checkpoint since */
     int requeues_asked; /* by somebody, carried out or not */
     enum run_request request; /* that was answered with 202, of this attempt */
     bool touched;       /* since the last look */

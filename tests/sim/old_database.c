@@ -68,6 +68,7 @@ void old_database_make(struct stream *choices) {
     struct error error = {.message = ""};
     int version = 1 + stream_below(choices, migrations_embedded_count);
     int n_runs = 1 + stream_below(choices, 4);
+    int n_finished = stream_below(choices, n_runs + 1); /* the first ones: they came first */
     sched_calm++;
     (void)sqlite3_open_v2(SIM_STATE_DIR "/cutoutd.db", &handle,
                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
@@ -82,7 +83,7 @@ void old_database_make(struct stream *choices) {
         w->epochs = 1 + stream_below(choices, 4);
         w->priority = stream_below(choices, 3);
         w->accepted = true;
-        add_run(handle, w, i, stream_chance(choices, 50));
+        add_run(handle, w, i, i <= n_finished);
     }
     (void)sqlite3_close(handle);
     sched_calm--;

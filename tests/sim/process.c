@@ -151,7 +151,9 @@ static void close_parts(struct process *p) {
 static void *process_main(void *user) {
     struct process *p = user;
     struct error error = {.message = ""};
-    if (open_parts(p, &error) == STATUS_OK) {
+    enum status status = open_parts(p, &error);
+    last_error = status == STATUS_OK ? (struct error){.code = STATUS_OK} : error;
+    if (status == STATUS_OK) {
         state = PROCESS_SERVING;
         clients_start();
         while (!p->stop) {
@@ -159,7 +161,6 @@ static void *process_main(void *user) {
         }
     }
     state = PROCESS_STOPPING;
-    last_error = error;
     close_parts(p);
     state = PROCESS_ENDED;
     return NULL;

@@ -370,7 +370,10 @@ static sqlite3_vfs vfs_of_disk = {.iVersion = 2,
                                   .xGetLastError = vfs_last_error};
 
 void vfs_install(void) {
-    if (sqlite3_vfs_register(&vfs_of_disk, 1) != SQLITE_OK) {
+    /* Without locks of its own: there is one thread. */
+    if (sqlite3_config(SQLITE_CONFIG_SINGLETHREAD) != SQLITE_OK ||
+        sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) != SQLITE_OK ||
+        sqlite3_vfs_register(&vfs_of_disk, 1) != SQLITE_OK) {
         (void)fprintf(stderr, "sim: SQLite does not take the VFS\n");
         abort();
     }
