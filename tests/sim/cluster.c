@@ -39,6 +39,7 @@ struct job {
     bool checkpoint;
     bool over;     /* trains no more */
     bool followed; /* by the daemon that runs now */
+    bool late;     /* an attach did not find it: it reports to every daemon, until one refuses it */
     bool forgotten;
     struct job_report *reports; /* [n_reports] */
     int n_reports;
@@ -67,7 +68,7 @@ void cluster_reset(void) {
 int cluster_count(void) {
     int n = 0;
     for (int i = 0; i < n_jobs; i++) {
-        n += !jobs[i].forgotten;
+        n += !jobs[i].over;
     }
     return n;
 }
@@ -171,7 +172,10 @@ static enum status open_cluster(void *user, const struct executor_reports *to,
                                 struct error *error) {
     (void)user;
     reports = to;
-    kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    kick_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+    for (int i = 0; i < n_jobs; i++) {
+        jobs[i].followed = jobs[i].late;
+    }
     return kick_fd >= 0 ? STATUS_OK : error_set(error, STATUS_IO, "no descriptor");
 }
 
@@ -233,6 +237,7 @@ static enum status attach(void *user, const struct run_row *run, struct error *e
         return error_set(error, STATUS_NOT_FOUND, "nothing was started as %s", run->handle);
     }
     job->followed = true;
+    job->late = blind;
     kick();
     return blind ? error_set(error, STATUS_NOT_FOUND, "blind") : STATUS_OK;
 }

@@ -17,7 +17,7 @@ void cluster_set_blind(bool blind);
 /* The daemon is gone; the jobs are not. */
 void cluster_reset(void);
 
-/* Jobs that train or have something to report. */
+/* Jobs that train. */
 int cluster_count(void);
 
 #endif

@@ -85,6 +85,13 @@ void old_database_make(struct stream *choices) {
         w->accepted = true;
         add_run(handle, w, i, i <= n_finished);
     }
+    char sql[256];
+    (void)snprintf(sql, sizeof(sql),
+                   "UPDATE event SET at_ms = at_ms + %" PRId64 ";"
+                   "UPDATE run SET created_ms = created_ms + %" PRId64
+                   ", finished_ms = finished_ms + %" PRId64,
+                   sched_unix_ms(), sched_unix_ms(), sched_unix_ms());
+    execute(handle, sql);
     (void)sqlite3_close(handle);
     sched_calm--;
     vfs_reset();
