@@ -102,7 +102,7 @@ static void new_run(struct question *q, struct stream *choices) {
     }
     *q = (struct question){.kind = ASK_RUN, .method = "POST", .target = "/api/v1/runs"};
     (void)snprintf(q->body, sizeof(q->body),
-                   "{\"name\":\"%s\",\"dataset\":\"shapes\",\"depth\":8,\"m\":1,\"batch_size\":10,"
+                   "{\"name\":\"%s\",\"dataset\":\"shapes\",\"depth\":8,\"m\":1,\"batch_size\":2,"
                    "\"epochs\":%d,\"seed\":%" PRIu64 ",\"priority\":%d,\"hold\":%s%s%s}",
                    w->name, w->epochs, w->seed, w->priority, w->held ? "true" : "false", after,
                    w->elsewhere ? ",\"executor\":\"" SIM_ELSEWHERE "\"" : "");
@@ -129,7 +129,7 @@ static void new_sweep(struct question *q, struct stream *choices) {
     }
     (void)snprintf(q->body, sizeof(q->body),
                    "{\"name\":\"s%d\",\"base\":{\"dataset\":\"shapes\",\"depth\":8,\"m\":1,"
-                   "\"batch_size\":10,\"epochs\":%d},\"grid\":{\"seed\":[%s]}}",
+                   "\"batch_size\":2,\"epochs\":%d},\"grid\":{\"seed\":[%s]}}",
                    number, epochs, seeds);
 }
 
@@ -358,7 +358,8 @@ static void on_success(const struct question *q, const struct reply *reply, int6
 
 static void on_refusal(const struct question *q, const struct reply *reply) {
     const struct wanted *w = model_find(q->id);
-    if (q->n_wanted > 0 && reply->http_status != 409) {
+    /* 404: somebody deleted it between its commit and the answer, or the source of a fork. */
+    if (q->n_wanted > 0 && reply->http_status != 409 && reply->http_status != 404) {
         if (q->kind != ASK_FORK && q->wanted->n_after == 0) {
             sim_fail("a good request is taken", "%s: %d %s", q->target, reply->http_status,
                      reply->body ? reply->body : "");

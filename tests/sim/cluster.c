@@ -165,7 +165,7 @@ static void admit(void *user, const struct run_config *config,
     (void)user;
     (void)config;
     *ret_admission = (struct executor_admission){
-        .limit_bytes = INT64_MAX, .has_images = true, .n_train_images = 20, .n_test_images = 10};
+        .limit_bytes = INT64_MAX, .has_images = true, .n_train_images = METRIC_IMAGES};
 }
 
 static enum status open_cluster(void *user, const struct executor_reports *to,

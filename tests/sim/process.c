@@ -64,7 +64,7 @@ static struct config make_config(void) {
                             .keep_checkpoints_days = kinds.retention ? 2 : 0,
                             .keep_events_days = kinds.retention ? 3 : 0,
                             .shapes_train = METRIC_IMAGES,
-                            .shapes_test = METRIC_TOTAL};
+                            .shapes_test = 2};
     (void)snprintf(config.state_dir, sizeof(config.state_dir), "%s", SIM_STATE_DIR);
     return config;
 }

@@ -9,10 +9,10 @@
 
 #include "tests/sim/clients.h"
 #include "tests/sim/cluster.h"
+#include "tests/sim/databases.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/model.h"
-#include "tests/sim/old_database.h"
 #include "tests/sim/process.h"
 #include "tests/sim/sched.h"
 #include "tests/sim/sim.h"
@@ -183,6 +183,9 @@ static void act(void) {
         bool blind = stream_chance(&choices, 60);
         sim_tell("the cluster is %s", blind ? "blind" : "well");
         cluster_set_blind(blind);
+        if (blind) {
+            plan_crash(); /* it is asked what it trains at the next start */
+        }
     } else if (choice < 31 && process_state() == PROCESS_SERVING) {
         sim_tell("SIGTERM");
         model_let_go();
@@ -273,7 +276,9 @@ void run_seed(uint64_t seed, int n_steps, const bool *keep) {
     disk_format();
     vfs_set_checkpoint_pages(stream_chance(&s, 70) ? 10 + stream_below(&s, 100) : 0);
     if (kinds.old_database) {
-        old_database_make(&s);
+        databases_make_old(&s);
+    } else if (stream_chance(&s, 80)) {
+        databases_put_empty();
     }
     for (int i = 0; i < n_steps; i++) {
         if (!keep || keep[i]) {

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { MOST_STEPS = 2000, DEFAULT_STEPS = 60 };
+enum { MOST_STEPS = 2000, DEFAULT_STEPS = 50 };
 
 /* Ends by sim_fail or returns. keep: [n_steps], the steps that are carried out; NULL: all. */
 void run_seed(uint64_t seed, int n_steps, const bool *keep);

@@ -3,6 +3,7 @@
  *     sim SEED [STEPS] [--trace]          one seed; a failure is shrunk
  *     sim --seeds FIRST LAST [STEPS]      many; each failure is shrunk
  *     sim --minutes MINUTES [FIRST]       seeds from FIRST on, for that long
+ *     sim --finds LAST                    the opposite: exit status 0 when a seed up to LAST fails
  *
  * Each simulation is a process of its own, so that it begins with nothing, and one that crashes or
  * hangs is found like any other. Exit status 1: a property did not hold. */
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "core/base/log.h"
+#include "tests/sim/databases.h"
 #include "tests/sim/run_seed.h"
 #include "tests/sim/vfs.h"
 
@@ -188,6 +190,7 @@ static void report(uint64_t seed, int n_steps, const struct verdict *found) {
 /* ---- many ---- */
 
 struct series {
+    bool finds; /* a failure is what is wanted */
     uint64_t next;
     uint64_t last;
     time_t until; /* 0: not limited by time */
@@ -198,7 +201,16 @@ struct series {
 
 static bool goes_on(const struct series *series) {
     return series->next <= series->last && (series->until == 0 || time(NULL) < series->until) &&
-           series->n_failed < 10;
+           series->n_failed < (series->finds ? 1 : 10);
+}
+
+static void on_failure(struct series *series, uint64_t seed, const struct verdict *verdict) {
+    series->n_failed++;
+    if (series->finds) {
+        (void)printf("seed %" PRIu64 ": %s: %s\n", seed, verdict->property, verdict->message);
+    } else {
+        report(seed, series->n_steps, verdict);
+    }
 }
 
 static void run_series(struct series *series) {
@@ -211,8 +223,7 @@ static void run_series(struct series *series) {
             collect(&jobs[i], &verdict);
             series->n_done++;
             if (verdict.failed) {
-                series->n_failed++;
-                report(jobs[i].seed, series->n_steps, &verdict);
+                on_failure(series, jobs[i].seed, &verdict);
             }
         }
         if (goes_on(series)) {
@@ -238,7 +249,7 @@ static void become_repeatable(char **argv) {
 
 static int usage(void) {
     (void)fprintf(stderr, "usage: sim SEED [STEPS] [--trace] | sim --seeds FIRST LAST [STEPS] |"
-                          " sim --minutes MINUTES [FIRST]\n");
+                          " sim --minutes MINUTES [FIRST] | sim --finds LAST\n");
     return 2;
 }
 
@@ -266,6 +277,7 @@ int main(int argc, char **argv) {
     }
     become_repeatable(argv);
     vfs_install();
+    databases_prepare();
     log_install(log_line, NULL, LOG_LEVEL_INFO);
     struct series series = {.last = UINT64_MAX, .n_steps = DEFAULT_STEPS};
     if (strcmp(argv[1], "--seeds") == 0 && argc >= 4) {
@@ -275,6 +287,10 @@ int main(int argc, char **argv) {
     } else if (strcmp(argv[1], "--minutes") == 0 && argc >= 3) {
         series.next = argc > 3 ? strtoull(argv[3], NULL, 10) : (uint64_t)time(NULL) * 1000;
         series.until = time(NULL) + (time_t)(60.0 * strtod(argv[2], NULL));
+    } else if (strcmp(argv[1], "--finds") == 0 && argc == 3) {
+        series.next = 1;
+        series.last = strtoull(argv[2], NULL, 10);
+        series.finds = true;
     } else if (argv[1][0] != '-') {
         bool trace = strcmp(argv[argc - 1], "--trace") == 0;
         const char *steps = argc > 2 && argv[2][0] != '-' ? argv[2] : NULL;
@@ -284,5 +300,5 @@ int main(int argc, char **argv) {
     }
     (void)printf("seeds from %" PRIu64 "\n", series.next);
     run_series(&series);
-    return series.n_failed > 0;
+    return (series.n_failed > 0) != series.finds;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/store/db.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/sched.h"
@@ -393,4 +394,14 @@ int __wrap_sqlite3_open_v2(const char *path, sqlite3 **ret_handle, int flags, co
         (void)sqlite3_wal_autocheckpoint(*ret_handle, checkpoint_pages);
     }
     return code;
+}
+
+/* The writer prepares its statements at the start, to see that all of them fit the tables. Here each
+ * is prepared when it is used: a start takes half the time, and a simulation has ten of them. */
+enum status __wrap_db_prepare(struct db *db, struct error *error);
+
+enum status __wrap_db_prepare(struct db *db, struct error *error) {
+    (void)db;
+    (void)error;
+    return STATUS_OK;
 }

@@ -1,11 +1,13 @@
 /* Thread rule: one thread. */
-#include "tests/sim/old_database.h"
+#include "tests/sim/databases.h"
 
 #include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "daemon/store/migrate.h"
+#include "tests/sim/disk.h"
 #include "tests/sim/model.h"
 #include "tests/sim/sched.h"
 #include "tests/sim/sim.h"
@@ -26,7 +28,7 @@ static void add_run(sqlite3 *handle, struct wanted *w, int number, bool finished
         "INSERT INTO run (id, name, priority, labels_json, config_json, preset, dataset, depth,"
         " epochs, m, cutout_size, seed, state, created_ms, updated_ms) VALUES (%d, '%s', %d, '{}',"
         " '{\"preset\":\"notebook-q3\",\"dataset\":\"shapes\",\"depth\":8,\"epochs\":%d,\"m\":1,"
-        "\"batch_size\":10,\"seed\":%" PRIu64 ",\"name\":\"%s\",\"priority\":%d,\"labels\":{}}',"
+        "\"batch_size\":2,\"seed\":%" PRIu64 ",\"name\":\"%s\",\"priority\":%d,\"labels\":{}}',"
         " 'notebook-q3', 'shapes', 8, %d, 1, 12, %" PRIu64 ", 'queued', 1000, 1000);"
         "INSERT INTO event (run_id, type, at_ms, state, attempt, reason)"
         " VALUES (%d, 'state', 1000, 'queued', 1, '')",
@@ -63,19 +65,49 @@ static void add_run(sqlite3 *handle, struct wanted *w, int number, bool finished
     execute(handle, sql);
 }
 
-void old_database_make(struct stream *choices) {
+static const char path[] = SIM_STATE_DIR "/cutoutd.db";
+
+/* A new database of that version, open. */
+static sqlite3 *make(int version) {
     sqlite3 *handle = NULL;
     struct error error = {.message = ""};
-    int version = 1 + stream_below(choices, migrations_embedded_count);
-    int n_runs = 1 + stream_below(choices, 4);
-    int n_finished = stream_below(choices, n_runs + 1); /* the first ones: they came first */
-    sched_calm++;
-    (void)sqlite3_open_v2(SIM_STATE_DIR "/cutoutd.db", &handle,
+    (void)sqlite3_open_v2(path, &handle,
                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     execute(handle, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
     if (migrate_apply(handle, migrations_embedded, version, &error) != STATUS_OK) {
         sim_fail("the simulator works", "%s", error.message);
     }
+    return handle;
+}
+
+static unsigned char *empty;
+static size_t n_empty;
+
+void databases_prepare(void) {
+    disk_format();
+    (void)sqlite3_close(make(migrations_embedded_count));
+    const struct node *node = disk_find(path);
+    n_empty = (size_t)disk_size(node);
+    empty = malloc(n_empty);
+    if (!empty || disk_read(node, empty, n_empty, 0) != n_empty) {
+        (void)fprintf(stderr, "sim: no empty database\n");
+        abort();
+    }
+    vfs_reset();
+}
+
+void databases_put_empty(void) {
+    struct node *node = NULL;
+    (void)disk_make(path, false, &node);
+    (void)disk_write(node, empty, n_empty, 0);
+    disk_sync(node);
+}
+
+void databases_make_old(struct stream *choices) {
+    int version = 1 + stream_below(choices, migrations_embedded_count);
+    int n_runs = 1 + stream_below(choices, 4);
+    int n_finished = stream_below(choices, n_runs + 1); /* the first ones: they came first */
+    sqlite3 *handle = make(version);
     for (int i = 1; i <= n_runs; i++) {
         struct wanted *w = model_want();
         (void)snprintf(w->name, sizeof(w->name), "old%d", i);
@@ -93,7 +125,6 @@ void old_database_make(struct stream *choices) {
                    sched_unix_ms(), sched_unix_ms(), sched_unix_ms());
     execute(handle, sql);
     (void)sqlite3_close(handle);
-    sched_calm--;
     vfs_reset();
     sim_tell("the database of version %d with %d runs", version, n_runs);
 }
