@@ -38,8 +38,8 @@ static bool is_known_run(void *user, int64_t run_id) {
 }
 
 /* What deleted runs have left behind goes; what belongs to no run of this database is put aside. */
-static enum status sweep_state(const char *directory, const struct clock *clock, struct store *store,
-                               struct error *error) {
+static enum status sweep_state(const char *directory, const struct clock *clock,
+                               struct store *store, struct error *error) {
     char instance[64];
     struct state_dir_swept swept;
     CLEANUP(known_clear) struct run_ids_known known = {.ids = NULL};

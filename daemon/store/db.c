@@ -19,8 +19,8 @@ static const char pragmas_writer[] = "PRAGMA journal_mode = WAL;"
                                      "PRAGMA journal_size_limit = 67108864;";
 
 /* The last one opens the log and the shared memory: a reader must not need descriptors later, when
- * there may be none. A reader never checkpoints: exactly one connection of the process does (SQLite before 3.51.3 can
- * lose commits when two do at the same moment). */
+ * there may be none. A reader never checkpoints: exactly one connection of the process does (SQLite
+ * before 3.51.3 can lose commits when two do at the same moment). */
 static const char pragmas_reader[] = "PRAGMA query_only = ON;"
                                      "PRAGMA trusted_schema = OFF;"
                                      "PRAGMA wal_autocheckpoint = 0;"

@@ -36,7 +36,7 @@ struct question {
     char method[8];
     char target[96];
     char body[BODY_SIZE];
-    char key[32]; /* "": none */
+    char key[32];          /* "": none */
     struct wanted *wanted; /* [n_wanted] */
     int n_wanted;
     int64_t id;

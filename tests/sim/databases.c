@@ -60,8 +60,8 @@ static void add_run(sqlite3 *handle, struct wanted *w, int number, bool finished
                    " finished_ms = 1003 WHERE id = %d;"
                    "INSERT INTO event (run_id, type, at_ms, state, attempt, reason)"
                    " VALUES (%d, 'state', 1003, 'succeeded', 1, '')",
-                   w->epochs, best, metric_wrong(w->seed, best),
-                   metric_wrong(w->seed, w->epochs), METRIC_TOTAL, number, number);
+                   w->epochs, best, metric_wrong(w->seed, best), metric_wrong(w->seed, w->epochs),
+                   METRIC_TOTAL, number, number);
     execute(handle, sql);
 }
 

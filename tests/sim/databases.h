@@ -1,5 +1,5 @@
-/* What a simulation begins with: nothing, an empty database of this version, or what an older version
- * has left. */
+/* What a simulation begins with: nothing, an empty database of this version, or what an older
+ * version has left. */
 #ifndef CUTOUTD_TESTS_SIM_DATABASES_H
 #define CUTOUTD_TESTS_SIM_DATABASES_H
 

@@ -170,8 +170,8 @@ void node_tear(struct node *node, struct stream *choices, int keep_percent) {
     int64_t end = 0;
     for (int i = 0; i < node->n_pages; i++) {
         if ((node->pages[i].dirty | node->pages[i].lost) != 0) {
-            int64_t kept = tear_page(&node->pages[i], choices, keep_percent,
-                                     (int64_t)i * DISK_PAGE_BYTES);
+            int64_t kept =
+                tear_page(&node->pages[i], choices, keep_percent, (int64_t)i * DISK_PAGE_BYTES);
             end = kept > 0 ? kept : end;
         }
     }

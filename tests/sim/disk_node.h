@@ -30,7 +30,7 @@ struct node {
     int links;
     struct entries now; /* of a directory, as the next */
     struct entries durable;
-    int cut; /* disk_lose_power */
+    int cut;            /* disk_lose_power */
     struct page *pages; /* [n_pages], of a file as the next */
     int n_pages;
     int64_t size;

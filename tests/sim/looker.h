@@ -1,6 +1,7 @@
 /* The model's own eyes: SQL on a connection of its own, and files by their path.
  *
- * Thread rule: one thread; nothing here is a point of the scheduler, and nothing fails by a fault. */
+ * Thread rule: one thread; nothing here is a point of the scheduler, and nothing fails by a fault.
+ */
 #ifndef CUTOUTD_TESTS_SIM_LOOKER_H
 #define CUTOUTD_TESTS_SIM_LOOKER_H
 

@@ -16,7 +16,7 @@ enum { MOST_EVENTS = 8192 };
 struct seen {
     int64_t id;
     int64_t run_id;
-    uint64_t hash; /* of everything in it */
+    uint64_t hash;        /* of everything in it */
     enum run_state state; /* RUN_STATE_COUNT: no state */
     int priority;
     bool edit;
@@ -116,7 +116,8 @@ static struct wanted *recognise(int64_t id) {
     static const char sql[] = "SELECT name FROM run WHERE id = ?1";
     sqlite3_stmt *row = looker_query(sql, id);
     if (!looker_step(row)) {
-        sim_fail("events without gaps", "an event tells of run %" PRId64 ", which is not there", id);
+        sim_fail("events without gaps", "an event tells of run %" PRId64 ", which is not there",
+                 id);
     }
     for (int i = 0; i < n_wanted; i++) {
         struct wanted *w = &wanted[i];
@@ -151,8 +152,9 @@ static bool is_ready(const struct wanted *w) {
 /* What is claimed is the first of those that its executor could have had. */
 static void check_claim(const struct wanted *claimed) {
     if (!is_ready(claimed)) {
-        sim_fail("after is honoured", "run %" PRId64 " starts, and it is %s or its turn has not come",
-                 claimed->id, run_state_name(claimed->state));
+        sim_fail("after is honoured",
+                 "run %" PRId64 " starts, and it is %s or its turn has not come", claimed->id,
+                 run_state_name(claimed->state));
     }
     for (int i = 0; i < n_wanted; i++) {
         const struct wanted *other = &wanted[i];
@@ -253,9 +255,9 @@ static void read_new_events(void) {
     }
 }
 
-/* Of what was seen nothing is missing and nothing has changed, and no event has come in front of one
- * that was seen: who follows the log misses none. (Numbers may be left out: an epoch that is told
- * again takes one.) */
+/* Of what was seen nothing is missing and nothing has changed, and no event has come in front of
+ * one that was seen: who follows the log misses none. (Numbers may be left out: an epoch that is
+ * told again takes one.) */
 static void check_log(void) {
     static const char sql_gone[] =
         "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM setting WHERE name ="

@@ -21,11 +21,11 @@ enum { MODEL_RUNS = 256, MODEL_AFTER = 2 };
 /* A run that somebody asked for, by its name, which nobody else uses. */
 struct wanted {
     char name[48];
-    int64_t id;     /* 0: not seen yet */
-    bool accepted;  /* 201 */
-    bool refused;   /* 4xx: it must not appear */
-    bool deleting;  /* somebody asked for its deletion */
-    bool deleted;   /* and was told that it is gone */
+    int64_t id;    /* 0: not seen yet */
+    bool accepted; /* 201 */
+    bool refused;  /* 4xx: it must not appear */
+    bool deleting; /* somebody asked for its deletion */
+    bool deleted;  /* and was told that it is gone */
     uint64_t seed;
     int epochs;
     int priority;
@@ -41,10 +41,10 @@ struct wanted {
     int attempt;
     int priority_now;
     int epochs_seen;
-    int starts;         /* without an epoch or checkpoint since */
-    int requeues_asked; /* by somebody, carried out or not */
+    int starts;               /* without an epoch or checkpoint since */
+    int requeues_asked;       /* by somebody, carried out or not */
     enum run_request request; /* that was answered with 202, of this attempt */
-    bool touched;       /* since the last look */
+    bool touched;             /* since the last look */
 };
 
 /* A new one; ends the simulation when there are too many. */

@@ -99,7 +99,8 @@ static void check_results(const struct wanted *w, sqlite3_stmt *row, int n) {
         (n > 0 && (sqlite3_column_int(row, 9) != metric_wrong(w->seed, best) ||
                    sqlite3_column_int(row, 10) != metric_wrong(w->seed, n)))) {
         sim_fail("best is the best",
-                 "run %" PRId64 " has %d epochs, %d were told; it says %d, best %d with %d, last %d",
+                 "run %" PRId64
+                 " has %d epochs, %d were told; it says %d, best %d with %d, last %d",
                  w->id, n, w->epochs_seen, sqlite3_column_int(row, 7), sqlite3_column_int(row, 8),
                  sqlite3_column_int(row, 9), sqlite3_column_int(row, 10));
     }

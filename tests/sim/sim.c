@@ -157,8 +157,8 @@ static void shrink(uint64_t seed, int n_steps, bool *keep, const char *property)
 
 static void print_commit(void) {
     char line[128] = "unknown";
-    FILE *git = popen("git -C '" CUTOUTD_SOURCE_DIR "' describe --always --dirty --abbrev=12 2>&1",
-                      "r");
+    FILE *git =
+        popen("git -C '" CUTOUTD_SOURCE_DIR "' describe --always --dirty --abbrev=12 2>&1", "r");
     if (git && fgets(line, sizeof(line), git)) {
         line[strcspn(line, "\n")] = '\0';
     }

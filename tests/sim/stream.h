@@ -1,6 +1,6 @@
-/* Streams of choices: every choice of the simulator is a function of the seed, the step and how many
- * choices that step made before. Leaving a step out does not change those of the others, which is
- * what lets a failure be shrunk.
+/* Streams of choices: every choice of the simulator is a function of the seed, the step and how
+ * many choices that step made before. Leaving a step out does not change those of the others, which
+ * is what lets a failure be shrunk.
  *
  * Thread rule: the simulator has one thread.
  */

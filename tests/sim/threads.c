@@ -26,7 +26,8 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 }
 
 int __wrap_pthread_join(pthread_t thread, void **ret_result) {
-    void *result = sched_join((struct task *)(uintptr_t)thread); /* NOLINT(performance-no-int-to-ptr) */
+    void *result =
+        sched_join((struct task *)(uintptr_t)thread); /* NOLINT(performance-no-int-to-ptr) */
     if (ret_result) {
         *ret_result = result;
     }
@@ -117,8 +118,8 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time) {
         *ret_time = (struct timespec){.tv_sec = now_ms / 1000, .tv_nsec = now_ms % 1000 * 1000000};
     } else {
         double whole = floor(now_s);
-        *ret_time = (struct timespec){.tv_sec = (time_t)whole,
-                                      .tv_nsec = (long)((now_s - whole) * 1e9)};
+        *ret_time =
+            (struct timespec){.tv_sec = (time_t)whole, .tv_nsec = (long)((now_s - whole) * 1e9)};
     }
     return 0;
 }

@@ -396,8 +396,9 @@ int __wrap_sqlite3_open_v2(const char *path, sqlite3 **ret_handle, int flags, co
     return code;
 }
 
-/* The writer prepares its statements at the start, to see that all of them fit the tables. Here each
- * is prepared when it is used: a start takes half the time, and a simulation has ten of them. */
+/* The writer prepares its statements at the start, to see that all of them fit the tables. Here
+ * each is prepared when it is used: a start takes half the time, and a simulation has ten of them.
+ */
 enum status __wrap_db_prepare(struct db *db, struct error *error);
 
 enum status __wrap_db_prepare(struct db *db, struct error *error) {

@@ -9,7 +9,8 @@ void vfs_install(void);
 /* A new process: nobody has a lock, and there is no shared memory. */
 void vfs_reset(void);
 
-/* Between commits the log is checkpointed when it has so many pages (SQLite's own default: 1000). */
+/* Between commits the log is checkpointed when it has so many pages (SQLite's own default: 1000).
+ */
 void vfs_set_checkpoint_pages(int n_pages);
 
 #endif

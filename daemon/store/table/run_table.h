@@ -189,8 +189,8 @@ struct run_move {
     enum run_state to;
     const char *reason; /* cut to RUN_REASON_SIZE - 1 bytes */
     bool next_attempt;  /* attempt + 1 */
-    bool interrupted;   /* from running: the daemon ended, or training failed; counted, if the attempt
-                           had come as far as training */
+    bool interrupted; /* from running: the daemon ended, or training failed; counted, if the attempt
+                         had come as far as training */
     int64_t now_ms;
 };
 
