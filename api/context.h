@@ -64,6 +64,7 @@ enum lane {
 
 struct background;
 struct connections;
+struct keys_in_flight;
 struct metrics;
 struct stream_set;
 struct tail;
@@ -79,6 +80,7 @@ struct api_context {
     struct tail *tail; /* the newest events; NULL in tests of handlers, as the next */
     struct stream_set *streams;
     struct connections *connections;
+    struct keys_in_flight *keys; /* of api/idempotency.h */
     struct metrics *metrics;
     struct background *lanes[LANE_COUNT]; /* [LANE_HERE]: NULL */
 };

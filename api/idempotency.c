@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/cleanup.h"
@@ -11,35 +12,51 @@
 
 enum { KEY_SIZE = 128, IN_FLIGHT_MAX = 64 };
 
-/* The keys whose requests are being answered. One list for the process: tests of handlers, which
- * have a context each, do not share keys. */
-static struct {
+/* The keys whose requests are being answered. */
+struct keys_in_flight {
     pthread_mutex_t mutex;
-    char keys[IN_FLIGHT_MAX][KEY_SIZE + TOKEN_NAME_SIZE]; /* guarded by mutex; "": free */
-} in_flight = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+    char names[IN_FLIGHT_MAX][KEY_SIZE + TOKEN_NAME_SIZE]; /* guarded by mutex; "": free */
+};
+
+enum status keys_in_flight_create(struct keys_in_flight **ret_keys, struct error *error) {
+    struct keys_in_flight *keys = calloc(1, sizeof(*keys));
+    if (!keys) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for the keys of requests");
+    }
+    (void)pthread_mutex_init(&keys->mutex, NULL);
+    *ret_keys = keys;
+    return STATUS_OK;
+}
+
+void keys_in_flight_free(struct keys_in_flight *keys) {
+    if (keys) {
+        (void)pthread_mutex_destroy(&keys->mutex);
+        free(keys);
+    }
+}
 
 /* Its place; -1: it is there already; -2: too many at once. */
-static int enter(const char *name) {
+static int enter(struct keys_in_flight *keys, const char *name) {
     int place = -2;
-    (void)pthread_mutex_lock(&in_flight.mutex);
+    (void)pthread_mutex_lock(&keys->mutex);
     for (int i = 0; i < IN_FLIGHT_MAX; i++) {
-        if (strcmp(in_flight.keys[i], name) == 0) {
+        if (strcmp(keys->names[i], name) == 0) {
             place = -1;
             break;
         }
-        place = in_flight.keys[i][0] == '\0' ? i : place;
+        place = keys->names[i][0] == '\0' ? i : place;
     }
     if (place >= 0) {
-        (void)snprintf(in_flight.keys[place], sizeof(in_flight.keys[0]), "%s", name);
+        (void)snprintf(keys->names[place], sizeof(keys->names[0]), "%s", name);
     }
-    (void)pthread_mutex_unlock(&in_flight.mutex);
+    (void)pthread_mutex_unlock(&keys->mutex);
     return place;
 }
 
-static void leave(int place) {
-    (void)pthread_mutex_lock(&in_flight.mutex);
-    in_flight.keys[place][0] = '\0';
-    (void)pthread_mutex_unlock(&in_flight.mutex);
+static void leave(struct keys_in_flight *keys, int place) {
+    (void)pthread_mutex_lock(&keys->mutex);
+    keys->names[place][0] = '\0';
+    (void)pthread_mutex_unlock(&keys->mutex);
 }
 
 /* Between commit and answer the daemon ended: the answer is made again from what was created. */
@@ -144,7 +161,7 @@ void idempotency_dispatch(struct api_context *context, struct request *request, 
                                           .key = request->idempotency_key,
                                           .route = route,
                                           .body_sha256 = sha256};
-    int place = enter(name);
+    int place = enter(context->keys, name);
     if (place == -2) {
         reply_problem(reply, request, STATUS_BUSY, "Too many requests with a key at once.");
         return;
@@ -155,5 +172,5 @@ void idempotency_dispatch(struct api_context *context, struct request *request, 
         return;
     }
     handle(context, request, answer, &mark, reply);
-    leave(place);
+    leave(context->keys, place);
 }

@@ -16,6 +16,13 @@
 
 #include "api/router.h"
 
+/* Of one server: which keys have a request that is being answered. STATUS_NO_MEMORY. */
+struct keys_in_flight;
+enum status keys_in_flight_create(struct keys_in_flight **ret_keys, struct error *error);
+
+/* No request may be in flight. NULL is fine. */
+void keys_in_flight_free(struct keys_in_flight *keys);
+
 /* Runs `answer`, or answers in its place when the request is a POST whose key is known. */
 void idempotency_dispatch(struct api_context *context, struct request *request, handler *answer,
                           struct reply *reply);

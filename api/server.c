@@ -25,6 +25,7 @@
 #include "api/http/metrics.h"
 #include "api/http/probe.h"
 #include "api/http/tls.h"
+#include "api/idempotency.h"
 #include "api/router.h"
 #include "api/stream/stream.h"
 #include "api/stream/tail.h"
@@ -297,6 +298,7 @@ static enum status start(struct api_server *server, struct error *error) {
     server->context.connections = server->host.connections;
     server->unix_host = server->host;
     server->unix_host.on_path = true;
+    TRY(keys_in_flight_create(&server->context.keys, error));
     TRY(metrics_create(router_count(), name_route, &server->context.metrics, error));
     TRY(tail_create(options->store, &server->context.tail, error));
     TRY(stream_set_create(&server->context, options->stream_cap, &server->context.streams, error));
@@ -435,6 +437,7 @@ void api_server_stop(struct api_server *server) {
     tail_free(server->context.tail);
     connections_free(server->host.connections);
     metrics_free(server->context.metrics);
+    keys_in_flight_free(server->context.keys);
     for (int lane = 0; lane < LANE_COUNT; lane++) {
         background_free(server->context.lanes[lane]);
     }

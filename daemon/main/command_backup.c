@@ -11,9 +11,9 @@
 #include "core/base/cleanup.h"
 #include "core/base/durable.h"
 #include "core/base/sha256.h"
+#include "daemon/config/copy_file.h"
 #include "daemon/config/lock.h"
 #include "daemon/config/text_file.h"
-#include "daemon/main/copy_file.h"
 #include "daemon/store/db_copy.h"
 #include "daemon/work/backup.h"
 

@@ -11,9 +11,9 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/durable.h"
+#include "daemon/config/copy_file.h"
 #include "daemon/config/lock.h"
 #include "daemon/config/state_dir.h"
-#include "daemon/main/copy_file.h"
 #include "daemon/store/query/inspect.h"
 
 enum { PATH_SIZE = 4096 };

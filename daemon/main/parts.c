@@ -7,12 +7,9 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
-#include "daemon/config/lock.h"
 #include "daemon/config/state_dir.h"
-#include "daemon/config/state_dir_sweep.h"
 #include "daemon/main/notify.h"
-#include "daemon/store/query/upkeep.h"
-#include "daemon/store/table/setting_table.h"
+#include "daemon/work/open_state.h"
 #include "daemon/work/recovery.h"
 #include "daemon/work/sweep_links.h"
 
@@ -27,30 +24,6 @@ enum status parts_check_reach(const struct config *config, struct error *error) 
                            "loopback address such as 127.0.0.1:8080",
                            config->origin[CONFIG_LISTEN], config->text[CONFIG_LISTEN])
                : STATUS_OK;
-}
-
-/* Of every run, in order. */
-struct run_ids_known {
-    int64_t *ids;
-    size_t n;
-};
-
-static void known_clear(struct run_ids_known *known) {
-    free(known->ids);
-}
-
-static bool is_known_run(void *user, int64_t run_id) {
-    const struct run_ids_known *known = user;
-    size_t low = 0;
-    for (size_t high = known->n; low < high;) {
-        size_t middle = low + (high - low) / 2;
-        if (known->ids[middle] < run_id) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < known->n && known->ids[low] == run_id;
 }
 
 /* ---- where it listens ---- */
@@ -149,43 +122,6 @@ static void warn_of_clear_text(const struct parts *parts) {
             "tokens and answers cross the network in the clear on %s: set tls_cert and tls_key",
             parts->listeners.address);
     }
-}
-
-/* What deleted runs have left behind goes; what belongs to no run of this database is put aside. */
-static enum status sweep_state(const struct parts *parts, struct error *error) {
-    char instance[64];
-    struct state_dir_swept swept;
-    CLEANUP(known_clear) struct run_ids_known known = {.ids = NULL};
-    struct state_dir_owner owner = {.instance = instance, .is_known = is_known_run, .user = &known};
-    TRY(upkeep_list_runs(parts->store, &known.ids, &known.n, error));
-    TRY(setting_table_get(parts->store, SETTING_INSTANCE, instance, sizeof(instance), error));
-    TRY(upkeep_last_run_id(parts->store, &owner.last_run_id, error));
-    TRY(state_dir_sweep(parts->config->state_dir, &owner, clock_unix_ms(&clock_system), &swept,
-                        error));
-    if (swept.n_removed > 0) {
-        log_info("removed what %d deleted run(s) had left behind", swept.n_removed);
-    }
-    if (swept.n_leftovers > 0) {
-        log_info("removed %d checkpoint(s) and backup(s) that were not finished",
-                 swept.n_leftovers);
-    }
-    if (swept.n_unknown > 0) {
-        log_warning("%d directories of runs do not belong to this database (it is new, older, or "
-                    "another one): moved to %s, nothing in them is removed",
-                    swept.n_unknown, swept.unknown);
-    }
-    return STATUS_OK;
-}
-
-static enum status open_state(struct parts *parts, struct error *error) {
-    const char *directory = parts->config->state_dir;
-    char path[CONFIG_TEXT_SIZE + 32];
-    TRY(state_dir_make(directory, error));
-    TRY(lock_take(directory, &parts->lock_fd, error));
-    state_dir_remove_address(directory);
-    (void)snprintf(path, sizeof(path), "%s/cutoutd.db", directory);
-    TRY(store_open(path, &parts->store, error));
-    return sweep_state(parts, error);
 }
 
 static enum status make_pool(struct parts *parts, struct error *error) {
@@ -292,7 +228,7 @@ enum status parts_start(struct parts *parts, struct error *error) {
     TRY(kernels_select(config->isa, &parts->kernels, error));
     TRY(open_listeners(parts, error));
     warn_of_clear_text(parts);
-    TRY(open_state(parts, error));
+    TRY(open_state(config->state_dir, &clock_system, &parts->lock_fd, &parts->store, error));
     TRY(notifier_create(&parts->notifier, error));
     store_observe(parts->store, notifier_publish, parts->notifier);
     TRY(health_create(parts->store, config->state_dir, &clock_system, &parts->health, error));

@@ -93,13 +93,14 @@ enum status queue_finish(struct queue *queue, int64_t id, enum run_state state, 
     return STATUS_OK;
 }
 
-enum status queue_requeue(struct queue *queue, int64_t id, const char *reason,
+enum status queue_requeue(struct queue *queue, int64_t id, const char *reason, bool interrupted,
                           struct error *error) {
     struct run_move move = {.id = id,
                             .from = RUN_RUNNING,
                             .to = RUN_QUEUED,
                             .reason = reason,
                             .next_attempt = true,
+                            .interrupted = interrupted,
                             .now_ms = clock_unix_ms(queue->clock)};
     TRY(run_table_move(queue->store, &move, error));
     queue_wake(queue);

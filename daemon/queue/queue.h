@@ -49,8 +49,10 @@ void queue_wake(struct queue *queue);
 enum status queue_finish(struct queue *queue, int64_t id, enum run_state state, const char *reason,
                          struct error *error);
 
-/* running -> queued with one more attempt; wakes a worker. STATUS_CONFLICT, STATUS_NOT_FOUND. */
-enum status queue_requeue(struct queue *queue, int64_t id, const char *reason, struct error *error);
+/* running -> queued with one more attempt; wakes a worker. interrupted: as in struct run_move.
+ * STATUS_CONFLICT, STATUS_NOT_FOUND. */
+enum status queue_requeue(struct queue *queue, int64_t id, const char *reason, bool interrupted,
+                          struct error *error);
 
 /* What a user asks of some runs. Borrowed for the call. */
 struct queue_action {

@@ -20,11 +20,13 @@ static const char pragmas_writer[] = "PRAGMA journal_mode = WAL;"
                                      "PRAGMA trusted_schema = OFF;"
                                      "PRAGMA journal_size_limit = 67108864;";
 
-/* A reader never checkpoints: exactly one connection of the process does (SQLite before 3.51.3 can
- * lose commits when two do at the same moment). */
+/* The last one opens the log and the shared memory: a reader must not need descriptors later, when
+ * there may be none. A reader never checkpoints: exactly one connection of the process does (SQLite
+ * before 3.51.3 can lose commits when two do at the same moment). */
 static const char pragmas_reader[] = "PRAGMA query_only = ON;"
                                      "PRAGMA trusted_schema = OFF;"
-                                     "PRAGMA wal_autocheckpoint = 0;";
+                                     "PRAGMA wal_autocheckpoint = 0;"
+                                     "PRAGMA schema_version;";
 
 static const struct statement_set *const statement_sets[DB_TABLE_COUNT] = {
     [DB_RUN] = &run_statements,
@@ -177,12 +179,16 @@ enum status db_check_in_place(struct db *db, struct error *error) {
     return check_identity(sqlite3_filename_wal(path), &db->wal, error);
 }
 
+static int prepare(struct db *db, int table, int index) {
+    return sqlite3_prepare_v3(db->handle, statement_sets[table]->sql[index], -1,
+                              SQLITE_PREPARE_PERSISTENT, &db->statements[table][index], NULL);
+}
+
 enum status db_prepare(struct db *db, struct error *error) {
     for (int table = 0; table < DB_TABLE_COUNT; table++) {
         const struct statement_set *set = statement_sets[table];
         for (int i = 0; i < set->n; i++) {
-            int code = sqlite3_prepare_v3(db->handle, set->sql[i], -1, SQLITE_PREPARE_PERSISTENT,
-                                          &db->statements[table][i], NULL);
+            int code = prepare(db, table, i);
             if (code != SQLITE_OK) {
                 return db_status(db->handle, code, set->sql[i], error);
             }
@@ -207,9 +213,14 @@ void db_close(struct db *db) {
 }
 
 sqlite3_stmt *db_statement(struct db *db, enum db_table table, int index) {
+    if (!db->statements[table][index]) {
+        db->prepare_code = prepare(db, (int)table, index);
+    }
     sqlite3_stmt *statement = db->statements[table][index];
-    (void)sqlite3_reset(statement);
-    (void)sqlite3_clear_bindings(statement);
+    if (statement) {
+        (void)sqlite3_reset(statement);
+        (void)sqlite3_clear_bindings(statement);
+    }
     return statement;
 }
 
@@ -268,7 +279,7 @@ enum status db_step(struct db *db, sqlite3_stmt *statement, bool *ret_row, struc
         (void)sqlite3_reset(statement);
         return error_set(error, STATUS_NO_MEMORY, "database: no memory for a value");
     }
-    int code = sqlite3_step(statement);
+    int code = statement ? sqlite3_step(statement) : db->prepare_code;
     if (code == SQLITE_ROW) {
         *ret_row = true;
         return STATUS_OK;

@@ -92,7 +92,8 @@ struct db {
     sqlite3 *handle;
     struct file_identity database; /* of db_check_in_place */
     struct file_identity wal;
-    sqlite3_stmt *statements[DB_TABLE_COUNT][DB_MAX_STATEMENTS];
+    sqlite3_stmt *statements[DB_TABLE_COUNT][DB_MAX_STATEMENTS]; /* NULL: not prepared yet */
+    int prepare_code; /* of SQLite, of the last one that could not be prepared */
     struct kept_statement kept[DB_KEPT_STATEMENTS];
     unsigned kept_uses;
     struct run_ids touched; /* by the body that runs; filled by db_touch */
@@ -112,7 +113,8 @@ enum status db_begin_writing(struct db *db, struct error *error);
  * first transaction after the opening, only notes which files those are. STATUS_IO. */
 enum status db_check_in_place(struct db *db, struct error *error);
 
-/* Prepares every statement. Migrations come before this. */
+/* Prepares every statement, so that one that does not fit the tables is found at the start.
+ * Migrations come before this. Readers prepare each at its first use: they have no others. */
 enum status db_prepare(struct db *db, struct error *error);
 
 /* NULL-safe members; a zeroed db is fine. */
@@ -121,7 +123,8 @@ void db_close(struct db *db);
 /* Translates the last result of the connection into a status and a message. */
 enum status db_status(sqlite3 *handle, int code, const char *what, struct error *error);
 
-/* A prepared statement, reset and without bindings. */
+/* A prepared statement, reset and without bindings. NULL when it cannot be prepared: to bind to
+ * that has no effect, and db_step and db_execute tell why. */
 sqlite3_stmt *db_statement(struct db *db, enum db_table table, int index);
 
 /* The same for a text made while the program runs. It belongs to the connection, which keeps those

@@ -38,7 +38,6 @@ static enum status open_connections(struct store *store, const char *path, struc
     TRY(db_prepare(&store->writes.db, error));
     for (int i = 0; i < N_READERS; i++) {
         TRY(db_open(&store->readers[i], path, false, error));
-        TRY(db_prepare(&store->readers[i], error));
     }
     store->schema_version = migrations_embedded_count;
     return STATUS_OK;

@@ -37,12 +37,8 @@ void pool_wake_follower(const struct pool *pool) {
 static enum status store_destination(struct pool *pool, const struct attempt *a,
                                      const struct destination *destination, struct error *error) {
     struct queue *queue = pool->options.queue;
-    if (destination->count) {
-        (void)run_table_count_interruption(pool->options.store, a->run.id,
-                                           clock_unix_ms(pool->options.clock), NULL);
-    }
     return destination->to == RUN_QUEUED
-               ? queue_requeue(queue, a->run.id, destination->reason, error)
+               ? queue_requeue(queue, a->run.id, destination->reason, destination->count, error)
                : queue_finish(queue, a->run.id, destination->to, destination->reason, error);
 }
 

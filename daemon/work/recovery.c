@@ -20,11 +20,9 @@ static enum status recover(struct store *store, const struct run_row *run, int64
         .to = asked ? run_request_state(run->request) : RUN_QUEUED,
         .reason = asked ? run_request_reason(run->request) : "interrupted",
         .next_attempt = !asked,
+        .interrupted = !asked,
         .now_ms = now_ms,
     };
-    if (!asked) {
-        TRY(run_table_count_interruption(store, run->id, now_ms, error));
-    }
     if (is_hopeless(run)) {
         move.to = RUN_FAILED;
         move.reason = "the daemon ended during it 6 times in a row without progress (out of "

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "api/context.h"
+#include "api/idempotency.h"
 #include "api/router.h"
 #include "core/kernels/kernels.h"
 #include "daemon/queue/queue.h"
@@ -89,6 +90,7 @@ static int fixture_open(void **state) {
                                       .clock = options->clock,
                                       .state_dir = fixture->dir};
     assert_int_equal(pool_create(&pool, &options->pool, &error), STATUS_OK);
+    assert_int_equal(keys_in_flight_create(&fixture->context.keys, &error), STATUS_OK);
     assert_int_equal(
         health_create(options->store, fixture->dir, options->clock, &options->health, &error),
         STATUS_OK);
@@ -103,6 +105,7 @@ static int fixture_close(void **state) {
     struct fixture *fixture = *state;
     struct api_options *options = &fixture->context.options;
     health_free(options->health);
+    keys_in_flight_free(fixture->context.keys);
     pool_stop(options->pool);
     dataset_registry_free(options->datasets);
     progress_board_free(options->progress);

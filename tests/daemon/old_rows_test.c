@@ -80,6 +80,22 @@ static void old_events_go_and_histories_stay(void **state) {
     event_list_clear(&list);
 }
 
+/* Trained again after a crash: it was told long ago. */
+static void an_epoch_whose_event_is_gone_is_not_told_again(void **state) {
+    const struct store_fixture *f = *state;
+    int64_t run = fixture_add_run(f->store, 0);
+    put_epoch(f->store, run, 1, 2000);
+    put_epoch(f->store, run, 2, 3000);
+    assert_int_equal(delete_before(f->store, 2500), 2);
+    put_epoch(f->store, run, 1, 4000);
+    put_epoch(f->store, run, 3, 5000);
+    struct event_list list = follow(f->store, WATCH_RUN, run, 0);
+    assert_int_equal(list.n, 2);
+    assert_int_equal(list.rows[0].epoch, 2);
+    assert_int_equal(list.rows[1].epoch, 3);
+    event_list_clear(&list);
+}
+
 static void who_asks_for_what_is_gone_is_told(void **state) {
     const struct store_fixture *f = *state;
     int64_t old = fixture_add_run(f->store, 0);
@@ -167,6 +183,7 @@ static void configs_of_an_earlier_version_lose_what_columns_hold(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(old_events_go_and_histories_stay),
+        TEST(an_epoch_whose_event_is_gone_is_not_told_again),
         TEST(who_asks_for_what_is_gone_is_told),
         TEST(the_latest_events_are_in_order_and_say_whether_there_are_older_ones),
         TEST(configs_of_an_earlier_version_lose_what_columns_hold),

@@ -56,7 +56,7 @@ static void a_requeued_run_keeps_its_place_and_counts_an_attempt(void **state) {
     int64_t first = fixture_add_run(q->f.store, 0);
     (void)fixture_add_run(q->f.store, 0);
     assert_int_equal(claim(q->queue), first);
-    ASSERT_OK(queue_requeue(q->queue, first, "daemon stopped", &fixture_error));
+    ASSERT_OK(queue_requeue(q->queue, first, "daemon stopped", false, &fixture_error));
     struct run_row row = fixture_get_run(q->f.store, first);
     assert_int_equal(row.state, RUN_QUEUED);
     assert_int_equal(row.attempt, 2);

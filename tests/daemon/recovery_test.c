@@ -58,6 +58,24 @@ static void running_runs_are_queued_again(void **state) {
     assert_int_equal(result.n_requeued, 0);
 }
 
+/* A recovery that was cut short is done again: one end of the daemon is one interruption. */
+static void an_end_is_counted_once_whatever_ends_its_recovery(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    for (int nth = 1; nth <= 3; nth++) {
+        struct recovery_result result = {0};
+        claim(f->store);
+        store_inject_failure(f->store, nth);
+        while (recovery_run(f->store, NULL, &clock_system, &result, &fixture_error) != STATUS_OK) {
+        }
+        store_inject_failure(f->store, 0);
+        struct run_row row = fixture_get_run(f->store, id);
+        assert_int_equal(row.interruptions, nth);
+        assert_int_equal(row.attempt, nth + 1);
+        run_row_clear(&row);
+    }
+}
+
 static void an_accepted_cancel_is_not_forgotten(void **state) {
     struct store_fixture *f = *state;
     int64_t id = fixture_add_run(f->store, 0);
@@ -236,6 +254,7 @@ static void what_was_told_survives_kill_9(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(running_runs_are_queued_again),
+        TEST(an_end_is_counted_once_whatever_ends_its_recovery),
         TEST(an_accepted_cancel_is_not_forgotten),
         TEST(a_run_that_ends_the_daemon_every_time_fails_at_last),
         TEST(an_end_before_training_is_not_counted),

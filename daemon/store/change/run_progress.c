@@ -54,9 +54,9 @@ enum status epoch_put(struct db *db, int64_t run_id, const struct epoch_row *row
                       struct error *error) {
     /* First, because it is what notices that there is no such run. */
     TRY(run_touch(db, run_id, row->at_ms, error));
+    TRY(event_add_epoch(db, run_id, row->report.epoch, row->at_ms, error));
     TRY(epoch_write(db, run_id, row, error));
-    TRY(run_note_epochs(db, run_id, row->report.epoch, row->report.diverged, error));
-    return event_add_epoch(db, run_id, row->report.epoch, row->at_ms, error);
+    return run_note_epochs(db, run_id, row->report.epoch, row->report.diverged, error);
 }
 
 static enum status put_epoch(struct db *db, void *arguments, struct error *error) {

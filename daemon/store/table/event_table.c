@@ -10,8 +10,8 @@ const struct statement_set event_statements = {
     {
         [ADD_STATE] = ("INSERT INTO event (run_id, type, at_ms, state, attempt, reason)"
                        " SELECT id, 'state', ?2, state, attempt, reason FROM run WHERE id = ?1"),
-        [ADD_EPOCH] = ("INSERT INTO event (run_id, type, at_ms, epoch) VALUES (?1, 'epoch', ?2, ?3)"
-                       " ON CONFLICT DO NOTHING"),
+        [ADD_EPOCH] = ("INSERT INTO event (run_id, type, at_ms, epoch) SELECT ?1, 'epoch', ?2, ?3"
+                       " WHERE NOT EXISTS (SELECT 1 FROM epoch WHERE run_id = ?1 AND epoch = ?3)"),
         [ADD_CHECKPOINT] = ("INSERT INTO event (run_id, type, at_ms, epoch, step, checkpoint_kind)"
                             " VALUES (?1, 'checkpoint', ?2, ?3, ?4, ?5)"),
         [ADD_EDIT] = ("INSERT INTO event (run_id, type, at_ms, name, priority, labels_json)"

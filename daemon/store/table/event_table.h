@@ -32,7 +32,8 @@ enum status event_add_state(struct db *db, int64_t run_id, int64_t at_ms, struct
 /* The same for its name, priority and labels. */
 enum status event_add_edit(struct db *db, int64_t run_id, int64_t at_ms, struct error *error);
 
-/* Adds the event of an epoch unless the run has it already. */
+/* Tells of an epoch that the history does not have yet: before its row is written. One that is
+ * trained again after a crash is told once, also when its event is so old that it was deleted. */
 enum status event_add_epoch(struct db *db, int64_t run_id, int epoch, int64_t at_ms,
                             struct error *error);
 

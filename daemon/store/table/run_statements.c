@@ -21,7 +21,9 @@ const struct statement_set run_statements = {
                                " SELECT ?1, key, value FROM json_each(?2)"),
         [RUN_GET] = ("SELECT " RUN_COLUMNS " FROM run WHERE id = ?1"),
         [RUN_COUNT] = "SELECT state, count(*) FROM run GROUP BY state",
+        /* Whether an end counts as an interruption is stored with it, so that it counts once. */
         [RUN_MOVE] = ("UPDATE run SET state = ?4, reason = ?5, attempt = attempt + ?6,"
+                      " interruptions = interruptions + (?8 AND began),"
                       " request = '', handle = '', finished_ms = CASE WHEN ?7 THEN ?2 END," CHANGED
                       "WHERE id = ?1 AND state = ?3"),
         /* The handle is stored with the state: whatever was started has a name in the row. */
@@ -56,8 +58,6 @@ const struct statement_set run_statements = {
                       " labels_json = coalesce(?5, labels_json)," CHANGED "WHERE id = ?1"),
         [RUN_FORGET_LABELS] = "DELETE FROM run_label WHERE run_id = ?1",
         [RUN_DELETE] = "DELETE FROM run WHERE id = ?1 AND state <> 'running'",
-        [RUN_COUNT_INTERRUPTION] =
-            ("UPDATE run SET interruptions = interruptions + began," CHANGED "WHERE id = ?1"),
         [RUN_NOTE_BEGIN] = "UPDATE run SET began = 1 WHERE id = ?1 AND attempt = ?2",
         /* By what they trained themselves. The newest few: what was measured long ago may have been
            another machine. */

@@ -22,7 +22,6 @@ enum run_statement {
     RUN_EDIT,
     RUN_FORGET_LABELS,
     RUN_DELETE,
-    RUN_COUNT_INTERRUPTION,
     RUN_NOTE_BEGIN,
     RUN_SPEED,
     RUN_HAS_DATASET,

@@ -163,11 +163,6 @@ enum status run_table_count(struct store *store, int64_t ret_counts[RUN_STATE_CO
 /* The attempt has come as far as training. */
 enum status run_table_note_begin(struct store *store, int64_t id, int attempt, struct error *error);
 
-/* The daemon ended, or training failed, while the run was running: counted if it had come as far as
- * training. STATUS_NOT_FOUND. */
-enum status run_table_count_interruption(struct store *store, int64_t id, int64_t now_ms,
-                                         struct error *error);
-
 /* What it is trained with. The strings are borrowed; each is given. */
 struct run_origin {
     const char *variant;
@@ -194,6 +189,8 @@ struct run_move {
     enum run_state to;
     const char *reason; /* cut to RUN_REASON_SIZE - 1 bytes */
     bool next_attempt;  /* attempt + 1 */
+    bool interrupted; /* from running: the daemon ended, or training failed; counted, if the attempt
+                         had come as far as training */
     int64_t now_ms;
 };
 

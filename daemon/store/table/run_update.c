@@ -93,6 +93,7 @@ enum status run_set_state(struct db *db, const struct run_move *move, bool *ret_
     bind_reason(statement, 5, move->reason);
     sqlite3_bind_int(statement, 6, move->next_attempt ? 1 : 0);
     sqlite3_bind_int(statement, 7, run_state_is_final(move->to) ? 1 : 0);
+    sqlite3_bind_int(statement, 8, move->interrupted ? 1 : 0);
     return change(db, statement, move->id, move->now_ms, ret_changed, error);
 }
 
@@ -198,18 +199,6 @@ enum status run_table_note_begin(struct store *store, int64_t id, int attempt,
                                  struct error *error) {
     struct begin_arguments arguments = {id, attempt};
     return store_write(store, note_begin, &arguments, error);
-}
-
-static enum status count_interruption(struct db *db, void *arguments, struct error *error) {
-    const struct update *a = arguments;
-    return change_existing(db, db_statement(db, DB_RUN, RUN_COUNT_INTERRUPTION), a->id, a->now_ms,
-                           error);
-}
-
-enum status run_table_count_interruption(struct store *store, int64_t id, int64_t now_ms,
-                                         struct error *error) {
-    struct update arguments = {.id = id, .now_ms = now_ms};
-    return store_write(store, count_interruption, &arguments, error);
 }
 
 static enum status set_origin(struct db *db, void *arguments, struct error *error) {

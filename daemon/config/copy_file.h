@@ -1,9 +1,9 @@
 /* Copies of whole files, for the commands.
  *
- * Layer: daemon/main. Thread rule: pure function.
+ * Layer: daemon/config. Thread rule: pure function.
  */
-#ifndef CUTOUTD_DAEMON_MAIN_COPY_FILE_H
-#define CUTOUTD_DAEMON_MAIN_COPY_FILE_H
+#ifndef CUTOUTD_DAEMON_CONFIG_COPY_FILE_H
+#define CUTOUTD_DAEMON_CONFIG_COPY_FILE_H
 
 #include <sys/stat.h>
 

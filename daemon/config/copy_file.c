@@ -1,5 +1,5 @@
-/* Layer: daemon/main. */
-#include "daemon/main/copy_file.h"
+/* Layer: daemon/config. */
+#include "daemon/config/copy_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,75 @@
+/* Layer: daemon/work. */
+#include "daemon/work/open_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/cleanup.h"
+#include "core/base/log.h"
+#include "daemon/config/config.h"
+#include "daemon/config/lock.h"
+#include "daemon/config/state_dir.h"
+#include "daemon/config/state_dir_sweep.h"
+#include "daemon/store/query/upkeep.h"
+#include "daemon/store/table/setting_table.h"
+
+/* Of every run, in order. */
+struct run_ids_known {
+    int64_t *ids;
+    size_t n;
+};
+
+static void known_clear(struct run_ids_known *known) {
+    free(known->ids);
+}
+
+static bool is_known_run(void *user, int64_t run_id) {
+    const struct run_ids_known *known = user;
+    size_t low = 0;
+    for (size_t high = known->n; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        if (known->ids[middle] < run_id) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < known->n && known->ids[low] == run_id;
+}
+
+/* What deleted runs have left behind goes; what belongs to no run of this database is put aside. */
+static enum status sweep_state(const char *directory, const struct clock *clock,
+                               struct store *store, struct error *error) {
+    char instance[64];
+    struct state_dir_swept swept;
+    CLEANUP(known_clear) struct run_ids_known known = {.ids = NULL};
+    struct state_dir_owner owner = {.instance = instance, .is_known = is_known_run, .user = &known};
+    TRY(upkeep_list_runs(store, &known.ids, &known.n, error));
+    TRY(setting_table_get(store, SETTING_INSTANCE, instance, sizeof(instance), error));
+    TRY(upkeep_last_run_id(store, &owner.last_run_id, error));
+    TRY(state_dir_sweep(directory, &owner, clock_unix_ms(clock), &swept, error));
+    if (swept.n_removed > 0) {
+        log_info("removed what %d deleted run(s) had left behind", swept.n_removed);
+    }
+    if (swept.n_leftovers > 0) {
+        log_info("removed %d checkpoint(s) and backup(s) that were not finished",
+                 swept.n_leftovers);
+    }
+    if (swept.n_unknown > 0) {
+        log_warning("%d directories of runs do not belong to this database (it is new, older, or "
+                    "another one): moved to %s, nothing in them is removed",
+                    swept.n_unknown, swept.unknown);
+    }
+    return STATUS_OK;
+}
+
+enum status open_state(const char *directory, const struct clock *clock, int *ret_lock_fd,
+                       struct store **ret_store, struct error *error) {
+    char path[CONFIG_TEXT_SIZE + 32];
+    TRY(state_dir_make(directory, error));
+    TRY(lock_take(directory, ret_lock_fd, error));
+    state_dir_remove_address(directory);
+    (void)snprintf(path, sizeof(path), "%s/cutoutd.db", directory);
+    TRY(store_open(path, ret_store, error));
+    return sweep_state(directory, clock, *ret_store, error);
+}
