@@ -15,7 +15,7 @@ import { median, topOf } from "./scale.js";
 import { looksOfGroups } from "./series.js";
 import { sweepActions } from "./sweep.js";
 
-const AXES = { epoch: "epochs", step: "steps", images: "images", seconds: "hours" };
+const AXES = { epoch: "epochs", step: "steps", images: "images", seconds: "time" };
 const FIELDS = "id,name,state,config,best,last,epochs_done,sweep";
 const DEFAULTS = { group_by: "", x: "epoch", y: "", unit: "percent", target: "0.06", seeds: "mean", smooth: "0" };
 const FINAL = ["succeeded", "failed", "canceled"];
@@ -133,20 +133,18 @@ class Compare {
     document.title = `${name} · cutoutd`;
     this.subtitle = el("p", { class: "second" });
     this.sentence = el("p", { class: "answer", id: "answer" });
-    this.axisChoice = this.choice("x", Object.entries({ epoch: "Epochs", step: "Steps", images: "Images", seconds: "Hours" }));
-    const labels = this.answer.groups.map((group) => [group.label, `against ${groupName(group)}`]);
+    this.axisChoice = this.choice("x", Object.entries({ epoch: "Epochs", step: "Steps", images: "Images", seconds: "Time" }));
     this.controls = el("details", { class: "controls", open: matchMedia("(min-width: 701px)").matches }, el("summary", { class: "button" }, "View"), el("div", { class: "bar" },
       this.pick("Group by", "group_by", this.groupings(), true),
       el("label", { class: "quiet" }, "Target ", el("input", { size: 5, name: "target", value: this.values.target, inputMode: "decimal", onchange: (event) => this.change({ target: event.target.value.trim() }, true) })),
-      ...(labels.length > 1 && labels.length <= 40 ? [this.pick("", "baseline", [["", "no baseline"], ...labels], true)] : []),
       this.choice("seeds", [["mean", "mean ± sd"], ["each", "each seed"]]), this.choice("y", [["log", "log"], ["linear", "linear"]]), this.choice("unit", [["percent", "%"], ["fraction", "0.06"]]),
       this.pick("Smooth", "smooth", [["0", "off"], ["5", "median of 5"], ["11", "median of 11"]]),
       el("span", { class: "bar push" }, el("span", { class: "quiet" }, "This view as"), ...["csv", "svg", "png", "pdf"].map((format) => el("button", { type: "button", onclick: () => this.download(format).catch(complain) }, format.toUpperCase())),
         this.copyButton = el("button", { type: "button", onclick: () => copy(location.href, this.copyButton) }, "Copy link"))));
-    this.panels = el("div", { class: "panels", role: "img", "aria-labelledby": "answer" });
+    this.panels = el("div", { class: "panels" });
     this.table = el("table", { class: "groups" });
     this.foot = el("p", { class: "small" });
-    this.view.replaceChildren(el("div", { class: "bar title" }, el("h1", {}, name), this.subtitle, this.sweep && !link ? sweepActions(this.sweep, () => this.soon()) : ""), this.sentence, el("div", { class: "bar axes" }, this.axisChoice), this.controls, this.panels,
+    this.view.replaceChildren(el("div", { class: "bar title" }, el("h1", {}, name), this.subtitle, this.sweep && !link ? sweepActions(this.sweep, () => this.soon()) : ""), this.sentence, this.controls, this.panels,
       el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Groups" }, this.table), this.foot, this.sweep && !link ? el("div", { class: "sweep-note" }, note(`/sweeps/${this.sweep.id}/note`, this.sweep.has_note)) : "");
     this.arrange();
   }
@@ -155,17 +153,17 @@ class Compare {
     Object.values(this.figures).forEach((figure) => figure.end());
     this.figures = {};
     const holders = this.axes().map((x, i) => {
-      const holder = el("div", { class: "figure" });
+      const holder = el("div", { class: "figure", role: "img", "aria-label": `Validation error against ${AXES[x]}`, "aria-describedby": "answer" });
       const small = i > 0;
       if (small) { holder.addEventListener("click", () => this.change({ x, zoom: "" })); } else { holder.addEventListener("dblclick", () => this.change({ zoom: "" })); }
       this.figures[x] = new Figure(holder, { small, onHover: small ? null : (at) => this.readOut(at), onZoom: small ? null : (zoom) => this.change({ zoom: zoom.map((v) => Number(v.toPrecision(5))).join(",") }) });
       return holder;
     });
-    this.panels.replaceChildren(el("div", { class: "big" }, holders[0]), el("div", { class: "side" }, ...holders.slice(1)));
+    this.panels.replaceChildren(el("div", { class: "big" }, el("div", { class: "axes" }, el("span", { class: "small" }, "against"), this.axisChoice), holders[0]), el("div", { class: "side" }, ...holders.slice(1)));
   }
 
   readOut(at) {
-    const per = this.values.x === "seconds" ? 3600 : 1;
+    const per = this.per(this.values.x);
     const point = at == null ? null : this.answers[this.values.x].groups.flatMap((group) => group.points).find((p) => p.x / per === at);
     for (const [x, figure] of Object.entries(this.figures)) { if (x !== this.values.x) { figure.showEpoch(point?.epoch ?? null); } }
   }
@@ -174,6 +172,20 @@ class Compare {
 
   hidden() {
     return (this.values.hide || "").split(",").filter(Boolean).map(Number);
+  }
+
+  // What an axis of time counts in: [seconds, its name].
+  timeUnit() {
+    const most = Math.max(0, ...(this.answers.seconds?.groups || []).flatMap((group) => group.points.map((p) => p.x)));
+    return most < 120 ? [1, "seconds"] : most < 7200 ? [60, "minutes"] : [3600, "hours"];
+  }
+
+  per(x) {
+    return x === "seconds" ? this.timeUnit()[0] : 1;
+  }
+
+  axisName(x) {
+    return x === "seconds" ? `${this.timeUnit()[1]} of training` : AXES[x];
   }
 
   // Logarithmic where the errors span much, unless it was chosen.
@@ -195,6 +207,7 @@ class Compare {
     this.axes().forEach((x, i) => this.paintFigure(x, i > 0, top));
     const hidden = this.hidden();
     groupsTable(this.table, { answer: this.answer, runs: this.runs, looks: this.looks, hidden, unit: this.values.unit, aim: this.values.target ? errorIn(this.values.unit, Number(this.values.target), 0) : "target",
+      onBaseline: (label) => this.change({ baseline: label }, true),
       onHide: (i) => this.change({ hide: (hidden.includes(i) ? hidden.filter((other) => other !== i) : [...hidden, i]).join(",") }) });
     this.sayFoot(top);
   }
@@ -218,7 +231,7 @@ class Compare {
 
   paintFigure(x, small, top) {
     const width = Number(this.values.smooth);
-    const per = x === "seconds" ? 3600 : 1;
+    const per = this.per(x);
     const ink = { color: getComputedStyle(document.documentElement).getPropertyValue("--ink-3").trim(), dash: null };
     const groups = this.answers[x].groups.map((group, i) => ({ group, i })).filter(({ i }) => this.drawn.has(i)).map(({ group, i }) => {
       const points = group.points.map((p) => ({ ...p, x: p.x / per }));
@@ -227,7 +240,7 @@ class Compare {
         seeds: small ? [] : group.runs.map((id) => (this.histories.get(id)?.points || []).map((p) => [p[x] / per, p.value])).filter((seed) => seed.length > 0) };
     });
     const percent = this.values.unit === "percent" ? ", %" : "";
-    const heading = small ? `the same${percent}, against ${x === "seconds" ? "hours of training" : AXES[x]}` : `validation error${percent}, against ${x === "seconds" ? "hours of training" : AXES[x]}`;
+    const heading = small ? `the same${percent}, against ${this.axisName(x)}` : `validation error${percent}, against ${this.axisName(x)}`;
     const epochs = Math.max(...[...this.runs.values()].map((run) => run.config.epochs), 1);
     this.figures[x].set(groups.sort((a, b) => Number(b.plain) - Number(a.plain)), { title: heading, log: this.yAxis() === "log", unit: this.values.unit, target: Number(this.values.target) || null, seeds: small ? "mean" : this.values.seeds, top, whole: this.values.whole === "1",
       xKind: x, xName: AXES[x], xlog: x !== "epoch" && x !== "step", xMost: x === "epoch" ? epochs : 0, zoom: small || !this.values.zoom ? null : this.values.zoom.split(",").map(Number) });
@@ -317,13 +330,13 @@ class Compare {
     const figure = this.figures[this.values.x];
     const zoom = figure.view.zoom || [-Infinity, Infinity];
     const quote = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-    const rows = [["group", "run", "epoch", AXES[this.values.x], "val_error", "sd", "n", ...(figure.groups[0]?.smooth ? ["smoothed"] : [])]];
+    const rows = [["group", "run", "epoch", this.axisName(this.values.x).split(" ")[0], "val_error", "sd", "n", ...(figure.groups[0]?.smooth ? ["smoothed"] : [])]];
     const within = (p) => p.x >= zoom[0] && p.x <= zoom[1];
     for (const group of figure.groups) {
       group.points.forEach((p, i) => { if (within(p)) { rows.push([quote(group.label), "", p.epoch, p.x, p.mean, p.std, p.n, ...(group.smooth ? [group.smooth[i]] : [])]); } });
     }
     if (this.values.seeds === "each") {
-      const per = this.values.x === "seconds" ? 3600 : 1;
+      const per = this.per(this.values.x);
       const shown = new Set(figure.groups.map((group) => group.label));
       for (const group of this.answer.groups.filter((one) => shown.has(groupName(one)))) {
         for (const id of group.runs) {

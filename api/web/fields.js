@@ -10,7 +10,8 @@ export function title(name) {
   return TITLES[name] || name.replaceAll("_", " ");
 }
 
-export function valueText(value) {
+export function valueText(value, name = "") {
+  if (value === 0 && (name === "train_images" || name === "test_images")) { return "all"; }
   if (value === null || value === undefined) { return "none"; }
   if (value === true || value === false) { return value ? "on" : "off"; }
   if (Array.isArray(value) && value.every((step) => step && typeof step === "object" && "epoch" in step && "lr" in step)) {

@@ -47,7 +47,7 @@ export class Figure {
       xRangePad: 4, axisLineColor: css("--line"), gridLineColor: css("--rule"), gridLineWidth: 1, axisLabelFontSize: 12, rightGap: 4, fillAlpha: 0.13,
       axes: {
         x: { drawGrid: false, logscale: Boolean(view.xlog), axisLabelFormatter: (x) => this.xText(x), ticker: (a, b, pixels) => this.xTicks(a, b, pixels), axisLabelWidth: 60 },
-        y: { axisLabelWidth: 34, axisLabelFormatter: (y) => this.yText(y), ticker: (a, b, pixels) => this.yTicks(a, b, pixels) },
+        y: { axisLineColor: "transparent", axisLabelWidth: 34, axisLabelFormatter: (y) => this.yText(y), ticker: (a, b, pixels) => this.yTicks(a, b, pixels) },
       },
       dateWindow: view.zoom ? [view.zoom[0], view.zoom[1]] : this.window(),
       underlayCallback: (context, area, g) => this.under(context, area, g),
@@ -149,7 +149,7 @@ export class Figure {
 
   yTicks(low, high, pixels) {
     const ticks = this.view.log ? logTicks(low * 100, high * 100, pixels, (tick) => tick / 100).map(({ v }) => v) : linearTicks(low, high, Math.max(3, pixels / 60));
-    return (ticks.length >= 3 ? ticks : linearTicks(low, high, 3)).map((v) => ({ v, label: this.yText(v) }));
+    return (ticks.length >= 3 ? ticks : linearTicks(low, high, 5)).map((v) => ({ v, label: this.yText(v) }));
   }
 
   xTicks(low, high, pixels) {

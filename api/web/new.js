@@ -11,7 +11,8 @@ const SECTIONS = [["Compare", ["m", "seed"]], ["Augmentation", ["cutout_size", "
   ["Training", ["epochs", "batch_size", "lr", "optimizer", "dataset"]]];
 const TITLES = { m: "M, copies of each image", seed: "Seed", cutout_size: "Cutout size", cutout_squares: "Squares a copy", copies: "Copies", shift: "Shift", flip: "Flip", crop_pad: "Padded crop",
   epochs: "Epochs", batch_size: "Batch", lr: "Learning rate", optimizer: "Optimizer", dataset: "Data" };
-const HINTS = { cutout_size: "pixels; 0 is none", shift: "of the image's side", crop_pad: "pixels", batch_size: "images, before M copies", copies: "independent: each copy its own squares, as in the paper" };
+const HINTS = { cutout_size: "pixels; 0 is none", cutout_squares: "all of this size", flip: "mirrors half of the copies", epochs: "how often all images are gone through", lr: "alone it scales the preset's schedule",
+  optimizer: "how the weights are changed", shift: "of the image's side", crop_pad: "pixels", batch_size: "images, before M copies", copies: "independent: each copy its own squares, as in the paper" };
 const APART = ["name", "preset"];
 const MOST_CHOICES = 4; // more stand in a list
 const MOST_FOLDED = 6; // fields of the folded part whose values are told
@@ -128,7 +129,7 @@ class New {
       el("div", { class: "field" }, el("label", { htmlFor: "field-name" }, "Name"), el("span", { class: "control" }, name), el("span")),
       ...SECTIONS.map(([title, names]) => el("fieldset", {}, el("legend", { class: "strong" }, title), ...names.map((field) => this.field(field)))),
       this.others = el("details", {}, this.folded = el("summary", {}, `${others.length} more fields`), el("fieldset", {}, ...others.map((field) => this.field(field)))));
-    this.cost = el("div", { class: "cost" });
+    this.cost = el("div", { class: "cost" }, el("p", { class: "small" }, "Known as soon as the fields are right."));
     this.curl = el("pre", {});
     this.button = el("button", { class: "first", type: "submit", form: "new-form" }, "Queue 1 run");
     this.wrong = el("span", { class: "bad" });
@@ -258,7 +259,8 @@ class New {
 
   async preview() {
     const value = (name) => { const text = split(this.inputs.get(name)?.value.trim() || "")[0]; return text ?? this.preset.config[name]; };
-    const m = Math.min(8, Number(value("m")) || 1);
+    const copies = split(this.inputs.get("m").value).map(Number).filter((n) => n >= 1 && n <= 8);
+    const m = copies.length > 0 ? Math.max(...copies) : Math.min(8, Number(value("m")) || 1);
     const wanted = { m, index: this.index.value || 0, theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" };
     for (const name of ["dataset", "cutout_size", "cutout_squares", "copies", "seed", "shift", "flip", "crop_pad", "normalise"]) { wanted[name] = value(name); }
     try {

@@ -22,7 +22,7 @@ const SORTS_OF_CONFIG = ["seed", "cutout_size"];
 export const DEFAULT_COLUMNS = ["m", "curve", "epoch", "best", "at", "last", "speed", "ends", "owner"];
 
 export function column(name) {
-  return BUILT_IN[name] || { title: title(name), sort: SORTS_OF_CONFIG.includes(name) ? name : null, text: (run) => (run.config ? valueText(run.config[name]) : "") };
+  return BUILT_IN[name] || { title: title(name), sort: SORTS_OF_CONFIG.includes(name) ? name : null, text: (run) => (run.config ? valueText(run.config[name], name) : "") };
 }
 
 // In the order in which they stand: M, what the config says, the curve and what follows it.

@@ -27,14 +27,19 @@ class Run {
   }
 
   async load() {
-    const [run, epochs, checkpoints, log] = await Promise.all([get(`/runs/${this.id}`), all(`/runs/${this.id}/epochs`, { limit: 500 }, 100000), get(`/runs/${this.id}/checkpoints`), get(`/runs/${this.id}/log`)]);
+    const [run, epochs, checkpoints, log] = await Promise.all([get(`/runs/${this.id}`), all(`/runs/${this.id}/epochs`, { limit: 500 }, 100000), this.loadCheckpoints(), get(`/runs/${this.id}/log`)]);
     Object.assign(this, { run, epochs, checkpoints: checkpoints.items, log, attempts: attemptsOf(log) });
-    this.preset ??= await get(`/presets/${run.config.preset}`).catch(() => null);
+    this.preset ??= link ? null : await get(`/presets/${run.config.preset}`).catch(() => null);
+  }
+
+  // A link to a sweep shows no files.
+  loadCheckpoints() {
+    return link ? { items: [] } : get(`/runs/${this.id}/checkpoints`);
   }
 
   // What one more epoch changes.
   async loadEpochs() {
-    const [run, more, checkpoints] = await Promise.all([get(`/runs/${this.id}`), all(`/runs/${this.id}/epochs`, { limit: 500, since_epoch: this.epochs.at(-1)?.epoch ?? 0 }, 100000), get(`/runs/${this.id}/checkpoints`)]);
+    const [run, more, checkpoints] = await Promise.all([get(`/runs/${this.id}`), all(`/runs/${this.id}/epochs`, { limit: 500, since_epoch: this.epochs.at(-1)?.epoch ?? 0 }, 100000), this.loadCheckpoints()]);
     Object.assign(this, { run, epochs: [...this.epochs, ...more], checkpoints: checkpoints.items });
   }
 
@@ -56,7 +61,7 @@ class Run {
     this.progress = el("span", { class: "second" });
     this.actions = el("span", { class: "bar push" });
     this.strips = new Strips(el("div", { class: "strips" }));
-    this.tabs = el("div", { class: "tabs", role: "tablist" }, ...TABS.map(([name, title]) => el("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel",
+    this.tabs = el("div", { class: "tabs", role: "tablist" }, ...TABS.filter(([name]) => !link || name !== "checkpoints").map(([name, title]) => el("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel",
       onclick: () => { this.tab = name; address.set(name === "history" ? {} : { tab: name }); this.paintTab().catch(complain); } }, title)));
     this.panel = el("div", { id: "panel", role: "tabpanel", class: "scroll", tabIndex: 0 });
     this.side = el("aside");
@@ -154,8 +159,8 @@ class Run {
   buildSide() {
     const { run } = this;
     const base_ = this.preset?.config || {};
-    const differing = this.preset ? Object.keys(run.config).filter((key) => key !== "preset" && JSON.stringify(run.config[key]) !== JSON.stringify(base_[key])) : [];
-    const rows = (names) => names.map((name) => el("tr", {}, el("td", {}, title(name)), el("td", {}, valueText(run.config[name])), el("td", { class: "number quiet" }, this.preset ? valueText(base_[name]) : "")));
+    const differing = this.preset ? Object.keys(run.config).filter((key) => key !== "preset" && base_[key] !== "auto" && JSON.stringify(run.config[key]) !== JSON.stringify(base_[key])) : [];
+    const rows = (names) => names.map((name) => el("tr", {}, el("td", {}, title(name)), el("td", {}, valueText(run.config[name], name)), el("td", { class: "number quiet" }, this.preset ? valueText(base_[name], name) : "")));
     const body = el("tbody", {}, ...rows(differing));
     const more = el("button", { type: "button", class: "link", onclick: () => { body.replaceChildren(...rows(Object.keys(run.config))); more.remove(); } }, "All fields");
     const config = { ...(run.name ? { name: run.name } : {}), preset: run.config.preset, ...Object.fromEntries(differing.map((key) => [key, run.config[key]])) };
@@ -168,7 +173,7 @@ class Run {
       el("section", {}, el("h2", {}, differing.length === 0 ? `As the preset ${plain(run.config.preset)}` : `Differs from ${plain(run.config.preset)} in ${count(differing.length)} of ${count(n)} fields`),
         differing.length === 0 ? body : el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Field"), el("th", { scope: "col" }, "Here"), el("th", { scope: "col", class: "number" }, plain(run.config.preset)))), body),
         el("p", { class: "second space-small" }, `${same(run.config, differing).join(", ")}. `, more)),
-      this.sees(), this.files,
+      link ? "" : this.sees(), link ? "" : this.files,
       el("section", {}, el("h2", {}, "Where it comes from"), this.origin),
       el("section", {}, el("h2", {}, "Made by"), el("pre", {}, line), copyButton),
       link ? "" : note(`/runs/${this.id}/note`, run.has_note));

@@ -54,7 +54,8 @@ class Runs {
     const kept = this.values.cols || localStorage.getItem(KEPT_COLUMNS);
     if (kept) { return columnNames(kept.split(",")).filter((name) => kept.split(",").includes(name)); }
     const more = this.isFlat() ? (this.varies || []).filter((name) => name !== "m").slice(0, 3) : [];
-    return columnNames(more).filter((name) => DEFAULT_COLUMNS.includes(name) || more.includes(name));
+    const owned = [...this.rows.values()].some(({ run }) => run.owner);
+    return columnNames(more).filter((name) => (DEFAULT_COLUMNS.includes(name) && (name !== "owner" || owned)) || more.includes(name));
   }
 
   async start() {

@@ -90,7 +90,7 @@ export class Strips {
     const y = (v) => place.top + place.height * (1 - v / high);
     drawing.append(text(LEFT, place.top - 8, title), svg("line", { x1: LEFT, x2: x(this.run.config.epochs), y1: y(0), y2: y(0), stroke: "var(--line)" }));
     drawing.append(text(LEFT - 8, y(high) + 8, Number(high.toPrecision(2)) >= 1000 ? count(Number(high.toPrecision(2))) : String(Number(high.toPrecision(2))), { "text-anchor": "end" }), text(LEFT - 8, y(0), "0", { "text-anchor": "end" }));
-    const path = steps ? good.map(([e, v]) => `M${x(e - 1).toFixed(1)} ${y(v).toFixed(1)}H${x(e).toFixed(1)}`).join("") : good.length > 0 ? `M${good.map(([e, v]) => `${x(e - 0.5).toFixed(1)} ${y(v).toFixed(1)}`).join("L")}` : "";
+    const path = steps ? good.map(([e, v], i) => `${i === 0 ? `M${x(e - 1).toFixed(1)} ` : "V"}${y(v).toFixed(1)}H${x(e).toFixed(1)}`).join("") : good.length > 0 ? `M${good.map(([e, v]) => `${x(e - 0.5).toFixed(1)} ${y(v).toFixed(1)}`).join("L")}` : "";
     if (planned.length > 0) { drawing.append(svg("path", { d: `M${planned.map(([e, v]) => `${x(e - 0.5).toFixed(1)} ${y(v).toFixed(1)}`).join("L")}`, fill: "none", stroke: "var(--ink-3)", "stroke-dasharray": "1 3" })); }
     drawing.append(svg("path", { d: path || "M0 0", fill: "none", stroke: "var(--ink-2)", "stroke-width": 1.5 }));
   }

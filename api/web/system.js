@@ -8,6 +8,8 @@ import { bytes, count, duration, plain, plural, when } from "./format.js";
 import { listen } from "./live.js";
 
 const SAMPLES = 8;
+const SAMPLE_SIDE = 64;
+const ORIGINAL = { x: 10, y: 32, side: 128 }; // where the image itself stands in the picture of its copies
 const MAY = [["read", "sees everything: runs, curves, the queue, this page"], ["submit", "also queues runs and sweeps, and acts on its own"], ["admin", "also acts on everybody's runs, and on the daemon: drain, workers, backup, purge"]];
 
 class System {
@@ -22,7 +24,7 @@ class System {
     this.build();
     this.paint();
     const stop = listen(({ event, again }) => { if (event === "state" || event === "epoch" || (event === "connection" && again)) { this.soon(); } });
-    return () => { stop(); clearTimeout(this.timer); this.pictures.forEach((address) => URL.revokeObjectURL(address)); };
+    return () => { stop(); clearTimeout(this.timer); };
   }
 
   async load() {
@@ -51,7 +53,6 @@ class System {
 
   build() {
     document.title = "System · cutoutd";
-    this.pictures = [];
     this.drain = el("button", { type: "button", onclick: () => this.set("POST", this.queue.scheduler.state === "draining" ? "/scheduler/resume" : "/scheduler/drain") });
     this.consequence = el("span");
     this.workers = el("input", { id: "workers", type: "number", min: 1, max: 64, size: 3, onchange: () => this.set("PATCH", "/scheduler", { workers: Number(this.workers.value) }) });
@@ -95,14 +96,13 @@ class System {
   dataset(set) {
     const pictures = el("div", { class: "samples" });
     if (set.available) {
-      const theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
       for (let index = 0; index < SAMPLES; index++) {
-        const picture = el("img", { alt: `Image ${index} of ${plain(set.name)}`, width: 80, height: 80 });
+        const picture = el("canvas", { width: SAMPLE_SIDE, height: SAMPLE_SIDE, role: "img", "aria-label": `Image ${index} of ${plain(set.name)}` });
         pictures.append(picture);
-        blob("/figures/cutout.png", { dataset: set.name, m: 1, cutout_size: 0, index, theme }).then((address) => { this.pictures.push(address); picture.src = address; }).catch(() => picture.remove());
+        drawSample(picture, { dataset: set.name, m: 1, cutout_size: 0, index }).catch(() => picture.remove());
       }
     }
-    return el("div", { class: "dataset" }, el("p", {}, el("span", { class: "strong" }, plain(set.name)), set.available ? `: ${count(set.train_images)} training and ${count(set.test_images)} test images, ${plural(set.classes, "class", "classes")}${set.generated ? "; generated here" : ""}${set.default ? "; what runs use that name none" : ""}` : ""),
+    return el("div", { class: "dataset" }, el("p", {}, el("span", { class: "strong" }, plain(set.name)), set.available ? `: ${count(set.train_images)} training and ${count(set.test_images)} test images, ${plural(set.classes, "class", "classes")}${set.generated ? "; generated here" : ""}${set.default ? "; the default" : ""}` : ""),
       set.available ? pictures : el("p", { class: "bad" }, plain(set.problem)), set.warning ? el("p", { class: "warn" }, plain(set.warning)) : "");
   }
 
@@ -138,6 +138,16 @@ class System {
     return el("section", { class: "space" }, el("h2", {}, "Old checkpoints"), el("p", { class: "second" }, "Of runs that ended long ago all but the best checkpoint can go. What would go is told first."),
       el("div", { class: "bar space-small" }, el("label", { htmlFor: "purge-days" }, "Ended before"), days, "days", button, status));
   }
+}
+
+async function drawSample(canvas, wanted) {
+  const address = await blob("/figures/cutout.png", wanted);
+  const image = new Image();
+  image.src = address;
+  await image.decode();
+  const { x, y, side } = ORIGINAL;
+  canvas.getContext("2d").drawImage(image, x, y, side, side, 0, 0, SAMPLE_SIDE, SAMPLE_SIDE);
+  URL.revokeObjectURL(address);
 }
 
 // The values without labels of /metrics, by their names without the prefix.
