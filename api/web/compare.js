@@ -77,6 +77,7 @@ class Compare {
     const [sweep, , ...answers] = await Promise.all([this.values.sweep ? get(`/sweeps/${this.values.sweep}`) : null, this.loadRuns(), ...axes.map((x) => get("/compare", { ...asked, x }))]);
     this.sweep = sweep;
     this.answers = Object.fromEntries(axes.map((x, i) => [x, answers[i]]));
+    answers.forEach(dropImplied);
     this.answer = this.answers.epoch;
     this.varies = this.answer.varies ?? differing([...this.runs.values()].map((run) => run.config));
     await this.loadSeeds();
@@ -125,7 +126,7 @@ class Compare {
   groupings() {
     const grid = this.values.sweep ? Object.keys(this.sweep.spec?.grid || {}).filter((name) => name !== "seed") : [];
     const fields = [...new Set([...grid, ...this.varies, ...(this.values.group_by && this.values.group_by !== "none" ? [this.values.group_by] : [])])];
-    return [["", grid.length > 1 ? grid.map(title).join(" and ") : "what differs"], ...fields.map((name) => [name, name.split(",").map(title).join(" and ")]), ["none", "each run"]];
+    return [["", this.answer.group_by.map(title).join(" and ") || (this.answer.groups.length > 1 ? "each run" : "nothing")], ...fields.map((name) => [name, name.split(",").map(title).join(" and ")]), ["none", "each run"]];
   }
 
   build() {
@@ -369,6 +370,18 @@ class Compare {
     const here = this.figures[this.values.x].groups.flatMap((group) => group.points).find((p) => p.epoch === this.epoch);
     this.figures[this.values.x].hover(here?.x ?? null);
   }
+}
+
+// A schedule that follows the learning rate names no group: where each rate has one schedule, it is left out of the keys.
+function dropImplied({ groups }) {
+  const schedules = new Map();
+  const follows = groups.every(({ key }) => {
+    if (!("lr" in key && "lr_schedule" in key)) { return false; }
+    const text = JSON.stringify(key.lr_schedule);
+    if (!schedules.has(key.lr)) { schedules.set(key.lr, text); }
+    return schedules.get(key.lr) === text;
+  });
+  if (follows && schedules.size > 1) { groups.forEach(({ key }) => { delete key.lr_schedule; }); }
 }
 
 export async function show(view, context) {

@@ -28,7 +28,7 @@ export function column(name) {
 // In the order in which they stand: M, what the config says, the curve and what follows it.
 export function columnNames(more = []) {
   const [m, ...rest] = Object.keys(BUILT_IN);
-  return [m, ...new Set([...OF_CONFIG, ...more.filter((name) => name !== "m")]), ...rest];
+  return [m, ...new Set([...OF_CONFIG, ...more.filter((name) => !BUILT_IN[name])]), ...rest];
 }
 
 export function makeHead(columns, sort, onSort) {
@@ -105,7 +105,10 @@ export function paintLive({ run, cells }) {
     say(epoch.firstChild, count(run.epochs_done));
     say(epoch.lastChild, ` / ${count(run.epochs)}`);
   }
-  if (best) { say(best, errorText(run.best?.val_error)); }
+  if (best) {
+    say(best, errorText(run.best?.val_error));
+    best.classList.toggle("none", !run.best);
+  }
   if (at) { say(at, run.best ? count(run.best.epoch) : ""); }
   if (last) { say(last, errorText(run.last?.val_error)); }
   if (speed) { say(speed, run.progress?.images_per_second == null ? "" : count(run.progress.images_per_second)); }

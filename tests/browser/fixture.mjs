@@ -6,7 +6,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { chromium } from "playwright-core";
 import AxeBuilder from "@axe-core/playwright";
 
@@ -85,8 +85,19 @@ class Daemon {
   }
 }
 
+const tests = [];
+
+// Two at a time: most of a test is waiting.
+export function run_tests() {
+  describe("the page", { concurrency: 2 }, () => {
+    before(async () => { browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: CHROMIUM }); });
+    after(() => browser.close());
+    tests.forEach((one) => one());
+  });
+}
+
 export function page_test(name, body, options = {}) {
-  test(name, { timeout: 3 * TIMEOUT }, async () => {
+  tests.push(() => test(name, { timeout: 3 * TIMEOUT }, async () => {
     const daemon = new Daemon();
     const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options.context });
     const page = await context.newPage();
@@ -103,7 +114,7 @@ export function page_test(name, body, options = {}) {
       await context.close();
       await daemon.end();
     }
-  });
+  }));
 }
 
 export async function assert_accessible(page) {
@@ -111,5 +122,3 @@ export async function assert_accessible(page) {
   assert.deepEqual(violations.map((violation) => `${violation.id}: ${violation.nodes.map((node) => node.target).join(" ")}`), []);
 }
 
-before(async () => { browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: CHROMIUM }); });
-after(() => browser.close());

@@ -36,16 +36,16 @@ page_test("priority, labels and name are edited, of one run and of several", asy
   await page.goto(`${daemon.url}/runs?sel=1`);
   await page.getByRole("button", { name: "Edit…" }).click();
   await page.getByLabel("Name", { exact: true }).fill("first");
-  await page.getByLabel("Labels").fill("no label");
+  await page.getByRole("textbox", { name: "Labels" }).fill("no label");
   await page.getByRole("button", { name: "Change" }).click();
   await page.getByText("A label is a name and a value").waitFor();
-  await page.getByLabel("Labels").fill("team:vision paper:figure-2");
+  await page.getByRole("textbox", { name: "Labels" }).fill("team:vision paper:figure-2");
   await assert_accessible(page);
   await page.getByRole("button", { name: "Change" }).click();
   await page.locator("tr[data-run='1']", { hasText: "first" }).waitFor();
   await page.getByLabel("Choose run 2", { exact: true }).check();
   await page.getByRole("button", { name: "Edit…" }).click();
-  await page.getByLabel("Priority").fill("7");
+  await page.getByRole("textbox", { name: "Priority" }).fill("7");
   await page.getByRole("button", { name: "Change" }).click();
   await page.getByRole("dialog").waitFor({ state: "detached" });
   const runs = await Promise.all(["1", "2"].map((id) => daemon.call("GET", `/runs/${id}`)));
@@ -89,7 +89,7 @@ page_test("columns are chosen and kept, lists are filtered and sorted by the dae
   await daemon.call("POST", "/runs", { ...SMALL, m: 8, name: "other" });
   await page.goto(`${daemon.url}/runs`);
   await page.getByText("Columns").click();
-  await page.getByLabel("priority", { exact: false }).check();
+  await page.getByRole("checkbox", { name: "Priority" }).check();
   await page.locator("th.priority").waitFor();
   await page.goto(`${daemon.url}/runs`);
   await page.locator("th.priority").waitFor();
@@ -123,7 +123,7 @@ page_test("what people write is shown, not obeyed, and is never wider than the s
     await page.goto(daemon.url + path);
     await page.locator("main :is(h1, table.runs)").first().waitFor();
     await page.getByText("live", { exact: true }).waitFor();
-    assert.doesNotMatch(await page.title(), /obeyed/);
+    assert.doesNotMatch(await page.title(), /^obeyed/);
     assert.equal(await page.locator("main script, main b").count(), 0);
     const text = await page.locator("main").innerText();
     assert.doesNotMatch(text, /[\u0080-\u009f\u202a-\u202e\u2066-\u2069]/, path);
