@@ -36,9 +36,9 @@ export class Strips {
     if (run.epochs_done < most) { drawing.append(svg("rect", { x: x(run.epochs_done), y: ERROR.top, width: x(most) - x(run.epochs_done), height: SPEED.top + SPEED.height - ERROR.top, fill: "var(--well)" })); }
     const values = epochs.flatMap((e) => [e.val_error, 1 - e.train_accuracy]).filter((v) => Number.isFinite(v) && v > 0);
     const low = Math.min(...values, 0.9) * 0.93;
-    const high = Math.max(...values, low * 1.5) * 1.03;
+    const high = Math.min(Math.max(...values, low * 1.5) * 1.03, 1);
     const y = (v) => ERROR.top + ERROR.height * (Math.log(high) - Math.log(Math.min(Math.max(v, low), high))) / (Math.log(high) - Math.log(low));
-    drawing.append(text(LEFT, 12, "error, %, log"));
+    drawing.append(text(LEFT, 12, "error, %, against epochs"));
     for (const { v } of logTicks(low * 100, high * 100, ERROR.height, (tick) => tick / 100)) {
       drawing.append(svg("line", { x1: LEFT, x2: x(most), y1: y(v), y2: y(v), stroke: "var(--rule)" }), text(LEFT - 8, y(v) + 4, errorText(v, "percent", v < 0.01 ? 1 : 0), { "text-anchor": "end" }));
     }
@@ -66,7 +66,6 @@ export class Strips {
     this.strip(drawing, RATE, "learning rate", epochs.map((e) => [e.epoch, e.lr]), x, text, false, this.planned(run));
     this.strip(drawing, SPEED, "images/s", epochs.map((e) => [e.epoch, e.images_per_second]), x, text, true);
     for (const tick of linearTicks(0, most, width / 90).filter(Number.isInteger)) { drawing.append(text(x(tick), HEIGHT - 4, count(tick), { "text-anchor": "middle" })); }
-    drawing.append(text(x(most) + 20, HEIGHT - 4, "epoch"));
     this.nowLine = svg("line", { y1: ERROR.top - 8, y2: SPEED.top + SPEED.height, stroke: "var(--ink)" });
     this.nowText = text(0, ERROR.top - 10, "", { "font-weight": 600, fill: "var(--ink)" });
     drawing.append(this.nowLine, this.nowText);
