@@ -222,11 +222,11 @@ class New {
     const images = (item) => item.images_per_epoch * item.config.epochs;
     const limit = items[0].memory.limit_bytes;
     const rows = [...byM].map(([m, list]) => el("tr", {}, el("td", {}, stub(lookOfM(m)), String(m)), el("td", { class: "number" }, count(list.length)), el("td", { class: "number" }, bytes(Math.max(...list.map((item) => item.memory.needed_bytes)))),
-      el("td", { class: "number" }, short(Math.max(...list.map(images)))), el("td", { class: "number" }, span(Math.max(...list.map(seconds)), list.some((item) => seconds(item) == null))), el("td", { class: "number" }, span(list.reduce((sum, item) => sum + seconds(item), 0), list.some((item) => seconds(item) == null)))));
+      el("td", { class: "number desk" }, short(Math.max(...list.map(images)))), el("td", { class: "number" }, span(Math.max(...list.map(seconds)), list.some((item) => seconds(item) == null))), el("td", { class: "number" }, span(list.reduce((sum, item) => sum + seconds(item), 0), list.some((item) => seconds(item) == null)))));
     const total = items.map(seconds);
     this.cost.classList.remove("old");
-    this.cost.replaceChildren(el("table", {}, el("thead", {}, el("tr", {}, ...["M", "Runs", "Memory a run", "Images", "A run", "All"].map((title, i) => el("th", { scope: "col", class: i === 0 ? "" : "number" }, title)))),
-      el("tbody", {}, ...rows, el("tr", { class: "strong" }, el("td", {}, "Together"), el("td", { class: "number" }, count(items.length)), el("td", { class: "number quiet" }, `of ${bytes(limit)}`), el("td", { class: "number" }, short(items.reduce((sum, item) => sum + images(item), 0))),
+    this.cost.replaceChildren(el("table", {}, el("thead", {}, el("tr", {}, ...["M", "Runs", "Memory a run", "Images", "A run", "All"].map((title, i) => el("th", { scope: "col", class: i === 0 ? "" : i === 3 ? "number desk" : "number" }, title)))),
+      el("tbody", {}, ...rows, el("tr", { class: "strong" }, el("td", {}, "Together"), el("td", { class: "number" }, count(items.length)), el("td", { class: "number quiet" }, `of ${bytes(limit)}`), el("td", { class: "number desk" }, short(items.reduce((sum, item) => sum + images(item), 0))),
         el("td"), el("td", { class: "number" }, span(total.reduce((a, b) => a + b, 0), total.some((s) => s == null)))))),
       el("p", { class: "small" }, this.speedText(items)));
   }
