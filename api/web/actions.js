@@ -1,8 +1,10 @@
 // What may be done with runs in which state, said before it is tried; the daemon decides.
 
 import { send } from "./api.js";
-import { ask, el } from "./dom.js";
-import { plural } from "./format.js";
+import { ask, fill } from "./dialog.js";
+import { el } from "./dom.js";
+import { labelsOf, labelsText } from "./fields.js";
+import { plain, plural } from "./format.js";
 
 export const ACTIONS = {
   pause: { label: "Pause", states: ["running"], why: "Only a running run can be paused." },
@@ -41,11 +43,63 @@ export async function act(action, runs) {
     return true;
   }
   const done = await send("POST", "/runs/bulk", { action, ids: runs.map((run) => run.id) });
-  const refused = (done.items || []).filter((item) => item.problem || item.error);
-  if (refused.length > 0) {
-    throw new Error(`${plural(refused.length, "run")} of ${runs.length} refused: ${(refused[0].problem || refused[0].error).detail}`);
-  }
+  refusals(done, runs.length);
   return true;
+}
+
+function refusals(done, n) {
+  const refused = (done.items || []).filter((item) => item.problem);
+  if (refused.length > 0) { throw new Error(`${plural(refused.length, "run")} of ${n} refused: ${refused[0].problem.detail}`); }
+}
+
+// Another priority or labels, of one run also its name.
+export function edit(runs) {
+  const one = runs.length === 1;
+  const common = runs.map((run) => JSON.stringify(run.labels || {})).every((text, i, all) => text === all[0]);
+  const before = { name: runs[0].name || "", priority: runs.every((run) => run.priority === runs[0].priority) ? String(runs[0].priority) : "", labels: common ? labelsText(runs[0].labels) : "" };
+  const fields = [...(one ? [{ name: "name", label: "Name", value: before.name, hint: "at most 127 bytes" }] : []),
+    { name: "priority", label: "Priority", value: before.priority, hint: before.priority ? "higher ones start first" : "they differ; empty leaves them" },
+    { name: "labels", label: "Labels", value: before.labels, hint: common ? "such as team:vision paper:figure-2" : "they differ; empty leaves them" }];
+  return fill(one ? `Edit run ${runs[0].id}` : `Edit ${plural(runs.length, "run")}`, fields, "Change", async (values) => {
+    const changes = {};
+    if (one && values.name !== before.name) { changes.name = values.name; }
+    if (values.priority !== before.priority) { changes.priority = /^-?\d+$/.test(values.priority) ? Number(values.priority) : values.priority; }
+    if (values.labels !== before.labels) {
+      changes.labels = labelsOf(values.labels);
+      if (!changes.labels) { throw new Error("A label is a name and a value with a colon in between, such as team:vision."); }
+    }
+    if (Object.keys(changes).length > 0) { await change(runs, changes); }
+  });
+}
+
+async function change(runs, changes) {
+  for (const run of runs) { await send("PATCH", `/runs/${run.id}`, changes); }
+}
+
+// New runs that go on from these, with other settings. onMade(new runs) is told of them.
+export function fork(runs, onMade = () => {}) {
+  const one = runs.length === 1;
+  return fill(one ? `Fork run ${runs[0].id}` : `Fork ${plural(runs.length, "run")}`, [
+    { name: "from_epoch", label: "From", value: "last", hint: "last, best, or an epoch that a checkpoint exists for; 0 begins anew" },
+    { name: "overrides", label: "Other settings", value: "", hint: "such as lr=1e-4 epochs=80; nothing: as it was" }], one ? "Queue the fork" : `Queue ${plural(runs.length, "fork")}`, async (values) => {
+    const body = { overrides: overridesOf(values.overrides) };
+    if (values.from_epoch !== "last" && values.from_epoch !== "") { body.from_epoch = /^\d+$/.test(values.from_epoch) ? Number(values.from_epoch) : values.from_epoch; }
+    const made = [];
+    for (const run of runs) { made.push(await send("POST", `/runs/${run.id}/fork`, body)); }
+    onMade(made);
+  });
+}
+
+// 'lr=1e-4 flip=false' -> {lr: 1e-4, flip: false}
+export function overridesOf(text) {
+  const overrides = {};
+  for (const word of text.split(/\s+/).filter(Boolean)) {
+    const at = word.indexOf("=");
+    if (at < 1) { throw new Error(`${plain(word)} is not name=value.`); }
+    const value = word.slice(at + 1);
+    try { overrides[word.slice(0, at)] = JSON.parse(value); } catch { overrides[word.slice(0, at)] = value; }
+  }
+  return overrides;
 }
 
 // A button that stays focusable and says why it cannot be used.

@@ -1,6 +1,7 @@
 // The daemon's API by fetch. A token is kept for this tab alone and goes only into the Authorization header.
 
 const TOKEN = "cutoutd.token";
+const LINK = "cutoutd.link";
 export const prefix = document.querySelector('meta[name="prefix"]').content;
 export const base = `${prefix}/api/v1`;
 
@@ -13,9 +14,25 @@ export class Problem extends Error {
   }
 }
 
+// /sweeps/3#link=SECRET: whoever opened this sees that sweep and nothing else, in this tab. The secret is a token, and stays
+// in the fragment, which no server is sent.
+function openedLink() {
+  const secret = new URLSearchParams(location.hash.slice(1)).get("link");
+  const sweep = location.pathname.match(/\/sweeps\/(\d+)$/)?.[1];
+  if (secret && sweep) { sessionStorage.setItem(LINK, JSON.stringify({ secret, sweep })); }
+  return JSON.parse(sessionStorage.getItem(LINK));
+}
+
+export let link = openedLink();
+
 export const token = {
-  get: () => sessionStorage.getItem(TOKEN),
-  set: (value) => sessionStorage.setItem(TOKEN, value),
+  get: () => link?.secret ?? sessionStorage.getItem(TOKEN),
+  set(value) {
+    link = null;
+    sessionStorage.removeItem(LINK);
+    sessionStorage.setItem(TOKEN, value);
+    dispatchEvent(new Event("token"));
+  },
 };
 
 export function headers(more = {}) {
@@ -56,6 +73,20 @@ export async function blob(path, values = {}) {
   const response = await fetch(base + path + query(values), { headers: headers() });
   if (!response.ok) { await answer(response); }
   return URL.createObjectURL(await response.blob());
+}
+
+// Saves an answer of the daemon as a file. A link alone could not carry the token.
+export async function save(path, values, name) {
+  const address = await blob(path, values);
+  saveAs(address, name);
+}
+
+export function saveAs(address, name) {
+  const anchor = document.createElement("a");
+  anchor.href = address;
+  anchor.download = name;
+  anchor.click();
+  setTimeout(() => URL.revokeObjectURL(address), 10000);
 }
 
 export async function all(path, values = {}, most = 1000) {

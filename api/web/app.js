@@ -1,23 +1,19 @@
 // The frame of the page: which view stands at which address, the header, and what went wrong.
 
-import { get, prefix } from "./api.js";
+import { get, link, prefix } from "./api.js";
 import { el, say } from "./dom.js";
 import { address, complain, go, onShow } from "./frame.js";
-import { count, when } from "./format.js";
+import { count, plain, when } from "./format.js";
 import { connection, follow, listen } from "./live.js";
 import { keys } from "./keys.js";
-import * as compare from "./compare.js";
-import * as create from "./new.js";
-import * as run from "./run.js";
-import * as runs from "./runs.js";
-import * as system from "./system.js";
 
+// A view is fetched when it is shown first.
 const VIEWS = [
-  { pattern: /^\/(?:runs)?$/, name: "Runs", path: "/runs", view: runs },
-  { pattern: /^\/runs\/(\d+)$/, name: "Runs", view: run },
-  { pattern: /^\/(?:compare|sweeps\/(\d+))$/, name: "Compare", path: "/compare", view: compare },
-  { pattern: /^\/new$/, name: "New", path: "/new", view: create },
-  { pattern: /^\/system$/, name: "System", path: "/system", view: system },
+  { pattern: /^\/(?:runs)?$/, name: "Runs", module: () => import("./runs.js") },
+  { pattern: /^\/runs\/(\d+)$/, name: "Runs", module: () => import("./run.js") },
+  { pattern: /^\/(?:compare|sweeps\/(\d+))$/, name: "Compare", module: () => import("./compare.js") },
+  { pattern: /^\/new$/, name: "New", module: () => import("./new.js") },
+  { pattern: /^\/system$/, name: "System", module: () => import("./system.js") },
 ];
 const view = document.getElementById("view");
 let leave = null;
@@ -40,10 +36,13 @@ async function show() {
   }
   const loading = setTimeout(() => { if (mine === generation && view.childElementCount === 0) { say(view, "Loading"); } }, 400);
   try {
-    const ended = await found.view.show(view, { match: path.match(found.pattern), values: address.values(), alive: () => mine === generation });
+    const module = await found.module();
+    const ended = await module.show(view, { match: path.match(found.pattern), values: address.values(), alive: () => mine === generation });
     if (mine === generation) { leave = ended; } else { ended?.(); }
   } catch (error) {
-    if (mine === generation) { complain(error); }
+    if (mine === generation) {
+      if (error.status === 404) { view.replaceChildren(el("h1", {}, "There is nothing here"), el("p", {}, plain(error.message), " ", el("a", { href: `${prefix}/runs` }, "All runs"))); } else { complain(error); }
+    }
   } finally {
     clearTimeout(loading);
   }
@@ -53,6 +52,7 @@ async function show() {
 let queueTimer = null;
 async function sayQueue() {
   queueTimer = null;
+  if (link || document.hidden) { return; }
   try {
     const queue = await get("/queue", { limit: 100 });
     const starts = queue.items.map((item) => item.expected_start_at).filter(Boolean);
@@ -65,8 +65,8 @@ function sayConnection() {
   const lost = connection.state();
   const node = document.getElementById("connection");
   node.classList.toggle("lost", Boolean(lost));
-  const left = lost ? Math.max(0, Math.round((lost.retryAt - Date.now()) / 1000)) : 0;
-  say(node, lost ? `no connection since ${when(lost.lostAt)}; trying again in ${left} s` : "live");
+  const left = lost?.retryAt ? Math.max(0, Math.round((lost.retryAt - Date.now()) / 1000)) : 0;
+  say(node, !lost ? "live" : lost.denied ? "waits for a token" : !lost.retryAt ? "connecting" : `no connection since ${when(lost.lostAt)}; trying again in ${left} s`);
 }
 
 let announcedAt = 0;
@@ -78,9 +78,9 @@ function announce(event) {
 }
 
 function start() {
-  const nav = document.getElementById("nav");
-  nav.append(...VIEWS.filter(({ path }) => path).map(({ name, path }) => el("a", { href: prefix + path }, name)));
   document.getElementById("host").textContent = location.host;
+  document.documentElement.classList.toggle("linked", Boolean(link));
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) { sayQueue(); } });
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href]");
     if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || link.target || link.download ||

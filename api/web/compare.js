@@ -1,28 +1,27 @@
 // Which group needs the fewest epochs, images and hours: the answer as a sentence, the curves, the table.
 
 import { address, complain } from "./frame.js";
-import { all, base, get, headers, prefix, query } from "./api.js";
+import { all, get, link, prefix, saveAs } from "./api.js";
+import { errorIn, groupName, groupShort, sentence } from "./answer.js";
 import { copy, el, say } from "./dom.js";
-import { Figure } from "./figure.js";
-import { count, error as errorText, fixed, plain, plural, short } from "./format.js";
+import { differing, same, title, valueText } from "./fields.js";
+import { Figure, ready } from "./figure.js";
+import { count, error as errorText, fixed, plain, plural } from "./format.js";
+import { groupsTable } from "./groups.js";
 import { onKey } from "./keys.js";
 import { listen } from "./live.js";
+import { note } from "./note.js";
 import { median, topOf } from "./scale.js";
-import { looks, stub } from "./series.js";
+import { looksOfGroups } from "./series.js";
+import { sweepActions } from "./sweep.js";
 
-const AXES = { epoch: "epochs", images: "images", seconds: "hours" };
+const AXES = { epoch: "epochs", step: "steps", images: "images", seconds: "time" };
 const FIELDS = "id,name,state,config,best,last,epochs_done,sweep";
-const GROUP_FIELDS = ["m", "cutout_size", "cutout_squares", "copies", "seed", "optimizer", "lr", "depth", "batch_size", "preset", "dataset"];
-const DEFAULTS = { group_by: "m", x: "epoch", y: "log", unit: "percent", target: "0.06", seeds: "mean", smooth: "0" };
+const DEFAULTS = { group_by: "", x: "epoch", y: "", unit: "percent", target: "0.06", seeds: "mean", smooth: "0" };
 const FINAL = ["succeeded", "failed", "canceled"];
-const SAY = { m: "M" };
-
-// The fields in which configs differ, and those in which they do not.
-export function varies(configs) {
-  const names = [...new Set(configs.flatMap((config) => Object.keys(config)))];
-  const texts = (name) => new Set(configs.map((config) => JSON.stringify(config[name])));
-  return names.filter((name) => texts(name).size > 1);
-}
+const MOST_COLOURED = 12;
+const MOST_DRAWN = 32;
+const LOG_FROM = 5; // the greatest error by the least, from which on the axis is logarithmic
 
 class Compare {
   constructor(view, context) {
@@ -31,16 +30,19 @@ class Compare {
     this.values = { ...DEFAULTS, ...context.values };
     if (context.match[1]) { this.values.sweep = context.match[1]; }
     this.figures = {};
-    this.histories = new Map();
+    this.histories = new Map(); // id of a run -> {done, points}
+    this.changed = new Set(); // ids of runs that something happened to since they were read
   }
 
   async start() {
     if (!this.values.sweep && !this.values.ids) { return this.choose(); }
-    await this.load();
+    await Promise.all([this.load(), ready]);
     if (!this.context.alive()) { return () => {}; }
     this.build();
     this.paint();
-    const stop = [listen((event) => this.hear(event)), onKey((key) => this.key(key))];
+    const onVisible = () => { if (!document.hidden && this.stale) { this.soon(); } };
+    document.addEventListener("visibilitychange", onVisible);
+    const stop = [listen((event) => this.hear(event)), onKey((key) => this.key(key)), () => document.removeEventListener("visibilitychange", onVisible)];
     return () => { stop.forEach((end) => end()); clearTimeout(this.timer); Object.values(this.figures).forEach((figure) => figure.end()); };
   }
 
@@ -48,301 +50,340 @@ class Compare {
   async choose() {
     const sweeps = await get("/sweeps", { limit: 50 });
     document.title = "Compare · cutoutd";
+    const grid = (sweep) => Object.entries(sweep.spec?.grid || {}).map(([key, list]) => `${title(key)} ${[].concat(list).map(valueText).join(", ")}`).join("; ");
     this.view.replaceChildren(el("h1", {}, "Compare"), el("p", { class: "second" }, sweeps.items.length > 0 ? "A sweep, or runs chosen under Runs." : "No sweep yet: several values in a field of New make one. Runs can also be chosen under Runs."),
-      el("table", { class: "sweeps" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Sweep"), el("th", { scope: "col" }, "Grid"), el("th", { scope: "col", class: "number" }, "Runs"), el("th", { scope: "col", class: "number" }, "Done, %"))),
-        el("tbody", {}, ...sweeps.items.map((sweep) => el("tr", {}, el("td", {}, el("a", { href: `${prefix}/compare?sweep=${sweep.id}` }, plain(sweep.name) || `sweep ${sweep.id}`)),
-          el("td", { class: "second" }, plain(Object.entries(sweep.spec?.grid || {}).map(([key, list]) => `${key} ${[].concat(list).join(", ")}`).join("; "))),
-          el("td", { class: "number" }, count(sweep.progress.runs)), el("td", { class: "number" }, fixed(sweep.progress.fraction * 100, 0)))))));
+      ...(sweeps.items.length === 0 ? [] : [el("table", { class: "sweeps" }, el("thead", {}, el("tr", {}, el("th", { scope: "col", class: "number" }, "No."), el("th", { scope: "col" }, "Sweep"), el("th", { scope: "col" }, "Grid"), el("th", { scope: "col", class: "number" }, "Runs"), el("th", { scope: "col", class: "number" }, "Done, %"))),
+        el("tbody", {}, ...sweeps.items.map((sweep) => el("tr", {}, el("td", { class: "number quiet" }, sweep.id), el("td", {}, el("a", { href: `${prefix}/compare?sweep=${sweep.id}` }, plain(sweep.name) || `sweep ${sweep.id}`)),
+          el("td", { class: "second" }, grid(sweep)), el("td", { class: "number" }, el("a", { class: "plainlink", href: `${prefix}/runs?sweep=${sweep.id}` }, count(sweep.progress.runs))), el("td", { class: "number" }, fixed(sweep.progress.fraction * 100, 0))))))]));
     return () => {};
   }
+
+  // ---- loading ----
 
   select() {
     return this.values.sweep ? { sweep: this.values.sweep } : { ids: this.values.ids };
   }
 
+  // The chosen axis is large; two others stand beside it.
+  axes() {
+    const others = ["epoch", "images", "seconds"].filter((x) => x !== this.values.x).slice(-2);
+    return [this.values.x, ...others];
+  }
+
   async load() {
     const { group_by, target, baseline } = this.values;
     const asked = { ...this.select(), group_by, target, baseline };
-    const runs = this.values.sweep ? all("/runs", { sweep: this.values.sweep, fields: FIELDS })
-      : Promise.all(this.values.ids.split(",").map((id) => get(`/runs/${encodeURIComponent(id)}`, { fields: FIELDS })));
-    const [sweep, list, ...comparisons] = await Promise.all([this.values.sweep ? get(`/sweeps/${this.values.sweep}`) : null, runs,
-      ...Object.keys(AXES).map((x) => get("/compare", { ...asked, x }))]);
+    const axes = [...new Set(["epoch", ...this.axes()])];
+    const [sweep, , ...answers] = await Promise.all([this.values.sweep ? get(`/sweeps/${this.values.sweep}`) : null, this.loadRuns(), ...axes.map((x) => get("/compare", { ...asked, x }))]);
     this.sweep = sweep;
-    this.runs = new Map(list.map((run) => [run.id, run]));
-    this.answers = Object.fromEntries(Object.keys(AXES).map((x, i) => [x, comparisons[i]]));
-    this.varies = varies(list.map((run) => run.config));
+    this.answers = Object.fromEntries(axes.map((x, i) => [x, answers[i]]));
+    answers.forEach(dropImplied);
+    this.answer = this.answers.epoch;
+    this.varies = this.answer.varies ?? differing([...this.runs.values()].map((run) => run.config));
     await this.loadSeeds();
   }
 
-  // Each seed's own curve, against the three axes: x of an epoch is that of the group's point where runs are alike.
+  // All of them at first, then those that something happened to.
+  async loadRuns() {
+    const changed = [...this.changed];
+    this.changed.clear();
+    const one = (id) => get(`/runs/${encodeURIComponent(id)}`, { fields: FIELDS });
+    if (this.runs && changed.length <= 10) {
+      for (const run of await Promise.all(changed.map(one))) { this.runs.set(run.id, run); }
+      return;
+    }
+    const list = this.values.sweep ? await all("/runs", { sweep: this.values.sweep, fields: FIELDS }) : await Promise.all(this.values.ids.split(",").map(one));
+    this.runs = new Map(list.sort((a, b) => a.id - b.id).map((run) => [run.id, run]));
+  }
+
+  // Each seed's own curve, against all axes.
   async loadSeeds() {
     if (this.values.seeds !== "each") { return; }
     const wanted = [...this.runs.values()].filter((run) => (this.histories.get(run.id)?.done ?? -1) < run.epochs_done);
     await Promise.all(wanted.slice(0, 200).map(async (run) => {
       const items = await all(`/runs/${run.id}/epochs`, { limit: 500 }, 100000);
-      let images = 0;
-      let seconds = 0;
+      const sum = { step: 0, images: 0, seconds: 0 };
       const points = items.map((item) => {
-        images += item.images ?? item.images_per_second * item.seconds;
-        seconds += item.seconds;
-        return { epoch: item.epoch, images, seconds, value: item.val_error };
+        sum.step += item.steps ?? 0;
+        sum.images += item.images ?? item.images_per_second * item.seconds;
+        sum.seconds += item.seconds;
+        return { epoch: item.epoch, ...sum, value: item.val_error };
       });
       this.histories.set(run.id, { done: run.epochs_done, points });
     }));
   }
 
-  // ---- the words ----
+  // ---- building ----
 
-  name(group) {
-    return Object.entries(group.key).map(([key, value]) => `${SAY[key] || key} ${value ?? "none"}`).join(", ");
+  choice(name, options) {
+    return el("span", { class: "segments", role: "group", "data-name": name }, ...options.map(([value, text]) => el("button", { type: "button", value, onclick: () => this.change({ [name]: value, ...(name === "x" ? { zoom: "" } : {}) }) }, text)));
   }
 
-  target() {
-    const text = errorText(Number(this.values.target), this.values.unit, 0);
-    return this.values.unit === "percent" ? `${text}\u00a0%` : text;
+  pick(text, name, options, reload) {
+    return el("label", { class: "quiet" }, `${text} `, el("select", { name, onchange: (event) => this.change({ [name]: event.target.value }, reload) }, ...options.map(([value, what]) => el("option", { value, selected: value === (this.values[name] ?? "") }, what))));
   }
 
-  winner(axis) {
-    const settled = this.answers.epoch.groups.filter((group) => {
-      const ended = group.runs.filter((id) => FINAL.includes(this.runs.get(id)?.state));
-      return ended.length > 0 && group.to_target[axis].n_reached >= ended.length && group.to_target[axis].mean != null;
+  groupings() {
+    const grid = this.values.sweep ? Object.keys(this.sweep.spec?.grid || {}).filter((name) => name !== "seed") : [];
+    const fields = [...new Set([...grid, ...this.varies, ...(this.values.group_by && this.values.group_by !== "none" ? [this.values.group_by] : [])])];
+    return [["", this.answer.group_by.map(title).join(" and ") || (this.answer.groups.length > 1 ? "each run" : "nothing")], ...fields.map((name) => [name, name.split(",").map(title).join(" and ")]), ["none", "each run"]];
+  }
+
+  build() {
+    const name = plain(this.sweep?.name) || (this.sweep ? `Sweep ${this.sweep.id}` : "Compare");
+    document.title = `${name} · cutoutd`;
+    this.subtitle = el("p", { class: "second" });
+    this.sentence = el("p", { class: "answer", id: "answer" });
+    this.axisChoice = this.choice("x", Object.entries({ epoch: "Epochs", step: "Steps", images: "Images", seconds: "Time" }));
+    this.controls = el("details", { class: "controls", open: matchMedia("(min-width: 701px)").matches }, el("summary", { class: "button" }, "View"), el("div", { class: "bar" },
+      this.pick("Group by", "group_by", this.groupings(), true),
+      el("label", { class: "quiet" }, "Target ", el("input", { size: 5, name: "target", value: this.values.target, inputMode: "decimal", onchange: (event) => this.change({ target: event.target.value.trim() }, true) })),
+      this.choice("seeds", [["mean", "mean ± sd"], ["each", "each seed"]]), this.choice("y", [["log", "log"], ["linear", "linear"]]), this.choice("unit", [["percent", "%"], ["fraction", "0.06"]]),
+      this.pick("Smooth", "smooth", [["0", "off"], ["5", "median of 5"], ["11", "median of 11"]]),
+      el("span", { class: "bar push" }, el("span", { class: "quiet" }, "This view as"), ...["csv", "svg", "png", "pdf"].map((format) => el("button", { type: "button", onclick: () => this.download(format).catch(complain) }, format.toUpperCase())),
+        this.copyButton = el("button", { type: "button", onclick: () => copy(location.href, this.copyButton) }, "Copy link"))));
+    this.panels = el("div", { class: "panels" });
+    this.table = el("table", { class: "groups" });
+    this.foot = el("p", { class: "small" });
+    this.view.replaceChildren(el("div", { class: "bar title" }, el("h1", {}, name), this.subtitle, this.sweep && !link ? sweepActions(this.sweep, () => this.soon()) : ""), this.sentence, this.controls, this.panels,
+      el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Groups" }, this.table), this.foot, this.sweep && !link ? el("div", { class: "sweep-note" }, note(`/sweeps/${this.sweep.id}/note`, this.sweep.has_note)) : "");
+    this.arrange();
+  }
+
+  arrange() {
+    Object.values(this.figures).forEach((figure) => figure.end());
+    this.figures = {};
+    const holders = this.axes().map((x, i) => {
+      const holder = el("div", { class: "figure", role: "img", "aria-label": `Validation error against ${AXES[x]}`, "aria-describedby": "answer" });
+      const small = i > 0;
+      if (small) { holder.addEventListener("click", () => this.change({ x, zoom: "" })); } else { holder.addEventListener("dblclick", () => this.change({ zoom: "" })); }
+      this.figures[x] = new Figure(holder, { small, onHover: small ? null : (at) => this.readOut(at), onZoom: small ? null : (zoom) => this.change({ zoom: zoom.map((v) => Number(v.toPrecision(5))).join(",") }) });
+      return holder;
     });
-    return settled.sort((a, b) => a.to_target[axis].mean - b.to_target[axis].mean)[0];
+    this.panels.replaceChildren(el("div", { class: "big" }, el("div", { class: "axes" }, el("span", { class: "small" }, "against"), this.axisChoice), holders[0]), el("div", { class: "side" }, ...holders.slice(1)));
   }
 
-  sentence() {
-    const { groups } = this.answers.epoch;
-    if (groups.length < 2) { return groups.length === 1 ? `${plural(this.runs.size, "run")}, ${plural(groups[0].n, "seed")}.` : "No epochs yet."; }
-    if (!this.values.target) { return ""; }
-    const best = this.winner("epochs");
-    if (!best) {
-      const nearest = groups.filter((group) => group.best.mean != null).sort((a, b) => a.best.mean - b.best.mean)[0];
-      return nearest ? `No group has reached ${this.target()} yet; ${this.name(nearest)} is nearest, ${errorText(nearest.best.mean, this.values.unit)}${this.values.unit === "percent" ? "\u00a0%" : ""}.` : "No epochs yet.";
-    }
-    const parts = [`${this.name(best)} needs the fewest epochs to reach ${this.target()}: ${fixed(best.to_target.epochs.mean, best.to_target.epochs.n_reached > 1 ? 1 : 0)}${this.near(best)}.`];
-    const images = this.winner("images");
-    const seconds = this.winner("seconds");
-    if (images && seconds) {
-      const hours = `${fixed(seconds.to_target.seconds.mean / 3600, 2)}`;
-      parts.push(images === seconds ? `${this.name(images)} needs the fewest images, ${short(images.to_target.images.mean)}, and the fewest hours, ${hours}.`
-        : `${this.name(images)} needs the fewest images, ${short(images.to_target.images.mean)}; ${this.name(seconds)} the fewest hours, ${hours}.`);
-    }
-    if (groups.every((group) => group.n === 1)) { parts.push("One seed each."); }
-    return parts.join(" ");
+  readOut(at) {
+    const per = this.per(this.values.x);
+    const point = at == null ? null : this.answers[this.values.x].groups.flatMap((group) => group.points).find((p) => p.x / per === at);
+    for (const [x, figure] of Object.entries(this.figures)) { if (x !== this.values.x) { figure.showEpoch(point?.epoch ?? null); } }
   }
 
-  near(best) {
-    const close = this.answers.epoch.groups.find((group) => {
-      const [a, b] = [group.to_target.epochs, best.to_target.epochs];
-      return group !== best && a.mean != null && a.std != null && b.std != null && Math.abs(a.mean - b.mean) < Math.max(a.std, b.std);
-    });
-    return close ? ` (${this.name(close)} is within one sd)` : "";
+  // ---- painting ----
+
+  hidden() {
+    return (this.values.hide || "").split(",").filter(Boolean).map(Number);
+  }
+
+  // What an axis of time counts in: [seconds, its name].
+  timeUnit() {
+    const most = Math.max(0, ...(this.answers.seconds?.groups || []).flatMap((group) => group.points.map((p) => p.x)));
+    return most < 120 ? [1, "seconds"] : most < 7200 ? [60, "minutes"] : [3600, "hours"];
+  }
+
+  per(x) {
+    return x === "seconds" ? this.timeUnit()[0] : 1;
+  }
+
+  axisName(x) {
+    return x === "seconds" ? `${this.timeUnit()[1]} of training` : AXES[x];
+  }
+
+  // Logarithmic where the errors span much, unless it was chosen.
+  yAxis() {
+    if (this.values.y) { return this.values.y; }
+    const means = this.answer.groups.flatMap((group) => group.points.map((p) => p.mean)).filter((v) => v > 0);
+    return Math.max(...means) / Math.min(...means) > LOG_FROM ? "log" : "linear";
+  }
+
+  paint() {
+    const { groups } = this.answer;
+    this.subtitle.replaceChildren(...this.says());
+    say(this.sentence, sentence(groups, this.runs, Number(this.values.target) || null, this.values.unit));
+    const now = { ...this.values, y: this.yAxis() };
+    for (const button of this.view.querySelectorAll(".segments button")) { button.setAttribute("aria-pressed", String(now[button.parentElement.dataset.name] === button.value)); }
+    this.looks = looksOfGroups(groups.map((group) => group.key));
+    this.drawn = this.chooseDrawn(groups);
+    const top = topOf(groups.filter((_, i) => this.drawn.has(i)).map((group) => group.points));
+    this.axes().forEach((x, i) => this.paintFigure(x, i > 0, top));
+    const hidden = this.hidden();
+    groupsTable(this.table, { answer: this.answer, runs: this.runs, looks: this.looks, hidden, unit: this.values.unit, aim: this.values.target ? errorIn(this.values.unit, Number(this.values.target), 0) : "target",
+      onBaseline: (label) => this.change({ baseline: label }, true),
+      onHide: (i) => this.change({ hide: (hidden.includes(i) ? hidden.filter((other) => other !== i) : [...hidden, i]).join(",") }) });
+    this.sayFoot(top);
+  }
+
+  // Which groups are drawn: of very many the best; of many only the best three in their colours.
+  chooseDrawn(groups) {
+    const hidden = this.hidden();
+    const order = groups.map((_, i) => i).filter((i) => !hidden.includes(i)).sort((a, b) => (groups[a].best.mean ?? Infinity) - (groups[b].best.mean ?? Infinity)).slice(0, MOST_DRAWN);
+    const coloured = order.length > MOST_COLOURED ? order.slice(0, 3) : order;
+    return new Map(order.map((i) => [i, coloured.includes(i)]));
   }
 
   says() {
     const runs = [...this.runs.values()];
     const live = runs.filter((run) => run.state === "running").length;
     const done = runs.filter((run) => FINAL.includes(run.state)).length;
-    const same = runs.length > 0 ? ["depth", "dataset", "cutout_size", "preset", "epochs", "optimizer"].filter((name) => !this.varies.includes(name))
-      .map((name) => ({ depth: `ResNet-${runs[0].config.depth}`, dataset: plain(runs[0].config.dataset), cutout_size: `cutout ${runs[0].config.cutout_size}`, preset: runs[0].config.preset,
-        epochs: plural(runs[0].config.epochs, "epoch"), optimizer: runs[0].config.optimizer })[name]) : [];
+    const alike = runs.length > 0 ? same(runs[0].config, this.varies) : [];
     return [`${this.sweep ? `sweep ${this.sweep.id}: ` : ""}${count(done)} of ${plural(runs.length, "run")} done${live > 0 ? `, ${live} live` : ""}. Differs: `,
-      el("span", { class: "ink" }, this.varies.map((name) => SAY[name] || name).join(", ") || "nothing"), `. Same: ${same.join(", ")}.`];
+      el("span", { class: "ink" }, this.varies.map(title).join(", ") || "nothing"), `.${alike.length > 0 ? ` Same: ${alike.join(", ")}.` : ""}`];
   }
 
-  // ---- building and painting ----
-
-  choice(name, options) {
-    return el("span", { class: "segments", role: "group", "data-name": name }, ...options.map(([value, text]) => el("button", { type: "button", value,
-      "aria-pressed": String(this.values[name] === value), onclick: () => this.change({ [name]: value }) }, text)));
-  }
-
-  build() {
-    document.title = `${plain(this.sweep?.name) || "Compare"} · cutoutd`;
-    this.subtitle = el("p", { class: "second" });
-    this.answer = el("p", { class: "answer", id: "answer" });
-    const fields = [...new Set([this.values.group_by, ...GROUP_FIELDS.filter((name) => this.varies.includes(name) || name === "m")])];
-    this.controls = el("details", { class: "controls", open: matchMedia("(min-width: 701px)").matches }, el("summary", { class: "button" }, "View"), el("div", { class: "bar" },
-      el("label", { class: "quiet" }, "Group by ", el("select", { onchange: (event) => this.change({ group_by: event.target.value }, true) }, ...fields.map((name) => el("option", { value: name, selected: name === this.values.group_by }, SAY[name] || name)))),
-      el("label", { class: "quiet" }, "Target ", el("input", { size: 5, value: this.values.target, inputMode: "decimal", onchange: (event) => this.change({ target: event.target.value.trim() }, true) })),
-      this.choice("seeds", [["mean", "mean ± sd"], ["each", "each seed"]]), this.choice("y", [["log", "log"], ["linear", "linear"]]), this.choice("unit", [["percent", "%"], ["fraction", "0.06"]]),
-      el("label", { class: "quiet" }, "Smooth ", el("select", { onchange: (event) => this.change({ smooth: event.target.value }) }, ...[["0", "off"], ["5", "median of 5"], ["11", "median of 11"]].map(([value, text]) => el("option", { value, selected: value === this.values.smooth }, text)))),
-      el("span", { class: "push quiet" }, "This view as"), ...["csv", "svg", "png", "pdf"].map((format) => el("button", { type: "button", onclick: () => this.download(format).catch(complain) }, format.toUpperCase())),
-      this.copyButton = el("button", { type: "button", onclick: () => copy(location.href, this.copyButton) }, "Copy link")));
-    const holders = { epoch: el("div"), images: el("div"), seconds: el("div") };
-    this.holders = holders;
-    this.panels = el("div", { class: "panels", role: "img", "aria-labelledby": "answer" });
-    for (const x of Object.keys(AXES)) { holders[x].className = "figure"; holders[x].addEventListener("dblclick", () => this.change({ zoom: "" })); }
-    this.table = el("table", { class: "groups" });
-    this.foot = el("p", { class: "small" });
-    this.view.replaceChildren(el("div", { class: "bar title" }, el("h1", {}, plain(this.sweep?.name) || "Compare"), this.subtitle), this.answer, this.controls, this.panels, el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Groups" }, this.table), this.foot);
-    this.arrange();
-  }
-
-  // The chosen axis is large; the others stand beside it.
-  arrange() {
-    Object.values(this.figures).forEach((figure) => figure.end());
-    const big = this.values.x;
-    const others = Object.keys(AXES).filter((x) => x !== big);
-    this.panels.replaceChildren(el("div", { class: "big" }, this.holders[big]), el("div", { class: "side" }, ...others.map((x) => this.holders[x])));
-    for (const x of Object.keys(AXES)) {
-      const small = x !== big;
-      this.holders[x].onclick = small ? () => this.change({ x, zoom: "" }) : null;
-      this.figures[x] = new Figure(this.holders[x], { small,
-        onHover: small ? null : (at) => this.readOut(at),
-        onZoom: small ? null : (zoom) => address.set(this.shown({ zoom: zoom ? zoom.map((v) => Number(v.toPrecision(4))).join(",") : "" }), true) });
-    }
-  }
-
-  readOut(at) {
-    const point = at == null ? null : this.answers[this.values.x].groups.flatMap((group) => group.points).find((p) => p.x === at);
-    for (const x of Object.keys(AXES)) { if (x !== this.values.x) { this.figures[x].showEpoch(point?.epoch ?? null); } }
-  }
-
-  paint() {
-    this.subtitle.replaceChildren(...this.says());
-    say(this.answer, this.sentence());
-    for (const button of this.controls.querySelectorAll(".segments button")) {
-      button.setAttribute("aria-pressed", String(this.values[button.parentElement.dataset.name] === button.value));
-    }
-    const { groups } = this.answers.epoch;
-    const field = this.values.group_by.split(",")[0];
-    this.looks = looks(groups.map((group) => String(group.key[field] ?? "")), field);
-    const top = topOf(groups.map((group) => group.points));
-    for (const x of Object.keys(AXES)) { this.paintFigure(x, top); }
-    this.paintTable();
-    this.sayFoot(top);
-  }
-
-  paintFigure(x, top) {
-    const small = x !== this.values.x;
+  paintFigure(x, small, top) {
     const width = Number(this.values.smooth);
-    const per = x === "seconds" ? 3600 : 1;
-    const groups = this.answers[x].groups.map((group, i) => {
+    const per = this.per(x);
+    const ink = { color: getComputedStyle(document.documentElement).getPropertyValue("--ink-3").trim(), dash: null };
+    const groups = this.answers[x].groups.map((group, i) => ({ group, i })).filter(({ i }) => this.drawn.has(i)).map(({ group, i }) => {
       const points = group.points.map((p) => ({ ...p, x: p.x / per }));
       const reached = group.to_target?.[x === "epoch" ? "epochs" : x]?.mean;
-      return { label: this.name(group), look: this.looks[i], points, smooth: width > 1 ? median(points, width) : null, reachedX: reached == null ? null : reached / per,
+      return { label: groupName(group), short: groupShort(group), look: this.drawn.get(i) ? this.looks[i] : ink, plain: !this.drawn.get(i), points, smooth: width > 1 ? median(points, width) : null, reachedX: reached == null ? null : reached / per,
         seeds: small ? [] : group.runs.map((id) => (this.histories.get(id)?.points || []).map((p) => [p[x] / per, p.value])).filter((seed) => seed.length > 0) };
     });
-    const title = small ? `the same against ${x === "seconds" ? "hours of training" : AXES[x]}` : `validation error${this.values.unit === "percent" ? ", %" : ""}, against ${AXES[x]}`;
+    const percent = this.values.unit === "percent" ? ", %" : "";
+    const heading = small ? `the same${percent}, against ${this.axisName(x)}` : `validation error${percent}, against ${this.axisName(x)}`;
     const epochs = Math.max(...[...this.runs.values()].map((run) => run.config.epochs), 1);
-    this.figures[x].set(groups, { title, log: this.values.y === "log", unit: this.values.unit, target: Number(this.values.target) || null, seeds: small ? "mean" : this.values.seeds, top, whole: this.values.whole === "1",
-      xKind: x, xName: AXES[x], xlog: x !== "epoch", xMost: x === "epoch" ? epochs : 0, zoom: small || !this.values.zoom ? null : this.values.zoom.split(",").map(Number) });
-  }
-
-  paintTable() {
-    const { groups, baseline } = this.answers.epoch;
-    const { unit } = this.values;
-    const target = this.values.target ? this.target() : "target";
-    const best = groups.filter((group) => group.best.mean != null).map((group) => group.best.mean);
-    const seeds = groups.map((group) => group.runs.map((id) => this.runs.get(id)).filter((run) => run?.best));
-    const all = seeds.flat().map((run) => run.best.val_error);
-    const [low, high] = [Math.min(...all), Math.max(...all)];
-    const least = (axis) => Math.min(...groups.map((group) => group.to_target[axis].mean ?? Infinity));
-    const head = ["Group", "Runs", `Best error${unit === "percent" ? ", %" : ""}`, all.length > 0 ? `Each seed, ${errorText(low, unit, 1)} to ${errorText(high, unit, 1)}` : "Each seed",
-      baseline ? `Against ${baseline.replace("m=", "M ")}` : "", `Epochs to ${target}`, `Images to ${target}`, `Hours to ${target}`, "Reached", "Images/s"].filter(Boolean);
-    const strong = (on) => (on ? " strong" : "");
-    const reach = (group, axis, text) => (group.to_target[axis].mean == null ? el("td", { class: "number quiet" }, "not reached") : el("td", { class: `number${strong(group.to_target[axis].mean === least(axis))}` }, text(group.to_target[axis].mean)));
-    this.table.replaceChildren(el("thead", {}, el("tr", {}, ...head.map((text, i) => el("th", { scope: "col", class: i === 0 || i === 3 ? "" : "number" }, text)))),
-      el("tbody", {}, ...groups.map((group, i) => {
-        const live = group.runs.filter((id) => this.runs.get(id)?.state === "running").length;
-        return el("tr", {}, el("th", { scope: "row", class: "group" }, stub(this.looks[i]), plain(this.name(group))),
-          el("td", { class: "number" }, count(group.n - live), live > 0 ? el("span", { class: "quiet" }, ` + ${live} live`) : ""),
-          el("td", { class: "number" }, el("span", { class: strong(group.best.mean === Math.min(...best)).trim() }, errorText(group.best.mean, unit)), group.best.std == null ? "" : el("span", { class: "quiet" }, ` ± ${errorText(group.best.std, unit)}`)),
-          el("td", {}, this.dots(seeds[i], low, high, this.looks[i])),
-          baseline ? el("td", { class: "number" }, `m=${group.key.m}` === baseline || group.label === baseline ? el("span", { class: "quiet" }, "baseline") : fixed((group.versus_baseline?.mean ?? NaN) * (unit === "percent" ? 100 : 1), unit === "percent" ? 2 : 4)) : null,
-          reach(group, "epochs", (v) => fixed(v, 1)), reach(group, "images", short), reach(group, "seconds", (v) => fixed(v / 3600, 2)),
-          el("td", { class: "number" }, `${group.to_target.epochs.n_reached} of ${group.to_target.epochs.n}`), el("td", { class: "number" }, count(group.images_per_second?.mean)));
-      })));
-  }
-
-  dots(runs, low, high, look) {
-    const strip = el("span", { class: "dots" });
-    for (const run of runs) {
-      const dot = el("i", { class: run.state === "running" ? "live" : "", title: `run ${run.id}: ${errorText(run.best.val_error, this.values.unit)}` });
-      dot.style.left = `${high > low ? (run.best.val_error - low) / (high - low) * 92 + 4 : 50}%`;
-      dot.style.setProperty("--dot", look.color);
-      strip.append(dot);
-    }
-    return strip;
+    this.figures[x].set(groups.sort((a, b) => Number(b.plain) - Number(a.plain)), { title: heading, log: this.yAxis() === "log", unit: this.values.unit, target: Number(this.values.target) || null, seeds: small ? "mean" : this.values.seeds, top, whole: this.values.whole === "1",
+      xKind: x, xName: AXES[x], xlog: x !== "epoch" && x !== "step", xMost: x === "epoch" ? epochs : 0, zoom: small || !this.values.zoom ? null : this.values.zoom.split(",").map(Number) });
   }
 
   sayFoot(top) {
-    const { groups } = this.answers.epoch;
+    const { groups } = this.answer;
     const falls = groups.map((group) => ({ group, at: group.points.find((p, i) => i > 0 && p.n < group.points[i - 1].n) })).filter(({ at }) => at);
-    const parts = [this.values.seeds === "each" ? "The mean, and each seed thin." : groups.some((group) => group.n > 1) ? "Mean, and ± 1 sd where n is 2 or more." : "One seed each: no band."];
-    falls.slice(0, 3).forEach(({ group, at }) => parts.push(`${this.name(group)} has n = ${at.n} from epoch ${at.epoch}.`));
-    if (top < 1 && this.values.whole !== "1") { parts.push(`Above ${errorText(top, this.values.unit, 0)}${this.values.unit === "percent" ? "\u00a0%" : ""}: not drawn (0 shows all).`); }
-    const n = groups.reduce((sum, group) => sum + group.points.length, 0);
-    parts.push(`${count(n)} of ${count(n)} points.`);
-    say(this.foot, parts.join(" "));
+    const parts = [this.values.seeds === "each" ? "The mean, and each seed thin." : groups.some((group) => group.n > 1) ? "Mean, and a band of ± 1 sd where n is 2 or more." : "One seed each: no band."];
+    if (Number(this.values.smooth) > 1) { parts.push(`Smoothed by the median of ${this.values.smooth}, the mean as it is behind it.`); }
+    falls.slice(0, 3).forEach(({ group, at }) => parts.push(`${groupName(group)} has n = ${at.n} from epoch ${at.epoch} (hollow).`));
+    if (groups.some((group) => group.to_target?.epochs.n_reached > 0)) { parts.push(`Dots on the line of ${errorIn(this.values.unit, Number(this.values.target), 0)}: mean of the runs that reached it.`); }
+    if (top < 1 && this.values.whole !== "1" && groups.some((group) => group.points.some((p) => p.mean > top))) { parts.push(`Above ${errorIn(this.values.unit, top, 0)}: not drawn (0 shows all).`); }
+    if (this.drawn.size + this.hidden().length < groups.length) { parts.push(`The best ${count(this.drawn.size)} of ${plural(groups.length, "group")}.`); }
+    const { drawn, total } = this.figures[this.values.x];
+    parts.push(`${count(drawn)} of ${plural(total, "point")}.`);
+    say(this.foot, total > 0 ? parts.join(" ") : "");
   }
 
   // ---- changes ----
 
-  shown(values) {
-    const merged = { ...this.values, ...values };
-    if (this.context.match[1]) { delete merged.sweep; }
-    return Object.fromEntries(Object.entries(merged).filter(([key, value]) => value !== "" && DEFAULTS[key] !== value));
+  shown() {
+    const values = { ...this.values };
+    if (this.context.match[1]) { delete values.sweep; }
+    return Object.fromEntries(Object.entries(values).filter(([key, value]) => value !== "" && DEFAULTS[key] !== value));
   }
 
   async change(values, reload = false) {
     const axis = values.x && values.x !== this.values.x;
     Object.assign(this.values, values);
-    if (this.values.zoom === "") { delete this.values.zoom; }
-    address.set(this.shown({}));
+    if ("group_by" in values) { Object.assign(this.values, { hide: "", baseline: "" }); }
+    address.set(this.shown());
     try {
-      if (reload) { await this.load(); } else { await this.loadSeeds(); }
+      if (reload || (axis && this.axes().some((x) => !this.answers[x]))) { await this.load(); } else { await this.loadSeeds(); }
     } catch (problem) {
       complain(problem);
       return;
     }
+    if (!this.context.alive()) { return; }
+    if ("group_by" in values) { this.build(); }
     if (axis) { this.arrange(); }
     this.paint();
   }
 
   hear({ event, data, again }) {
     const ours = data?.run && this.runs.has(data.run);
-    if ((ours && (event === "epoch" || event === "state")) || (event === "connection" && again)) {
-      this.timer ??= setTimeout(async () => {
-        this.timer = null;
-        if (document.hidden) { this.stale = true; return; }
-        try { await this.load(); this.paint(); } catch (problem) { complain(problem); }
-      }, 500);
+    if (ours && ["epoch", "state", "edit"].includes(event)) {
+      this.changed.add(data.run);
+      this.soon();
+    } else if (event === "connection" && again) {
+      this.runs.forEach((_, id) => this.changed.add(id));
+      this.soon();
     }
   }
 
+  // Not more often than reading takes a tenth of the time, and not while nobody looks.
+  soon() {
+    if (document.hidden) { this.stale = true; return; }
+    this.timer ??= setTimeout(async () => {
+      const begun = performance.now();
+      this.stale = false;
+      try {
+        await this.load();
+        if (this.context.alive()) { this.paint(); }
+      } catch (problem) { complain(problem); }
+      this.wait = Math.max(500, 10 * (performance.now() - begun));
+      this.timer = null;
+      if (this.changed.size > 0) { this.soon(); }
+    }, this.wait ?? 500);
+  }
+
+  // ---- taking it away ----
+
   async download(format) {
-    const { group_by, target, baseline, x } = this.values;
-    const asked = { ...this.select(), group_by, target, baseline, x };
-    const path = format === "csv" ? `/compare${query({ ...asked, format: "csv" })}` : `/figures/validation-error.${format}${query({ ...asked, title: this.sweep?.name })}`;
-    const response = await fetch(base + path, { headers: headers() });
-    if (!response.ok) { throw new Error(`The daemon answered ${response.status}.`); }
-    const link = el("a", { href: URL.createObjectURL(await response.blob()), download: `cutoutd-${this.values.sweep ? `sweep-${this.values.sweep}` : "runs"}.${format}` });
-    link.click();
-    URL.revokeObjectURL(link.href);
+    const name = `cutoutd-${this.values.sweep ? `sweep-${this.values.sweep}` : "runs"}.${format}`;
+    const types = { csv: "text/csv", svg: "image/svg+xml", png: "image/png", pdf: "application/pdf" };
+    const save = (content) => saveAs(URL.createObjectURL(content instanceof Blob ? content : new Blob([content], { type: types[format] })), name);
+    if (format === "csv") { save(this.csv()); return; }
+    const { figureSvg, figurePng, figurePdf } = await import("./picture.js");
+    const figure = this.figures[this.values.x];
+    const heading = [plain(this.sweep?.name), figure.view.title].filter(Boolean).join(": ");
+    save(await { svg: figureSvg, png: figurePng, pdf: figurePdf }[format](figure, heading, this.foot.textContent));
+  }
+
+  // What is drawn, as numbers: every point of every shown curve between the edges of the zoom, none thinned.
+  csv() {
+    const figure = this.figures[this.values.x];
+    const zoom = figure.view.zoom || [-Infinity, Infinity];
+    const quote = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    const rows = [["group", "run", "epoch", this.axisName(this.values.x).split(" ")[0], "val_error", "sd", "n", ...(figure.groups[0]?.smooth ? ["smoothed"] : [])]];
+    const within = (p) => p.x >= zoom[0] && p.x <= zoom[1];
+    for (const group of figure.groups) {
+      group.points.forEach((p, i) => { if (within(p)) { rows.push([quote(group.label), "", p.epoch, p.x, p.mean, p.std, p.n, ...(group.smooth ? [group.smooth[i]] : [])]); } });
+    }
+    if (this.values.seeds === "each") {
+      const per = this.per(this.values.x);
+      const shown = new Set(figure.groups.map((group) => group.label));
+      for (const group of this.answer.groups.filter((one) => shown.has(groupName(one)))) {
+        for (const id of group.runs) {
+          for (const p of this.histories.get(id)?.points || []) { if (within({ x: p[this.values.x] / per })) { rows.push([quote(groupName(group)), id, p.epoch, p[this.values.x] / per, p.value, "", 1, ...(figure.groups[0]?.smooth ? [""] : [])]); } }
+        }
+      }
+    }
+    return `${rows.map((row) => row.map((cell) => cell ?? "").join(",")).join("\n")}\n`;
   }
 
   key(key) {
-    const next = { x: () => ({ x: Object.keys(AXES)[(Object.keys(AXES).indexOf(this.values.x) + 1) % 3], zoom: "" }), l: () => ({ y: this.values.y === "log" ? "linear" : "log" }),
+    const axes = Object.keys(AXES);
+    const next = { x: () => ({ x: axes[(axes.indexOf(this.values.x) + 1) % axes.length], zoom: "" }), l: () => ({ y: this.yAxis() === "log" ? "linear" : "log" }),
       u: () => ({ unit: this.values.unit === "percent" ? "fraction" : "percent" }), s: () => ({ seeds: this.values.seeds === "mean" ? "each" : "mean" }),
-      0: () => ({ zoom: "", whole: this.values.whole === "1" ? "" : "1" }) }[key];
+      0: () => (this.values.zoom ? { zoom: "" } : { whole: this.values.whole === "1" ? "" : "1" }) }[key];
     if (next) { this.change(next()); return true; }
     if (key === "y") { copy(location.href, this.copyButton); return true; }
-    if (key === "[" || key === "]") {
-      const epochs = [...new Set(this.answers.epoch.groups.flatMap((group) => group.points.map((p) => p.epoch)))].sort((a, b) => a - b);
-      const at = epochs.indexOf(this.point ?? (key === "]" ? -1 : epochs.at(-1) + 1));
-      this.point = epochs[Math.min(epochs.length - 1, Math.max(0, at + (key === "]" ? 1 : -1)))];
-      const texts = this.answers.epoch.groups.map((group) => `${this.name(group)} ${errorText(group.points.find((p) => p.epoch === this.point)?.mean, this.values.unit)}`);
-      say(document.getElementById("announce"), `Epoch ${this.point}: ${texts.join("; ")}`);
-      this.figures.epoch.showEpoch(this.point);
-      return true;
-    }
+    if (key === "[" || key === "]") { this.point(key === "]" ? 1 : -1); return true; }
     return false;
   }
+
+  // Reads out the next or previous epoch, as the pointer would.
+  point(by) {
+    const epochs = [...new Set(this.answer.groups.flatMap((group) => group.points.map((p) => p.epoch)))].sort((a, b) => a - b);
+    if (epochs.length === 0) { return; }
+    const at = epochs.indexOf(this.epoch ?? (by > 0 ? -1 : epochs.at(-1) + 1));
+    this.epoch = epochs[Math.min(epochs.length - 1, Math.max(0, at + by))];
+    const texts = this.answer.groups.map((group) => `${groupName(group)} ${errorText(group.points.find((p) => p.epoch === this.epoch)?.mean, this.values.unit)}`);
+    say(document.getElementById("announce"), `Epoch ${this.epoch}: ${texts.join("; ")}`);
+    const here = this.figures[this.values.x].groups.flatMap((group) => group.points).find((p) => p.epoch === this.epoch);
+    this.figures[this.values.x].hover(here?.x ?? null);
+  }
+}
+
+// A schedule that follows the learning rate names no group: where each rate has one schedule, it is left out of the keys.
+function dropImplied({ groups }) {
+  const schedules = new Map();
+  const follows = groups.every(({ key }) => {
+    if (!("lr" in key && "lr_schedule" in key)) { return false; }
+    const text = JSON.stringify(key.lr_schedule);
+    if (!schedules.has(key.lr)) { schedules.set(key.lr, text); }
+    return schedules.get(key.lr) === text;
+  });
+  if (follows && schedules.size > 1) { groups.forEach(({ key }) => { delete key.lr_schedule; }); }
 }
 
 export async function show(view, context) {
   return new Compare(view, context).start();
 }
-

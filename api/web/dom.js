@@ -34,17 +34,6 @@ export function say(node, text) {
   if (node.textContent !== text) { node.textContent = text; }
 }
 
-export function ask(question, verb, keep) {
-  return new Promise((resolve) => {
-    const dialog = el("dialog", { "aria-label": question },
-      el("form", { method: "dialog" }, el("p", {}, question),
-        el("div", { class: "bar" }, el("button", { value: "yes", class: "first" }, verb), el("button", { value: "no", autofocus: true }, keep))));
-    dialog.addEventListener("close", () => { dialog.remove(); resolve(dialog.returnValue === "yes"); });
-    document.body.append(dialog);
-    dialog.showModal();
-  });
-}
-
 export async function copy(text, button) {
   try {
     await navigator.clipboard.writeText(text);

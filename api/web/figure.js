@@ -1,19 +1,28 @@
 // One panel of curves by dygraphs: groups with bands, seeds, the target, and labels at the ends of the lines.
 // dygraphs draws lines and axes; bands' meaning, labels and marks are ours.
 
-import { el } from "./dom.js";
+import { el, svg } from "./dom.js";
 import { error as errorText, short } from "./format.js";
-import { decadeTicks, linearTicks, logTicks } from "./scale.js";
+import { decadeTicks, linearTicks, logTicks, thin } from "./scale.js";
 import { stub } from "./series.js";
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const BOTTOM_SPACE = 0.9;
+const LABEL_GAP = 17;
+const MOST_LABELS = 12;
 
-// The labels at the ends are ours, and its own would need styles that the page's policy forbids.
-globalThis.Dygraph.PLUGINS = globalThis.Dygraph.PLUGINS.filter((plugin) => plugin !== globalThis.Dygraph.Plugins.Legend);
+// dygraphs is no module; it is fetched when the first figure is drawn.
+export const ready = new Promise((resolve, reject) => {
+  const script = el("script", { src: new URL("dygraph.js", import.meta.url).href, onload: resolve, onerror: () => reject(new Error("The curves' program could not be loaded; load the page again.")) });
+  document.head.append(script);
+}).then(() => {
+  // The labels at the ends are ours, and its own would need styles that the page's policy forbids.
+  globalThis.Dygraph.PLUGINS = globalThis.Dygraph.PLUGINS.filter((plugin) => plugin !== globalThis.Dygraph.Plugins.Legend);
+});
 
-// groups: [{label, look, points: [{x, epoch, mean, std, n}], smooth: [..] or null, seeds: [[[x, error]..]..], live}]
-// view: {log, unit, target, seeds, top, whole, xlog, unitOfX}
+// groups: [{label, short, look, plain, points: [{x, epoch, mean, std, n}], smooth: [..] or null, seeds: [[[x, error]..]..], reachedX}]
+// view: {title, log, unit, target, seeds, top, whole, xlog, xKind, xName, xMost, zoom: [x, x, y, y] or null}
+// What the pointer is at lies on a canvas of its own, so that hovering draws no curve again.
 export class Figure {
   constructor(holder, options) {
     this.holder = holder;
@@ -21,8 +30,10 @@ export class Figure {
     this.plot = el("div", { class: "plot" });
     this.labels = options.small ? null : el("div", { class: "end-labels" });
     this.title = el("p", { class: "figure-title" });
-    holder.replaceChildren(this.title, el("div", { class: "panel" }, this.plot, this.labels));
+    this.overlay = el("canvas", { class: "overlay", "aria-hidden": "true" });
+    holder.replaceChildren(this.title, el("div", { class: "panel" }, this.plot, this.overlay, this.labels));
     this.hovered = null;
+    this.ends = [];
   }
 
   set(groups, view) {
@@ -37,14 +48,15 @@ export class Figure {
       xRangePad: 4, axisLineColor: css("--line"), gridLineColor: css("--rule"), gridLineWidth: 1, axisLabelFontSize: 12, rightGap: 4, fillAlpha: 0.13,
       axes: {
         x: { drawGrid: false, logscale: Boolean(view.xlog), axisLabelFormatter: (x) => this.xText(x), ticker: (a, b, pixels) => this.xTicks(a, b, pixels), axisLabelWidth: 60 },
-        y: { axisLabelWidth: 34, axisLabelFormatter: (y) => this.yText(y), ticker: (a, b, pixels) => this.yTicks(a, b, pixels) },
+        y: { axisLineColor: "transparent", axisLabelWidth: 34, axisLabelFormatter: (y) => this.yText(y), ticker: (a, b, pixels) => this.yTicks(a, b, pixels) },
       },
       dateWindow: view.zoom ? [view.zoom[0], view.zoom[1]] : this.window(),
       underlayCallback: (context, area, g) => this.under(context, area, g),
-      drawCallback: (g) => this.placeLabels(g),
+      drawCallback: (g) => { this.placeLabels(g); this.mark(); },
       highlightCallback: (event, x) => this.hover(x),
       unhighlightCallback: () => this.hover(null),
-      zoomCallback: (from, to, y) => this.options.onZoom?.(this.graph.isZoomed() ? [from, to, ...(this.graph.isZoomed("y") ? y[0] : range)] : null),
+      zoomCallback: (from, to, y) => this.options.onZoom?.([from, to, ...y[0]]),
+      ...(this.options.small ? { interactionModel: {} } : {}),
     };
     if (view.zoom) { options.valueRange = [view.zoom[2], view.zoom[3]]; }
     if (this.graph) {
@@ -67,19 +79,30 @@ export class Figure {
     };
     const labels = [];
     const width = this.options.small ? 1.5 : 2;
+    const pixels = Math.max(100, this.plot.clientWidth);
+    const place = view.xlog ? (x) => Math.log(Math.max(x, 1e-9)) : (x) => x;
+    const [from, to] = (view.zoom || this.window()).map(place);
+    const at = (p) => place(p[0]);
+    this.drawn = this.total = 0;
+    const thinned = (points, value) => {
+      const kept = thin(points, from, to, pixels, at, value);
+      this.total += points.length;
+      this.drawn += kept.length;
+      return kept;
+    };
     groups.forEach((group, i) => {
       const line = { color: group.look.color, strokeWidth: group.plain ? 1 : width, strokePattern: group.look.dash, drawPoints: group.points.length === 1, pointSize: 3 };
       if (group.smooth) {
-        labels.push(add(`raw ${i}`, group.points.map((p) => [p.x, p.mean, p.mean, p.mean]), { ...line, color: this.faint(group.look.color, 0.35), strokePattern: null, strokeWidth: 1 }));
+        labels.push(add(`raw ${i}`, thin(group.points.map((p) => [p.x, p.mean, p.mean, p.mean]), from, to, pixels, at, (p) => p[2]), { ...line, color: this.faint(group.look.color, 0.35), strokePattern: null, strokeWidth: 1 }));
       }
-      if (view.seeds === "each" || group.plain) {
-        group.seeds.forEach((seed, k) => labels.push(add(`seed ${i}.${k}`, seed.map(([x, v]) => [x, v, v, v]), { color: this.faint(group.look.color, 0.32), strokeWidth: 1, strokePattern: null })));
+      if (view.seeds === "each") {
+        group.seeds.forEach((seed, k) => labels.push(add(`seed ${i}.${k}`, thinned(seed.map(([x, v]) => [x, v, v, v]), (p) => p[2]), { color: this.faint(group.look.color, 0.32), strokeWidth: 1, strokePattern: null })));
       }
-      labels.push(add(`group ${i}`, group.points.map((p, k) => {
+      labels.push(add(`group ${i}`, thinned(group.points.map((p, k) => {
         const value = group.smooth ? group.smooth[k] : p.mean;
-        const band = view.seeds !== "each" && !group.smooth && !this.options.small && p.n >= 2 && p.std != null ? p.std : 0;
+        const band = view.seeds !== "each" && !group.smooth && !group.plain && !this.options.small && p.n >= 2 && p.std != null ? p.std : 0;
         return [p.x, value == null ? null : Math.max(value - band, view.log ? 1e-4 : 0), value, value == null ? null : value + band];
-      }), line));
+      }), (p) => p[2]), line));
     });
     const xs = [...new Set(columns.flatMap((column) => [...column.keys()]))].sort((a, b) => a - b);
     const nothing = [null, null, null];
@@ -127,7 +150,7 @@ export class Figure {
 
   yTicks(low, high, pixels) {
     const ticks = this.view.log ? logTicks(low * 100, high * 100, pixels, (tick) => tick / 100).map(({ v }) => v) : linearTicks(low, high, Math.max(3, pixels / 60));
-    return (ticks.length >= 3 ? ticks : linearTicks(low, high, 3)).map((v) => ({ v, label: this.yText(v) }));
+    return (ticks.length >= 3 ? ticks : linearTicks(low, high, 5)).map((v) => ({ v, label: this.yText(v) }));
   }
 
   xTicks(low, high, pixels) {
@@ -155,18 +178,7 @@ export class Figure {
           context.fillText(`target ${errorText(target, this.view.unit, 0)}${this.view.unit === "percent" ? " %" : ""}`, area.x + 6, y - 6);
         }
       }
-      for (const group of this.groups) {
-        if (group.reachedX == null) { continue; }
-        const x = this.domX(g, group.reachedX);
-        context.strokeStyle = context.fillStyle = group.look.color;
-        context.beginPath();
-        context.moveTo(x, y);
-        context.lineTo(x, area.y + area.h);
-        context.stroke();
-        context.beginPath();
-        context.arc(x, y, 3.5, 0, 7);
-        context.fill();
-      }
+      this.drops(context, area, g, y);
     }
     for (const group of this.groups) {
       group.points.forEach((p, i) => {
@@ -179,11 +191,57 @@ export class Figure {
         }
       });
     }
-    if (this.hovered != null) { this.mark(context, area, g); }
     context.restore();
   }
 
-  mark(context, area, g) {
+  // From the target down to the axis: where each group first reached it, on average of its seeds.
+  drops(context, area, g, y) {
+    if (y < area.y || y > area.y + area.h) { return; }
+    const reached = this.groups.filter((group) => group.reachedX != null && !group.plain).map((group) => ({ group, x: this.domX(g, group.reachedX) }))
+      .filter(({ x }) => x >= area.x && x <= area.x + area.w).sort((a, b) => a.x - b.x);
+    context.font = `11px ${css("--sans")}`;
+    let free = area.x;
+    reached.forEach(({ group, x }, i) => {
+      context.strokeStyle = context.fillStyle = group.look.color;
+      context.lineWidth = 1;
+      context.beginPath();
+      context.moveTo(x, y);
+      context.lineTo(x, area.y + area.h);
+      context.stroke();
+      context.beginPath();
+      context.arc(x, y, 3.5, 0, 7);
+      context.fill();
+      const width = context.measureText(group.short).width;
+      const room = (reached[i + 1]?.x ?? area.x + area.w) - x;
+      const left = room >= width + 9 ? x + 5 : x - width - 5 >= free ? x - width - 5 : null;
+      if (left !== null && left + width <= area.x + area.w && area.y + area.h - y > 14) {
+        context.fillStyle = css("--ink");
+        context.fillText(group.short, left, area.y + area.h - 4);
+        free = Math.max(x, left + width) + 4;
+      } else { free = x + 4; }
+    });
+  }
+
+  // What the pointer or a key is at: a hairline, and a ring on each curve.
+  mark() {
+    const g = this.graph;
+    const ratio = globalThis.devicePixelRatio || 1;
+    const { overlay } = this;
+    const [width, height] = [this.plot.clientWidth, this.plot.clientHeight];
+    if (overlay.width !== Math.round(width * ratio) || overlay.height !== Math.round(height * ratio)) {
+      overlay.width = Math.round(width * ratio);
+      overlay.height = Math.round(height * ratio);
+      overlay.style.width = `${width}px`;
+      overlay.style.height = `${height}px`;
+    }
+    const context = overlay.getContext("2d");
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, height);
+    if (this.hovered == null || !g) { return; }
+    const area = g.getArea();
+    context.beginPath();
+    context.rect(area.x - 5, area.y - 5, area.w + 10, area.h + 10);
+    context.clip();
     if (!this.options.small) {
       const x = Math.round(this.domX(g, this.hovered)) + 0.5;
       context.strokeStyle = css("--ink");
@@ -207,45 +265,49 @@ export class Figure {
   }
 
   at(group) {
-    return this.hovered == null ? null : group.points.find((p) => (this.options.small ? p.epoch : p.x) === this.hovered && p.mean != null);
+    if (this.hovered == null) { return null; }
+    group.places ??= new Map(group.points.filter((p) => p.mean != null).map((p) => [this.options.small ? p.epoch : p.x, p]));
+    return group.places.get(this.hovered);
   }
 
   hover(x) {
-    if (x === this.hovered) { return; }
+    if (x === this.hovered || this.options.small) { return; }
     this.hovered = x;
     this.options.onHover?.(x);
-    this.redraw();
+    if (this.graph) {
+      this.mark();
+      this.placeLabels(this.graph);
+    }
   }
 
   // Another panel is read at this epoch.
   showEpoch(epoch) {
     if (epoch !== this.hovered) {
       this.hovered = epoch;
-      this.redraw();
+      this.mark();
     }
-  }
-
-  redraw() {
-    this.graph?.updateOptions({}, false);
   }
 
   // Labels at the ends of the lines, pushed apart; under the pointer they read out the epoch instead.
   placeLabels(g) {
     if (!this.labels || !this.groups) { return; }
-    const head = el("p", { class: "quiet small end-head" }, this.hovered == null ? `mean, ${this.view.unit === "percent" ? "%" : "ratio"}` : `at ${this.xText(this.hovered)}`);
-    const most = 12;
+    const unit = this.view.unit === "percent" ? ", %" : "";
+    const head = el("p", { class: "quiet small end-head" }, this.hovered == null ? `mean${unit}` : `at ${this.xText(this.hovered)}${unit}`);
     const area = g.getArea();
-    const ends = this.groups.map((group) => ({ group, last: group.points.findLast((p) => p.mean != null) })).filter(({ last }) => last)
-      .map(({ group, last }) => ({ group, value: this.hovered == null ? last.mean : this.at(group)?.mean, y: Math.min(Math.max(g.toDomYCoord(last.mean), area.y), area.y + area.h) }))
-      .sort((a, b) => a.y - b.y).slice(0, most);
-    for (let i = 1; i < ends.length; i++) { ends[i].y = Math.max(ends[i].y, ends[i - 1].y + 17); }
-    for (let i = ends.length - 1, limit = area.y + area.h; i >= 0; i--, limit = ends[i + 1].y - 17) { ends[i].y = Math.min(ends[i].y, limit); }
-    this.labels.replaceChildren(head, ...ends.map(({ group, value, y }) => {
-      const label = el("p", { class: "end-label" }, stub(group.look), el("span", { class: "strong end-name" }, group.label), el("span", { class: "second" }, errorText(value, this.view.unit, 1)));
+    const inside = (y) => Math.min(Math.max(y, area.y), area.y + area.h);
+    const ends = this.groups.filter((group) => !group.plain).map((group) => ({ group, last: group.points.findLast((p) => p.mean != null) })).filter(({ last }) => last)
+      .map(({ group, last }) => ({ group, value: this.hovered == null ? last.mean : this.at(group)?.mean, at: inside(g.toDomYCoord(last.mean)), y: inside(g.toDomYCoord(last.mean)), touches: this.domX(g, last.x) > area.x + area.w - 6 }))
+      .sort((a, b) => a.y - b.y).slice(0, MOST_LABELS);
+    for (let i = 1; i < ends.length; i++) { ends[i].y = Math.max(ends[i].y, ends[i - 1].y + LABEL_GAP); }
+    for (let i = ends.length - 1, limit = area.y + area.h; i >= 0; i--, limit = ends[i + 1].y - LABEL_GAP) { ends[i].y = Math.min(ends[i].y, limit); }
+    this.ends = ends.map(({ group, value, y }) => ({ look: group.look, name: group.label, value: errorText(value, this.view.unit, 1), y })); // also for files
+    const leaders = svg("svg", { class: "leaders", "aria-hidden": "true" }, ...ends.filter(({ touches }) => touches).map(({ at, y }) => svg("line", { x1: 0, x2: 12, y1: at, y2: y, stroke: "var(--line)", "stroke-width": 0.75 })));
+    this.labels.replaceChildren(leaders, head, ...ends.map(({ group, value, y }) => {
+      const label = el("p", { class: "end-label" }, stub(group.look), el("span", { class: "strong end-name", title: group.label }, el("span", { class: "desk" }, group.label), el("span", { class: "phone" }, group.short)), el("span", { class: "second" }, errorText(value, this.view.unit, 1)));
       label.style.top = `${y - 10}px`;
       return label;
     }));
-    const above = (ends[0]?.y ?? 40) - 30;
+    const above = (ends[0]?.y ?? 40) - 32;
     head.style.top = `${above >= 0 ? above : ends.at(-1).y + 12}px`;
   }
 

@@ -32,22 +32,28 @@ export function go(path, push = true) {
 
 export function complain(error) {
   if (error.name === "AbortError") { return; }
-  if (error instanceof Problem && error.status === 401) {
+  if (error instanceof Problem && (error.status === 401 || error.status === 403)) {
     askForToken(error);
     return;
   }
   notice.replaceChildren(el("span", {}, plain(error.message)), error.requestId ? el("small", {}, `request ${error.requestId}`) : "",
-    el("button", { type: "button", class: "link", onclick: () => notice.replaceChildren() }, "Close"));
+    closeButton());
+}
+
+function closeButton() {
+  return el("button", { type: "button", class: "link", onclick: () => notice.replaceChildren() }, "Close");
 }
 
 function askForToken(error) {
   const field = el("input", { type: "password", autocomplete: "off", "aria-label": "Token", size: 40 });
+  notice.replaceChildren(); // not two fields
   const form = el("form", { class: "bar", onsubmit: (event) => {
     event.preventDefault();
     token.set(field.value.trim());
     notice.replaceChildren();
     show();
-  } }, el("span", {}, plain(error.message)), field, el("button", { class: "first" }, "Use it"), el("small", {}, "It is kept until this tab closes."));
+  } }, el("span", {}, plain(error.message)), field, el("button", { class: "first" }, "Use it"), el("small", {}, "It is kept until this tab closes."),
+    error.status === 403 ? closeButton() : "");
   notice.replaceChildren(form);
   field.focus();
 }

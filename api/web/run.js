@@ -1,23 +1,22 @@
 // One run: its curves on its full length, its history, what it is, where it came from.
 
-import { actionButton, act } from "./actions.js";
+import { actionButton, act, ACTIONS, edit, fork } from "./actions.js";
 import { address, complain, go } from "./frame.js";
-import { all, base, blob, get, headers, prefix, send } from "./api.js";
+import { all, base, blob, get, link, prefix, save } from "./api.js";
+import { confusion } from "./confusion.js";
 import { copy, el, say } from "./dom.js";
+import { labelsText, same, title, valueText } from "./fields.js";
 import { bytes, clock, count, duration, error as errorText, fixed, plain, when } from "./format.js";
 import { listen } from "./live.js";
+import { note } from "./note.js";
 import { glyph, lookOfM } from "./series.js";
 import { Strips } from "./strips.js";
 
-const TABS = [["history", "History"], ["log", "Log"], ["layers", "Layers"], ["checkpoints", "Checkpoints"]];
+const TABS = [["history", "History"], ["log", "Log"], ["layers", "Layers"], ["checkpoints", "Checkpoints"], ["errors", "Errors by class"]];
 const HISTORY = [["Epoch", (e) => count(e.epoch)], ["Val. error, %", (e) => errorText(e.val_error)], ["Wrong", (e) => `${count(e.val_wrong)} of ${count(e.val_total)}`],
   ["Train error, %", (e) => errorText(1 - e.train_accuracy)], ["Train loss", (e) => fixed(e.train_loss, 4)], ["Val. loss", (e) => fixed(e.val_loss, 4)],
   ["Learning rate", (e) => (e.lr == null ? "–" : String(Number(e.lr.toPrecision(3))))], ["Time", (e) => clock(e.seconds)], ["Images/s", (e) => count(e.images_per_second)]];
 const ROWS = 200;
-
-function valueText(value) {
-  return value === null || value === undefined ? "none" : typeof value === "object" ? JSON.stringify(value) : String(value);
-}
 
 class Run {
   constructor(view, context) {
@@ -28,9 +27,20 @@ class Run {
   }
 
   async load() {
-    const [run, epochs, checkpoints] = await Promise.all([get(`/runs/${this.id}`), all(`/runs/${this.id}/epochs`, { limit: 500 }, 100000), get(`/runs/${this.id}/checkpoints`)]);
-    Object.assign(this, { run, epochs, checkpoints: checkpoints.items });
-    this.preset ??= await get(`/presets/${run.config.preset}`).catch(() => null);
+    const [run, epochs, checkpoints, log] = await Promise.all([get(`/runs/${this.id}`), all(`/runs/${this.id}/epochs`, { limit: 500 }, 100000), this.loadCheckpoints(), get(`/runs/${this.id}/log`)]);
+    Object.assign(this, { run, epochs, checkpoints: checkpoints.items, log, attempts: attemptsOf(log) });
+    this.preset ??= link ? null : await get(`/presets/${run.config.preset}`).catch(() => null);
+  }
+
+  // A link to a sweep shows no files.
+  loadCheckpoints() {
+    return link ? { items: [] } : get(`/runs/${this.id}/checkpoints`);
+  }
+
+  // What one more epoch changes.
+  async loadEpochs() {
+    const [run, more, checkpoints] = await Promise.all([get(`/runs/${this.id}`), all(`/runs/${this.id}/epochs`, { limit: 500, since_epoch: this.epochs.at(-1)?.epoch ?? 0 }, 100000), this.loadCheckpoints()]);
+    Object.assign(this, { run, epochs: [...this.epochs, ...more], checkpoints: checkpoints.items });
   }
 
   async start() {
@@ -38,7 +48,10 @@ class Run {
     if (!this.context.alive()) { return () => {}; }
     this.build();
     this.paint();
-    const stop = listen((event) => this.hear(event));
+    const stopListening = listen((event) => this.hear(event));
+    const onVisible = () => { if (!document.hidden && this.stale) { this.reload(); } };
+    document.addEventListener("visibilitychange", onVisible);
+    const stop = () => { stopListening(); document.removeEventListener("visibilitychange", onVisible); };
     return () => { stop(); clearTimeout(this.timer); this.strips.end(); if (this.picture) { URL.revokeObjectURL(this.picture); } };
   }
 
@@ -48,11 +61,11 @@ class Run {
     this.progress = el("span", { class: "second" });
     this.actions = el("span", { class: "bar push" });
     this.strips = new Strips(el("div", { class: "strips" }));
-    this.tabs = el("div", { class: "tabs", role: "tablist" }, ...TABS.map(([name, title]) => el("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel",
+    this.tabs = el("div", { class: "tabs", role: "tablist" }, ...TABS.filter(([name]) => !link || name !== "checkpoints").map(([name, title]) => el("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel",
       onclick: () => { this.tab = name; address.set(name === "history" ? {} : { tab: name }); this.paintTab().catch(complain); } }, title)));
     this.panel = el("div", { id: "panel", role: "tabpanel", class: "scroll", tabIndex: 0 });
     this.side = el("aside");
-    this.view.replaceChildren(el("div", { class: "bar title" }, el("h1", {}, plain(this.run.name) || `run ${this.id}`), el("span", { class: "quiet" }, `run ${this.id}`), this.state, this.progress, this.actions),
+    this.view.replaceChildren(el("div", { class: "bar title" }, this.title = el("h1", {}, plain(this.run.name) || `run ${this.id}`), el("span", { class: "quiet" }, `run ${this.id}`), this.state, this.progress, this.actions),
       el("div", { class: "columns-2" }, el("div", { class: "wide-column" }, this.strips.holder, this.tabs, this.panel), this.side));
     this.buildSide();
   }
@@ -62,14 +75,21 @@ class Run {
     this.state.replaceChildren(glyph(run.state), `${run.state}, attempt ${run.attempt}`);
     this.state.classList.toggle("bad", run.state === "failed");
     this.actions.replaceChildren(...["pause", "resume", "hold", "release", "requeue", "cancel", "delete"].filter((name) => ["pause", "cancel", "delete"].includes(name) || this.mayNow(name))
-      .map((name) => actionButton(name, [run], (action) => this.act(action))), el("a", { class: "button", href: `${prefix}/new?from=${this.id}` }, "Again…"));
+      .map((name) => actionButton(name, [run], (action) => this.act(action))),
+      el("button", { type: "button", "data-action": "fork", onclick: () => fork([run], ([made]) => go(`/runs/${made.id}`)) }, "Fork…"),
+      el("button", { type: "button", "data-action": "edit", onclick: () => edit([run]).then((done) => { if (done) { this.reload(); } }) }, "Edit…"),
+      el("a", { class: "button", href: `${prefix}/new?from=${this.id}` }, "Again…"));
+    this.actions.hidden = Boolean(link);
     this.paintProgress();
-    this.strips.set(run, this.epochs, lookOfM(run.config.m));
+    say(this.title, plain(run.name) || `run ${this.id}`);
+    this.strips.set(run, this.epochs, lookOfM(run.config.m), this.attempts);
+    this.paintCheckpointList();
+    this.paintOrigin();
     this.paintTab().catch(complain);
   }
 
   mayNow(name) {
-    return { resume: run => run.state === "paused", hold: run => run.state === "queued", release: run => run.state === "held", requeue: run => ["failed", "canceled"].includes(run.state) }[name](this.run);
+    return ACTIONS[name].states.includes(this.run.state);
   }
 
   paintProgress() {
@@ -102,97 +122,148 @@ class Run {
     this.panel.setAttribute("aria-labelledby", `tab-${this.tab}`);
     if (this.tab === "history") { this.paintHistory(); return; }
     if (this.tab === "checkpoints") { this.paintCheckpoints(); return; }
-    const path = this.tab === "log" ? `${base}/runs/${this.id}/log` : `${base}/runs/${this.id}/summary?format=text`;
-    const response = await fetch(path, { headers: headers() });
-    const text = response.ok ? await response.text() : `The daemon answered ${response.status}.`;
-    this.panel.replaceChildren(el("pre", { tabIndex: 0 }, plain2(text)));
+    if (this.tab === "errors") { await confusion(this.panel, this.id); return; }
+    let text = this.log;
+    if (this.tab === "layers") { text = await get(`/runs/${this.id}/summary`, { format: "text" }); }
+    this.panel.replaceChildren(el("pre", {}, plainLines(text)));
   }
 
   paintHistory() {
     const best = this.run.best?.epoch;
-    const rows = this.epochs.slice(-ROWS).reverse();
-    this.panel.replaceChildren(el("p", { class: "small right" }, `${count(rows.length)} of ${count(this.epochs.length)} epochs `, el("a", { href: `${base}/runs/${this.id}/epochs?format=csv`, download: `run-${this.id}.csv` }, "CSV")),
-      el("table", { class: "history" }, el("thead", {}, el("tr", {}, ...HISTORY.map(([title]) => el("th", { scope: "col", class: "number" }, title)))),
-        el("tbody", {}, ...rows.map((epoch) => el("tr", {}, ...HISTORY.map(([, text], i) => el("td", { class: `number${i === 1 && epoch.epoch === best ? " strong" : i > 1 ? " second" : ""}` }, text(epoch))))))));
+    const rows = (this.whole ? this.epochs : this.epochs.slice(-ROWS)).toReversed();
+    const rest = this.epochs.length - rows.length;
+    this.panel.replaceChildren(el("p", { class: "small right" }, `${count(rows.length)} of ${count(this.epochs.length)} epochs `, el("button", { type: "button", class: "link", onclick: () => save(`/runs/${this.id}/epochs`, { format: "csv" }, `run-${this.id}.csv`).catch(complain) }, "CSV")),
+      el("table", { class: "history" }, el("thead", {}, el("tr", {}, ...HISTORY.map(([text]) => el("th", { scope: "col", class: "number" }, text)))),
+        el("tbody", {}, ...rows.map((epoch) => el("tr", {}, ...HISTORY.map(([, text], i) => el("td", { class: `number${i === 1 && epoch.epoch === best ? " strong" : i > 1 ? " second" : ""}` }, text(epoch))))))),
+      rest > 0 ? el("button", { type: "button", class: "space", onclick: () => { this.whole = true; this.paintHistory(); } }, `Show the ${count(rest)} before`) : "");
   }
 
   paintCheckpoints() {
     this.panel.replaceChildren(el("table", {}, el("thead", {}, el("tr", {}, ...["Checkpoint", "Epochs", "Size", "Written", "SHA-256"].map((title) => el("th", { scope: "col" }, title)))),
-      el("tbody", {}, ...this.checkpoints.map((file) => el("tr", {}, el("td", {}, file.links.download ? el("a", { href: prefix + file.links.download, download: "" }, file.kind) : `${file.kind}, the one before`),
+      el("tbody", {}, ...this.checkpoints.map((file) => el("tr", {}, el("td", {}, this.download(file)),
         el("td", {}, count(file.epochs_done)), el("td", {}, bytes(file.bytes)), el("td", {}, when(file.at)), el("td", { class: "mono" }, file.sha256.slice(0, 16)))))));
+  }
+
+  // A link that takes the token along.
+  download(file) {
+    if (!file.links.download) { return el("span", {}, `${file.kind}, the one before`); }
+    const path = file.links.download.slice(base.length);
+    return el("a", { href: file.links.download, download: "", onclick: (event) => {
+      event.preventDefault();
+      save(path, {}, `run-${this.id}-${path.split("/").at(-1)}`).catch(complain);
+    } }, file.kind);
   }
 
   // ---- beside ----
 
   buildSide() {
     const { run } = this;
-    const differing = this.preset ? Object.keys(run.config).filter((key) => key !== "preset" && JSON.stringify(run.config[key]) !== JSON.stringify(this.preset.config[key])) : [];
-    const rows = (names) => names.map((name) => el("tr", {}, el("td", {}, name), el("td", {}, plain(valueText(run.config[name]))), el("td", { class: "number quiet" }, this.preset ? plain(valueText(this.preset.config[name])) : "")));
+    const base_ = this.preset?.config || {};
+    const differing = this.preset ? Object.keys(run.config).filter((key) => key !== "preset" && base_[key] !== "auto" && JSON.stringify(run.config[key]) !== JSON.stringify(base_[key])) : [];
+    const rows = (names) => names.map((name) => el("tr", {}, el("td", {}, title(name)), el("td", {}, valueText(run.config[name], name)), el("td", { class: "number quiet" }, this.preset ? valueText(base_[name], name) : "")));
     const body = el("tbody", {}, ...rows(differing));
     const more = el("button", { type: "button", class: "link", onclick: () => { body.replaceChildren(...rows(Object.keys(run.config))); more.remove(); } }, "All fields");
     const config = { ...(run.name ? { name: run.name } : {}), preset: run.config.preset, ...Object.fromEntries(differing.map((key) => [key, run.config[key]])) };
     const line = `curl ${location.host}${base}/runs -d '${JSON.stringify(config).replaceAll("'", "'\\''")}'`;
     const copyButton = el("button", { type: "button", class: "link", onclick: () => copy(line, copyButton) }, "Copy");
+    this.files = el("section");
+    this.origin = el("p", { class: "second" });
+    const n = Object.keys(run.config).length - 1;
     this.side.replaceChildren(
-      el("section", {}, el("h2", {}, `Differs from ${run.config.preset} in ${differing.length} of ${Object.keys(run.config).length} fields`),
-        el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Field"), el("th", { scope: "col" }, "Here"), el("th", { scope: "col", class: "number" }, run.config.preset))), body), more),
-      this.sees(),
-      el("section", {}, el("h2", {}, "Where it comes from"), el("p", { class: "second" }, `By ${plain(run.owner) || "anybody"}, ${when(run.created_at)}. `,
-        run.sweep ? el("a", { href: `${prefix}/compare?sweep=${run.sweep}` }, `Of sweep ${run.sweep}.`) : "", " ", run.forked_from ? el("a", { href: `${prefix}/runs/${run.forked_from.run ?? run.forked_from}` }, "Forked from another run.") : "")),
+      el("section", {}, el("h2", {}, differing.length === 0 ? `As the preset ${plain(run.config.preset)}` : `Differs from ${plain(run.config.preset)} in ${count(differing.length)} of ${count(n)} fields`),
+        differing.length === 0 ? body : el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Field"), el("th", { scope: "col" }, "Here"), el("th", { scope: "col", class: "number" }, plain(run.config.preset)))), body),
+        el("p", { class: "second space-small" }, `${same(run.config, differing).join(", ")}. `, more)),
+      link ? "" : this.sees(), link ? "" : this.files,
+      el("section", {}, el("h2", {}, "Where it comes from"), this.origin),
       el("section", {}, el("h2", {}, "Made by"), el("pre", {}, line), copyButton),
-      "has_note" in run ? this.note() : "");
+      link ? "" : note(`/runs/${this.id}/note`, run.has_note));
+  }
+
+  paintCheckpointList() {
+    const files = this.checkpoints.filter((file) => file.links.download);
+    this.files.replaceChildren(el("h2", {}, "Checkpoints"), files.length === 0 ? el("p", { class: "second" }, "None yet.") : el("table", {}, el("tbody", {}, ...files.map((file) =>
+      el("tr", {}, el("td", {}, this.download(file)), el("td", {}, `epoch ${count(file.epochs_done)}`), el("td", { class: "number quiet" }, bytes(file.bytes)))))));
+  }
+
+  paintOrigin() {
+    const { run } = this;
+    const labels = plain(labelsText(run.labels));
+    this.origin.replaceChildren(`By ${plain(run.owner) || "anybody"}, ${when(run.created_at)}. Priority ${count(run.priority)}. `,
+      run.sweep ? el("a", { href: `${prefix}/compare?sweep=${run.sweep}` }, `Of sweep ${run.sweep}`) : "", run.sweep ? ". " : "",
+      run.forked_from ? el("a", { href: `${prefix}/runs/${run.forked_from.run}` }, `Forked from run ${run.forked_from.run}, epoch ${count(run.forked_from.epoch)}`) : "", run.forked_from ? ". " : "",
+      ...(run.after || []).flatMap((id) => [el("a", { href: `${prefix}/runs/${id}` }, `After run ${id}`), ". "]), labels ? `Labels: ${labels}. ` : "",
+      run.arithmetic ? `Arithmetic ${plain(run.arithmetic)}.` : "");
   }
 
   sees() {
-    const picture = el("img", { alt: `Image 4 of ${plain(this.run.config.dataset)} and ${this.run.config.m} of its copies`, class: "instances" });
     const c = this.run.config;
-    const wanted = { dataset: c.dataset, m: Math.min(c.m, 8), cutout_size: c.cutout_size, cutout_squares: c.cutout_squares, copies: c.copies, seed: c.seed, shift: c.shift, flip: c.flip, crop_pad: c.crop_pad, normalise: c.normalise, index: 4, theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" };
-    blob("/figures/cutout.png", wanted).then((address_) => { this.picture = address_; picture.src = address_; }).catch(() => picture.replaceWith(el("p", { class: "second" }, "The data set cannot be read now.")));
-    return el("section", {}, el("h2", {}, "What it sees"), picture);
-  }
-
-  note() {
-    const path = `/runs/${this.id}/note`;
-    const field = el("textarea", { rows: 4, placeholder: "Add a note", "aria-label": "Note" });
-    let tag = null;
-    const status = el("p", { class: "small" });
-    if (this.run.has_note) {
-      fetch(base + path, { headers: headers() }).then(async (response) => { if (response.ok) { tag = response.headers.get("ETag"); field.value = await response.text(); } }).catch(() => {});
-    }
-    field.addEventListener("change", async () => {
-      try {
-        await send("PUT", path, field.value, { type: "text/markdown", headers: tag ? { "If-Match": tag } : {} });
-        const response = await fetch(base + path, { headers: headers() });
-        tag = response.headers.get("ETag");
-        say(status, "Kept.");
-      } catch (problem) { complain(problem); }
-    });
-    return el("section", {}, el("h2", {}, "Note"), field, status);
+    const shown = Math.min(c.m, 8);
+    const picture = el("img", { class: "instances", width: 400, height: 120 });
+    const words = el("p", { class: "second" });
+    let index = 4;
+    const draw = () => {
+      const wanted = { dataset: c.dataset, m: shown, cutout_size: c.cutout_size, cutout_squares: c.cutout_squares, copies: c.copies, seed: c.seed, shift: c.shift, flip: c.flip, crop_pad: c.crop_pad, normalise: c.normalise, index, theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" };
+      picture.alt = `Image ${index} of ${plain(c.dataset)} and ${shown} of its copies`;
+      blob("/figures/cutout.png", wanted).then((address_) => {
+        if (this.picture) { URL.revokeObjectURL(this.picture); }
+        this.picture = address_;
+        picture.removeAttribute("height");
+        picture.src = address_;
+        words.replaceChildren(`Image ${index} and ${c.m === 1 ? "its copy" : shown < c.m ? `${shown} of its ${c.m} copies` : `its ${c.m} copies`} in the first epoch. `, el("button", { type: "button", class: "link", onclick: () => { index += 1; draw(); } }, "Next image"));
+      }).catch(() => picture.replaceWith(el("p", { class: "second" }, "The data set cannot be read now.")));
+    };
+    draw();
+    return el("section", {}, el("h2", {}, "What it sees"), picture, words);
   }
 
   hear({ event, data, again }) {
-    if (event === "connection" && again) { this.reload(); }
+    if (event === "connection" && again) { this.reload(); return; }
     if (data?.run !== this.id) { return; }
     if (event === "step") {
       this.run.progress = data;
       this.paintProgress();
       this.strips.now(data);
-    } else if (event === "epoch" || event === "state" || event === "checkpoint" || event === "edit") {
-      this.reload();
+    } else if (["epoch", "state", "checkpoint", "edit"].includes(event)) {
+      this.reload(event !== "epoch" && event !== "checkpoint");
     }
   }
 
-  reload() {
+  reload(whole = true) {
+    this.wholly ||= whole;
+    if (document.hidden) { this.stale = true; return; }
     this.timer ??= setTimeout(async () => {
       this.timer = null;
-      try { await this.load(); this.paint(); } catch (problem) { complain(problem); }
+      const all_ = this.wholly || this.tab === "log";
+      this.wholly = this.stale = false;
+      try {
+        await (all_ ? this.load() : this.loadEpochs());
+        if (this.context.alive()) { this.paint(); }
+      } catch (problem) { complain(problem); }
     }, 300);
   }
 }
 
 // A text of lines: what is not a line break and not a tab is shown, not obeyed.
-function plain2(text) {
+function plainLines(text) {
   return text.split("\n").map((line) => line.split("\t").map(plain).join("\t")).join("\n");
+}
+
+// Where the run was interrupted: [{epoch, text}], from the lines of its log.
+function attemptsOf(log) {
+  const attempts = [];
+  let epochs = 0;
+  let pause = null;
+  for (const line of log.split("\n")) {
+    const epoch = line.match(/^\S+ epoch (\d+)/);
+    const state = line.match(/^\S+ (queued|paused|running|failed|canceled), attempt (\d+)(?:: (.*))?$/);
+    if (epoch) { epochs = Number(epoch[1]); }
+    if (!state) { continue; }
+    if (state[1] === "running") {
+      if (pause && Number(state[2]) > 1) { attempts.push({ epoch: epochs, attempt: Number(state[2]), reason: pause }); }
+      pause = null;
+    } else { pause = state[3] || state[1]; }
+  }
+  return attempts;
 }
 
 export async function show(view, context) {

@@ -2,36 +2,39 @@
 
 import { address, complain, go } from "./frame.js";
 import { all, get, prefix, send } from "./api.js";
-import { act, ACTIONS, actionButton, reason } from "./actions.js";
-import { addPoint, draw, fit, forget, known, load, scale } from "./curve.js";
-import { copy, el, say } from "./dom.js";
-import { count, duration, error as errorText, fixed, plain, plural, when } from "./format.js";
+import { act, ACTIONS, actionButton, edit, fork, reason } from "./actions.js";
+import { addPoint, draw, fit, forget, known, load } from "./curve.js";
+import { copy, el } from "./dom.js";
+import { differing, same, title } from "./fields.js";
+import { FILTERS, filtersOf, filterText, readFilter } from "./filter.js";
+import { count, plain, plural } from "./format.js";
 import { onKey } from "./keys.js";
 import { listen } from "./live.js";
-import { glyph, lookOfM, stub } from "./series.js";
+import { column, columnNames, DEFAULT_COLUMNS, makeHead, makeRow, paintLive, paintRow } from "./rows.js";
+import { lookOfM, stub } from "./series.js";
 
-const FIELDS = "id,name,state,reason,owner,sweep,config,progress,estimate,epochs_done,best,last,started_at,finished_at,created_at,labels,priority,request";
+const FIELDS = "id,name,state,reason,owner,sweep,config,progress,estimate,epochs_done,best,last,mean_last_5,train_seconds,started_at,finished_at,created_at,labels,priority";
 const PAGE = 100;
-const COLUMNS = [["m", "M"], ["curve", "Curve"], ["epoch", "Epoch"], ["best", "Best"], ["at", "at"], ["last", "Last"], ["speed", "Images/s"], ["ends", "Ends, ended"], ["owner", "Owner"]];
-const SORTS = { id: "id", name: "name", m: "m", best: "best", last: "last", ends: "finished" };
-const FILTERS = ["state", "m", "cutout_size", "dataset", "preset", "optimizer", "copies", "seed", "depth", "owner", "sweep", "label", "name"];
+const MOST_AT_ONCE = 500; // what one request may ask for
+const DRAWN = 200; // rows of the longest part that are in the document
 const FINAL = ["succeeded", "failed", "canceled"];
-
-// A row's values from a run as the API gives it.
-function rowOf(run) {
-  return { ...run, m: run.m ?? run.config?.m, epochs: run.epochs ?? run.config?.epochs, why: run.why, start: run.start };
-}
+const ENDED = { state: [...FINAL, "paused"].join(","), sort: "-finished" };
+const NARROW = [[1240, ["at", "speed"]], [1100, ["last", "owner"]]]; // below so many pixels these are left out, unless they were chosen
+const KEPT_COLUMNS = "cutoutd.columns";
 
 class Runs {
   constructor(view, context) {
     this.view = view;
     this.context = context;
     this.values = context.values;
-    this.rows = new Map(); // id -> {run, nodes}
+    this.rows = new Map(); // id -> {run, and the nodes of its row once it was drawn}
+    this.parts = [];
+    this.bodies = new Map(); // title of a part -> its tbody
     this.selected = new Set((this.values.sel || "").split(",").filter(Boolean));
-    this.current = null;
+    this.current = null; // id of the row that j and k have come to
     this.cursor = null;
     this.total = null;
+    this.first = 0; // first drawn row of the last part
     this.seen = new IntersectionObserver((entries) => {
       for (const entry of entries) {
         if (entry.isIntersecting) { this.showCurve(entry.target.dataset.run); }
@@ -40,57 +43,64 @@ class Runs {
   }
 
   filters() {
-    return Object.fromEntries(FILTERS.filter((name) => this.values[name]).map((name) => [name, this.values[name]]));
+    return filtersOf(this.values);
   }
 
   isFlat() {
     return Boolean(this.values.sort) || Object.keys(this.filters()).length > 0;
   }
 
+  // Of the address, else as they were chosen last; in a filtered list also what its runs differ in.
   columns() {
-    const chosen = this.values.cols ? this.values.cols.split(",") : null;
-    return COLUMNS.filter(([name]) => !chosen || chosen.includes(name));
+    const kept = this.values.cols || localStorage.getItem(KEPT_COLUMNS);
+    if (kept) { return columnNames(kept.split(",")).filter((name) => kept.split(",").includes(name)); }
+    const more = this.isFlat() ? (this.varies || []).filter((name) => name !== "m").slice(0, 3) : [];
+    const narrow = NARROW.filter(([width]) => innerWidth < width).flatMap(([, names]) => names);
+    const owned = [...this.rows.values()].some(({ run }) => run.owner);
+    return columnNames(more).filter((name) => (DEFAULT_COLUMNS.includes(name) && !narrow.includes(name) && (name !== "owner" || owned)) || more.includes(name));
   }
 
   async start() {
-    const body = el("div");
     this.table = el("table", { class: "runs" });
     this.more = el("div", { class: "bar more" });
-    this.actions = el("div", { class: "bar push actions" });
-    body.append(el("h1", { class: "hidden" }, "Runs"), el("div", { class: "bar filter" }, this.filterField(), this.stateChoice(), this.columnChoice(), this.actions), this.table, this.more);
-    await this.load();
+    this.actions = el("div", { class: "bar push actions", role: "group", "aria-label": "Actions" });
+    this.differs = el("p", { class: "second differs" });
+    const body = el("div");
+    await Promise.all([this.load(), this.loadSelected()]);
     if (!this.context.alive()) { return () => {}; }
+    body.append(el("h1", { class: "hidden" }, "Runs"), el("div", { class: "bar filter" }, this.filterField(), this.stateChoice(), this.columnChoice(), this.chooseButton(), this.actions), this.differs, this.table, this.more);
     this.view.replaceChildren(body);
-    if (this.rows.size === 0 && !this.isFlat()) { await this.first(body); }
-    const stop = [listen((event) => this.hear(event)), onKey((key) => this.key(key))];
+    this.paint();
+    if (this.rows.size === 0 && !this.isFlat()) {
+      const { first } = await import("./first.js");
+      body.append(await first());
+    }
+    const onScroll = () => { this.frame ??= requestAnimationFrame(() => { this.frame = null; this.follow(); }); };
+    const onVisible = () => { if (!document.hidden && this.stale) { this.soon(); } };
+    const onResize = () => { if (this.columns().join() !== this.drawnColumns) { this.paint(); } };
+    addEventListener("scroll", onScroll, { passive: true });
+    addEventListener("resize", onResize);
+    document.addEventListener("visibilitychange", onVisible);
+    const stop = [listen((event) => this.hear(event)), onKey((key) => this.key(key)), () => removeEventListener("scroll", onScroll), () => removeEventListener("resize", onResize), () => document.removeEventListener("visibilitychange", onVisible)];
     return () => { stop.forEach((end) => end()); this.seen.disconnect(); clearTimeout(this.timer); };
   }
 
   // ---- the controls ----
 
   filterField() {
-    const text = Object.entries(this.filters()).filter(([name]) => name !== "state").map(([name, value]) => `${name}=${value}`).join(" ");
-    this.field = el("input", { type: "search", class: "wide", value: text, placeholder: "Filter: m=8,16 name=…", "aria-label": "Filter runs",
+    this.field = el("input", { type: "search", class: "wide", value: filterText(this.filters()), placeholder: "Filter: m=8,16 owner=anna zebra", "aria-label": "Filter runs",
       onkeydown: (event) => {
         if (event.key === "Enter") { this.filter(event.target.value); }
         if (event.key === "Escape") { event.target.blur(); }
-      } });
+      },
+      onsearch: (event) => { if (event.target.value === "" && filterText(this.filters()) !== "") { this.filter(""); } } });
     return this.field;
   }
 
   filter(text) {
     const values = { ...this.values };
     FILTERS.filter((name) => name !== "state").forEach((name) => delete values[name]);
-    for (const word of text.trim().split(/\s+(?=[a-z_]+=)|\s+/).filter(Boolean)) {
-      const at = word.indexOf("=");
-      const name = at > 0 ? word.slice(0, at) : "name";
-      if (!FILTERS.includes(name)) {
-        complain(new Error(`There is no filter ${name}; there are ${FILTERS.join(", ")}.`));
-        return;
-      }
-      values[name] = word.slice(at + 1);
-    }
-    this.again(values);
+    try { this.again({ ...values, ...readFilter(text) }); } catch (error) { complain(error); }
   }
 
   again(values) {
@@ -108,26 +118,48 @@ class Runs {
   columnChoice() {
     const choice = el("details", { class: "columns" }, el("summary", { class: "button" }, "Columns"));
     const box = el("div", { class: "popover" });
-    for (const [name, title] of COLUMNS) {
-      const on = this.columns().some(([chosen]) => chosen === name);
-      box.append(el("label", {}, el("input", { type: "checkbox", checked: on, value: name, onchange: () => {
-        const chosen = [...box.querySelectorAll("input:checked")].map((input) => input.value);
-        this.again({ ...this.values, cols: chosen.length === COLUMNS.length ? "" : chosen.join(",") });
-      } }), ` ${title}`));
+    const now = this.columns();
+    const apply = (names) => {
+      const text = names.join(",");
+      localStorage[names.length > 0 ? "setItem" : "removeItem"](KEPT_COLUMNS, text);
+      this.again({ ...this.values, cols: text });
+    };
+    for (const name of columnNames()) {
+      box.append(el("label", {}, el("input", { type: "checkbox", checked: now.includes(name), value: name, onchange: () => apply([...box.querySelectorAll("input:checked")].map((input) => input.value)) }), ` ${column(name).title.replace(/, %$/, "")}`));
     }
+    box.append(el("button", { type: "button", class: "link", onclick: () => apply([]) }, "as at first"));
     choice.append(box);
+    choice.addEventListener("keydown", (event) => { if (event.key === "Escape") { choice.open = false; choice.firstChild.focus(); } });
     return choice;
   }
 
+  // On a phone there are no boxes until they are asked for.
+  chooseButton() {
+    return el("button", { type: "button", class: "phone choose", "aria-pressed": "false", onclick: ({ currentTarget: button }) => {
+      const on = this.table.classList.toggle("choosing");
+      button.setAttribute("aria-pressed", String(on));
+      if (!on) { this.selected.clear(); this.paintSelection(); }
+    } }, "Select");
+  }
+
+  chosen() {
+    return [...this.selected].map((id) => this.rows.get(id)?.run).filter(Boolean);
+  }
+
   sayActions() {
-    const runs = [...this.selected].map((id) => this.rows.get(id)?.run).filter(Boolean);
-    const names = ["pause", "resume", "hold", "release", "requeue", "cancel", "delete"].filter((name) => runs.length > 0 && (!reason(name, runs) || ["pause", "cancel", "delete"].includes(name)));
+    const runs = this.chosen();
+    const always = ["pause", "cancel", "delete"];
+    const names = ["pause", "resume", "hold", "release", "requeue", "cancel", "delete"].filter((name) => always.includes(name) || (runs.length > 0 && !reason(name, runs)));
+    const had = document.activeElement?.closest?.(".actions") ? document.activeElement.dataset.action : null;
     this.actions.replaceChildren(...(runs.length === 0 ? [] : [
       el("span", { class: "second" }, `${count(runs.length)} selected`),
-      el("button", { type: "button", class: "first", onclick: () => this.compare() }, "Compare", el("kbd", {}, "c")),
+      el("button", { type: "button", class: "first", "data-action": "compare", onclick: () => this.compare() }, "Compare", el("kbd", {}, "c")),
+      el("button", { type: "button", "data-action": "fork", onclick: () => this.done(fork(runs)) }, "Fork…"),
+      el("button", { type: "button", "data-action": "edit", onclick: () => this.done(edit(runs)) }, "Edit…"),
       ...names.map((name) => actionButton(name, runs, (action) => this.act(action, runs))),
       el("button", { type: "button", class: "link", onclick: () => { this.selected.clear(); this.paintSelection(); } }, "none"),
     ]));
+    if (had) { this.actions.querySelector(`[data-action="${had}"]`)?.focus(); }
     address.set({ ...this.values, sel: [...this.selected].join(",") }, false);
   }
 
@@ -135,193 +167,212 @@ class Runs {
     if (this.selected.size > 0) { go(`/compare?ids=${[...this.selected].join(",")}`); }
   }
 
-  async act(action, runs) {
+  // After something was done with the chosen runs, or refused.
+  async done(promise) {
     try {
-      if (await act(action, runs) && action === "delete") {
-        runs.forEach((run) => { this.selected.delete(run.id); this.remove(run.id); });
-      }
-      await this.refresh();
+      if (await promise) { await this.refresh(); }
     } catch (problem) { complain(problem); }
     this.sayActions();
+  }
+
+  act(action, runs) {
+    return this.done(act(action, runs).then((was) => {
+      if (was && action === "delete") { runs.forEach((run) => { this.selected.delete(run.id); this.remove(run.id); }); }
+      return was;
+    }));
   }
 
   // ---- loading ----
 
   async load() {
-    if (this.isFlat()) {
-      await this.loadFlat();
-    } else {
-      await this.loadParts();
+    await (this.isFlat() ? this.loadFlat() : this.loadParts());
+  }
+
+  // Runs that the address names and that are not among the first rows.
+  async loadSelected() {
+    for (const id of [...this.selected].slice(0, 50)) {
+      try { this.put(await get(`/runs/${encodeURIComponent(id)}`, { fields: FIELDS })); } catch { this.selected.delete(id); }
     }
-    this.paint();
+  }
+
+  page(cursor, limit = PAGE) {
+    return get("/runs", { ...(this.isFlat() ? { ...this.filters(), sort: this.values.sort } : ENDED), fields: FIELDS, limit, cursor });
   }
 
   async loadFlat() {
-    const page = await get("/runs", { ...this.filters(), sort: this.values.sort, fields: FIELDS, limit: PAGE, cursor: this.cursor });
-    this.cursor = page.next_cursor;
-    page.items.forEach((run) => this.put(run));
-    this.parts = [{ title: "Runs", note: "", ids: [...this.rows.keys()] }];
+    const page = await this.page(null, this.known());
+    this.putPart({ title: "Runs", note: "", page });
+    this.varies = page.varies ?? differing(page.items.map((run) => run.config));
+    this.likeness = page.items.length > 1 ? same(page.items[0].config, this.varies) : [];
   }
 
   async loadParts() {
-    const [running, queue, held, finished, system] = await Promise.all([
-      all("/runs", { state: "running", fields: FIELDS }),
-      get("/queue", { limit: PAGE }),
-      get("/runs", { state: "queued,held", fields: FIELDS, limit: PAGE }),
-      get("/runs", { state: [...FINAL, "paused"].join(","), sort: "-finished", fields: FIELDS, limit: PAGE, cursor: this.cursor }),
-      get("/system"),
-    ]);
-    const places = new Map(queue.items.map((item, i) => [item.run.id, { ...item, i }]));
-    this.cursor = finished.next_cursor;
-    this.counts = system.runs;
+    const [running, queue, page, system] = await Promise.all([all("/runs", { state: "running", fields: FIELDS }), get("/queue", { limit: PAGE }), this.page(null, this.known()), get("/system")]);
     running.forEach((run) => this.put(run));
-    held.items.forEach((run) => this.put({ ...run, why: places.get(run.id)?.why_waiting, start: places.get(run.id)?.expected_start_at }));
-    finished.items.forEach((run) => this.put(run));
-    const waiting = held.items.map((run) => run.id).sort((a, b) => (places.get(a)?.i ?? 1e9) - (places.get(b)?.i ?? 1e9));
-    const ended = system.runs.succeeded + system.runs.failed + system.runs.canceled + system.runs.paused;
+    queue.items.forEach(({ run, why_waiting: why, expected_start_at: start }) => this.put({ ...run, why, start }));
+    await Promise.all(queue.items.filter(({ run }) => run.epochs_done > 0).slice(0, 20).map(async ({ run }) => this.put(await get(`/runs/${run.id}`, { fields: FIELDS }))));
+    const { runs } = system;
+    this.total = runs.succeeded + runs.failed + runs.canceled + runs.paused;
+    const more = queue.queued + queue.held - queue.items.length;
     this.parts = [
       { title: "Running", note: `${count(running.length)} of ${plural(queue.scheduler.workers, "worker")}${queue.scheduler.state === "draining" ? ", nothing new starts" : ""}`, ids: running.map((run) => run.id), tall: true },
-      { title: "Waiting", note: `${count(system.runs.queued + system.runs.held)}, in the order in which they start`, ids: waiting },
-      { title: "Finished", note: `${count(ended)}, newest first`, ids: finished.items.map((run) => run.id) },
+      { title: "Waiting", note: `${count(queue.queued + queue.held)}, in the order in which they start${more > 0 ? `; the first ${count(queue.items.length)}` : ""}`, ids: queue.items.map(({ run }) => run.id) },
+      this.parts[2] || { title: "Finished", ids: [] },
     ];
-    this.total = ended;
+    this.putPart({ title: "Finished", note: `${count(this.total)}, newest first`, page });
+  }
+
+  // How many rows of the long part to ask for again.
+  known() {
+    return Math.min(MOST_AT_ONCE, Math.max(PAGE, this.parts.at(-1)?.ids.length ?? 0));
+  }
+
+  // The long part begins with this page; what was known behind it stays.
+  putPart({ title: name, note, page }) {
+    const before = this.parts.at(-1)?.ids ?? [];
+    const ids = page.items.map((run) => run.id);
+    const elsewhere = new Set([...ids, ...this.parts.slice(0, -1).flatMap((part) => part.ids)]);
+    const behind = page.next_cursor && before.length > ids.length ? before.slice(ids.length).filter((id) => !elsewhere.has(id)) : [];
+    page.items.forEach((run) => this.put(run));
+    if (behind.length === 0) { this.cursor = page.next_cursor; }
+    this.parts = [...this.parts.slice(0, -1), { title: name, note, ids: [...ids, ...behind] }];
   }
 
   async loadMore() {
-    const page = await get("/runs", this.isFlat() ? { ...this.filters(), sort: this.values.sort, fields: FIELDS, limit: PAGE, cursor: this.cursor }
-      : { state: [...FINAL, "paused"].join(","), sort: "-finished", fields: FIELDS, limit: PAGE, cursor: this.cursor });
-    this.cursor = page.next_cursor;
-    page.items.forEach((run) => this.put(run));
-    const part = this.parts.at(-1);
-    part.ids.push(...page.items.map((run) => run.id).filter((id) => !part.ids.includes(id)));
-    this.paint();
+    if (this.loading || !this.cursor) { return; }
+    this.loading = true;
+    try {
+      const page = await this.page(this.cursor);
+      this.cursor = page.next_cursor;
+      page.items.forEach((run) => this.put(run));
+      const part = this.parts.at(-1);
+      const there = new Set(part.ids);
+      part.ids.push(...page.items.map((run) => run.id).filter((id) => !there.has(id)));
+      if (this.context.alive()) { this.paint(); }
+    } finally { this.loading = false; }
   }
 
   put(run) {
     const entry = this.rows.get(run.id) || {};
-    entry.run = { ...entry.run, ...rowOf(run) };
+    entry.run = { ...entry.run, ...run, m: run.m ?? run.config?.m, epochs: run.epochs ?? run.config?.epochs };
     this.rows.set(run.id, entry);
   }
 
   remove(id) {
     forget(id);
-    this.rows.get(id)?.row?.remove();
     this.rows.delete(id);
     this.parts.forEach((part) => { part.ids = part.ids.filter((other) => other !== id); });
   }
 
   // What the store says now, without losing the place: after a break, and when runs change their part.
   async refresh() {
-    const before = [...this.rows.keys()];
-    this.cursor = null;
-    this.rows = new Map([...this.rows].filter(([id]) => this.selected.has(id)));
-    try { await this.load(); } catch (problem) { complain(problem); }
-    return before;
+    this.stale = false;
+    try { await this.load(); } catch (problem) { complain(problem); return; }
+    if (this.context.alive()) {
+      document.querySelector(".first-run")?.remove();
+      this.paint();
+    }
   }
 
   soon() {
+    if (document.hidden) { this.stale = true; return; }
     this.timer ??= setTimeout(() => { this.timer = null; this.refresh(); }, 400);
   }
 
   hear({ event, data, again }) {
     const entry = data && this.rows.get(data.run);
-    if ((event === "connection" && again) || event === "resync" || (event === "state") || (event === "end")) {
+    if ((event === "connection" && again) || event === "resync" || event === "state") {
       this.soon();
     } else if (event === "step" && entry) {
       entry.run.progress = data;
-      this.paintLive(entry);
+      if (entry.cells) { paintLive(entry); }
     } else if (event === "epoch" && entry) {
       const result = { epoch: data.epoch, val_error: data.val_error };
       entry.run.epochs_done = data.epoch;
       entry.run.last = result;
       if (!entry.run.best || data.val_error < entry.run.best.val_error) { entry.run.best = result; }
       addPoint(data.run, data.epoch, data.val_error);
-      this.paintLive(entry);
+      if (entry.cells) { paintLive(entry); }
       this.showCurve(data.run);
     } else if (event === "edit" && entry) {
       Object.assign(entry.run, { name: data.name, priority: data.priority, labels: data.labels });
-      say(entry.name, plain(data.name) || `run ${data.run}`);
+      if (entry.cells) { paintRow(entry, this.selected.has(data.run)); }
     }
   }
 
   // ---- painting ----
 
-  head() {
-    const range = `${Math.round(scale.top * 100)} to ${fixed(scale.bottom * 100, scale.bottom < 0.1 ? 1 : 0)} %, log`;
-    const titles = { m: "M", curve: `Validation error against epochs, ${range}`, epoch: "Epoch", best: "Best, %", at: "at", last: "Last, %", speed: "Images/s", ends: "Ends, ended", owner: "Owner" };
-    const numbers = ["epoch", "best", "at", "last", "speed"];
-    const sortable = (name, title) => {
-      const key = SORTS[name];
-      if (!key) { return title; }
-      const now = this.values.sort === key ? "ascending" : this.values.sort === `-${key}` ? "descending" : null;
-      return el("button", { type: "button", onclick: () => this.again({ ...this.values, sort: now === "ascending" ? `-${key}` : now === "descending" ? "" : key }) },
-        title, now ? (now === "ascending" ? " ↑" : " ↓") : "");
-    };
-    const sorted = (name) => (SORTS[name] && this.values.sort?.replace("-", "") === SORTS[name] ? (this.values.sort.startsWith("-") ? "descending" : "ascending") : null);
-    return el("thead", {}, el("tr", {}, el("th", { scope: "col", class: "box" }, el("span", { class: "hidden" }, "Choose")), el("th", { scope: "col", class: "state-column" }, "State"),
-      el("th", { scope: "col", class: "number id", "aria-sort": sorted("id") }, sortable("id", "No.")), el("th", { scope: "col", class: "name", "aria-sort": sorted("name") }, sortable("name", "Name")),
-      ...this.columns().map(([name]) => el("th", { scope: "col", class: `${numbers.includes(name) ? "number " : ""}${name}`, "aria-sort": sorted(name) }, sortable(name, titles[name])))));
-  }
-
   paint() {
+    const columns = this.columns();
     fit([...this.rows.values()].map(({ run }) => run.best?.val_error).filter((value) => value > 0));
-    const sections = this.parts.filter((part) => part.ids.length > 0).map((part) => {
-      const rows = part.ids.map((id) => this.row(this.rows.get(id), part));
-      return el("tbody", {}, el("tr", { class: "part" }, el("th", { colSpan: 4 + this.columns().length, scope: "rowgroup" }, el("span", { class: "strong" }, part.title), ` ${part.note}`)), ...rows);
-    });
-    this.table.replaceChildren(this.head(), ...sections);
+    if (this.drawnColumns !== columns.join()) {
+      this.drawnColumns = columns.join();
+      this.rows.forEach((entry) => { delete entry.row; });
+    }
+    this.varied();
+    const active = document.activeElement;
+    const head = makeHead(columns, this.values.sort, (sort) => this.again({ ...this.values, sort }));
+    const parts = this.parts.filter((part) => part.ids.length > 0);
+    const bodies = parts.map((part) => this.body(part, columns));
+    keepChildren(this.table, [this.table.tHead?.textContent === head.textContent ? this.table.tHead : head, ...bodies]);
+    if (active?.isConnected && active !== document.activeElement) { active.focus({ preventScroll: true }); }
     const shown = this.parts.at(-1)?.ids.length ?? 0;
     this.more.replaceChildren(...(this.cursor ? [el("button", { type: "button", onclick: () => this.loadMore().catch(complain) }, "Show more"), el("span", { class: "quiet" }, `${count(shown)}${this.total ? ` of ${count(this.total)}` : ""}`)] : []));
     if (this.isFlat() && shown === 0) { this.more.replaceChildren(el("p", { class: "second" }, "No run is like that.")); }
     this.sayActions();
   }
 
-  row(entry, part) {
-    const { run } = entry;
-    const cells = {
-      m: () => el("td", { class: "m" }, stub(lookOfM(run.m)), String(run.m)),
-      curve: () => { entry.curve = el("div", { class: part.tall ? "curve tall" : "curve", "data-run": run.id }); return el("td", { class: "curve" }, entry.curve); },
-      epoch: () => { entry.epoch = el("td", { class: "number epoch" }); return entry.epoch; },
-      best: () => { entry.best = el("td", { class: "number strong best" }); return entry.best; },
-      at: () => { entry.at = el("td", { class: "number quiet at" }); return entry.at; },
-      last: () => { entry.last = el("td", { class: "number second last" }); return entry.last; },
-      speed: () => { entry.speed = el("td", { class: "number second speed" }); return entry.speed; },
-      ends: () => { entry.ends = el("td", { class: "ends" }); return entry.ends; },
-      owner: () => el("td", { class: "second owner" }, plain(run.owner)),
-    };
-    entry.box = el("input", { type: "checkbox", checked: this.selected.has(run.id), "aria-label": `Choose run ${run.id}`, onchange: () => this.choose(run.id, entry.box.checked) });
-    entry.name = el("a", { href: `${prefix}/runs/${run.id}`, class: "plainlink" }, plain(run.name) || `run ${run.id}`);
-    entry.row = el("tr", { "data-run": run.id, class: run.state === "failed" ? "failed" : "", "aria-selected": String(this.selected.has(run.id)) }, el("td", { class: "box" }, entry.box),
-      el("td", { class: `state-column${run.state === "failed" ? " bad" : ""}` }, el("span", { class: "state" }, glyph(run.state), run.state)),
-      el("td", { class: "number quiet id" }, run.id), el("td", { class: "name" }, entry.name), ...this.columns().map(([name]) => cells[name]()));
-    this.paintLive(entry);
-    if (entry.curve) {
-      if (["queued", "held"].includes(run.state) && run.epochs_done === 0) {
-        entry.curve.textContent = run.why || (run.state === "held" ? "held" : "");
-        entry.curve.className = "why second";
-      } else if (known(run.id)) {
-        draw(entry.curve, run, known(run.id));
-      }
-      this.seen.observe(entry.curve);
-    }
-    return entry.row;
+  // What the runs of a filtered list differ in, first of all.
+  varied() {
+    const runs = this.parts.at(-1)?.ids.length ?? 0;
+    this.differs.hidden = !this.isFlat() || runs < 2;
+    this.differs.replaceChildren("Differs: ", el("span", { class: "ink" }, (this.varies || []).map(title).join(", ") || "nothing"), this.likeness?.length > 0 ? `. Same: ${this.likeness.join(", ")}.` : ".");
   }
 
-  // The cells that change while a run is trained.
-  paintLive({ run, epoch, best, at, last, speed, ends }) {
-    if (epoch) { epoch.replaceChildren(count(run.epochs_done), el("span", { class: "quiet" }, ` / ${count(run.epochs)}`)); }
-    if (best) { say(best, errorText(run.best?.val_error)); }
-    if (at) { say(at, run.best ? count(run.best.epoch) : ""); }
-    if (last) { say(last, errorText(run.last?.val_error)); }
-    if (speed) { say(speed, count(run.progress?.images_per_second) === "–" ? "" : count(run.progress.images_per_second)); }
-    if (ends) {
-      const failed = run.state === "failed";
-      ends.classList.toggle("bad", failed);
-      const eta = run.progress?.eta_seconds;
-      const end = run.state === "running" && eta != null ? new Date(Date.now() + eta * 1000).toISOString() : null;
-      say(ends, failed ? plain(run.reason) : end ? `${when(end)}, in ${duration(eta)}` : run.finished_at ? when(run.finished_at) : run.start || run.estimate?.expected_start_at ? `starts ${when(run.start || run.estimate.expected_start_at)}` : "");
-      ends.title = ends.textContent;
+  // The rows of a part; of the last one only those near the screen, between spacers of the others' height.
+  body(part, columns) {
+    const isLast = part === this.parts.at(-1);
+    const from = isLast ? Math.max(0, Math.min(this.first, part.ids.length - DRAWN)) : 0;
+    const ids = isLast ? part.ids.slice(from, from + DRAWN) : part.ids;
+    const body = this.bodies.get(part.title) || el("tbody");
+    this.bodies.set(part.title, body);
+    const rows = ids.map((id) => {
+      const entry = this.rows.get(id);
+      if (!entry.row || entry.tall !== Boolean(part.tall)) {
+        if (entry.curve) { this.seen.unobserve(entry.curve); }
+        makeRow(entry, columns, Boolean(part.tall), (run, on, event) => this.choose(run, on, event));
+        delete entry.shownState;
+        delete entry.shownM;
+        if (entry.curve) { this.seen.observe(entry.curve); }
+      }
+      paintRow(entry, this.selected.has(id));
+      return entry.row;
+    });
+    const head = body.firstChild || el("tr", { class: "part" }, el("th", { scope: "rowgroup" }));
+    head.firstChild.colSpan = 4 + columns.length;
+    head.firstChild.replaceChildren(el("span", { class: "strong" }, part.title), part.note ? ` ${part.note}` : "");
+    const height = this.rowHeight(ids);
+    const spacer = (n) => (n > 0 ? [makeSpacer(n * height, 4 + columns.length)] : []);
+    keepChildren(body, [head, ...spacer(from), ...rows, ...spacer(part.ids.length - from - ids.length)]);
+    if (isLast) { Object.assign(this, { from, lastBody: body, height }); }
+    return body;
+  }
+
+  rowHeight(ids) {
+    return this.rows.get(ids[0])?.row?.offsetHeight || 37;
+  }
+
+  // While scrolling: other rows are drawn, and more are asked for at the end.
+  follow() {
+    const part = this.parts.at(-1);
+    if (!this.lastBody || !part || part.ids.length === 0) { return; }
+    const top = -this.lastBody.getBoundingClientRect().top / this.height;
+    const end = top + innerHeight / this.height;
+    if (part.ids.length > DRAWN && (top < this.from + 20 && this.from > 0 || end > this.from + DRAWN - 20 && this.from + DRAWN < part.ids.length)) {
+      this.first = Math.max(0, Math.floor((top + end) / 2 - DRAWN / 2));
+      this.paint();
     }
+    if (end > part.ids.length - 40) { this.loadMore().catch(complain); }
   }
 
   async showCurve(id) {
@@ -330,8 +381,11 @@ class Runs {
     try { draw(entry.curve, entry.run, await load(entry.run)); } catch { /* the row's numbers say what there is */ }
   }
 
-  choose(id, on) {
-    this.selected[on ? "add" : "delete"](id);
+  choose(id, on, event) {
+    const order = this.parts.flatMap((part) => part.ids);
+    const [a, b] = [order.indexOf(this.lastChosen), order.indexOf(id)].sort((x, y) => x - y);
+    for (const one of event?.shiftKey && a >= 0 ? order.slice(a, b + 1) : [id]) { this.selected[on ? "add" : "delete"](one); }
+    this.lastChosen = id;
     this.paintSelection();
   }
 
@@ -343,16 +397,10 @@ class Runs {
   }
 
   key(key) {
-    const order = this.parts.flatMap((part) => part.ids);
     if (key === "/") { this.field.focus(); return true; }
     if (key === "c") { this.compare(); return true; }
     if (key === "y") { copy(location.href); return true; }
-    if (key === "j" || key === "k") {
-      const at = order.indexOf(this.current);
-      this.current = order[Math.min(order.length - 1, Math.max(0, at + (key === "j" ? 1 : -1)))] ?? null;
-      this.rows.get(this.current)?.name.focus();
-      return true;
-    }
+    if (key === "j" || key === "k") { this.step(key === "j" ? 1 : -1); return true; }
     if (key === " " && this.current) { this.choose(this.current, !this.selected.has(this.current)); return true; }
     if (key === "p" && this.current) {
       const { run } = this.rows.get(this.current);
@@ -362,17 +410,26 @@ class Runs {
     return false;
   }
 
-  // Nothing is there yet: one run to begin with.
-  async first(body) {
-    const config = { m: 4, dataset: "shapes", epochs: 10 };
-    const line = `curl ${location.host}/api/v1/runs -d '${JSON.stringify(config)}'`;
-    const copyButton = el("button", { type: "button", class: "link", onclick: () => copy(line, copyButton) }, "Copy");
-    body.append(el("section", { class: "first-run" }, el("h1", {}, "No runs yet. This queues one:"), el("pre", { class: "line" }, line, copyButton),
-      el("p", {}, stub(lookOfM(4)), "4 copies of each image, the generated data set, 10 epochs."),
-      el("div", { class: "bar" }, el("button", { type: "button", class: "first", onclick: async () => {
-        try { await send("POST", "/runs", config); go("/runs", false); } catch (problem) { complain(problem); }
-      } }, "Queue it"), el("span", {}, "or ", el("a", { href: `${prefix}/new` }, "all fields")))));
+  step(by) {
+    const order = this.parts.flatMap((part) => part.ids);
+    this.current = order[Math.min(order.length - 1, Math.max(0, order.indexOf(this.current) + by))] ?? null;
+    const { name } = this.rows.get(this.current) || {};
+    name?.focus();
+    name?.closest("tr")?.scrollIntoView({ block: "nearest" });
   }
+}
+
+// Makes these the children of a node and moves only those that are not where they belong, so that focus stays.
+function keepChildren(node, wanted) {
+  const keep = new Set(wanted);
+  for (const child of [...node.childNodes]) { if (!keep.has(child)) { child.remove(); } }
+  wanted.forEach((child, i) => { if (node.childNodes[i] !== child) { node.insertBefore(child, node.childNodes[i] ?? null); } });
+}
+
+function makeSpacer(height, span) {
+  const cell = el("td", { colSpan: span });
+  cell.style.height = `${height}px`;
+  return el("tr", { class: "spacer", "aria-hidden": "true" }, cell);
 }
 
 export async function show(view, context) {

@@ -58,3 +58,27 @@ export function median(points, width) {
     return point.mean == null ? null : near[Math.floor(near.length / 2)];
   });
 }
+
+// Those of the points between `from` and `to`, in order of x, that a drawing `pixels` wide can show: of each pixel's interval the
+// least and the greatest, at their own x; all, if they are no more than that. The neighbours outside stay, so that lines go on to
+// the edge. The same points give the same answer each time.
+export function thin(points, from, to, pixels, xOf, valueOf) {
+  const first = points.findIndex((p) => xOf(p) >= from);
+  const last = points.findLastIndex((p) => xOf(p) <= to);
+  if (first < 0 || last < 0 || last - first + 1 <= 2 * pixels) { return points; }
+  const kept = new Set([Math.max(0, first - 1), first, last, Math.min(points.length - 1, last + 1)]);
+  let pixel = -1;
+  let [least, most] = [first, first];
+  for (let i = first; i <= last; i++) {
+    const here = Math.floor((xOf(points[i]) - from) / (to - from) * pixels);
+    if (here !== pixel) {
+      kept.add(least).add(most);
+      pixel = here;
+      least = most = i;
+    }
+    if ((valueOf(points[i]) ?? Infinity) < (valueOf(points[least]) ?? Infinity)) { least = i; }
+    if ((valueOf(points[i]) ?? -Infinity) > (valueOf(points[most]) ?? -Infinity)) { most = i; }
+  }
+  kept.add(least).add(most);
+  return [...kept].sort((a, b) => a - b).map((i) => points[i]);
+}

@@ -42,6 +42,19 @@ export function looks(values, field) {
   });
 }
 
+// The look of each group of a comparison, from its key such as {m: 8, copies: "aliased"}. M alone gives the colour wherever it is
+// part of the key; the rest of the key then gives the dash, as far as there are dashes.
+export function looksOfGroups(keys) {
+  const fields = Object.keys(keys[0] || {});
+  if (fields.length === 1) { return looks(keys.map((key) => String(key[fields[0]] ?? "")), fields[0]); }
+  const texts = keys.map((key) => JSON.stringify({ ...key, m: undefined }));
+  const rest = [...new Set(texts)];
+  if (fields.includes("m") && rest.length <= DASHES.length) {
+    return keys.map((key, i) => ({ color: lookOfM(Number(key.m)).color, dash: DASHES[rest.indexOf(texts[i])] }));
+  }
+  return looks(keys.map((key) => JSON.stringify(key)), "");
+}
+
 export function stub(look) {
   return svg("svg", { class: "stub", viewBox: "0 0 28 8", "aria-hidden": "true" },
     svg("line", { x1: 0, x2: 28, y1: 4, y2: 4, stroke: look.color, "stroke-width": 2, "stroke-dasharray": look.dash ? look.dash.join(" ") : null }));

@@ -1,0 +1,136 @@
+// The comparison: what it says, its figure, and what is taken away from it.
+
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { assert_accessible, page_test, pictures, SMALL } from "./fixture.mjs";
+
+page_test("several values in fields make a sweep, and its comparison fills while it is trained", async ({ daemon, page, shot }) => {
+  await page.goto(`${daemon.url}/new?${new URLSearchParams({ name: "which m", ...SMALL, m: "1,2", seed: "1..2" })}`);
+  await page.getByText("Together").waitFor();
+  await shot("new");
+  await page.getByRole("button", { name: "Queue 4 runs" }).click();
+  await page.waitForURL(/\/compare\?sweep=1/);
+  await page.getByText(/^sweep 1: 4 of 4 runs done/).waitFor();
+  assert.deepEqual(await page.locator("table.groups tbody th").allInnerTexts(), ["M 1", "M 2"]);
+  await page.getByRole("button", { name: "each seed" }).click();
+  assert.match(page.url(), /seeds=each/);
+  await shot("compare");
+  await assert_accessible(page);
+});
+
+async function trained(daemon, grid, more = {}) {
+  const sweep = await daemon.call("POST", "/sweeps", { name: "which m", base: { ...SMALL, epochs: 4, ...more }, grid });
+  const n = Object.values(grid).reduce((product, list) => product * list.length, 1);
+  for (let id = 1; id <= n; id++) { await daemon.until(id, "succeeded"); }
+  return sweep;
+}
+
+async function taken(page, format) {
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: format, exact: true }).click()]);
+  assert.equal(download.suggestedFilename(), `cutoutd-sweep-1.${format.toLowerCase()}`);
+  const bytes = readFileSync(await download.path());
+  if (pictures) { writeFileSync(join(pictures, `taken.${format.toLowerCase()}`), bytes); }
+  return bytes;
+}
+
+page_test("dragging zooms, updates keep the zoom, the address holds it, and a double click shows all again", async ({ daemon, page }) => {
+  await daemon.call("POST", "/runs", { ...SMALL, epochs: 2000, name: "long" });
+  await page.goto(`${daemon.url}/compare?ids=1`);
+  const points = () => page.locator("p.small", { hasText: /points?\./ }).innerText().then((text) => Number(text.match(/of ([\d,]+) points?\./)[1].replace(",", "")));
+  await page.waitForFunction(() => Number(document.querySelector("main > p.small")?.textContent.match(/of ([\d,]+) point/)?.[1]) >= 3);
+  const box = await page.locator(".big .plot").boundingBox();
+  await page.mouse.move(box.x + 100, box.y + 200);
+  await page.mouse.down();
+  await page.mouse.move(box.x + 400, box.y + 205, { steps: 5 });
+  await page.mouse.up();
+  await page.waitForURL(/zoom=/);
+  const zoom = new URL(page.url()).searchParams.get("zoom").split(",").map(Number);
+  const seen = () => page.evaluate(() => [...document.querySelectorAll(".big .dygraph-axis-label-x")].map((label) => label.textContent));
+  const ticks = await seen();
+  const before = await points();
+  await page.waitForFunction((n) => Number(document.querySelector("main > p.small").textContent.match(/of ([\d,]+) point/)[1].replace(",", "")) >= n + 3, before);
+  assert.deepEqual(await seen(), ticks);
+  assert.ok(zoom[1] > zoom[0]);
+  await page.reload();
+  await page.locator(".big .dygraph-axis-label-x").first().waitFor();
+  assert.deepEqual(await seen(), ticks);
+  await page.mouse.dblclick(box.x + 200, box.y + 200);
+  await page.waitForURL((url) => !url.searchParams.has("zoom"));
+  assert.notDeepEqual(await seen(), ticks);
+  await daemon.call("POST", "/runs/1/cancel");
+});
+
+page_test("what is taken away is what is seen", async ({ daemon, page }) => {
+  await trained(daemon, { m: [1, 2], seed: [1, 2] });
+  await page.goto(`${daemon.url}/compare?sweep=1`);
+  const csv = async () => (await taken(page, "CSV")).toString().trim().split("\n").map((line) => line.split(","));
+  const whole = await csv();
+  assert.equal(whole.length, 1 + 2 * 4);
+  const answer = await daemon.call("GET", "/compare?sweep=1&group_by=m");
+  assert.deepEqual(whole.slice(1, 5).map((row) => Number(row[4])), answer.groups[0].points.map((p) => p.mean));
+  await page.getByRole("button", { name: "M 1", exact: true }).click();
+  await page.waitForURL(/hide=0/);
+  assert.deepEqual([...new Set((await csv()).slice(1).map((row) => row[0]))], ["M 2"]);
+  await page.goto(`${daemon.url}/compare?sweep=1&zoom=1.5,3.5,0.1,1&seeds=each`);
+  const zoomed = (await csv()).slice(1);
+  assert.deepEqual([...new Set(zoomed.map((row) => row[2]))], ["2", "3"]);
+  assert.deepEqual([...new Set(zoomed.map((row) => row[1]))], ["", "1", "2", "3", "4"]);
+  await page.goto(`${daemon.url}/compare?sweep=1&hide=0`);
+  await page.locator(".end-label").waitFor();
+  const svg = (await taken(page, "SVG")).toString();
+  assert.match(svg, /^<svg[^]*>M 2<[^]*<\/svg>\s*$/);
+  assert.doesNotMatch(svg, />M 1</);
+  const png = await taken(page, "PNG");
+  assert.equal(png.subarray(1, 4).toString(), "PNG");
+  assert.ok(png.readUInt32BE(16) > 1000); // pixels across
+  const pdf = (await taken(page, "PDF")).toString("latin1");
+  assert.match(pdf, /^%PDF-1\.4[^]*\(M 2\) Tj[^]*%%EOF\n$/);
+  const offsets = [...pdf.matchAll(/^(\d{10}) 00000 n $/gm)].map((found) => Number(found[1]));
+  offsets.forEach((offset, i) => assert.ok(pdf.startsWith(`${i + 1} 0 obj`, offset), `object ${i + 1} is not at ${offset}`));
+  assert.ok(pdf.startsWith("xref", Number(pdf.match(/startxref\n(\d+)/)[1])));
+  assert.equal(pdf.match(/stream\n([^]*)\nendstream/)[1].length, Number(pdf.match(/\/Length (\d+)/)[1]));
+});
+
+page_test("a comparison first says what differs, and groups by it", async ({ daemon, page }) => {
+  await trained(daemon, { lr: [0.1, 0.01], seed: [1, 2] }, { epochs: 2 });
+  await page.goto(`${daemon.url}/compare?ids=1,2,3,4`);
+  await page.getByText(/Differs: .*learning rate/).waitFor();
+  assert.deepEqual(await page.locator("table.groups tbody th").allInnerTexts(), ["learning rate 0.01", "learning rate 0.1"]);
+  await page.getByLabel("Group by").selectOption("none");
+  await page.waitForURL(/group_by=none/);
+  await page.waitForFunction(() => document.querySelectorAll("table.groups tbody tr").length === 4);
+  await page.getByRole("button", { name: "Steps" }).click();
+  await page.getByText(/against steps/).waitFor();
+  await page.getByLabel("Smooth").selectOption("5");
+  await page.getByText("Smoothed by the median of 5").waitFor();
+  await page.reload();
+  await page.getByText("Smoothed by the median of 5").waitFor();
+  await page.getByText("validation error, %, against steps").waitFor();
+  await page.keyboard.press("]");
+  await page.locator(".end-head", { hasText: /^at / }).waitFor();
+  await page.mouse.move(700, 400);
+  await assert_accessible(page);
+});
+
+page_test("many points are thinned to the least and greatest of each pixel, the same ones each time", async ({ daemon, page }) => {
+  await page.goto(daemon.url);
+  const results = await page.evaluate(async () => {
+    const { thin } = await import(document.querySelector("script[type=module]").src.replace("app.js", "scale.js"));
+    const points = Array.from({ length: 20000 }, (_, i) => [i, Math.sin(i / 50) + ((i * 7919) % 101) / 100]);
+    const asked = [points, 0, 19999, 500, (p) => p[0], (p) => p[1]];
+    const once = thin(...asked);
+    const part = points.slice(400, 440).map((p) => p[1]); // a pixel's interval
+    const kept = once.filter(([x]) => x >= 400 && x < 440).map((p) => p[1]);
+    return { n: once.length, same: JSON.stringify(once) === JSON.stringify(thin(...asked)), least: Math.min(...kept) === Math.min(...part), most: Math.max(...kept) === Math.max(...part), few: thin(points.slice(0, 900), 0, 899, 500, (p) => p[0], (p) => p[1]).length };
+  });
+  assert.ok(results.n <= 1004, String(results.n));
+  assert.deepEqual({ ...results, n: 0 }, { n: 0, same: true, least: true, most: true, few: 900 });
+});
+
+page_test("a long history is drawn from fewer points, and that is said", async ({ daemon, page }) => {
+  await page.goto(`${daemon.url}/compare?ids=2,3`);
+  await page.getByText(/^.*[\d,]+ of 5,000 points\./).waitFor();
+  const [drawn] = (await page.locator("main > p.small").innerText()).match(/([\d,]+) of 5,000/).slice(1).map((text) => Number(text.replace(",", "")));
+  assert.ok(drawn > 500 && drawn < 4000, String(drawn));
+}, { prepare: (daemon) => daemon.seed(3, 5000) });

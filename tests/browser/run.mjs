@@ -1,0 +1,59 @@
+// One run.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { assert_accessible, page_test, SMALL } from "./fixture.mjs";
+
+page_test("a run that is trained is paused and goes on to its end", async ({ daemon, page }) => {
+  await daemon.call("POST", "/runs", { ...SMALL, epochs: 200, name: "long" });
+  await page.goto(`${daemon.url}/runs/1`);
+  await page.getByText("running, attempt 1").waitFor();
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByText("paused, attempt 1").waitFor();
+  await page.getByRole("button", { name: "Resume" }).click();
+  await page.getByText("running, attempt 2").waitFor();
+  await page.getByRole("button", { name: "Cancel…" }).click();
+  await page.getByRole("button", { name: "Cancel run" }).click();
+  await page.getByText("canceled, attempt 2").waitFor();
+});
+
+page_test("the daemon is restarted under the open page of a run, which shows how it goes on", async ({ daemon, page }) => {
+  await daemon.call("POST", "/runs", { ...SMALL, epochs: 400, name: "long" });
+  await page.goto(`${daemon.url}/runs/1`);
+  await page.locator("table.history tbody tr").nth(1).waitFor();
+  await daemon.stop("SIGKILL");
+  await page.getByText(/^no connection since/).waitFor();
+  const before = await page.locator("table.history tbody tr").count();
+  await daemon.start();
+  await page.getByText("running, attempt 2").waitFor();
+  await page.waitForFunction((n) => document.querySelectorAll("table.history tbody tr").length > n, before);
+  await page.locator(".strips-svg text", { hasText: /^attempt 2/ }).waitFor();
+  await daemon.call("POST", "/runs/1/cancel");
+});
+
+page_test("a run is forked and edited on its page, its note is kept, its files are saved", async ({ daemon, page }) => {
+  await daemon.call("POST", "/runs", { ...SMALL, epochs: 1, name: "parent" });
+  await daemon.until(1, "succeeded");
+  await page.goto(`${daemon.url}/runs/1`);
+  await page.getByLabel("Note").fill("a *good* one");
+  await page.getByLabel("Note").blur();
+  await page.getByText("Kept.").waitFor();
+  assert.equal(await (await fetch(`${daemon.url}/api/v1/runs/1/note`)).text(), "a *good* one");
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "best", exact: true }).first().click()]);
+  assert.equal(download.suggestedFilename(), "run-1-best.safetensors");
+  assert.ok(readFileSync(await download.path()).length > 100000);
+  await page.getByRole("button", { name: "Edit…" }).click();
+  await page.getByLabel("Name", { exact: true }).fill("renamed");
+  await page.getByRole("button", { name: "Change" }).click();
+  await page.getByRole("heading", { name: "renamed" }).waitFor();
+  await page.getByRole("button", { name: "Fork…" }).click();
+  await page.getByLabel("Other settings").fill("epochs=2");
+  await page.getByRole("button", { name: "Queue the fork" }).click();
+  await page.waitForURL(/\/runs\/2$/);
+  await page.getByText("Forked from run 1, epoch 1").waitFor();
+  await page.getByText("succeeded, attempt 1").waitFor();
+  await page.getByRole("tab", { name: "Checkpoints" }).click();
+  await page.getByRole("tab", { name: "Layers" }).click();
+  await page.locator("#panel pre", { hasText: "conv" }).waitFor();
+  await assert_accessible(page);
+});
