@@ -237,7 +237,7 @@ static void refuse_large_head(const struct exchange_host *host, struct MHD_Conne
     bool has_body = reply.body && strcmp(request->method, "HEAD") != 0;
     head_answer(connection, reply.http_status, has_body ? reply.body : "",
                 has_body ? reply.n_body : 0);
-    account(host, exchange, reply.http_status);
+    account(host, connection, exchange, reply.http_status);
 }
 
 void exchange_end(void *host, struct MHD_Connection *connection, void **exchange_pointer,

@@ -8,7 +8,7 @@ void version_print(FILE *out) {
     (void)fprintf(out, "cutoutd " CUTOUTD_VERSION " (commit %s)\nkernels here:", version_commit);
     for (const struct kernels *const *k = kernels_available(); *k; k++) {
         char arithmetic[ARITHMETIC_TEXT_SIZE];
-        engine_arithmetic(*k, (*k)->has_winograd, arithmetic);
+        engine_arithmetic(*k, (*k)->has_winograd, false, arithmetic);
         (void)fprintf(out, "%s %s (arithmetic %s)", best ? "," : "", (*k)->name, arithmetic);
         best = *k;
     }
