@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "core/base/cleanup.h"
+
 /* The plain definition, beside which number_format is held. */
 static void expect_shortest(double value) {
     char expected[JSON_NUMBER_SIZE], text[JSON_NUMBER_SIZE];

@@ -1,5 +1,4 @@
 /* A run's JSON form: presets, overlays, every kind of mistake, and the way back. */
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
