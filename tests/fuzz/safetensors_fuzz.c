@@ -52,7 +52,7 @@ static struct checkpoint_contents *shared_contents(void) {
         config.depth = 8;
         REQUIRE(resnet_plan(8, &net, NULL) == STATUS_OK);
         values = calloc(net.n_params + net.n_moving, sizeof(float));
-        engine_arithmetic(&kernels_ref, false, arithmetic);
+        engine_arithmetic(&kernels_ref, false, false, arithmetic);
         contents = (struct checkpoint_contents){.config = &config,
                                                 .kernels_name = kernels_ref.name,
                                                 .arithmetic = arithmetic,

@@ -46,8 +46,10 @@ void sim_tell(const char *format, ...) {
     }
 }
 
-static void log_line(void *user, enum log_level level, const char *line) {
+static void log_line(void *user, enum log_level level, const struct log_subject *subject,
+                     const char *line) {
     (void)user;
+    (void)subject;
     (void)level;
     sim_tell("    log: %s", line);
 }
