@@ -27,6 +27,7 @@ _cutoutctl_values() {
         optimizer) values="adam rmsprop sgd" ;;
         lr_schedule) values="constant cosine" ;;
         conv_algorithm) values="auto direct winograd" ;;
+        activations) values="f32 bf16" ;;
         flip | drop_last | nesterov | lr_plateau | l2_dense | stop_on_nan | hold) values="true false" ;;
         state) values="queued held running paused succeeded failed canceled" ;;
         sort) values="id created updated finished priority name state m cutout_size seed best best_epoch last mean_last_5 train_seconds
