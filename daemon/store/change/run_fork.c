@@ -14,7 +14,7 @@ const struct statement_set fork_statements = {
     N_STATEMENTS,
     {
         /* With the images and steps that they had there. */
-        [EPOCHS] = ("INSERT INTO epoch (" EPOCH_NAMES "run_id) SELECT " EPOCH_COLUMNS "?1"
+        [EPOCHS] = ("INSERT INTO epoch (" EPOCH_NAMES "run_id) SELECT " EPOCH_WHOLE_COLUMNS "?1"
                     " FROM run CROSS JOIN epoch ON epoch.run_id = run.id"
                     " WHERE run.id = ?2 AND epoch.epoch <= ?3"),
         [EVENTS] = ("INSERT INTO event (run_id, type, at_ms, epoch)"

@@ -41,6 +41,15 @@
 #define EPOCH_COLUMNS EPOCH_COLUMN_LIST(EPOCH_SQL)
 #define EPOCH_RUN_COLUMNS "run.images_per_epoch, run.steps_per_epoch"
 
+/* The same for an INSERT that gives epochs to another run: nothing is that of the run any more. */
+#define EPOCH_WHOLE_INT(column) "epoch." #column ", "
+#define EPOCH_WHOLE_INT64 EPOCH_WHOLE_INT
+#define EPOCH_WHOLE_REAL EPOCH_WHOLE_INT
+#define EPOCH_WHOLE_OF_RUN(column) "coalesce(epoch." #column ", run." #column "_per_epoch, 0), "
+#define EPOCH_WHOLE_OF_RUN64 EPOCH_WHOLE_OF_RUN
+#define EPOCH_WHOLE(column, kind, member) EPOCH_WHOLE_##kind(column)
+#define EPOCH_WHOLE_COLUMNS EPOCH_COLUMN_LIST(EPOCH_WHOLE)
+
 #define EPOCH_ONE(column, kind, member) +1
 enum { EPOCH_COLUMN_COUNT = EPOCH_COLUMN_LIST(EPOCH_ONE), EPOCH_AS_RUN = -1 };
 
