@@ -18,13 +18,11 @@ static int chunk_images_for(int n_images) {
     return (images + 3) / 4 * 4;
 }
 
-/* Streamed is what leaves the caches before it is read again. */
 static enum kept_type kept_type_for(const struct engine_options *options) {
-    const bool streams = options->max_images >= STREAMED_IMAGES;
     if (options->bf16) {
-        return streams ? KEPT_BF16_STREAMED : KEPT_BF16;
+        return options->streamed ? KEPT_BF16_STREAMED : KEPT_BF16;
     }
-    return streams ? KEPT_F32_STREAMED : KEPT_F32;
+    return options->streamed ? KEPT_F32_STREAMED : KEPT_F32;
 }
 
 static float *take_floats(struct arena *arena, size_t n) {

@@ -30,6 +30,7 @@ struct engine_options {
     int max_images;               /* largest batch of engine_train; 0: this engine only evaluates */
     bool winograd;                /* where the variant has it */
     bool bf16;                    /* keep what is saved between passes as bfloat16 */
+    bool streamed;                /* write it past the caches: changes no bit */
     struct step_profile *profile; /* filled by engine_train; outlives the engine; NULL: none */
 };
 

@@ -26,7 +26,6 @@ enum {
     MAX_SHORTCUT_FLOATS = 32 * 64,   /* of a 1x1 convolution */
     DENSE_FLOATS = (RESNET_FEATURES + 1) * RESNET_CLASSES,
     EVALUATE_GROUP = 4,
-    STREAMED_IMAGES = 512, /* batches from which on what is kept is streamed */
 };
 
 /* Batch statistics of one BN and the coefficients that follow from them. */

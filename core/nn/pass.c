@@ -19,6 +19,8 @@ struct group {
     int member;
     int first; /* image of the batch */
     int n;
+    bool begins; /* the first group of its chunk */
+    bool ends;   /* the last */
     struct image_range next;
 };
 
@@ -153,21 +155,32 @@ static void head(const struct group *g) {
     lap(g, PART_BN);
 }
 
+/* The gradient of a convolution's weights, as soon as the chunk's last images are in it: large ones
+ * will not stay in cache until something else has run. */
+static void finish_weights(const struct group *g, int conv, const float *accumulator,
+                           float *partial) {
+    if (g->ends) {
+        const struct conv_plan *plan = &g->step->engine->plans[conv];
+        plan->weights_finish(plan, accumulator, partial);
+        lap(g, PART_WEIGHTS);
+    }
+}
+
 /* The shortcut's convolution: block_grad is the gradient at its output. */
-static void backward_shortcut(const struct group *g, const float *act, const void *block_grad,
-                              bool first) {
+static void backward_shortcut(const struct group *g, const float *act, const void *block_grad) {
     const struct engine *e = g->step->engine;
     const struct member_space *m = g->space;
     const int conv = g->pass->shortcut;
     const struct conv_plan *plan = &e->plans[conv];
     const float *diff = kept_read(e, floats_out(g), block_grad, m->diff);
-    plan->weights_add(plan, g->n, act, diff, m->shortcut_accumulator, first, m->conv, NULL);
+    plan->weights_add(plan, g->n, act, diff, m->shortcut_accumulator, g->begins, m->conv, NULL);
     plan->backward_data(plan, g->n, diff, engine_backward_weights(e, g->step->params, conv),
                         m->diff_src, true, m->conv, NULL);
     lap(g, part_of(g, conv));
+    finish_weights(g, conv, m->shortcut_accumulator, e->shortcut_partials[g->chunk]);
 }
 
-static void backward(const struct group *g, bool first) {
+static void backward(const struct group *g) {
     const struct engine *e = g->step->engine;
     const struct pass *p = g->pass;
     const struct pass_input *in = &p->in;
@@ -185,9 +198,10 @@ static void backward(const struct group *g, bool first) {
     const float *act = make_input(g);
     kept_bn_backward(e, p->bn, g->n, at(g, p->grad, p->bytes), at(g, p->y, p->bytes), m->diff);
     lap(g, PART_BN);
-    plan->weights_add(plan, g->n, act, m->diff, m->accumulator, first, m->conv, &soon);
+    plan->weights_add(plan, g->n, act, m->diff, m->accumulator, g->begins, m->conv, &soon);
+    lap(g, part_of(g, p->conv));
+    finish_weights(g, p->conv, m->accumulator, p->partials[g->chunk]);
     if (!p->grad_in) {
-        lap(g, part_of(g, p->conv));
         return;
     }
     plan->backward_data(plan, g->n, m->diff, engine_backward_weights(e, g->step->params, p->conv),
@@ -195,7 +209,7 @@ static void backward(const struct group *g, bool first) {
     lap(g, part_of(g, p->conv));
     const void *block_grad = at(g, p->block_grad, p->bytes);
     if (p->shortcut >= 0) {
-        backward_shortcut(g, act, block_grad, first);
+        backward_shortcut(g, act, block_grad);
         block_grad = NULL;
     }
     leave(g, m->diff_src, block_grad, act);
@@ -208,18 +222,6 @@ static void begin_chunk(const struct engine *e, const struct pass *p, int chunk)
         memset(e->dense_partials[chunk], 0, sizeof(e->dense_partials[chunk]));
         e->losses[chunk] = 0.0;
         e->correct[chunk] = 0;
-    }
-}
-
-static void end_chunk(const struct engine *e, const struct pass *p, int chunk,
-                      const struct member_space *m) {
-    if (p->kind == PASS_BACKWARD) {
-        const struct conv_plan *plan = &e->plans[p->conv];
-        plan->weights_finish(plan, m->accumulator, p->partials[chunk]);
-    }
-    if (p->kind == PASS_BACKWARD && p->shortcut >= 0) {
-        const struct conv_plan *plan = &e->plans[p->shortcut];
-        plan->weights_finish(plan, m->shortcut_accumulator, e->shortcut_partials[chunk]);
     }
 }
 
@@ -237,6 +239,8 @@ void pass_run(void *user_step, int chunk, int member) {
     begin_chunk(step->engine, pass, chunk);
     for (g.first = range.first; g.first < range.end; g.first += g.n) {
         g.n = smaller(pass->group, range.end - g.first);
+        g.begins = g.first == range.first;
+        g.ends = g.first + g.n == range.end;
         g.next = next_group(&g);
         switch (pass->kind) {
         case PASS_FORWARD:
@@ -246,11 +250,10 @@ void pass_run(void *user_step, int chunk, int member) {
             head(&g);
             break;
         case PASS_BACKWARD:
-            backward(&g, g.first == range.first);
+            backward(&g);
             break;
         }
     }
-    end_chunk(step->engine, pass, chunk, g.space);
     if (pass->kind == PASS_BACKWARD) {
         reduce_weights(step, pass - 1, chunk); /* as many shares as chunks */
         lap(&g, PART_WEIGHTS);

@@ -186,6 +186,7 @@ static enum status trainer_open(struct trainer *t, struct error *error) {
     TRY(team_create(&(struct team_options){o->n_threads, o->pin_threads}, &t->team, error));
     struct engine_options options = engine_options_of(t->config, o->kernels, &t->net, t->team);
     options.profile = o->profile;
+    options.streamed = o->streamed;
     TRY(engine_create(&options, &t->engine, error));
     normaliser_make(&o->dataset->train, t->n_train, t->config->normalise, &t->normaliser);
     TRY(open_state(t, error));

@@ -101,6 +101,7 @@ struct trainer_options {
     bool resume_any_arithmetic;   /* it may be of another arithmetic (core/nn/arithmetic.h) */
     const char *resume_sha256;    /* what its digest must be; NULL: not checked */
     struct step_profile *profile; /* gets the times of the steps; NULL: none */
+    bool streamed;                /* core/nn/engine.h */
 };
 
 struct trainer_result {

@@ -93,6 +93,7 @@ static enum status measure_training(struct bench *b, const struct dataset *datas
         .clock = &clock_system,
         .n_threads = b->result->n_threads,
         .profile = &b->result->profile,
+        .streamed = b->options->streamed,
     };
     const struct trainer_callbacks callbacks = {
         .user = b, .on_step = on_step, .on_epoch = on_epoch, .should_stop = should_stop};

@@ -17,6 +17,7 @@ struct bench_options {
     struct run_config config;
     const struct kernels *kernels;
     double seconds; /* of training */
+    bool streamed;  /* core/nn/engine.h */
     bool profile;   /* fill the last part of the result as well */
 };
 

@@ -83,6 +83,8 @@ static enum status parse_options(struct command *c, int argc, char *const *argv,
     for (int i = 0; i < argc; i++) {
         if (!strcmp(argv[i], "--profile")) {
             c->bench.profile = true;
+        } else if (!strcmp(argv[i], "--streamed")) {
+            c->bench.streamed = true;
         } else if (i + 1 == argc || !parse_option(c, argv[i], argv[i + 1])) {
             return error_set(error, STATUS_INVALID,
                              "bench: %s %s makes no sense; see cutoutd --help", argv[i],

@@ -143,15 +143,14 @@ static void bf16_takes_half_of_the_memory(void **state) {
     assert_true(bytes[1][1] < INT64_C(3200) << 20);
 }
 
-/* An engine for so many images writes past the caches. */
 static void streaming_changes_no_bit(void **state) {
     (void)state;
-    enum { STREAMED = 512 };
     for (const struct kernels *const *k = kernels_available() + 1; *k; k++) {
         for (int bf16 = 0; bf16 < 2; bf16++) {
             const bool winograd = (*k)->has_winograd;
             struct network_fixture *a = fixture_make_kept(DEPTH, *k, winograd, bf16, 2, IMAGES);
-            struct network_fixture *b = fixture_make_kept(DEPTH, *k, winograd, bf16, 2, STREAMED);
+            struct network_fixture *b =
+                fixture_make_streamed(DEPTH, *k, winograd, bf16, true, 2, IMAGES);
             assert_true(fixture_train(a, IMAGES).loss == fixture_train(b, IMAGES).loss);
             assert_memory_equal(a->gradient, b->gradient, a->net.n_params * sizeof(float));
             assert_memory_equal(a->moving, b->moving, a->net.n_moving * sizeof(float));

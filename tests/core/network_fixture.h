@@ -50,10 +50,11 @@ static inline void fixture_fill_batch(struct engine *engine, int n_images) {
     }
 }
 
-/* bf16: what the engine keeps. */
-static inline struct network_fixture *fixture_make_kept(int depth, const struct kernels *kernels,
-                                                        bool winograd, bool bf16, int n_threads,
-                                                        int max_images) {
+/* bf16, streamed: how the engine keeps what it saves. */
+static inline struct network_fixture *fixture_make_streamed(int depth,
+                                                            const struct kernels *kernels,
+                                                            bool winograd, bool bf16, bool streamed,
+                                                            int n_threads, int max_images) {
     struct network_fixture *f = calloc(1, sizeof(*f));
     assert_non_null(f);
     assert_int_equal(resnet_plan(depth, &f->net, NULL), STATUS_OK);
@@ -64,7 +65,8 @@ static inline struct network_fixture *fixture_make_kept(int depth, const struct 
                                            .team = f->team,
                                            .max_images = max_images,
                                            .winograd = winograd,
-                                           .bf16 = bf16};
+                                           .bf16 = bf16,
+                                           .streamed = streamed};
     assert_int_equal(engine_create(&options, &f->engine, NULL), STATUS_OK);
     f->params = aligned_alloc(64, f->net.n_params * sizeof(float));
     f->moving = fixture_floats(f->net.n_moving);
@@ -75,6 +77,12 @@ static inline struct network_fixture *fixture_make_kept(int depth, const struct 
         fixture_fill_batch(f->engine, max_images);
     }
     return f;
+}
+
+static inline struct network_fixture *fixture_make_kept(int depth, const struct kernels *kernels,
+                                                        bool winograd, bool bf16, int n_threads,
+                                                        int max_images) {
+    return fixture_make_streamed(depth, kernels, winograd, bf16, false, n_threads, max_images);
 }
 
 static inline struct network_fixture *fixture_make(int depth, const struct kernels *kernels,
