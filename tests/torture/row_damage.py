@@ -139,7 +139,7 @@ def start_over(lab, victim, before, what):
         answer = victim.ask("GET", path)
         check(answer.status in (200, 500, 503), f"{what}: {path}: {answer.status} {answer.body}")
     for run in ("1", "2", "3"):
-        for path in ("", "/epochs", "/checkpoints", "/events?since=0&format=ndjson", "/log", "/note"):
+        for path in ("", "/epochs", "/checkpoints", "/log", "/note", "/summary"):
             answer = victim.ask("GET", f"/api/v1/runs/{run}{path}", timeout=20)
             check(answer.status in (200, 404, 500, 503), f"{what}: {run}{path}: {answer.status} {answer.body}")
     status = victim.stop()

@@ -248,7 +248,7 @@ def file_size(lab):
 def descriptors(lab):
     """Few descriptors: it says so and ends, or it serves; with all of them taken by clients it trains on."""
     refused, served = [], []
-    for limit in (24, 64) if lab.short else (8, 16, 24, 32, 48, 64, 128):
+    for limit in (64, 160) if lab.short else (8, 24, 48, 96, 160, 200, 300):
         victim = lab.victim(f"n{limit}")
         victim.prefix = ["prlimit", f"--nofile={limit}:{limit}"]
         if not victim.try_start():

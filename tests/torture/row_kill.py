@@ -37,7 +37,7 @@ class Client:
 
     def body(self, name):
         kind = self.rng.choice(sorted(CONFIGS))
-        held = self.rng.random() < 0.85
+        held = self.rng.random() < 0.95
         return dict(CONFIGS[kind], name=name, hold=held, labels={"kind": kind})
 
     def submit(self, victim):

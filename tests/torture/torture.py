@@ -10,6 +10,7 @@ import argparse
 import glob
 import importlib
 import os
+import signal
 import sys
 import time
 import traceback
@@ -47,6 +48,11 @@ def run_row(name, options):
     return outcome
 
 
+def end(_number, _frame):
+    """Asked to end: no daemon stays behind."""
+    raise SystemExit(143)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("minutes", nargs="?", type=float, default=30, help="for all rows together (30)")
@@ -60,6 +66,7 @@ def main():
     os.environ["CUTOUTD"] = os.path.abspath(options.cutoutd)
     options.part = [int(number) for number in options.part.split("/")]
     options.inject = os.path.abspath(options.inject)
+    signal.signal(signal.SIGTERM, end)
     rows = options.row or find_rows()
     options.seconds = 0 if options.short else options.minutes * 60 / len(rows)
     options.seed = int(time.time()) if options.seed is None else options.seed
