@@ -6,6 +6,7 @@
 #include "daemon/store/change/run_progress.h"
 #include "daemon/store/table/checkpoint_rows.h"
 #include "daemon/store/table/epoch_columns.h"
+#include "daemon/store/table/run_rows.h"
 
 enum { EPOCHS, EVENTS, CHECKPOINTS, ORIGIN, N_STATEMENTS };
 
@@ -71,6 +72,9 @@ static enum status link_files(struct db *db, const struct fork_arguments *a, str
 
 static enum status fork_run(struct db *db, void *arguments, struct error *error) {
     struct fork_arguments *a = arguments;
+    CLEANUP(run_row_clear) struct run_row source = {0};
+    /* It may have been deleted since it was looked at. */
+    TRY(run_read(db, a->fork->draft->forked_from, &source, error));
     TRY(run_insert(db, a->fork->draft, a->now_ms, &a->id, error));
     if (a->fork->draft->forked_epoch == 0) {
         return STATUS_OK;
