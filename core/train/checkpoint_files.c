@@ -60,7 +60,8 @@ enum status checkpoint_file_name(const struct checkpoint_files *files, int epoch
     return STATUS_OK;
 }
 
-void checkpoint_files_retire(struct checkpoint_files *files, const char *newest, int best_epoch) {
+static void remove_others(const struct checkpoint_files *files, const char *newest,
+                          int best_epoch) {
     char best[CHECKPOINT_NAME_SIZE];
     format_name(best_epoch, 0, best);
     DIR *directory = opendir(files->directory);
@@ -76,5 +77,11 @@ void checkpoint_files_retire(struct checkpoint_files *files, const char *newest,
         }
     }
     (void)closedir(directory);
+}
+
+/* Also when the directory cannot be read this time: the next time nothing may go that is one of the
+ * last two then. */
+void checkpoint_files_retire(struct checkpoint_files *files, const char *newest, int best_epoch) {
+    remove_others(files, newest, best_epoch);
     (void)snprintf(files->previous, sizeof(files->previous), "%s", base_name(newest));
 }

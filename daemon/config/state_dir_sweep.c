@@ -33,22 +33,31 @@ static bool ends_with(const char *text, const char *end) {
 
 enum marker { MARKER_OURS, MARKER_FOREIGN, MARKER_NONE };
 
-/* A marker that cannot be read is not ours. */
-static enum marker read_marker(const char *run_dir, const char *instance) {
+/* A marker that cannot be read tells nothing: an error of the disk may pass, and the directory of a
+ * known run must not be put aside for it. */
+static enum status read_marker(const char *run_dir, const char *instance, enum marker *ret_marker,
+                               struct error *error) {
     char path[PATH_MAX];
     CLEANUP(free_pointer) char *text = NULL;
     size_t n_bytes = 0;
+    *ret_marker = MARKER_FOREIGN;
     if (snprintf(path, sizeof(path), "%s/instance", run_dir) >= (int)sizeof(path)) {
-        return MARKER_FOREIGN;
+        return error_set(error, STATUS_INVALID, "the path of the state directory is too long");
     }
-    enum status status = text_file_read(path, INSTANCE_SIZE, &text, &n_bytes, NULL);
+    enum status status = text_file_read(path, INSTANCE_SIZE, &text, &n_bytes, error);
     if (status == STATUS_NOT_FOUND) {
-        return MARKER_NONE;
+        *ret_marker = MARKER_NONE;
+        return STATUS_OK;
     }
+    if (status == STATUS_TOO_LARGE) {
+        return STATUS_OK;
+    }
+    TRY(status);
     size_t length = strlen(instance);
-    bool ours = status == STATUS_OK && n_bytes == length + 1 &&
-                strncmp(text, instance, length) == 0 && text[length] == '\n';
-    return ours ? MARKER_OURS : MARKER_FOREIGN;
+    if (n_bytes == length + 1 && strncmp(text, instance, length) == 0 && text[length] == '\n') {
+        *ret_marker = MARKER_OURS;
+    }
+    return STATUS_OK;
 }
 
 enum fate { KEEP, MARK, REMOVE, MOVE };
@@ -124,8 +133,15 @@ static enum status sweep_run(const char *directory, const char *name,
     if (snprintf(run_dir, sizeof(run_dir), "%s/runs/%s", directory, name) >= (int)sizeof(run_dir)) {
         return error_set(error, STATUS_INVALID, "the path of the state directory is too long");
     }
-    switch (decide(read_marker(run_dir, owner->instance), owner->is_known(owner->user, id),
-                   id <= owner->last_run_id)) {
+    enum marker marker = MARKER_NONE;
+    if (read_marker(run_dir, owner->instance, &marker, error) != STATUS_OK) {
+        error_prefix(error,
+                     "whose %s is cannot be told; if it stays so, move it away by hand: its run "
+                     "begins anew then",
+                     run_dir);
+        return error ? error->code : STATUS_IO;
+    }
+    switch (decide(marker, owner->is_known(owner->user, id), id <= owner->last_run_id)) {
     case REMOVE:
         swept->n_removed += state_dir_remove_run(directory, id, NULL) == STATUS_OK;
         return STATUS_OK;
@@ -174,7 +190,8 @@ static enum status write_instance(const char *directory, const char *instance,
     char path[PATH_MAX];
     char text[INSTANCE_SIZE + 2];
     (void)snprintf(text, sizeof(text), "%s\n", instance);
-    if (read_marker(directory, instance) == MARKER_OURS) {
+    enum marker marker = MARKER_NONE;
+    if (read_marker(directory, instance, &marker, NULL) == STATUS_OK && marker == MARKER_OURS) {
         return STATUS_OK;
     }
     if (snprintf(path, sizeof(path), "%s/instance", directory) >= (int)sizeof(path)) {

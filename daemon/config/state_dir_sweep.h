@@ -37,6 +37,7 @@ struct state_dir_swept {
  *   its marker names another database: moved;
  *   it has no marker (older versions made none): kept, and marked, when the run is known; else
  *   removed when it is empty, and moved when not.
+ *   its marker cannot be read: STATUS_IO, nothing is done with it.
  * To move is to rename it to STATE_DIR/unknown/TIME/N. Files of checkpoints and backups that were
  * not finished are removed. STATUS_IO, STATUS_NO_SPACE: the daemon must not start, because it would
  * write into directories that are not its own. */

@@ -36,6 +36,7 @@ struct local_run {
     const struct checkpoint_row *from; /* what it goes on from; NULL: from the beginning */
     const char *fallback;              /* to be said as soon as it has gone on; NULL: nothing */
     bool moved;                        /* a callback came: it has gone on */
+    bool has_images;                   /* what cannot be read from here on is no data set */
     bool pinned;                       /* its thread is */
 };
 
@@ -284,6 +285,7 @@ static enum status train_run(struct local_run *r, struct error *error) {
     t.spec = spec;
     /* Held from here on, so that what begin looks at is what is trained. */
     TRY(dataset_registry_acquire(local->datasets, r->run->dataset, &t.dataset, sha256, error));
+    r->has_images = true;
     enum status status = reports->begin(reports->user, &r->report, &plan, error);
     if (status == STATUS_OK) {
         status = train_from_list(r, &t, error);
@@ -319,7 +321,7 @@ static void *thread_main(void *user) {
     struct error error = {.code = STATUS_OK};
     yield_to_others();
     enum status status = train_run(r, &error);
-    bool io = status == STATUS_IO && r->moved;
+    bool io = status == STATUS_IO && r->has_images;
     bool unmounted = status != STATUS_OK && !r->moved &&
                      dataset_registry_is_missing(r->local->datasets, r->run->dataset);
     const struct executor_outcome outcome = {.status = status,
@@ -379,6 +381,7 @@ static void forget(struct local_run *r, const struct run_row *run) {
     r->from = NULL;
     r->fallback = NULL;
     r->moved = false;
+    r->has_images = false;
     r->pinned = false;
     atomic_store(&r->stop, 0);
     atomic_store(&r->leaving, false);

@@ -19,14 +19,15 @@
 static const char SETTING_WORKERS[] = "workers";
 static const char SETTING_DRAINING[] = "draining";
 
-/* A number that was set over the API, or `fallback`. */
-static int stored_number(const struct pool *pool, const char *name, int fallback) {
+/* A number that was set over the API; *ret_number stays when none was. */
+static enum status read_number(const struct pool *pool, const char *name, int *ret_number,
+                               struct error *error) {
     char text[16];
-    int number = fallback;
-    if (setting_table_get(pool->options.store, name, text, sizeof(text), NULL) == STATUS_OK) {
-        (void)text_to_int(text, 0, POOL_MAX_WORKERS, &number);
+    enum status status = setting_table_get(pool->options.store, name, text, sizeof(text), error);
+    if (status == STATUS_OK) {
+        (void)text_to_int(text, 0, POOL_MAX_WORKERS, ret_number);
     }
-    return number;
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
 static enum status store_number(struct pool *pool, const char *name, int value,
@@ -87,10 +88,13 @@ enum status pool_set_draining(struct pool *pool, bool draining,
 
 /* ---- begin and stop ---- */
 
-static void read_settings(struct pool *pool) {
-    int n_workers = stored_number(pool, SETTING_WORKERS, pool->options.n_workers);
+static enum status read_settings(struct pool *pool, struct error *error) {
+    int n_workers = pool->options.n_workers;
+    int draining = 0;
+    TRY(read_number(pool, SETTING_WORKERS, &n_workers, error));
+    TRY(read_number(pool, SETTING_DRAINING, &draining, error));
     atomic_store(&pool->n_workers, n_workers);
-    atomic_store(&pool->draining, stored_number(pool, SETTING_DRAINING, 0) != 0);
+    atomic_store(&pool->draining, draining != 0);
     if (n_workers != pool->options.n_workers) {
         log_info("%d worker(s), as was set by the API; the config says %d", n_workers,
                  pool->options.n_workers);
@@ -99,6 +103,7 @@ static void read_settings(struct pool *pool) {
         log_warning("the scheduler is draining: no run starts before POST /scheduler/resume");
     }
     share(pool, n_workers);
+    return STATUS_OK;
 }
 
 static enum status open_executors(struct pool *pool, struct error *error) {
@@ -133,11 +138,11 @@ enum status pool_create(const struct pool_options *options, struct pool **ret_po
     enum status status = pool->wake_fd >= 0
                              ? open_executors(pool, error)
                              : error_set(error, STATUS_IO, "no file descriptor for the pool");
+    status = status == STATUS_OK ? read_settings(pool, error) : status;
     if (status != STATUS_OK) {
         pool_stop(pool);
         return status;
     }
-    read_settings(pool);
     *ret_pool = pool;
     return STATUS_OK;
 }

@@ -46,7 +46,8 @@ struct pool_options {
 
 struct pool;
 
-/* Opens the executors; nothing starts yet. STATUS_NO_MEMORY, STATUS_IO, those of open. */
+/* Opens the executors; nothing starts yet. STATUS_NO_MEMORY, STATUS_IO, those of open, those of the
+ * store: what was set and stored must be known. */
 enum status pool_create(const struct pool_options *options, struct pool **ret_pool,
                         struct error *error);
 

@@ -15,6 +15,7 @@ enum script {
     DISK_FULL_ONCE,  /* STATUS_NO_SPACE the first time, TRAIN afterwards */
     IO_ERROR,        /* an epoch, then STATUS_IO */
     IO_ERROR_ALWAYS, /* a step, then STATUS_IO */
+    IO_ERROR_FIRST,  /* STATUS_IO before the first step the first time, TRAIN afterwards */
 };
 
 struct pool_fixture {
@@ -114,6 +115,11 @@ static inline enum status scripted_train(const struct trainer_options *options,
         TRY(c->on_step(c->user, &step, error));
         return error_set(error, STATUS_IO, "cannot write a checkpoint");
     }
+    case IO_ERROR_FIRST:
+        if (call == 0) {
+            return error_set(error, STATUS_IO, "cannot read a checkpoint");
+        }
+        break;
     case TRAIN:
         break;
     }

@@ -431,6 +431,15 @@ static void an_error_that_passes_costs_an_attempt_and_one_that_stays_the_run(voi
     assert_int_equal(p->n_calls, 6);
 }
 
+static void an_error_before_the_first_step_costs_an_attempt_as_well(void **state) {
+    struct pool_fixture *p = *state;
+    p->script = IO_ERROR_FIRST;
+    work_start(&p->w);
+    int64_t id = submit(p, "shapes");
+    work_wait_until(&p->w, id, work_is_final, "final");
+    assert_run(p, id, RUN_SUCCEEDED, 2, "");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, pool_set_up, tear_down)
 
 int main(void) {
@@ -457,6 +466,7 @@ int main(void) {
         TEST(a_stop_right_before_the_generation_is_read_is_not_slept_over),
         TEST(ten_thousand_starts_and_stops_end),
         TEST(an_error_that_passes_costs_an_attempt_and_one_that_stays_the_run),
+        TEST(an_error_before_the_first_step_costs_an_attempt_as_well),
     };
     log_install(count_not_stored, NULL, LOG_LEVEL_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);

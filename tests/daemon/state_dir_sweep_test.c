@@ -113,6 +113,23 @@ static void a_directory_that_was_made_for_a_run_is_known_again(void **state) {
     assert_false(exists(dir, "runs/7"));
 }
 
+/* A directory in its place fails to be read as a disk's error does. */
+static void a_marker_that_cannot_be_read_moves_nothing(void **state) {
+    (void)state;
+    char path[128];
+    struct state_dir_swept swept;
+    const struct state_dir_owner owner = {OURS, 9, is_known, NULL};
+    make_run(1, NULL);
+    (void)snprintf(path, sizeof(path), "%s/runs/1/instance", dir);
+    ASSERT_OK(state_dir_make(path, &fixture_error));
+    assert_int_equal(state_dir_sweep(dir, &owner, 1772366400250, &swept, &fixture_error),
+                     STATUS_IO);
+    assert_non_null(strstr(fixture_error.message, "/runs/1"));
+    assert_true(exists(dir, "runs/1/000001-000000.safetensors"));
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(sweep(9).n_unknown, 0);
+}
+
 static void what_was_not_finished_is_removed(void **state) {
     (void)state;
     char path[128];
@@ -150,6 +167,7 @@ int main(void) {
         TEST(files_of_another_database_are_put_aside_even_under_a_known_number),
         TEST(without_a_marker_the_files_of_a_known_run_are_kept_and_marked),
         TEST(a_directory_that_was_made_for_a_run_is_known_again),
+        TEST(a_marker_that_cannot_be_read_moves_nothing),
         TEST(what_was_not_finished_is_removed),
         TEST(what_is_no_run_is_left_alone),
     };

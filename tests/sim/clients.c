@@ -207,6 +207,9 @@ static void new_question(struct question *q, struct stream *choices) {
 /* What the model must know before anything of it can be seen. */
 static void announce(const struct question *q) {
     struct wanted *w = model_find(q->id);
+    for (int i = 0; i < q->n_wanted; i++) {
+        q->wanted[i].refused = false; /* what was refused may be asked again under its key */
+    }
     if (q->kind == ASK_DELETE) {
         model_on_deleting(q->id);
     } else if (q->kind == ASK_DRAIN) {

@@ -34,6 +34,7 @@ struct job {
     struct fake_state state;
     struct checkpoint_files files;
     char directory[256];
+    char resumed[CHECKPOINT_NAME_SIZE]; /* the file that it went on from */
     bool stop;
     bool kill;
     bool checkpoint;
@@ -199,6 +200,7 @@ static void resume(struct job *job, const struct executor_plan *plan) {
         if (fake_checkpoint_read(path, row->sha256, &state, NULL) == STATUS_OK) {
             job->state = state;
             checkpoint_files_begin(&job->files, job->directory, path);
+            memcpy(job->resumed, job->files.previous, sizeof(job->resumed));
             return;
         }
     }
@@ -293,10 +295,8 @@ static void retire(struct job *job) {
             newest[0] = &job->reports[i];
         }
     }
-    if (newest[1]) {
-        (void)snprintf(job->files.previous, sizeof(job->files.previous), "%s",
-                       strrchr(newest[1]->file.path, '/') + 1);
-    }
+    (void)snprintf(job->files.previous, sizeof(job->files.previous), "%s",
+                   newest[1] ? strrchr(newest[1]->file.path, '/') + 1 : job->resumed);
     sched_calm++;
     checkpoint_files_retire(&job->files, newest[0]->file.path, job->state.best_epoch);
     sched_calm--;

@@ -56,9 +56,6 @@ void disk_sync(struct node *node);
 /* What a failed sync leaves (Linux): what was written is forgotten as if it had been stored. */
 void disk_sync_failed(struct node *node);
 
-/* Whether something of the file would be lost with the power. */
-bool disk_is_dirty(const struct node *node);
-
 /* The entries of a directory: index 0 ..; NULL: no more. */
 const char *disk_entry(const struct node *directory, int index);
 

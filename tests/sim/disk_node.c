@@ -104,14 +104,6 @@ void node_resize(struct node *node, int64_t size) {
     node->size = size;
 }
 
-bool disk_is_dirty(const struct node *node) {
-    bool dirty = node->size != node->durable_size;
-    for (int i = 0; i < node->n_pages && !dirty; i++) {
-        dirty = node->pages[i].dirty != 0;
-    }
-    return dirty;
-}
-
 static void copy_sectors(unsigned char *to, const unsigned char *from, unsigned sectors) {
     for (size_t i = 0; i < SECTORS_A_PAGE; i++) {
         if ((sectors & 1u << i) != 0 && from) {

@@ -74,11 +74,15 @@ void model_on_drain_answered(int draining); /* -1: nobody knows whether it was d
  * False: the database could not be read at this moment. */
 bool model_look(bool all);
 
+/* A process serves, and the database was looked at. */
+void model_on_start(void);
+
 /* Before the store is closed in order the model lets go of the database. */
 void model_let_go(void);
 void model_on_crash(void);
 
-/* Nothing fails any more and nothing waits: everything is where it shall be. */
-void model_check_end(bool no_faults);
+/* Nothing fails any more and nothing waits: everything is where it shall be. single_faults: nothing
+ * worse happened than an operation that failed once. */
+void model_check_end(bool single_faults);
 
 #endif

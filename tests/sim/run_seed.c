@@ -107,6 +107,9 @@ static void look_after(void) {
         on_end();
     } else if (process_state() == PROCESS_SERVING) {
         if (model_look(!looked_at_all)) {
+            if (!looked_at_all) {
+                model_on_start();
+            }
             looked_at_all = true;
         }
     }
@@ -133,14 +136,16 @@ static void arm_fault(void) {
 static void let_time_pass(void) {
     static const double spans[] = {1, 31, 31, 600, 3600};
     double span = spans[stream_below(&choices, 5)];
-    span = kinds.retention && stream_chance(&choices, 40) ? 90000 : span;
+    bool long_ago = kinds.retention && stream_chance(&choices, 40);
+    /* Events must not become old before the model has seen them. */
+    span = long_ago && process_state() == PROCESS_SERVING ? 90000 : span;
     sim_tell("%.0f s pass", span);
     sched_set_now_s(sched_now_s() + span);
 }
 
 static void jump_clock(void) {
     int64_t by_ms = stream_chance(&choices, 50) ? 3600000 : -3600000;
-    if (kinds.retention && stream_chance(&choices, 20)) {
+    if (kinds.retention && stream_chance(&choices, 20) && process_state() == PROCESS_SERVING) {
         by_ms *= 50;
     }
     sim_tell("the clock jumps by %" PRId64 " s", by_ms / 1000);
@@ -267,7 +272,7 @@ static void finish(uint64_t seed) {
     run_until(PROCESS_ENDED, "the daemon does not stop");
     on_end();
     run_until(PROCESS_SERVING, "the daemon does not start again");
-    model_check_end(!kinds.crashes && !has_faults() && !kinds.reads_fail);
+    model_check_end(!kinds.crashes && !kinds.fails_long && !kinds.disk_full);
 }
 
 void run_seed(uint64_t seed, int n_steps, const bool *keep) {

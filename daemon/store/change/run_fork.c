@@ -76,6 +76,9 @@ static enum status link_files(struct db *db, const struct fork_arguments *a, str
 
 static enum status fork_run(struct db *db, void *arguments, struct error *error) {
     struct fork_arguments *a = arguments;
+    CLEANUP(run_row_clear) struct run_row source = {0};
+    /* It may have been deleted since it was looked at. */
+    TRY(run_read(db, a->fork->draft->forked_from, &source, error));
     TRY(run_insert(db, a->fork->draft, a->now_ms, &a->id, error));
     if (a->fork->draft->forked_epoch == 0) {
         return STATUS_OK;
