@@ -113,11 +113,14 @@ class Doors(DaemonTestCase):
             b"Authorization: Bearer a\0b\r\n", b"Authorization: Bearer a\r\nAuthorization: Bearer b\r\n",
             b"Origin: http://localhost\r\nOrigin: http://evil.example\r\n",
             b"Content-Type: application/json\r\ncontent-type: text/plain\r\n")]
-        heads += [line + b" Host: localhost\r\n", b"GET /healthz\0x HTTP/1.1\r\n" + host]
+        heads += [line + b" Host: localhost\r\n"]
         for head in heads:
             with self.subTest(head):
                 answer = self.daemon.raw(head + b"Connection: close\r\n\r\n")
                 self.assertIn(b" 400 ", answer.split(b"\r\n")[0])
+        # Debian 13's library (1.0.1) closes this connection itself, without a word.
+        answer = self.daemon.raw(b"GET /healthz\0x HTTP/1.1\r\n" + host + b"Connection: close\r\n\r\n")
+        self.assertRegex(answer.split(b"\r\n")[0], rb"^$|^HTTP/1.1 400 ")
         for rest in (b"X-A:b\r\nX-B: \t c d \r\nX-C:\r\nCookie: a=b; c=d\r\n", b""):
             answer = self.daemon.raw(line + host + rest + b"Connection: close\r\n\r\n")
             self.assertIn(b" 200 ", answer.split(b"\r\n")[0])
