@@ -60,7 +60,9 @@ enum status pool_set_workers(struct pool *pool, int n_workers, struct error *err
 
 bool pool_configure_workers(struct pool *pool, int n_workers) {
     (void)pthread_mutex_lock(&pool->growing);
-    bool free_to_change = stored_number(pool, SETTING_WORKERS, 0) == 0;
+    int stored = 0; /* one that cannot be read is taken for set: the setting stays as it is */
+    bool free_to_change =
+        read_number(pool, SETTING_WORKERS, &stored, NULL) == STATUS_OK && stored == 0;
     if (free_to_change) {
         share(pool, n_workers);
         atomic_store(&pool->n_workers, n_workers);
