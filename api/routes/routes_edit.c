@@ -13,14 +13,16 @@ static const char editable[] = "name, priority, labels";
 static bool check_edit(const cJSON *document, const struct request *request, struct reply *reply) {
     struct field_errors errors = {.n = 0};
     const cJSON *item = NULL;
+    bool has_members = false;
     cJSON_ArrayForEach(item, document) {
+        has_members = true;
         if (!list_contains(editable, item->string)) {
             field_errors_add(&errors, item->string,
                              "Only name, priority and labels of a run can be changed; fork it to "
                              "train with other settings.");
         }
     }
-    if (!document->child) {
+    if (!has_members) {
         field_errors_add(&errors, "", "Give at least one of name, priority and labels.");
     }
     if (errors.n > 0) {

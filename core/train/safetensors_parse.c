@@ -313,9 +313,9 @@ const char *safetensors_parse(char *bytes, size_t n_bytes, uint64_t n_data_bytes
         do {
             const char *name = parse_string(&c);
             expect(&c, ':');
-            if (!c.problem && !strcmp(name, "__metadata__")) {
+            if (name && !c.problem && !strcmp(name, "__metadata__")) {
                 parse_metadata(&c, header);
-            } else if (!c.problem) {
+            } else if (name && !c.problem) {
                 used = parse_tensor(&c, name, used, n_data_bytes, header);
             }
         } while (!c.problem && accept(&c, ','));

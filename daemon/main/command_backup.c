@@ -32,11 +32,13 @@ static enum status find_daemon(const struct config *config, struct place *ret_pl
     char path[PATH_SIZE];
     CLEANUP(free_pointer) char *text = NULL;
     size_t n_bytes = 0;
+    const char *address = "";
     const char *socket_path = config->unix_socket;
     if (!socket_path[0]) {
         (void)snprintf(path, sizeof(path), "%s/address", config->state_dir);
         TRY(text_file_read(path, 1024, &text, &n_bytes, error));
         text[strcspn(text, "\n")] = '\0';
+        address = text;
         socket_path = strncmp(text, "unix:", 5) == 0 ? text + 5 : "";
     }
     (void)snprintf(ret_place->socket_path, sizeof(ret_place->socket_path), "%s", socket_path);
@@ -44,7 +46,7 @@ static enum status find_daemon(const struct config *config, struct place *ret_pl
         (void)snprintf(ret_place->origin, sizeof(ret_place->origin), "http://localhost");
     } else {
         (void)snprintf(ret_place->origin, sizeof(ret_place->origin), "%s%s",
-                       strstr(text, "://") ? "" : "http://", text);
+                       strstr(address, "://") ? "" : "http://", address);
     }
     return STATUS_OK;
 }

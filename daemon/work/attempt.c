@@ -104,9 +104,10 @@ static enum status find(struct attempt_table *table, const struct run_report *re
     }
     (void)pthread_mutex_unlock(&table->mutex);
     if (!a) {
-        return error_set(error, STATUS_CONFLICT,
-                         "run %lld is not at attempt %d: its report is refused",
-                         (long long)report->run_id, report->attempt);
+        (void)error_set(error, STATUS_CONFLICT,
+                        "run %lld is not at attempt %d: its report is refused",
+                        (long long)report->run_id, report->attempt);
+        return STATUS_CONFLICT;
     }
     *ret_attempt = a;
     return STATUS_OK;

@@ -2,8 +2,10 @@
 #ifndef CUTOUTD_TESTS_CORE_SLOW_H
 #define CUTOUTD_TESTS_CORE_SLOW_H
 
-/* Kernels under a sanitizer are some thirty times slower: tests do less of the same there. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+/* Kernels under a sanitizer or valgrind are some thirty times slower: tests do less of the same
+ * there.
+ */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(SLOW_BUILD_WANTED)
 enum { SLOW_BUILD = 1 };
 #else
 enum { SLOW_BUILD = 0 };

@@ -244,7 +244,10 @@ enum status values_to_sweep(char *const *arguments, int n, char **ret_json, stru
 enum status values_to_query(char *const *arguments, int n, char **ret_query, struct error *error) {
     size_t size = 0;
     FILE *out = open_memstream(ret_query, &size);
-    enum status status = out ? STATUS_OK : error_set(error, STATUS_NO_MEMORY, "no memory");
+    enum status status = STATUS_OK;
+    if (!out) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory");
+    }
     for (int i = 0; i < n && status == STATUS_OK; i++) {
         char key[KEY_SIZE];
         const char *value = "";
@@ -257,7 +260,7 @@ enum status values_to_query(char *const *arguments, int n, char **ret_query, str
             curl_free(text);
         }
     }
-    if (out && fclose(out) != 0 && status == STATUS_OK) {
+    if (fclose(out) != 0 && status == STATUS_OK) {
         status = error_set(error, STATUS_NO_MEMORY, "no memory");
     }
     if (status != STATUS_OK) {

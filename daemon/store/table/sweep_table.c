@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/analyzer.h"
 #include "core/base/cleanup.h"
 #include "daemon/store/table/sweep_rows.h"
 
@@ -57,6 +58,8 @@ enum status sweep_add(struct db *db, const struct sweep_draft *draft, int64_t no
     return STATUS_OK;
 }
 
+ANALYZER_IS_WRONG(
+    "-Wanalyzer-malloc-leak") /* it belongs to the list, which is cleared with its rows */
 static enum status read_row(sqlite3_stmt *s, struct sweep_row *row, struct error *error) {
     row->id = sqlite3_column_int64(s, 0);
     db_column_text(s, 1, row->name, sizeof(row->name));
@@ -67,6 +70,7 @@ static enum status read_row(sqlite3_stmt *s, struct sweep_row *row, struct error
     return row->spec_json ? STATUS_OK
                           : error_set(error, STATUS_NO_MEMORY, "no memory to read a sweep");
 }
+ANALYZER_GOES_ON
 
 enum status sweep_read(struct db *db, int64_t id, struct sweep_row *row, struct error *error) {
     sqlite3_stmt *statement = db_statement(db, DB_SWEEP, GET);
