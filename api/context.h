@@ -15,6 +15,7 @@
 #include "daemon/work/pool.h"
 
 struct listeners;
+struct sweep_links;
 
 /* Everything is borrowed and must outlive the server. */
 struct api_options {
@@ -34,7 +35,8 @@ struct api_options {
     struct progress_board *progress;
     struct health *health;
     struct dataset_registry *datasets;
-    struct tokens *tokens; /* NULL: everybody may do everything */
+    struct tokens *tokens;     /* NULL: everybody may do everything */
+    struct sweep_links *links; /* NULL: there are none */
     /* Seconds a client has for a whole request head (also between two requests), and for a body;
      * 0: API_HEAD_S, API_BODY_S. */
     double head_deadline_s;

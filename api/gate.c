@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/change/grants.h"
 #include "api/http/origin.h"
 #include "core/base/host.h"
 
@@ -121,16 +122,17 @@ static bool take_prefix(const struct exchange_host *host, struct MHD_Connection 
     return true;
 }
 
-/* From here on a reload that takes the token away ends the connection. False: it has come already.
+/* From here on a reload that takes the token away, or the end of the link, ends the connection.
+ * False: it has come already.
  */
 static bool hold_grant(const struct exchange_host *host, struct MHD_Connection *connection,
                        const struct request *request, struct reply *reply) {
-    struct tokens *tokens = host->context->options.tokens;
-    if (!tokens || request->scope == SCOPE_NONE) {
+    bool granted = host->context->options.tokens || request->grant.sweep_id > 0;
+    if (!granted || request->scope == SCOPE_NONE) {
         return true;
     }
     connections_set_grant(host->connections, gate_connection(connection), &request->grant);
-    if (tokens_hold(tokens, &request->grant)) {
+    if (grant_holds(host->context, &request->grant)) {
         return true;
     }
     reply_problem(reply, request, STATUS_UNAUTHORIZED, "This token was taken away just now.");

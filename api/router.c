@@ -62,6 +62,7 @@ static const struct route routes[] = {
     {"GET", V1 "/runs/{id}/checkpoints", SCOPE_READ, "", LANE_READ, route_checkpoint_list},
     {"GET", V1 "/runs/{id}/checkpoints/{name}", SCOPE_READ, "", LANE_READ,
      route_checkpoint_download},
+    {"GET", V1 "/runs/{id}/confusion", SCOPE_READ, "format", LANE_READ, route_run_confusion},
     {"GET", V1 "/runs/{id}/log", SCOPE_READ, "limit", LANE_READ, route_run_log},
     {"GET", V1 "/runs/{id}/summary", SCOPE_READ, "format", LANE_READ, route_run_summary},
     {"GET", V1 "/runs/{id}/note", SCOPE_READ, "", LANE_READ, route_note_get},
@@ -74,6 +75,9 @@ static const struct route routes[] = {
     {"GET", V1 "/sweeps", SCOPE_READ, "limit, cursor", LANE_READ, route_sweep_list},
     {"GET", V1 "/sweeps/{id}", SCOPE_READ, "", LANE_READ, route_sweep_get},
     {"DELETE", V1 "/sweeps/{id}", SCOPE_SUBMIT, "", LANE_WRITE, route_sweep_delete},
+    {"POST", V1 "/sweeps/{id}/links", SCOPE_SUBMIT, "", LANE_WRITE, route_link_create},
+    {"GET", V1 "/sweeps/{id}/links", SCOPE_READ, "", LANE_READ, route_link_list},
+    {"DELETE", V1 "/links/{id}", SCOPE_SUBMIT, "", LANE_WRITE, route_link_delete},
     {"POST", V1 "/sweeps/{id}/cancel", SCOPE_SUBMIT, "", LANE_WRITE, route_sweep_act},
     {"POST", V1 "/sweeps/{id}/kill", SCOPE_SUBMIT, "", LANE_WRITE, route_sweep_act},
     {"POST", V1 "/sweeps/{id}/pause", SCOPE_SUBMIT, "", LANE_WRITE, route_sweep_act},
@@ -145,7 +149,9 @@ const char *router_body_type(int index) {
 
 void router_answer(struct api_context *context, struct request *request, handler *found,
                    struct reply *reply) {
-    idempotency_dispatch(context, request, found, reply);
+    if (access_link_reaches(context, request, routes[request->route - 1].pattern, reply)) {
+        idempotency_dispatch(context, request, found, reply);
+    }
 }
 
 handler *router_find(struct api_context *context, struct request *request, struct reply *reply) {
@@ -157,6 +163,8 @@ handler *router_find(struct api_context *context, struct request *request, struc
         if (method_fits(&routes[i], request->method)) {
             request->route = (int)i + 1;
             return access_grant(context, request, routes[i].scope, reply) &&
+                           (routes[i].scope == SCOPE_NONE ||
+                            access_link_may(request, routes[i].pattern, reply)) &&
                            arguments_check(request, reply, routes[i].arguments)
                        ? routes[i].handler
                        : NULL;

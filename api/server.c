@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "api/change/grants.h"
 #include "api/exchange.h"
 #include "api/http/background.h"
 #include "api/http/listener.h"
@@ -25,6 +26,7 @@
 #include "api/stream/stream.h"
 #include "api/stream/tail.h"
 #include "core/base/log.h"
+#include "daemon/work/sweep_links.h"
 
 enum {
     N_THREADS = 4,
@@ -193,6 +195,10 @@ static void *tick(void *user) {
         double now_s = clock_monotonic_s(server->context.options.clock);
         connections_tick(server->host.connections, now_s);
         stream_set_tick(server->context.streams, now_s);
+        struct sweep_links *links = server->context.options.links;
+        if (links && sweep_links_expire(links) > 0) {
+            (void)grants_end_revoked(&server->context);
+        }
         (void)pthread_mutex_lock(&server->mutex);
     }
     (void)pthread_mutex_unlock(&server->mutex);
@@ -328,8 +334,7 @@ void api_server_ask_stop(struct api_server *server) {
 }
 
 int api_server_tokens_changed(struct api_server *server) {
-    struct tokens *tokens = server->context.options.tokens;
-    return tokens ? connections_end_revoked(server->host.connections, tokens) : 0;
+    return grants_end_revoked(&server->context);
 }
 
 /* Takes no more connections; returns the socket, which is to be closed after the stop. */

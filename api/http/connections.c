@@ -122,11 +122,13 @@ void connections_set_grant(struct connections *connections, struct connection *c
     (void)pthread_mutex_unlock(&connections->mutex);
 }
 
-int connections_end_revoked(struct connections *connections, struct tokens *tokens) {
+int connections_end_revoked(struct connections *connections,
+                            bool (*holds)(void *user, const struct token_grant *grant),
+                            void *user) {
     int n = 0;
     (void)pthread_mutex_lock(&connections->mutex);
     for (struct connection *c = connections->first; c; c = c->next) {
-        if (c->granted && !tokens_hold(tokens, &c->grant)) {
+        if (c->granted && !holds(user, &c->grant)) {
             (void)shutdown(c->fd, SHUT_RDWR); /* as connections_tick does */
             c->granted = false;
             n++;

@@ -36,9 +36,10 @@ void connections_set_deadline(struct connections *connections, struct connection
 void connections_set_grant(struct connections *connections, struct connection *connection,
                            const struct token_grant *grant);
 
-/* Ends the connections whose answer was granted to what `tokens` has no more, or with less scope;
- * returns how many. */
-int connections_end_revoked(struct connections *connections, struct tokens *tokens);
+/* Ends the connections whose answer was granted to what no longer holds; returns how many. `holds`
+ * must not come back to the connections. */
+int connections_end_revoked(struct connections *connections,
+                            bool (*holds)(void *user, const struct token_grant *grant), void *user);
 
 /* Whether it came when the cap was reached. */
 bool connection_is_over_cap(const struct connection *connection);

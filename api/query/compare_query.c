@@ -17,6 +17,7 @@
 
 void compare_query_clear(struct compare_query *query) {
     run_set_clear(&query->set);
+    config_diff_clear(&query->varies);
     memset(query, 0, sizeof(*query));
 }
 
@@ -103,6 +104,19 @@ static bool read_sweep_runs(struct api_context *context, const struct request *r
     return true;
 }
 
+/* Of a link's sweep; others are not there for it. */
+static bool check_link(const struct request *request, struct reply *reply,
+                       const struct run_set *set) {
+    for (size_t i = 0; i < set->n && request->grant.sweep_id > 0; i++) {
+        if (set->rows[i].sweep_id != request->grant.sweep_id) {
+            reply_problem(reply, request, STATUS_NOT_FOUND, "There is no run %" PRId64 ".",
+                          set->rows[i].id);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool read_runs(struct api_context *context, const struct request *request,
                       struct reply *reply, struct compare_query *query) {
     bool ids = url_argument(&request->url, "ids") != NULL;
@@ -144,25 +158,19 @@ static bool read_grouping(const struct request *request, struct reply *reply,
     return true;
 }
 
-/* What to group by without group_by=: of named runs the fields in which they differ; of a sweep its
- * grid, which read_sweep_runs has set. */
-static bool choose_grouping(const struct request *request, struct reply *reply,
-                            struct compare_query *query) {
-    if (query->sweep_id > 0 || url_argument(&request->url, "group_by")) {
-        return true;
-    }
+/* What the runs differ in, and with it what to group by without group_by=: of named runs the fields
+ * in which they differ; of a sweep its grid, which read_sweep_runs has set. */
+static bool find_differences(const struct request *request, struct reply *reply,
+                             struct compare_query *query) {
     struct error error;
-    CLEANUP(free_pointer) struct compare_run *runs = calloc(query->set.n + 1, sizeof(*runs));
-    if (!runs) {
-        reply_problem(reply, request, STATUS_NO_MEMORY, "Try again later.");
-        return false;
-    }
     for (size_t i = 0; i < query->set.n; i++) {
-        runs[i].row = &query->set.rows[i];
+        if (config_diff_add(&query->varies, query->set.rows[i].config_json, &error) != STATUS_OK) {
+            reply_error(reply, request, &error);
+            return false;
+        }
     }
-    if (compare_find_fields(runs, query->set.n, &query->request, &error) != STATUS_OK) {
-        reply_error(reply, request, &error);
-        return false;
+    if (query->sweep_id == 0 && !url_argument(&request->url, "group_by")) {
+        compare_find_fields(&query->varies, &query->request);
     }
     return true;
 }
@@ -239,8 +247,9 @@ bool compare_query_read(struct api_context *context, const struct request *reque
                         struct reply *reply, struct compare_query *ret_query) {
     memset(ret_query, 0, sizeof(*ret_query));
     if (!read_choices(request, reply, ret_query) ||
-        !read_runs(context, request, reply, ret_query) || !check_size(request, reply, ret_query) ||
-        !choose_grouping(request, reply, ret_query)) {
+        !read_runs(context, request, reply, ret_query) ||
+        !check_link(request, reply, &ret_query->set) || !check_size(request, reply, ret_query) ||
+        !find_differences(request, reply, ret_query)) {
         return false;
     }
     make_tag(ret_query);

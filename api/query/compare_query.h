@@ -10,6 +10,7 @@
 #include "api/http/reply.h"
 #include "api/http/request.h"
 #include "daemon/compare/compare.h"
+#include "daemon/spec/config_diff.h"
 #include "daemon/store/query/run_set.h"
 
 /* Of the runs of one comparison together: what is read into memory at once. */
@@ -23,10 +24,11 @@ enum { COMPARE_QUICK_EPOCHS = 10000 };
 
 struct compare_query {
     struct compare_request request;
-    struct run_set set; /* the runs; their epochs after compare_query_run */
-    int64_t sweep_id;   /* 0: by ids */
-    int64_t n_epochs;   /* of all runs */
-    char tag[24];       /* changes whenever one of the runs does; letters and digits */
+    struct run_set set;        /* the runs; their epochs after compare_query_run */
+    int64_t sweep_id;          /* 0: by ids */
+    int64_t n_epochs;          /* of all runs */
+    struct config_diff varies; /* between the runs' configs */
+    char tag[24];              /* changes whenever one of the runs does; letters and digits */
 };
 
 /* Reads ids= or sweep=, group_by=, x=, metric=, target=, baseline= and the rows of the runs. False:

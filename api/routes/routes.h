@@ -41,6 +41,9 @@ handler route_run_epochs, route_run_validation_error;
 /* routes_checkpoints.c */
 handler route_checkpoint_list, route_checkpoint_download;
 
+/* routes_confusion.c */
+handler route_run_confusion;
+
 /* routes_log.c */
 handler route_run_log;
 
@@ -58,6 +61,9 @@ handler route_compare;
 
 /* routes_sweeps.c */
 handler route_sweep_create, route_sweep_list, route_sweep_get;
+
+/* routes_links.c */
+handler route_link_create, route_link_list, route_link_delete;
 
 /* routes_admin.c */
 handler route_admin_backup, route_admin_purge;

@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/change/run_actions.h"
 #include "api/query/body.h"
 #include "api/routes/routes.h"
-#include "api/routes/run_actions.h"
 #include "core/base/cleanup.h"
 #include "daemon/spec/field_errors.h"
 #include "daemon/store/change/sweep_change.h"

@@ -114,6 +114,7 @@ static void reply_comparison(struct reply *reply, const struct request *request,
         json_write_string(&writer, NULL, query->request.fields[i]);
     }
     json_write_end(&writer, ']');
+    config_diff_write(&writer, "varies", &query->varies);
     json_write_string(&writer, "baseline",
                       comparison->baseline >= 0 ? comparison->groups[comparison->baseline].label
                                                 : NULL);

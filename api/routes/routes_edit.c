@@ -1,7 +1,7 @@
 /* PATCH /runs/{id}: another name, priority or labels. Layer: api. */
 
+#include "api/change/admission.h"
 #include "api/query/body.h"
-#include "api/routes/admission.h"
 #include "api/routes/routes.h"
 #include "core/base/cleanup.h"
 #include "daemon/spec/field_errors.h"

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/change/admission.h"
 #include "api/figure/instances.h"
 #include "api/figure/plot.h"
 #include "api/query/arguments.h"
 #include "api/query/compare_query.h"
-#include "api/routes/admission.h"
 #include "api/routes/routes.h"
 #include "core/base/cleanup.h"
 #include "core/base/text.h"

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/change/admission.h"
 #include "api/query/body.h"
-#include "api/routes/admission.h"
 #include "api/routes/routes.h"
 #include "core/base/cleanup.h"
 #include "daemon/config/state_dir.h"

@@ -4,6 +4,7 @@
 #include "api/view/forecast.h"
 #include "api/view/run_view.h"
 #include "core/base/cleanup.h"
+#include "daemon/spec/config_diff.h"
 
 /* fields=id,state,best: each must be a member of a run. */
 static bool read_fields(const struct request *request, struct reply *reply, uint64_t *ret_members) {
@@ -31,16 +32,24 @@ void route_run_list(struct api_context *context, const struct request *request,
     if (!run_sort_is_indexed(query.sort) && reply_leave_to_slow(reply, request)) {
         return;
     }
-    query.parts = run_members_parts(members);
+    query.parts = run_members_parts(members) | RUN_PART_CONFIG;
     CLEANUP(run_list_clear) struct run_list list = {0};
     struct error error;
     if (run_table_list(context->options.store, &query, &list, &error) != STATUS_OK) {
         reply_error(reply, request, &error);
         return;
     }
+    CLEANUP(config_diff_clear) struct config_diff varies = {.first = NULL};
+    for (size_t i = 0; i < list.n; i++) {
+        if (config_diff_add(&varies, list.rows[i].config_json, &error) != STATUS_OK) {
+            reply_error(reply, request, &error);
+            return;
+        }
+    }
     struct json_writer writer = {.link_prefix = request->prefix};
     struct forecast forecast = {.context = context};
     json_write_object(&writer, NULL);
+    config_diff_write(&writer, "varies", &varies);
     json_write_array(&writer, "items");
     for (size_t i = 0; i < list.n; i++) {
         forecast_write_run(&writer, &forecast, &list.rows[i], members);

@@ -2,8 +2,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "api/change/admission.h"
 #include "api/query/arguments.h"
-#include "api/routes/admission.h"
 #include "api/routes/routes.h"
 #include "api/view/forecast.h"
 #include "api/view/run_view.h"

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/change/admission.h"
 #include "api/query/arguments.h"
-#include "api/routes/admission.h"
 #include "api/routes/routes.h"
 #include "api/view/sweep_view.h"
 #include "core/base/cleanup.h"

@@ -18,6 +18,7 @@ enum {
     IMAGE_BYTES = IMAGE_PIXELS * IMAGE_CHANNELS,
     DATASET_CLASSES = 10,
     DATASET_NAME_SIZE = 64,
+    DATASET_CLASS_SIZE = 32,
 };
 
 /* Images of one purpose. pixels: [n][32 rows][32 columns][R, G, B] bytes. labels: [n], 0 .. 9. */
@@ -29,7 +30,7 @@ struct image_set {
 
 struct dataset {
     char name[DATASET_NAME_SIZE];
-    char class_names[DATASET_CLASSES][32];
+    char class_names[DATASET_CLASSES][DATASET_CLASS_SIZE];
     struct image_set train;
     struct image_set test;
 };

@@ -64,9 +64,11 @@ typedef uint8_t engine_source(void *user, int index, float *ret_image);
 void engine_evaluate_prepare(struct engine *engine, const float *params, const float *moving);
 
 /* Images first .. first+n_images-1 of `source` (n_images <= ENGINE_EVALUATE_MAX) with the moving
- * statistics. ret_logits: [n_images][10] or NULL. */
+ * statistics. ret_logits: [n_images][10] or NULL. ret_classes: [n_images], the predicted classes,
+ * or NULL. */
 void engine_evaluate(struct engine *engine, engine_source *source, void *user, int first,
-                     int n_images, float *ret_logits, struct engine_result *ret_result);
+                     int n_images, float *ret_logits, uint8_t *ret_classes,
+                     struct engine_result *ret_result);
 
 /* What the last engine_train left behind, for tests: the output of block `block` (0: the stem)
  * [n][C/16][H][W][16], the logits [n][10], the mean and the biased variance in front of BN `bn` [c]

@@ -208,6 +208,9 @@ double head_image(const struct resnet *net, const float *params, const float *fe
                   double ret_pooled[RESNET_FEATURES], double ret_logits[RESNET_CLASSES],
                   double *ret_probability, int *ret_correct);
 
+/* head.c: the class that the logits speak for: the first with the largest one. */
+int head_class(const double logits[RESNET_CLASSES]);
+
 /* head.c: the gradient of the logits, spread over the pixels: [4][8][8][16]. */
 void head_spread(const struct resnet *net, const float *params,
                  const double diff_logits[RESNET_CLASSES], float *ret_diff_features);

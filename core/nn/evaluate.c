@@ -13,8 +13,9 @@ struct evaluation {
     struct step step;
     engine_source *source;
     void *user;
-    int first;     /* index of image 0 at the source */
-    float *logits; /* [n_images][10] or NULL */
+    int first;        /* index of image 0 at the source */
+    float *logits;    /* [n_images][10] or NULL */
+    uint8_t *classes; /* [n_images] or NULL */
 };
 
 /* scale and shift of every BN from its moving statistics. The convolution's bias is not added by
@@ -97,6 +98,9 @@ static void evaluate_chunk(void *user, int chunk, int member) {
             head_image(e->net, e->evaluate_params, m->evaluate + (size_t)i * (TENSOR_FLOATS / 4),
                        labels[i], pooled, logits, NULL, &correct);
         e->correct[chunk] += correct;
+        if (v->classes) {
+            v->classes[range.first + i] = (uint8_t)head_class(logits);
+        }
         for (int j = 0; j < RESNET_CLASSES && v->logits; j++) {
             v->logits[(range.first + i) * RESNET_CLASSES + j] = (float)logits[j];
         }
@@ -104,7 +108,8 @@ static void evaluate_chunk(void *user, int chunk, int member) {
 }
 
 void engine_evaluate(struct engine *engine, engine_source *source, void *user, int first,
-                     int n_images, float *ret_logits, struct engine_result *ret_result) {
+                     int n_images, float *ret_logits, uint8_t *ret_classes,
+                     struct engine_result *ret_result) {
     assert(source && ret_result &&
            engine->evaluate_params); /* engine_evaluate_prepare was called */
     assert(first >= 0 && n_images >= 1 && n_images <= ENGINE_EVALUATE_MAX);
@@ -117,6 +122,7 @@ void engine_evaluate(struct engine *engine, engine_source *source, void *user, i
         .user = user,
         .first = first,
         .logits = ret_logits,
+        .classes = ret_classes,
     };
     team_run(engine->team, evaluate_chunk, &evaluation, evaluation.step.n_chunks);
     reduce_losses(&evaluation.step, ret_result);

@@ -22,6 +22,14 @@ static void average_pool(const float *features, double pooled[RESNET_FEATURES]) 
     }
 }
 
+int head_class(const double logits[RESNET_CLASSES]) {
+    int best = 0;
+    for (int j = 1; j < RESNET_CLASSES; j++) {
+        best = logits[j] > logits[best] ? j : best;
+    }
+    return best;
+}
+
 double head_image(const struct resnet *net, const float *params, const float *features, int label,
                   double ret_pooled[RESNET_FEATURES], double ret_logits[RESNET_CLASSES],
                   double *ret_probability, int *ret_correct) {
@@ -36,10 +44,7 @@ double head_image(const struct resnet *net, const float *params, const float *fe
             ret_logits[j] += ret_pooled[c] * (double)kernel[c * RESNET_CLASSES + j];
         }
     }
-    int best = 0;
-    for (int j = 1; j < RESNET_CLASSES; j++) {
-        best = ret_logits[j] > ret_logits[best] ? j : best;
-    }
+    const int best = head_class(ret_logits);
     double sum = 0.0;
     double exponential[RESNET_CLASSES];
     for (int j = 0; j < RESNET_CLASSES; j++) {

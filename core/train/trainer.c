@@ -48,35 +48,33 @@ struct trainer {
     char arithmetic[ARITHMETIC_TEXT_SIZE];
     struct train_state state;
     struct checkpoint_files files;
-    int saved_epochs; /* what the newest checkpoint holds; -1: there is none */
-    int saved_step;
-    double asked_at_s;      /* when should_stop said true within a step; 0: it has not */
-    double checkpoint_at_s; /* when the next one inside an epoch is due */
-    double recent_images;   /* of measure_speed */
+    int saved_epochs, saved_step; /* what the newest checkpoint holds; -1: there is none */
+    double asked_at_s;            /* when should_stop said true within a step; 0: it has not */
+    double checkpoint_at_s;       /* when the next one inside an epoch is due */
+    double recent_images;         /* of measure_speed */
     double recent_seconds;
     double data_seconds; /* of all steps so far: making their images */
     double step_seconds; /* and the whole of them */
     int n_measured;
     double images_per_second;
-    double validation_seconds; /* of the last validation */
-    int batch_first;           /* place in `order` of the batch that is being filled */
+    double validation_seconds;  /* of the last validation */
+    int batch_first;            /* place in `order` of the batch that is being filled */
+    struct confusion confusion; /* of the last validation */
+    uint8_t predicted[ENGINE_EVALUATE_MAX];
 };
 
-static void trainer_close(struct trainer *t) {
-    engine_free(t->engine);
-    optimizer_free(t->optimizer);
-    team_free(t->team);
-    free(t->params);
-    free(t->moving);
-    free(t->moving_before);
-    free(t->gradient);
-    free(t->order);
-}
-
-static void close_trainer(struct trainer **t) {
-    if (*t) {
-        trainer_close(*t);
-        free(*t);
+static void close_trainer(struct trainer **trainer) {
+    struct trainer *t = *trainer;
+    if (t) {
+        engine_free(t->engine);
+        optimizer_free(t->optimizer);
+        team_free(t->team);
+        free(t->params);
+        free(t->moving);
+        free(t->moving_before);
+        free(t->gradient);
+        free(t->order);
+        free(t);
     }
 }
 
@@ -186,8 +184,7 @@ static enum status trainer_open(struct trainer *t, struct error *error) {
     TRY(resnet_plan(t->config->depth, &t->net, error));
     TRY(open_memory(t, error));
     TRY(optimizer_create(t->config, &t->net, &t->optimizer, error));
-    const struct team_options team_options = {o->n_threads, o->pin_threads};
-    TRY(team_create(&team_options, &t->team, error));
+    TRY(team_create(&(struct team_options){o->n_threads, o->pin_threads}, &t->team, error));
     const struct engine_options options =
         engine_options_of(t->config, o->kernels, &t->net, t->team);
     TRY(engine_create(&options, &t->engine, error));
@@ -223,6 +220,7 @@ static enum status report_checkpoint(struct trainer *t, bool best,
         .n_bytes = file->n_bytes,
         .epochs_done = t->state.epochs_done,
         .step = t->state.step,
+        .confusion = best ? &t->confusion : NULL,
     };
     return t->callbacks->on_checkpoint(t->callbacks->user, &report, error);
 }
@@ -413,22 +411,24 @@ static uint8_t test_image(void *user, int index, float *ret_image) {
 static enum status validate(struct trainer *t, struct epoch_report *ret_report,
                             struct error *error) {
     double start = clock_monotonic_s(t->options->clock);
+    const struct train_state *s = &t->state;
     double loss = 0.0;
     int correct = 0;
+    confusion_begin(&t->confusion, t->options->dataset);
     engine_evaluate_prepare(t->engine, t->params, t->moving);
     for (int first = 0; first < t->n_test; first += ENGINE_EVALUATE_MAX) {
         int n = t->n_test - first < ENGINE_EVALUATE_MAX ? t->n_test - first : ENGINE_EVALUATE_MAX;
         struct engine_result result;
         team_ask(t->team, must_break_off, t);
-        engine_evaluate(t->engine, test_image, t, first, n, NULL, &result);
+        engine_evaluate(t->engine, test_image, t, first, n, NULL, t->predicted, &result);
         team_ask(t->team, NULL, NULL);
         loss += result.loss;
         correct += result.correct;
         if (team_has_stopped(t->team) || should_stop(t)) {
             return stop(t, error);
         }
+        confusion_add(&t->confusion, t->options->dataset->test.labels + first, t->predicted, n);
     }
-    const struct train_state *s = &t->state;
     t->validation_seconds = clock_monotonic_s(t->options->clock) - start;
     *ret_report = (struct epoch_report){
         .epoch = s->epochs_done + 1,

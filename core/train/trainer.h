@@ -14,6 +14,7 @@
 #include "core/config/run_config.h"
 #include "core/data/dataset.h"
 #include "core/kernels/kernels.h"
+#include "core/train/confusion.h"
 
 /* After each step. Epochs are counted from 1 here and in every other report, as users see them. */
 struct step_report {
@@ -55,8 +56,9 @@ struct checkpoint_report {
     const char *path;   /* valid during the call */
     const char *sha256; /* hex; valid during the call */
     int64_t n_bytes;
-    int epochs_done; /* whole epochs in it */
-    int step;        /* steps of the next epoch in it */
+    int epochs_done;                   /* whole epochs in it */
+    int step;                          /* steps of the next epoch in it */
+    const struct confusion *confusion; /* of the validation, with `best`; valid during the call */
 };
 
 /* Any callback may be NULL. One that returns a status other than STATUS_OK ends the run with it;

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "daemon/spec/config_diff.h"
 #include "daemon/store/table/epoch_table.h"
 #include "daemon/store/table/run_table.h"
 
@@ -116,10 +117,8 @@ void comparison_clear(struct comparison *comparison);
 /* Statistics of the finite ones among values[n]. */
 struct compare_stat compare_stat_of(const double *values, size_t n);
 
-/* The config fields, besides seed and name, in which the runs differ: what to group by when nobody
- * says. More than COMPARE_MAX_FIELDS: each_run is set instead. Writes n_fields, fields, each_run.
- * STATUS_NO_MEMORY. */
-enum status compare_find_fields(const struct compare_run *runs, size_t n_runs,
-                                struct compare_request *request, struct error *error);
+/* The config fields, besides seed, in which the runs differ: what to group by when nobody says.
+ * More than COMPARE_MAX_FIELDS: each_run is set instead. Writes n_fields, fields, each_run. */
+void compare_find_fields(const struct config_diff *diff, struct compare_request *request);
 
 #endif

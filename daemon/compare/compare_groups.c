@@ -5,32 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
 #include "core/base/cleanup.h"
 #include "daemon/compare/compare_internal.h"
-#include "daemon/spec/json_tree.h"
+#include "daemon/spec/config_text.h"
 #include "daemon/spec/run_spec_json.h"
 
 static enum status no_memory(struct error *error) {
     return error_set(error, STATUS_NO_MEMORY, "no memory to compare runs");
 }
 
-/* The config of a run with all fields of today, so that older and newer runs can be compared.
- * Nothing is there of a config that is no JSON. */
-static enum status read_config(const struct run_row *row, cJSON **ret_config, struct error *error) {
-    CLEANUP(free_pointer) char *text = run_spec_stored_json(row->config_json);
-    if (!text) {
-        return no_memory(error);
-    }
-    *ret_config = cJSON_Parse(text);
-    return STATUS_OK;
-}
-
-/* The member as compact JSON; "null" when it is not there. NULL: no memory. */
-static char *member_text(const cJSON *config, const char *field) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, field);
-    return item ? cJSON_PrintUnformatted(item) : strdup("null");
+/* The field of a completed config as JSON; "null" when it is not there. NULL: no memory. */
+static char *member_text(const char *config_json, const char *field) {
+    struct config_member member;
+    return config_member_find(config_json, field, &member) ? strndup(member.value, member.n_value)
+                                                           : strdup("null");
 }
 
 /* "m=8 copies=aliased": the values as people write them, strings without their quotes. */
@@ -89,9 +77,10 @@ static enum status read_values(const struct compare_request *request, const stru
             format_text("run %" PRId64 "%s%s", row->id, row->name[0] ? " " : "", row->name);
         return group->values[0] && group->label ? STATUS_OK : no_memory(error);
     }
-    CLEANUP(json_delete) cJSON *config = NULL;
-    if (request->n_fields > 0) {
-        TRY(read_config(row, &config, error));
+    /* With all fields of today, so that older and newer runs can be compared. */
+    CLEANUP(free_pointer) char *config = run_spec_stored_json(row->config_json);
+    if (!config) {
+        return no_memory(error);
     }
     for (int i = 0; i < request->n_fields; i++) {
         group->values[i] = member_text(config, request->fields[i]);
@@ -181,11 +170,6 @@ enum status compare_group_runs(const struct compare_request *request,
 }
 
 static void note_difference(struct compare_request *request, const char *field) {
-    for (int i = 0; i < request->n_fields; i++) {
-        if (strcmp(request->fields[i], field) == 0) {
-            return;
-        }
-    }
     if (request->n_fields == COMPARE_MAX_FIELDS || strlen(field) >= COMPARE_FIELD_SIZE) {
         request->each_run = true;
         return;
@@ -193,25 +177,13 @@ static void note_difference(struct compare_request *request, const char *field) 
     (void)snprintf(request->fields[request->n_fields++], COMPARE_FIELD_SIZE, "%s", field);
 }
 
-enum status compare_find_fields(const struct compare_run *runs, size_t n_runs,
-                                struct compare_request *request, struct error *error) {
+void compare_find_fields(const struct config_diff *diff, struct compare_request *request) {
+    int at = 0;
     request->n_fields = 0;
     request->each_run = false;
-    if (n_runs == 0) {
-        return STATUS_OK;
-    }
-    CLEANUP(json_delete) cJSON *first = NULL;
-    TRY(read_config(runs[0].row, &first, error));
-    for (size_t i = 1; i < n_runs; i++) {
-        CLEANUP(json_delete) cJSON *other = NULL;
-        TRY(read_config(runs[i].row, &other, error));
-        const cJSON *item = NULL;
-        cJSON_ArrayForEach(item, first) {
-            if (strcmp(item->string, "seed") != 0 &&
-                !json_equal(item, cJSON_GetObjectItemCaseSensitive(other, item->string))) {
-                note_difference(request, item->string);
-            }
+    for (const char *name = config_diff_next(diff, &at); name; name = config_diff_next(diff, &at)) {
+        if (strcmp(name, "seed") != 0) {
+            note_difference(request, name);
         }
     }
-    return STATUS_OK;
 }

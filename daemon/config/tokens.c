@@ -57,9 +57,8 @@ bool token_name_is_good(const char *name) {
     return length > 0 && length < TOKEN_NAME_SIZE && strspn(name, allowed) == length;
 }
 
-void token_make(char ret_text[TOKEN_TEXT_SIZE], char ret_sha256[SHA256_HEX_SIZE]) {
-    /* A prefix that scanners for lost secrets can look for. */
-    static const char prefix[] = "cutoutd_";
+void token_make(const char *prefix, char ret_text[TOKEN_TEXT_SIZE],
+                char ret_sha256[SHA256_HEX_SIZE]) {
     unsigned char bytes[RANDOM_BYTES];
     randombytes_buf(bytes, sizeof(bytes));
     (void)snprintf(ret_text, TOKEN_TEXT_SIZE, "%s", prefix);

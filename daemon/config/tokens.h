@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/base/error.h"
 #include "core/base/sha256.h"
@@ -31,8 +32,12 @@ enum { TOKEN_NAME_SIZE = 64, TOKEN_TEXT_SIZE = 64 };
 /* Letters, digits, '.', '_' and '-', 1 to TOKEN_NAME_SIZE - 1 of them. */
 bool token_name_is_good(const char *name);
 
-/* A fresh random token and its SHA-256. */
-void token_make(char ret_text[TOKEN_TEXT_SIZE], char ret_sha256[SHA256_HEX_SIZE]);
+/* What a token begins with, so that scanners for lost secrets can look for it. */
+#define TOKEN_PREFIX "cutoutd_"
+
+/* A fresh random token behind `prefix`, which has at most 16 bytes, and its SHA-256. */
+void token_make(const char *prefix, char ret_text[TOKEN_TEXT_SIZE],
+                char ret_sha256[SHA256_HEX_SIZE]);
 
 struct tokens;
 
@@ -55,6 +60,7 @@ struct token_grant {
     unsigned char sha256[32];
     char name[TOKEN_NAME_SIZE];
     enum scope scope;
+    int64_t sweep_id; /* > 0: of a link, which shows this sweep and its runs alone */
 };
 
 /* Whether the token is still there under its name, with as much scope or more. */

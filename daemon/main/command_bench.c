@@ -205,7 +205,7 @@ static enum status measure_evaluation(struct bench *b, struct error *error) {
     int n = 0;
     for (double last = start; n < 5 || last - start < b->seconds / 4.0; n++) {
         struct engine_result result;
-        engine_evaluate(engine, blank_image, NULL, 0, ENGINE_EVALUATE_MAX, NULL, &result);
+        engine_evaluate(engine, blank_image, NULL, 0, ENGINE_EVALUATE_MAX, NULL, NULL, &result);
         double now = now_s();
         b->step_s[n % MAX_STEPS] = now - last;
         last = now;

@@ -37,7 +37,7 @@ int command_token(int argc, char **argv) {
     }
     char text[TOKEN_TEXT_SIZE];
     char sha256[SHA256_HEX_SIZE];
-    token_make(text, sha256);
+    token_make(TOKEN_PREFIX, text, sha256);
     (void)printf("# The token of %s; it is shown this once. Use it as: Authorization: Bearer "
                  "TOKEN\n%s\n"
                  "# The line for the tokens_file; then systemctl reload cutoutd, or kill -HUP:\n"

@@ -13,6 +13,7 @@
 #include "daemon/store/query/upkeep.h"
 #include "daemon/store/table/setting_table.h"
 #include "daemon/work/recovery.h"
+#include "daemon/work/sweep_links.h"
 
 /* Until a full disk is tried again. */
 static const double RETRY_DELAY_S = 30.0;
@@ -191,6 +192,7 @@ static enum status start_server(struct parts *parts, struct error *error) {
         .health = parts->health,
         .datasets = parts->datasets,
         .tokens = parts->tokens,
+        .links = parts->links,
     };
     TRY(api_server_start(&options, &parts->server, error));
     /* "127.0.0.1:8080", "https://127.0.0.1:8443", "unix:/run/cutoutd/socket". */
@@ -217,6 +219,7 @@ enum status parts_start(struct parts *parts, struct error *error) {
     TRY(note_known_datasets(parts, error));
     TRY(make_pool(parts, error));
     TRY(recover(parts, error));
+    TRY(sweep_links_open(parts->store, &clock_system, &parts->links, error));
     TRY(start_server(parts, error));
     TRY(start_retention(parts, error));
     return pool_begin(parts->pool, error);
@@ -238,6 +241,7 @@ void parts_stop(struct parts *parts) {
     progress_board_free(parts->progress);
     queue_free(parts->queue);
     health_free(parts->health);
+    sweep_links_close(parts->links);
     store_close(parts->store);
     notifier_free(parts->notifier);
     tokens_close(parts->tokens);

@@ -21,6 +21,7 @@ struct parts {
     int lock_fd; /* -1: not taken */
     const struct kernels *kernels;
     struct tokens *tokens; /* NULL: none are asked for */
+    struct sweep_links *links;
     struct listeners listeners;
     struct store *store;
     struct notifier *notifier;

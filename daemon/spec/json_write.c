@@ -128,9 +128,14 @@ void json_write_number(struct json_writer *writer, const char *key, double value
     json_write_raw(writer, key, isfinite(value) ? number_format(value, text) : "null");
 }
 
-void json_write_raw(struct json_writer *writer, const char *key, const char *json) {
+void json_write_raw_bytes(struct json_writer *writer, const char *key, const char *json,
+                          size_t n_bytes) {
     begin_value(writer, key);
-    append(writer, json, strlen(json));
+    append(writer, json, n_bytes);
+}
+
+void json_write_raw(struct json_writer *writer, const char *key, const char *json) {
+    json_write_raw_bytes(writer, key, json, strlen(json));
 }
 
 char *json_write_take(struct json_writer *writer) {

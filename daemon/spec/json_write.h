@@ -52,6 +52,8 @@ void json_write_number(struct json_writer *writer, const char *key, double value
 
 /* Text that is JSON already. */
 void json_write_raw(struct json_writer *writer, const char *key, const char *json);
+void json_write_raw_bytes(struct json_writer *writer, const char *key, const char *json,
+                          size_t n_bytes);
 
 /* The finished text, owned by the caller (free), and an empty writer. NULL when memory ran out. */
 char *json_write_take(struct json_writer *writer);

@@ -7,6 +7,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/config/run_fields.h"
+#include "daemon/spec/config_text.h"
 
 static void write_schedule(struct json_writer *writer, const char *key,
                            const struct run_config *config) {
@@ -90,7 +91,8 @@ char *run_spec_to_json(const struct run_spec *spec) {
 static bool is_current(const char *config_json) {
     size_t n_fields = 0;
     const struct run_config_field *fields = run_config_fields(&n_fields);
-    if (strncmp(config_json, "{\"preset\":", strlen("{\"preset\":")) != 0) {
+    if (strncmp(config_json, "{\"preset\":", strlen("{\"preset\":")) != 0 ||
+        strstr(config_json, ",\"labels\":")) { /* a column today, as name and priority */
         return false;
     }
     for (size_t i = 0; i < n_fields; i++) {
@@ -103,18 +105,52 @@ static bool is_current(const char *config_json) {
     return true;
 }
 
-char *run_spec_stored_json(const char *config_json) {
-    CLEANUP(free_pointer) struct run_spec *spec = NULL;
-    if (is_current(config_json)) {
-        return strdup(config_json);
-    }
-    spec = calloc(1, sizeof(*spec));
-    if (!spec) {
+/* The stored members, and for fields that came later what a run means without them: no parsing.
+ * NULL: another version wrote it, with fields that this one does not know or without some that were
+ * always there; *ret_no_memory: it is that instead. */
+static char *complete(const char *config_json, bool *ret_no_memory) {
+    size_t n_fields = 0;
+    const struct run_config_field *fields = run_config_fields(&n_fields);
+    CLEANUP(free_pointer) struct run_config *older = calloc(1, sizeof(*older));
+    CLEANUP(json_write_free) struct json_writer writer = {0};
+    struct config_values values;
+    *ret_no_memory = !older;
+    if (!older || !config_values_read(config_json, &values)) {
         return NULL;
     }
-    enum status status = run_spec_read_stored(config_json, spec, NULL);
+    run_config_set_older(older);
+    json_write_object(&writer, NULL);
+    for (size_t i = 0; i < n_fields; i++) {
+        const struct config_member *member = &values.of[i];
+        if (member->n_name > 0) {
+            json_write_raw_bytes(&writer, fields[i].name, member->value, member->n_value);
+        } else if (fields[i].later) {
+            write_field(&writer, &fields[i], older);
+        } else {
+            return NULL;
+        }
+    }
+    json_write_end(&writer, '}');
+    char *text = json_write_take(&writer);
+    *ret_no_memory = !text;
+    return text;
+}
+
+/* What another version wrote, field by field over its preset. */
+static char *read_and_write(const char *config_json) {
+    CLEANUP(free_pointer) struct run_spec *spec = calloc(1, sizeof(*spec));
+    enum status status = spec ? run_spec_read_stored(config_json, spec, NULL) : STATUS_NO_MEMORY;
     if (status == STATUS_NO_MEMORY) {
         return NULL;
     }
     return status == STATUS_OK ? run_spec_to_json(spec) : strdup(config_json);
+}
+
+char *run_spec_stored_json(const char *config_json) {
+    bool no_memory = false;
+    if (is_current(config_json)) {
+        return strdup(config_json);
+    }
+    char *text = complete(config_json, &no_memory);
+    return text || no_memory ? text : read_and_write(config_json);
 }

@@ -39,6 +39,8 @@ static const struct statement_set *const statement_sets[DB_TABLE_COUNT] = {
     [DB_UPKEEP] = &upkeep_statements,
     [DB_NOTE] = &note_statements,
     [DB_OLD_ROWS] = &old_rows_statements,
+    [DB_CONFUSION] = &confusion_statements,
+    [DB_LINK] = &link_statements,
     [DB_AFTER] = &after_statements,
     [DB_IDEMPOTENCY] = &idempotency_statements,
 };

@@ -33,6 +33,8 @@ enum db_table {
     DB_UPKEEP,
     DB_NOTE,
     DB_OLD_ROWS,
+    DB_CONFUSION,
+    DB_LINK,
     DB_TABLE_COUNT,
 };
 
@@ -57,6 +59,8 @@ extern const struct statement_set event_list_statements;
 extern const struct statement_set upkeep_statements;
 extern const struct statement_set note_statements;
 extern const struct statement_set old_rows_statements;
+extern const struct statement_set confusion_statements;
+extern const struct statement_set link_statements;
 extern const struct statement_set after_statements;
 extern const struct statement_set idempotency_statements;
 

@@ -299,6 +299,7 @@ static enum status checkpoint(void *user, const struct run_report *report,
     (void)snprintf(rows[0].sha256, sizeof(rows[0].sha256), "%s", checkpoint->sha256);
     rows[1] = rows[0];
     rows[1].kind = CHECKPOINT_BEST;
+    rows[1].confusion = checkpoint->confusion;
     TRY(note_store(a, run_report_checkpoints(table->options->store, report, rows,
                                              checkpoint->best ? 2 : 1, error)));
     a->progressed = true;

@@ -18,7 +18,7 @@ static void use_tokens(struct fixture *fixture) {
     assert_int_equal(fchmod(fileno(file), 0600), 0);
     for (int i = SCOPE_READ; i <= SCOPE_ADMIN; i++) {
         char sha256[SHA256_HEX_SIZE];
-        token_make(token_text[i], sha256);
+        token_make(TOKEN_PREFIX, token_text[i], sha256);
         (void)fprintf(file, "%s %s %s\n", scope_name((enum scope)i), scope_name((enum scope)i),
                       sha256);
     }

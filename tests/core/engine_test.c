@@ -199,13 +199,13 @@ static void evaluation_is_the_same_in_any_company(void **state) {
     float together[N * RESNET_CLASSES];
     struct engine_result all;
     engine_evaluate_prepare(f->engine, f->params, f->moving);
-    engine_evaluate(f->engine, noise_source, NULL, 0, N, together, &all);
+    engine_evaluate(f->engine, noise_source, NULL, 0, N, together, NULL, &all);
     double loss = 0.0;
     int correct = 0;
     for (int i = 0; i < N; i++) {
         float alone[RESNET_CLASSES];
         struct engine_result one;
-        engine_evaluate(f->engine, noise_source, NULL, i, 1, alone, &one);
+        engine_evaluate(f->engine, noise_source, NULL, i, 1, alone, NULL, &one);
         assert_memory_equal(alone, together + (ptrdiff_t)i * RESNET_CLASSES, sizeof(alone));
         loss += one.loss;
         correct += one.correct;

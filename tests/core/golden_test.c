@@ -214,7 +214,7 @@ static void check_case(const struct golden_case *c) {
 
     float logits[8 * RESNET_CLASSES];
     engine_evaluate_prepare(f->engine, f->params, f->moving);
-    engine_evaluate(f->engine, golden_source, NULL, 0, c->n_images, logits, &result);
+    engine_evaluate(f->engine, golden_source, NULL, 0, c->n_images, logits, NULL, &result);
     check_logits("evaluation logits", logits, c->n_images,
                  golden_tensor(file, "evaluation/logits", "", ""), limit);
     fixture_free(f);

@@ -50,9 +50,11 @@ struct recorder {
     char last[PATH_SIZE];
     char last_sha256[SHA256_HEX_SIZE];
     char best[PATH_SIZE];
-    int fail_epoch;      /* on_epoch returns an error at this epoch */
-    bool foreign;        /* what it goes on from may be of other settings */
-    bool any_arithmetic; /* and of another arithmetic */
+    int best_epoch;
+    struct confusion confusion; /* of the best checkpoint */
+    int fail_epoch;             /* on_epoch returns an error at this epoch */
+    bool foreign;               /* what it goes on from may be of other settings */
+    bool any_arithmetic;        /* and of another arithmetic */
 };
 
 static inline struct dataset *shared_dataset(void) {
@@ -91,8 +93,11 @@ static inline enum status on_checkpoint(void *user, const struct checkpoint_repo
     char digest[SHA256_HEX_SIZE];
     assert_int_equal(sha256_file(report->path, digest, error), STATUS_OK);
     assert_string_equal(digest, report->sha256);
+    assert_true(report->best == (report->confusion != NULL));
     if (report->best) {
         (void)snprintf(r->best, sizeof(r->best), "%s", report->path);
+        r->best_epoch = report->epochs_done;
+        r->confusion = *report->confusion;
     }
     (void)snprintf(r->last, sizeof(r->last), "%s", report->path);
     memcpy(r->last_sha256, report->sha256, sizeof(digest));
@@ -210,6 +215,8 @@ static inline void assert_same_history(const struct recorder *a, const struct re
         assert_int_equal(x->val_total, y->val_total);
         assert_memory_equal(&x->lr, &y->lr, sizeof(double));
     }
+    assert_int_equal(a->best_epoch, b->best_epoch);
+    assert_memory_equal(&a->confusion, &b->confusion, sizeof(a->confusion));
 }
 
 #endif

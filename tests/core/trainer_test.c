@@ -37,6 +37,33 @@ static void check_threads(const struct kernels *kernels) {
     recorder_end(&one);
 }
 
+static void the_best_checkpoint_says_which_class_was_taken_for_which(void **state) {
+    (void)state;
+    struct run_config config = small_config();
+    config.test_images = 40;
+    struct recorder r = recorder_begin();
+    struct trainer_result result;
+    assert_int_equal(run(&config, &r, 2, NULL, NULL, &result, NULL), STATUS_OK);
+    const struct dataset *dataset = shared_dataset();
+    int of_class[DATASET_CLASSES] = {0};
+    int right = 0;
+    for (int i = 0; i < 40; i++) {
+        of_class[dataset->test.labels[i]]++;
+    }
+    for (int i = 0; i < DATASET_CLASSES; i++) {
+        int sum = 0;
+        for (int j = 0; j < DATASET_CLASSES; j++) {
+            sum += r.confusion.counts[i][j];
+        }
+        assert_int_equal(sum, of_class[i]);
+        right += r.confusion.counts[i][i];
+        assert_string_equal(r.confusion.class_names[i], dataset->class_names[i]);
+    }
+    assert_int_equal(r.best_epoch, result.best_epoch);
+    assert_int_equal(40 - right, result.best_wrong);
+    recorder_end(&r);
+}
+
 static void any_number_of_threads_gives_the_same_bits(void **state) {
     (void)state;
     check_threads(&kernels_blas);
@@ -264,6 +291,7 @@ static void memory_grows_with_the_batch(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_reports_every_epoch_and_keeps_three_files),
+        cmocka_unit_test(the_best_checkpoint_says_which_class_was_taken_for_which),
         cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
         cmocka_unit_test(an_interrupted_run_ends_with_the_same_bits),
         cmocka_unit_test(a_kill_ends_the_longest_step_within_two_seconds),

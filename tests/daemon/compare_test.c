@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "core/base/cleanup.h"
 #include "daemon/compare/compare.h"
 
 enum { MAX_RUNS = 8, MAX_EPOCHS = 8 };
@@ -342,6 +343,15 @@ static void several_fields_make_a_key(void **state) {
     comparison_clear(&c);
 }
 
+/* What to group the first n runs by. */
+static void find_fields(const struct input *in, size_t n, struct compare_request *request) {
+    CLEANUP(config_diff_clear) struct config_diff diff = {.first = NULL};
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(config_diff_add(&diff, in->rows[i].config_json, NULL), STATUS_OK);
+    }
+    compare_find_fields(&diff, request);
+}
+
 static void runs_are_grouped_by_what_differs(void **state) {
     (void)state;
     static struct input in;
@@ -349,11 +359,10 @@ static void runs_are_grouped_by_what_differs(void **state) {
     add_run(&in, "\"m\":2,\"lr\":0.1", 1, 0, NULL, 0);
     add_run(&in, "\"m\":4,\"lr\":0.1", 2, 0, NULL, 0);
     struct compare_request request = by_m();
-    struct error error;
-    assert_int_equal(compare_find_fields(in.runs, 2, &request, &error), STATUS_OK);
+    find_fields(&in, 2, &request);
     assert_int_equal(request.n_fields, 1);
     assert_string_equal(request.fields[0], "m");
-    assert_int_equal(compare_find_fields(in.runs, 1, &request, &error), STATUS_OK);
+    find_fields(&in, 1, &request);
     assert_int_equal(request.n_fields, 0);
     assert_false(request.each_run);
     struct comparison c = compare(&in, &request);
@@ -378,8 +387,7 @@ static void long_values_that_differ_make_two_groups(void **state) {
         add_run(&in, fields, run, 1, (const int[]){run + 1}, 1);
     }
     struct compare_request request = {.target = (double)NAN};
-    struct error error;
-    assert_int_equal(compare_find_fields(in.runs, 3, &request, &error), STATUS_OK);
+    find_fields(&in, 3, &request);
     assert_int_equal(request.n_fields, 1);
     assert_string_equal(request.fields[0], "lr_schedule");
     struct comparison c = compare(&in, &request);
@@ -399,10 +407,10 @@ static void an_older_run_is_compared_by_what_it_means(void **state) {
     add_run(&in, "\"m\":2", 1, 1, (const int[]){1}, 1);
     add_run(&in, "\"m\":2,\"grad_clip\":0", 2, 1, (const int[]){1}, 1);
     struct compare_request request = {.target = (double)NAN};
-    assert_int_equal(compare_find_fields(in.runs, 2, &request, NULL), STATUS_OK);
+    find_fields(&in, 2, &request);
     assert_int_equal(request.n_fields, 0);
     add_run(&in, "\"m\":2,\"grad_clip\":1", 3, 1, (const int[]){1}, 1);
-    assert_int_equal(compare_find_fields(in.runs, 3, &request, NULL), STATUS_OK);
+    find_fields(&in, 3, &request);
     assert_int_equal(request.n_fields, 1);
     struct comparison c = compare(&in, &request);
     assert_int_equal(c.n_groups, 2);

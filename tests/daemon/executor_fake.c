@@ -117,8 +117,13 @@ static enum status tell_checkpoint(struct executor_fake *fake, const struct run_
     memset(sha256, 'c', sizeof(sha256) - 1);
     sha256[sizeof(sha256) - 1] = '\0';
     (void)snprintf(path, sizeof(path), "%06d-%06d.safetensors", epoch, step);
-    const struct checkpoint_report row = {
-        .path = path, .sha256 = sha256, .epochs_done = epoch, .step = step};
+    const struct confusion confusion = {.counts = {{epoch, 100 - epoch}}};
+    const struct checkpoint_report row = {.best = step == 0,
+                                          .path = path,
+                                          .sha256 = sha256,
+                                          .epochs_done = epoch,
+                                          .step = step,
+                                          .confusion = step == 0 ? &confusion : NULL};
     return fake->reports->checkpoint(fake->reports->user, report, &row, error);
 }
 

@@ -8,6 +8,7 @@
 
 #include "daemon/store/query/event_list.h"
 #include "daemon/store/table/checkpoint_table.h"
+#include "daemon/store/table/confusion_table.h"
 #include "daemon/store/table/event_table.h"
 #include "daemon/work/recovery.h"
 #include "tests/core/slow.h"
@@ -160,6 +161,10 @@ static void a_run_is_trained_by_the_executor_that_it_asks_for(void **state) {
     assert_string_equal(row.variant, "elsewhere");
     assert_int_equal(row.images_per_epoch, 1000);
     run_row_clear(&row);
+    struct confusion_row confusion;
+    ASSERT_OK(confusion_table_get(s->w.f.store, id, &confusion, &fixture_error));
+    assert_int_equal(confusion.epoch, 3);
+    assert_int_equal(confusion.confusion.counts[0][1], 97);
     assert_int_equal(count_events(s, id, EVENT_EPOCH), 3);
     assert_int_equal(executor_fake_count(&s->fake, "run-1.1"), 1);
 }
@@ -189,8 +194,8 @@ static void what_is_asked_reaches_a_run_elsewhere(void **state) {
     act(s, RUN_ACTION_PAUSE, id);
     work_wait_until(&s->w, id, work_has_left, "paused");
     assert_state(s, id, RUN_PAUSED, 1, "paused by the user");
-    /* On demand, after the epoch, and before it stopped. */
-    assert_int_equal(count_events(s, id, EVENT_CHECKPOINT), 3);
+    /* On demand, after the epoch (the last and the best), and before it stopped. */
+    assert_int_equal(count_events(s, id, EVENT_CHECKPOINT), 4);
 
     act(s, RUN_ACTION_RESUME, id);
     wait_for_progress(s, id);
@@ -287,7 +292,7 @@ static void after_kill_9_of_the_daemon_the_run_goes_on_and_is_not_started_again(
     work_wait_until(&s->w, 1, work_is_final, "final");
     assert_state(s, 1, RUN_SUCCEEDED, 1, "");
     assert_int_equal(count_events(s, 1, EVENT_EPOCH), 3);
-    assert_int_equal(count_events(s, 1, EVENT_CHECKPOINT), 3);
+    assert_int_equal(count_events(s, 1, EVENT_CHECKPOINT), 6); /* each the best as well */
     assert_int_equal(executor_fake_count(&s->fake, "run-1.1"), 1);
     assert_int_equal(atomic_load(&s->fake.n_starts), 0);
 }

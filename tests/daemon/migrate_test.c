@@ -317,6 +317,42 @@ static void inherited_epochs_get_the_images_of_the_run_that_trained_them(void **
         read_number(handle, "SELECT value FROM setting WHERE name = 'config_rewrite_upto'"), 5);
 }
 
+static void runs_of_before_have_no_errors_by_class(void **state) {
+    sqlite3 *handle = *state;
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 8, &fixture_error));
+    assert_int_equal(sqlite3_exec(handle, forks, 0, 0, 0), SQLITE_OK);
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 13, &fixture_error));
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run"), 5);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM confusion"), 0);
+    assert_int_equal(sqlite3_exec(handle,
+                                  "PRAGMA foreign_keys = ON;"
+                                  "INSERT INTO confusion VALUES (1, 2, 'a', '1');"
+                                  "DELETE FROM run WHERE id = 1",
+                                  0, 0, 0),
+                     SQLITE_OK);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM confusion"), 0);
+}
+
+static void links_go_with_their_sweep(void **state) {
+    sqlite3 *handle = *state;
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 13, &fixture_error));
+    assert_int_equal(sqlite3_exec(handle,
+                                  "INSERT INTO sweep (name, spec_json, created_ms)"
+                                  " VALUES ('a', '{}', 1), ('b', '{}', 1)",
+                                  0, 0, 0),
+                     SQLITE_OK);
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 14, &fixture_error));
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM sweep"), 2);
+    assert_int_equal(sqlite3_exec(handle,
+                                  "PRAGMA foreign_keys = ON;"
+                                  "INSERT INTO link (sweep_id, sha256, owner, created_ms,"
+                                  " expires_ms) VALUES (1, 'x', '', 1, 2), (2, 'y', '', 1, 2);"
+                                  "DELETE FROM sweep WHERE id = 1",
+                                  0, 0, 0),
+                     SQLITE_OK);
+    assert_int_equal(read_number(handle, "SELECT sweep_id FROM link"), 2);
+}
+
 static void a_file_that_is_no_database_is_refused(void **state) {
     (void)state;
     struct store_fixture f;
@@ -348,6 +384,8 @@ int main(void) {
         TEST(runs_get_the_local_executor),
         TEST(runs_of_before_have_an_arithmetic_that_nobody_noted),
         TEST(inherited_epochs_get_the_images_of_the_run_that_trained_them),
+        TEST(runs_of_before_have_no_errors_by_class),
+        TEST(links_go_with_their_sweep),
         TEST(events_keep_their_ids_and_new_ones_go_on_behind_them),
         cmocka_unit_test(the_store_refuses_a_newer_database_and_keeps_it),
         cmocka_unit_test(a_file_that_is_no_database_is_refused),

@@ -6,6 +6,7 @@
 
 #include "daemon/store/change/run_fork.h"
 #include "daemon/store/query/event_list.h"
+#include "daemon/store/table/confusion_table.h"
 
 static int set_up(void **state) {
     static struct store_fixture fixture;
@@ -178,6 +179,28 @@ static void a_fork_with_other_test_images_has_its_best_among_epochs_with_these(v
     run_row_clear(&row);
 }
 
+static void a_fork_has_the_errors_by_class_of_the_best_that_it_inherits(void **state) {
+    const struct store_fixture *f = *state;
+    int64_t source = add_source(f->store, 1, 500);
+    const struct confusion confusion = {.counts[1][2] = 3};
+    struct checkpoint_row best = {
+        .kind = CHECKPOINT_BEST, .path = "2-0.safetensors", .at_ms = 2100};
+    memset(best.sha256, 'b', sizeof(best.sha256) - 1);
+    best.epochs_done = 2;
+    best.confusion = &confusion;
+    ASSERT_OK(checkpoint_table_put(f->store, source, &best, 1, &fixture_error));
+    struct confusion_row row;
+    ASSERT_OK(
+        confusion_table_get(f->store, fork_of(f->store, source, 1, 500), &row, &fixture_error));
+    assert_int_equal(row.epoch, 2);
+    assert_int_equal(row.confusion.counts[1][2], 3);
+    best.epochs_done = 4;
+    ASSERT_OK(checkpoint_table_put(f->store, source, &best, 1, &fixture_error));
+    assert_int_equal(
+        confusion_table_get(f->store, fork_of(f->store, source, 1, 500), &row, &fixture_error),
+        STATUS_NOT_FOUND);
+}
+
 static void an_inherited_epoch_that_is_trained_again_is_the_runs_own(void **state) {
     const struct store_fixture *f = *state;
     int64_t fork = fork_of(f->store, add_source(f->store, 1, 500), 16, 8000);
@@ -201,6 +224,7 @@ int main(void) {
         TEST(a_row_without_images_has_those_of_its_run),
         TEST(speeds_come_from_the_epochs_a_run_trained_itself),
         TEST(a_fork_with_other_test_images_has_its_best_among_epochs_with_these),
+        TEST(a_fork_has_the_errors_by_class_of_the_best_that_it_inherits),
         TEST(an_inherited_epoch_that_is_trained_again_is_the_runs_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

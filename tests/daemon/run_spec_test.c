@@ -4,12 +4,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "core/base/cleanup.h"
+#include "daemon/spec/config_diff.h"
 #include "daemon/spec/field_errors.h"
 #include "daemon/spec/json_write.h"
 #include "daemon/spec/run_spec.h"
@@ -273,6 +275,68 @@ static void a_stored_config_of_the_first_release_is_read(void **state) {
     assert_int_equal(run_spec_read_stored(newer, &spec, NULL), STATUS_INVALID);
 }
 
+/* The names in which two stored configs differ, with commas behind. */
+static void differences(const char *a, const char *b, char ret_names[256]) {
+    CLEANUP(config_diff_clear) struct config_diff diff = {.first = NULL};
+    assert_int_equal(config_diff_add(&diff, a, NULL), STATUS_OK);
+    assert_int_equal(config_diff_add(&diff, b, NULL), STATUS_OK);
+    int at = 0;
+    ret_names[0] = '\0';
+    for (const char *name = config_diff_next(&diff, &at); name;
+         name = config_diff_next(&diff, &at)) {
+        strcat(strcat(ret_names, name), ",");
+    }
+}
+
+static void configs_differ_in_what_they_mean(void **state) {
+    (void)state;
+    char names[256];
+    struct run_spec one = parse_good("{\"m\":2,\"seed\":1,\"name\":\"a\"}");
+    struct run_spec other = parse_good("{\"m\":4,\"seed\":2,\"name\":\"b\",\"lr_schedule\":"
+                                       "[{\"epoch\":2,\"lr\":0.1},{\"epoch\":3,\"lr\":0.01}]}");
+    CLEANUP(free_pointer) char *a = run_spec_to_json(&one);
+    CLEANUP(free_pointer) char *b = run_spec_to_json(&other);
+    differences(a, b, names);
+    assert_string_equal(names, "m,lr_schedule,seed,");
+    differences(b, b, names);
+    assert_string_equal(names, "");
+    /* Stored before grad_clip was a field and name was a column, it means the same. */
+    CLEANUP(free_pointer) char *older = strdup(a);
+    char *gone = strstr(older, ",\"grad_clip\":0");
+    memmove(gone, gone + 14, strlen(gone + 14) + 1);
+    CLEANUP(free_pointer) char *oldest = NULL;
+    assert_true(asprintf(&oldest,
+                         "%.*s,\"name\":\"x}\\\",\",\"priority\":3,\"labels\":{\"a\":\"b,\"}}",
+                         (int)strlen(older) - 1, older) > 0);
+    differences(a, oldest, names);
+    assert_string_equal(names, "");
+    CLEANUP(free_pointer) char *shown = run_spec_stored_json(oldest);
+    assert_string_equal(shown, a);
+    /* What cannot be read has no field in common with anything, and breaks nothing. */
+    differences("{\"m\":2,\"seed\":", "nonsense", names);
+    assert_string_equal(names, "m,");
+    differences("", "", names);
+    assert_string_equal(names, "");
+}
+
+static void members_are_found_in_the_text(void **state) {
+    (void)state;
+    struct config_member member;
+    static const char text[] = "{\"a\":\"m\\\",\\\"m\\\":1\",\"list\":[{\"m\":3},\"]\"],\"m\":8}";
+    assert_true(config_member_find(text, "m", &member));
+    assert_int_equal(member.n_value, 1);
+    assert_int_equal(member.value[0], '8');
+    assert_true(config_member_find(text, "list", &member));
+    assert_int_equal(member.n_value, strlen("[{\"m\":3},\"]\"]"));
+    assert_false(config_member_find(text, "lis", &member));
+    static const char *const broken[] = {"",         "{",           "{}",         "[]",
+                                         "{\"m",     "{\"m\"",      "{\"m\":",    "{\"m\":8",
+                                         "{\"m\":}", "{\"m\":\"8}", "{\"m\" :8}", "{\"m\":[8}"};
+    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+        assert_false(config_member_find(broken[i], "m", &member));
+    }
+}
+
 static void what_is_accepted_can_be_read_back(void **state) {
     (void)state;
     assert_one_error("{\"lr\":9e-12}", "/lr", "9e-13 at epoch 80");
@@ -417,6 +481,8 @@ int main(void) {
         cmocka_unit_test(long_names_are_cut_at_whole_characters),
         cmocka_unit_test(limits_of_new_runs_are_tighter_than_of_stored_ones),
         cmocka_unit_test(a_stored_config_of_the_first_release_is_read),
+        cmocka_unit_test(configs_differ_in_what_they_mean),
+        cmocka_unit_test(members_are_found_in_the_text),
         cmocka_unit_test(what_is_accepted_can_be_read_back),
         cmocka_unit_test(fields_are_found_by_what_others_call_them),
         cmocka_unit_test(cifar10_that_is_not_set_up_says_how),

@@ -8,6 +8,7 @@
 #include "daemon/store/change/setting_change.h"
 #include "daemon/store/query/event_list.h"
 #include "daemon/store/table/checkpoint_table.h"
+#include "daemon/store/table/confusion_table.h"
 #include "daemon/store/table/epoch_table.h"
 
 static int set_up(void **state) {
@@ -294,6 +295,46 @@ static void checkpoints_kept_are_the_last_two_and_the_best(void **state) {
     checkpoint_list_clear(&list);
 }
 
+static struct confusion confusion_like(int number) {
+    struct confusion confusion = {.counts[0][0] = number, .counts[9][8] = 1000000000};
+    for (int i = 0; i < DATASET_CLASSES; i++) {
+        (void)snprintf(confusion.class_names[i], DATASET_CLASS_SIZE,
+                       i == 4 ? "" : "a, \"class\" %d", i);
+    }
+    return confusion;
+}
+
+static void put_best(struct store *store, int64_t run, int epoch,
+                     const struct confusion *confusion) {
+    struct checkpoint_row rows[2] = {{.kind = CHECKPOINT_LAST, .epochs_done = epoch, .at_ms = 9}};
+    memset(rows[0].sha256, 'b', sizeof(rows[0].sha256) - 1);
+    rows[1] = rows[0];
+    rows[1].kind = CHECKPOINT_BEST;
+    rows[1].confusion = confusion;
+    ASSERT_OK(checkpoint_table_put(store, run, rows, 2, &fixture_error));
+}
+
+static void a_best_checkpoint_is_stored_with_its_errors_by_class(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    struct confusion_row row;
+    const struct confusion one = confusion_like(1);
+    const struct confusion two = confusion_like(2);
+    assert_int_equal(confusion_table_get(f->store, id, &row, &fixture_error), STATUS_NOT_FOUND);
+    put_best(f->store, id, 1, &one);
+    put_best(f->store, id, 2, &two);
+    put_checkpoint(f->store, id, CHECKPOINT_LAST, 3, 0);
+    ASSERT_OK(confusion_table_get(f->store, id, &row, &fixture_error));
+    assert_int_equal(row.epoch, 2);
+    assert_memory_equal(&row.confusion, &two, sizeof(two));
+    /* What is said of a best epoch is never that of another. */
+    put_best(f->store, id, 4, NULL);
+    assert_int_equal(confusion_table_get(f->store, id, &row, &fixture_error), STATUS_NOT_FOUND);
+    put_best(f->store, id, 5, &one);
+    ASSERT_OK(run_table_reset(f->store, id, "other kernels", 5000, &fixture_error));
+    assert_int_equal(confusion_table_get(f->store, id, &row, &fixture_error), STATUS_NOT_FOUND);
+}
+
 static void a_reset_forgets_the_history_but_not_the_states(void **state) {
     struct store_fixture *f = *state;
     int64_t id = fixture_add_run(f->store, 0);
@@ -440,6 +481,7 @@ int main(void) {
         TEST(a_run_that_has_diverged_stays_so),
         TEST(more_epochs_than_one_block_are_listed_in_order),
         TEST(checkpoints_kept_are_the_last_two_and_the_best),
+        TEST(a_best_checkpoint_is_stored_with_its_errors_by_class),
         TEST(a_reset_forgets_the_history_but_not_the_states),
         TEST(runs_are_counted_by_state),
         TEST(everything_is_there_after_reopening),

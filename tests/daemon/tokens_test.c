@@ -41,7 +41,7 @@ static void write_file(const char *text) {
 static void make_line(const char *name, const char *scope, char text[TOKEN_TEXT_SIZE],
                       char line[256]) {
     char sha256[SHA256_HEX_SIZE];
-    token_make(text, sha256);
+    token_make(TOKEN_PREFIX, text, sha256);
     (void)snprintf(line, 256, "%s %s %s\n", name, scope, sha256);
 }
 
@@ -73,8 +73,8 @@ static void a_made_token_is_found_by_its_line(void **state) {
 static void two_tokens_are_never_alike(void **state) {
     (void)state;
     char a[TOKEN_TEXT_SIZE], b[TOKEN_TEXT_SIZE], hash[SHA256_HEX_SIZE];
-    token_make(a, hash);
-    token_make(b, hash);
+    token_make(TOKEN_PREFIX, a, hash);
+    token_make(TOKEN_PREFIX, b, hash);
     assert_string_not_equal(a, b);
     assert_true(strlen(a) > 40); /* 256 bits */
 }
@@ -146,7 +146,7 @@ static void a_grant_holds_as_long_as_its_token_has_as_much(void **state) {
                  {"anna", "admin", true},
                  {"anna", "read", false},
                  {"hanna", "submit", false}};
-    token_make(anna, sha256);
+    token_make(TOKEN_PREFIX, anna, sha256);
     (void)snprintf(text, sizeof(text), "anna submit %s\n", sha256);
     write_file(text);
     assert_int_equal(tokens_open(path, &tokens, &error), STATUS_OK);

@@ -84,6 +84,12 @@ class Comparison(DaemonTestCase):
         self.assertAlmostEqual(versus["mean"], min(self.column(0, "val_loss")) -
                                min(self.column(2, "val_loss")))
 
+    def test_it_says_in_what_the_runs_differ(self):
+        self.assertEqual(self.compare()["varies"], ["m", "seed"])
+        self.assertEqual(self.compare("&group_by=none")["varies"], ["m", "seed"])
+        alone = self.daemon.get(f"/api/v1/compare?ids={self.runs[0]}")
+        self.assertEqual(alone["varies"], [])
+
     def test_without_groups_each_run_is_a_curve(self):
         answer = self.compare("&group_by=none")
         self.assertEqual([group["label"] for group in answer["groups"]],

@@ -49,6 +49,15 @@ class Lists(DaemonTestCase):
         self.assertEqual(self.ids("name=done%202"), self.done[:1:-1])
         self.assertEqual(self.ids("state=running"), [])
 
+    def test_a_page_says_in_what_its_runs_differ(self):
+        def varies(query):
+            return self.daemon.get("/api/v1/runs?" + query)["varies"]
+        self.assertEqual(varies("state=succeeded"), ["m", "seed"])
+        self.assertEqual(varies("m=1&fields=id"), ["seed"])
+        self.assertEqual(varies("m=1&limit=1"), [])
+        self.assertEqual(varies("m=77"), [])
+        self.assertEqual(varies("seed=1&limit=500")[0], "epochs")
+
     def test_every_order_is_paged_through_once(self):
         names = ("id created updated finished priority name state m cutout_size seed best "
                  "best_epoch last mean_last_5 train_seconds").split()

@@ -21,6 +21,7 @@ class Restart(DaemonTestCase):
         run = cls.daemon.submit(**LONG)
         cls.daemon.wait_for_end(run)
         cls.expected = cls.daemon.history(run)
+        cls.confusion = cls.daemon.get(f"/api/v1/runs/{run}/confusion")
 
     def assert_same_end(self, daemon, run):
         """The run goes on to the history that it would have had without the interruption."""
@@ -28,6 +29,7 @@ class Restart(DaemonTestCase):
         self.assertEqual(ended["state"], "succeeded")
         self.assertGreaterEqual(ended["attempt"], 2)
         self.assertEqual(daemon.history(run), self.expected)
+        self.assertEqual(daemon.get(f"/api/v1/runs/{run}/confusion"), self.confusion)
         return ended
 
     def test_stopped_in_the_middle_it_goes_on_to_the_same_bits(self):

@@ -5,6 +5,7 @@
 
 #include "daemon/store/table/after_table.h"
 #include "daemon/store/table/checkpoint_rows.h"
+#include "daemon/store/table/confusion_rows.h"
 #include "daemon/store/table/epoch_rows.h"
 #include "daemon/store/table/event_table.h"
 #include "daemon/store/table/idempotency_table.h"
@@ -184,6 +185,7 @@ static enum status reset(struct db *db, void *arguments, struct error *error) {
     TRY(run_clear_results(db, a->id, a->reason, a->now_ms, error));
     TRY(epoch_forget_all(db, a->id, error));
     TRY(checkpoint_forget_all(db, a->id, error));
+    TRY(confusion_forget(db, a->id, error));
     TRY(event_forget_history(db, a->id, error));
     return event_add_state(db, a->id, a->now_ms, error);
 }

@@ -7,7 +7,7 @@
 #include "daemon/store/table/checkpoint_rows.h"
 #include "daemon/store/table/epoch_columns.h"
 
-enum { EPOCHS, EVENTS, CHECKPOINTS, ORIGIN, N_STATEMENTS };
+enum { EPOCHS, EVENTS, CHECKPOINTS, CONFUSION, ORIGIN, N_STATEMENTS };
 
 /* ?1 is the new run, ?2 the source, ?3 the last epoch that is taken over. */
 const struct statement_set fork_statements = {
@@ -26,6 +26,8 @@ const struct statement_set fork_statements = {
              " at_ms) SELECT ?1, kind, path, sha256, n_bytes, epochs_done, step, at_ms"
              " FROM checkpoint WHERE run_id = ?2 AND step = 0 AND (epochs_done = ?3"
              " OR (kind = 'best' AND epochs_done < ?3)) ORDER BY epochs_done, id"),
+        [CONFUSION] = ("INSERT INTO confusion (run_id, epoch, classes, counts) SELECT ?1, epoch,"
+                       " classes, counts FROM confusion WHERE run_id = ?2 AND epoch <= ?3"),
         [ORIGIN] = ("UPDATE run SET (variant, arithmetic, dataset_sha256) ="
                     " (SELECT variant, arithmetic, dataset_sha256"
                     " FROM run AS source WHERE source.id = ?2),"

@@ -2,6 +2,7 @@
 #include "daemon/store/change/run_progress.h"
 
 #include "daemon/store/table/checkpoint_rows.h"
+#include "daemon/store/table/confusion_rows.h"
 #include "daemon/store/table/epoch_rows.h"
 #include "daemon/store/table/event_table.h"
 #include "daemon/store/table/run_rows.h"
@@ -81,6 +82,9 @@ enum status checkpoints_put(struct db *db, int64_t run_id, const struct checkpoi
         TRY(run_touch(db, run_id, rows[i].at_ms, error));
         TRY(checkpoint_add(db, run_id, &rows[i], error));
         TRY(event_add_checkpoint(db, run_id, &rows[i], error));
+        if (rows[i].kind == CHECKPOINT_BEST) {
+            TRY(confusion_put(db, run_id, rows[i].epochs_done, rows[i].confusion, error));
+        }
     }
     return STATUS_OK;
 }

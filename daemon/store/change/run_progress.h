@@ -15,9 +15,10 @@ struct db;
 enum status epoch_table_put(struct store *store, int64_t run_id, const struct epoch_row *row,
                             struct error *error);
 
-/* Records durable files, in this order, and their events in one commit, and forgets what they
- * replace: rows of the same path and kind, older ones of kind best, and all but the newest two of
- * kind last. rows[i].id is not read. STATUS_NOT_FOUND: no such run. */
+/* Records durable files, in this order, and their events in one commit, with the classes that were
+ * taken for others when the best was validated, and forgets what they replace: rows of the same
+ * path and kind, older ones of kind best, and all but the newest two of kind last. rows[i].id is
+ * not read. STATUS_NOT_FOUND: no such run. */
 enum status checkpoint_table_put(struct store *store, int64_t run_id,
                                  const struct checkpoint_row *rows, size_t n_rows,
                                  struct error *error);

@@ -23,6 +23,9 @@ struct checkpoint_row {
     int epochs_done; /* whole epochs in it */
     int step;        /* steps of the next epoch in it */
     int64_t at_ms;
+    /* Of a best one that is to be stored: stored with it (confusion_table.h); NULL: not counted.
+     * Borrowed. Rows that are read have NULL. */
+    const struct confusion *confusion;
 };
 
 struct checkpoint_list {

@@ -1,5 +1,5 @@
 /* Layer: api. */
-#include "api/routes/admission.h"
+#include "api/change/admission.h"
 
 #include <inttypes.h>
 #include <math.h>

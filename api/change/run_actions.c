@@ -1,5 +1,5 @@
 /* Layer: api. */
-#include "api/routes/run_actions.h"
+#include "api/change/run_actions.h"
 
 #include <inttypes.h>
 #include <stdio.h>

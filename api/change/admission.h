@@ -3,8 +3,8 @@
  *
  * Layer: api. Thread rule: any thread; reads the context only.
  */
-#ifndef CUTOUTD_API_ROUTES_ADMISSION_H
-#define CUTOUTD_API_ROUTES_ADMISSION_H
+#ifndef CUTOUTD_API_CHANGE_ADMISSION_H
+#define CUTOUTD_API_CHANGE_ADMISSION_H
 
 #include "api/context.h"
 #include "api/http/reply.h"

@@ -2,8 +2,8 @@
  *
  * Layer: api. Thread rule: any thread of the server.
  */
-#ifndef CUTOUTD_API_ROUTES_RUN_ACTIONS_H
-#define CUTOUTD_API_ROUTES_RUN_ACTIONS_H
+#ifndef CUTOUTD_API_CHANGE_RUN_ACTIONS_H
+#define CUTOUTD_API_CHANGE_RUN_ACTIONS_H
 
 #include "api/context.h"
 #include "api/http/reply.h"
