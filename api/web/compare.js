@@ -254,11 +254,11 @@ class Compare {
     if (Number(this.values.smooth) > 1) { parts.push(`Smoothed by the median of ${this.values.smooth}, the mean as it is behind it.`); }
     falls.slice(0, 3).forEach(({ group, at }) => parts.push(`${groupName(group)} has n = ${at.n} from epoch ${at.epoch} (hollow).`));
     if (groups.some((group) => group.to_target?.epochs.n_reached > 0)) { parts.push(`Dots on the line of ${errorIn(this.values.unit, Number(this.values.target), 0)}: mean of the runs that reached it.`); }
-    if (top < 1 && this.values.whole !== "1") { parts.push(`Above ${errorIn(this.values.unit, top, 0)}: not drawn (0 shows all).`); }
+    if (top < 1 && this.values.whole !== "1" && groups.some((group) => group.points.some((p) => p.mean > top))) { parts.push(`Above ${errorIn(this.values.unit, top, 0)}: not drawn (0 shows all).`); }
     if (this.drawn.size + this.hidden().length < groups.length) { parts.push(`The best ${count(this.drawn.size)} of ${plural(groups.length, "group")}.`); }
     const { drawn, total } = this.figures[this.values.x];
     parts.push(`${count(drawn)} of ${plural(total, "point")}.`);
-    say(this.foot, parts.join(" "));
+    say(this.foot, total > 0 ? parts.join(" ") : "");
   }
 
   // ---- changes ----
