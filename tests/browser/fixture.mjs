@@ -10,14 +10,14 @@ import { after, before, describe, test } from "node:test";
 import { chromium } from "playwright-core";
 import AxeBuilder from "@axe-core/playwright";
 
-export const [program, pictures] = process.argv.slice(2);
+export const [program, pictures] = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 const seedStore = process.env.SEED_STORE || join(dirname(program), "tests/seed_store");
-const CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+export const CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 export const SMALL = { preset: "paper", dataset: "shapes", depth: 8, train_images: 128, test_images: 100, epochs: 2 };
 export const TIMEOUT = 30000;
 let browser;
 
-class Daemon {
+export class Daemon {
   constructor() {
     this.directory = mkdtempSync(join(tmpdir(), "cutoutd-page-"));
     this.port = 0;

@@ -95,4 +95,21 @@ for (const [name, context] of [["phone", { viewport: { width: 390, height: 844 }
   }, { context });
 }
 
+page_test("all assets together are under 110 KB compressed, and cached for ever", async ({ daemon, page }) => {
+  const sizes = new Map();
+  for (const path of ["/runs", "/compare", "/new", "/system"]) {
+    await page.goto(daemon.url + path);
+    await page.locator("main h1, main h2").first().waitFor();
+    if (path === "/compare") { await page.evaluate(() => import(document.querySelector("script[type=module]").src.replace("app.js", "run.js"))); }
+    for (const { name, size } of await page.evaluate(() => performance.getEntriesByType("resource").map(({ name, encodedBodySize: size }) => ({ name, size })))) {
+      if (name.includes("/assets/")) { sizes.set(name, Math.max(size, sizes.get(name) || 0)); }
+    }
+  }
+  const all = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  assert.ok([...sizes.keys()].some((name) => name.endsWith("dygraph.js")) && sizes.size > 20, [...sizes.keys()].join(" "));
+  assert.ok(all > 40 * 1024 && all < 110 * 1024, `${all} bytes`);
+  const { headers } = await page.evaluate(async (url) => { const response = await fetch(url); return { headers: Object.fromEntries(response.headers) }; }, [...sizes.keys()][0]);
+  assert.match(headers["cache-control"], /immutable/);
+});
+
 run_tests();
