@@ -8,13 +8,18 @@ const MOST_POINTS = 100;
 const cache = new Map(); // run id -> {done, points: [[epoch, error]]}
 const asked = new Map(); // run id -> promise
 
-export const scale = { top: 0.9, bottom: 0.05, target: 0.06 };
+export const scale = { top: 0.9, bottom: 0.05, target: 0.06 }; // target: null when it lies far below all of them
 
-// All rows share one scale: it ends below the best of them, and begins where most are after the first epochs.
+const TARGET = 0.06;
+const FAR = 4; // times the target
+
+// All rows share one scale: it ends below the best of them, and begins where half of them have come below it.
 export function fit(errors) {
-  const least = Math.min(...errors, scale.target * 1.1);
-  scale.bottom = Math.max(least * 0.85, 0.001);
-  scale.top = least < 0.2 ? 0.4 : 0.9;
+  const sorted = [...errors].sort((a, b) => a - b);
+  const least = sorted[0] ?? TARGET;
+  scale.target = least > FAR * TARGET ? null : TARGET;
+  scale.bottom = Math.max(Math.min(least, scale.target ? TARGET * 1.1 : 1) * 0.85, 0.001);
+  scale.top = (sorted[Math.floor(sorted.length / 2)] ?? 0) < 0.25 ? 0.4 : 1;
 }
 
 export function known(id) {
@@ -55,13 +60,13 @@ export function draw(holder, run, points) {
   const y = (error) => 2 + (log(scale.top) - log(Math.min(Math.max(error, scale.bottom), scale.top))) / span * (height - 8);
   const look = lookOfM(run.m);
   const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, width: "100%", height, preserveAspectRatio: "none", "aria-hidden": "true" });
-  drawing.append(svg("line", { x1: 0, x2: width, y1: y(scale.target), y2: y(scale.target), stroke: "var(--rule)" }));
+  if (scale.target) { drawing.append(svg("line", { x1: 0, x2: width, y1: y(scale.target), y2: y(scale.target), stroke: "var(--rule)" })); }
   const good = points.filter(([, error]) => error != null);
   if (good.length > 0) {
     const path = good.map(([epoch, error]) => `${x(epoch).toFixed(1)},${y(error).toFixed(1)}`).join(" ");
     drawing.append(svg("polyline", { points: path, fill: "none", stroke: look.color, "stroke-width": 1.5, "vector-effect": "non-scaling-stroke" }));
     const [epoch, error] = good.at(-1);
-    drawing.append(svg("circle", { cx: x(epoch), cy: y(error), r: 2.5, fill: look.color }));
+    drawing.append(svg("path", { d: `M${x(epoch).toFixed(1)} ${y(error).toFixed(1)}h0`, stroke: look.color, "stroke-width": 5, "stroke-linecap": "round", "vector-effect": "non-scaling-stroke" }));
   }
   if (run.epochs_done < run.epochs) { // the track: how much of the way is done
     const at = height - 2;

@@ -15,6 +15,7 @@ const HINTS = { cutout_size: "pixels; 0 is none", cutout_squares: "all of this s
   optimizer: "how the weights are changed", shift: "of the image's side", crop_pad: "pixels", batch_size: "images, before M copies", copies: "independent: each copy its own squares, as in the paper" };
 const APART = ["name", "preset"];
 const MOST_CHOICES = 4; // more stand in a list
+const MOST_KINDS = 12; // of runs whose speed is asked for
 const MOST_FOLDED = 6; // fields of the folded part whose values are told
 const DRY_RUN_MS = 400;
 
@@ -207,15 +208,28 @@ class New {
     this.asked = new AbortController();
     this.cost.classList.add("old");
     try {
-      this.paintCost(await send("POST", `${path}?dry_run=true`, body, { signal: this.asked.signal }));
+      const plan = await send("POST", `${path}?dry_run=true`, body, { signal: this.asked.signal });
       this.paintErrors([]);
+      this.paintCost(await this.estimated(plan.items || [plan], this.asked.signal));
     } catch (problem) {
       if (problem instanceof Problem && problem.errors.length > 0) { this.paintErrors(problem.errors); } else { complain(problem); }
     }
   }
 
-  paintCost(plan) {
-    const items = plan.items || [plan];
+  // The plan of a sweep tells no times: they are asked for once for each kind of run, as far as kinds are few.
+  async estimated(items, signal) {
+    const kind = ({ config }) => JSON.stringify([config.depth, config.m, config.batch_size]);
+    const speeds = new Map();
+    for (const item of items) { if (!item.estimate && !speeds.has(kind(item)) && speeds.size < MOST_KINDS) { speeds.set(kind(item), send("POST", "/runs?dry_run=true", item.config, { signal })); } }
+    for (const [key, answer] of speeds) { speeds.set(key, (await answer.catch(() => null))?.estimate); }
+    return items.map((item) => {
+      const known = item.estimate || speeds.get(kind(item));
+      const seconds = known?.images_per_second > 0 && item.images_per_epoch ? item.images_per_epoch / known.images_per_second * item.config.epochs : null;
+      return { ...item, estimate: { ...known, seconds } };
+    });
+  }
+
+  paintCost(items) {
     const byM = new Map();
     for (const item of items) { byM.set(item.config.m, [...(byM.get(item.config.m) || []), item]); }
     const seconds = (item) => item.estimate?.seconds ?? null;
@@ -262,7 +276,7 @@ class New {
     const copies = split(this.inputs.get("m").value).map(Number).filter((n) => n >= 1 && n <= 8);
     const m = copies.length > 0 ? Math.max(...copies) : Math.min(8, Number(value("m")) || 1);
     const wanted = { m, index: this.index.value || 0, theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" };
-    for (const name of ["dataset", "cutout_size", "cutout_squares", "copies", "seed", "shift", "flip", "crop_pad", "normalise"]) { wanted[name] = value(name); }
+    for (const name of ["dataset", "cutout_size", "cutout_squares", "copies", "seed", "shift", "flip", "crop_pad", "normalise"]) { wanted[name] = { on: true, off: false }[value(name)] ?? value(name); }
     try {
       const picture = await blob("/figures/cutout.png", wanted);
       URL.revokeObjectURL(this.picture.src);

@@ -42,7 +42,7 @@ export function makeHead(columns, sort, onSort) {
   return el("thead", {}, el("tr", {}, el("th", { scope: "col", class: "box" }, el("span", { class: "hidden" }, "Choose")), cell("state-column", null, "State"), cell("id", "id", "No.", true), cell("name", "name", "Name"),
     ...columns.map((name) => {
       const { title: text, sort: key, number } = column(name);
-      return name === "curve" ? el("th", { scope: "col", class: "curve" }, el("span", { class: "between" }, `Error against epochs, ${range}`, el("span", {}, `hairline ${errorText(scale.target, "percent", 0)}\u00a0%`))) : cell(name, key, text, number);
+      return name === "curve" ? el("th", { scope: "col", class: "curve" }, el("span", { class: "between" }, `Error against epochs, ${range}`, scale.target ? el("span", {}, `hairline ${errorText(scale.target, "percent", 0)}\u00a0%`) : "")) : cell(name, key, text, number);
     })));
 }
 

@@ -19,6 +19,7 @@ const MOST_AT_ONCE = 500; // what one request may ask for
 const DRAWN = 200; // rows of the longest part that are in the document
 const FINAL = ["succeeded", "failed", "canceled"];
 const ENDED = { state: [...FINAL, "paused"].join(","), sort: "-finished" };
+const NARROW = [[1240, ["at", "speed"]], [1100, ["last", "owner"]]]; // below so many pixels these are left out, unless they were chosen
 const KEPT_COLUMNS = "cutoutd.columns";
 
 class Runs {
@@ -54,8 +55,9 @@ class Runs {
     const kept = this.values.cols || localStorage.getItem(KEPT_COLUMNS);
     if (kept) { return columnNames(kept.split(",")).filter((name) => kept.split(",").includes(name)); }
     const more = this.isFlat() ? (this.varies || []).filter((name) => name !== "m").slice(0, 3) : [];
+    const narrow = NARROW.filter(([width]) => innerWidth < width).flatMap(([, names]) => names);
     const owned = [...this.rows.values()].some(({ run }) => run.owner);
-    return columnNames(more).filter((name) => (DEFAULT_COLUMNS.includes(name) && (name !== "owner" || owned)) || more.includes(name));
+    return columnNames(more).filter((name) => (DEFAULT_COLUMNS.includes(name) && !narrow.includes(name) && (name !== "owner" || owned)) || more.includes(name));
   }
 
   async start() {
@@ -75,9 +77,11 @@ class Runs {
     }
     const onScroll = () => { this.frame ??= requestAnimationFrame(() => { this.frame = null; this.follow(); }); };
     const onVisible = () => { if (!document.hidden && this.stale) { this.soon(); } };
+    const onResize = () => { if (this.columns().join() !== this.drawnColumns) { this.paint(); } };
     addEventListener("scroll", onScroll, { passive: true });
+    addEventListener("resize", onResize);
     document.addEventListener("visibilitychange", onVisible);
-    const stop = [listen((event) => this.hear(event)), onKey((key) => this.key(key)), () => removeEventListener("scroll", onScroll), () => document.removeEventListener("visibilitychange", onVisible)];
+    const stop = [listen((event) => this.hear(event)), onKey((key) => this.key(key)), () => removeEventListener("scroll", onScroll), () => removeEventListener("resize", onResize), () => document.removeEventListener("visibilitychange", onVisible)];
     return () => { stop.forEach((end) => end()); this.seen.disconnect(); clearTimeout(this.timer); };
   }
 
