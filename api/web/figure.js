@@ -33,6 +33,7 @@ export class Figure {
     this.overlay = el("canvas", { class: "overlay", "aria-hidden": "true" });
     holder.replaceChildren(this.title, el("div", { class: "panel" }, this.plot, this.overlay, this.labels));
     this.hovered = null;
+    this.ends = [];
   }
 
   set(groups, view) {
@@ -299,6 +300,7 @@ export class Figure {
       .sort((a, b) => a.y - b.y).slice(0, MOST_LABELS);
     for (let i = 1; i < ends.length; i++) { ends[i].y = Math.max(ends[i].y, ends[i - 1].y + LABEL_GAP); }
     for (let i = ends.length - 1, limit = area.y + area.h; i >= 0; i--, limit = ends[i + 1].y - LABEL_GAP) { ends[i].y = Math.min(ends[i].y, limit); }
+    this.ends = ends.map(({ group, value, y }) => ({ look: group.look, name: group.label, value: errorText(value, this.view.unit, 1), y })); // also for files
     const leaders = svg("svg", { class: "leaders", "aria-hidden": "true" }, ...ends.filter(({ touches }) => touches).map(({ at, y }) => svg("line", { x1: 0, x2: 12, y1: at, y2: y, stroke: "var(--line)", "stroke-width": 0.75 })));
     this.labels.replaceChildren(leaders, head, ...ends.map(({ group, value, y }) => {
       const label = el("p", { class: "end-label" }, stub(group.look), el("span", { class: "strong end-name", title: group.label }, el("span", { class: "desk" }, group.label), el("span", { class: "phone" }, group.short)), el("span", { class: "second" }, errorText(value, this.view.unit, 1)));

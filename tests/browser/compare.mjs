@@ -1,8 +1,9 @@
 // The comparison: what it says, its figure, and what is taken away from it.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { assert_accessible, page_test, SMALL } from "./fixture.mjs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { assert_accessible, page_test, pictures, SMALL } from "./fixture.mjs";
 
 page_test("several values in fields make a sweep, and its comparison fills while it is trained", async ({ daemon, page, shot }) => {
   await page.goto(`${daemon.url}/new?${new URLSearchParams({ name: "which m", ...SMALL, m: "1,2", seed: "1..2" })}`);
@@ -28,7 +29,9 @@ async function trained(daemon, grid, more = {}) {
 async function taken(page, format) {
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: format, exact: true }).click()]);
   assert.equal(download.suggestedFilename(), `cutoutd-sweep-1.${format.toLowerCase()}`);
-  return readFileSync(await download.path());
+  const bytes = readFileSync(await download.path());
+  if (pictures) { writeFileSync(join(pictures, `taken.${format.toLowerCase()}`), bytes); }
+  return bytes;
 }
 
 page_test("dragging zooms, updates keep the zoom, the address holds it, and a double click shows all again", async ({ daemon, page }) => {
@@ -73,9 +76,20 @@ page_test("what is taken away is what is seen", async ({ daemon, page }) => {
   const zoomed = (await csv()).slice(1);
   assert.deepEqual([...new Set(zoomed.map((row) => row[2]))], ["2", "3"]);
   assert.deepEqual([...new Set(zoomed.map((row) => row[1]))], ["", "1", "2", "3", "4"]);
-  assert.match((await taken(page, "SVG")).toString(), /<svg/);
-  assert.equal((await taken(page, "PNG")).subarray(1, 4).toString(), "PNG");
-  assert.equal((await taken(page, "PDF")).subarray(0, 5).toString(), "%PDF-");
+  await page.goto(`${daemon.url}/compare?sweep=1&hide=0`);
+  await page.locator(".end-label").waitFor();
+  const svg = (await taken(page, "SVG")).toString();
+  assert.match(svg, /^<svg[^]*>M 2<[^]*<\/svg>\s*$/);
+  assert.doesNotMatch(svg, />M 1</);
+  const png = await taken(page, "PNG");
+  assert.equal(png.subarray(1, 4).toString(), "PNG");
+  assert.ok(png.readUInt32BE(16) > 1000); // pixels across
+  const pdf = (await taken(page, "PDF")).toString("latin1");
+  assert.match(pdf, /^%PDF-1\.4[^]*\(M 2\) Tj[^]*%%EOF\n$/);
+  const offsets = [...pdf.matchAll(/^(\d{10}) 00000 n $/gm)].map((found) => Number(found[1]));
+  offsets.forEach((offset, i) => assert.ok(pdf.startsWith(`${i + 1} 0 obj`, offset), `object ${i + 1} is not at ${offset}`));
+  assert.ok(pdf.startsWith("xref", Number(pdf.match(/startxref\n(\d+)/)[1])));
+  assert.equal(pdf.match(/stream\n([^]*)\nendstream/)[1].length, Number(pdf.match(/\/Length (\d+)/)[1]));
 });
 
 page_test("a comparison first says what differs, and groups by it", async ({ daemon, page }) => {
