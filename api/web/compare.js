@@ -323,7 +323,7 @@ class Compare {
     const { figureSvg, figurePng, figurePdf } = await import("./picture.js");
     const figure = this.figures[this.values.x];
     const heading = [plain(this.sweep?.name), figure.view.title].filter(Boolean).join(": ");
-    save(await { svg: figureSvg, png: figurePng, pdf: figurePdf }[format](figure, heading));
+    save(await { svg: figureSvg, png: figurePng, pdf: figurePdf }[format](figure, heading, this.foot.textContent));
   }
 
   // What is drawn, as numbers: every point of every shown curve between the edges of the zoom, none thinned.

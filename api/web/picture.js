@@ -6,8 +6,9 @@
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const LABELS = 128; // pixels beside the plot
 const HEAD = 28;
+const CAPTION_LETTERS = 120; // of a line
 
-function shapesOf(figure, heading) {
+function shapesOf(figure, heading, caption) {
   const { graph: g, view, groups } = figure;
   const area = g.getArea();
   const [ink, quiet, rule, line, second] = ["--ink", "--ink-3", "--rule", "--line", "--ink-2"].map(css);
@@ -47,14 +48,17 @@ function shapesOf(figure, heading) {
     const x = area.x + area.w + 10;
     shapes.push({ line: [[x, label.y], [x + 28, label.y]], colour: label.look.color, width: 2, dash: label.look.dash }, { text: label.name, x: x + 34, y: label.y + 4, size: 12, bold: true, colour: ink }, { text: label.value, x: area.x + area.w + LABELS, y: label.y + 4, size: 12, end: true, colour: second });
   }
-  return { width: area.x + area.w + LABELS + 8, height: area.y + area.h + 24 + HEAD, shapes, inside, area };
+  shapes.push({ text: view.unit === "percent" ? "mean, %" : "mean", x: area.x + area.w + LABELS, y: Math.max(4, (figure.ends[0]?.y ?? 20) - 14), size: 12, end: true, colour: quiet });
+  const lines = caption.match(new RegExp(`(.{1,${CAPTION_LETTERS}})(?: |$)`, "g")) || [];
+  lines.forEach((text, i) => shapes.push({ text: text.trim(), x: area.x, y: area.y + area.h + 40 + 16 * i, size: 12, colour: quiet }));
+  return { width: area.x + area.w + LABELS + 8, height: area.y + area.h + 32 + 16 * lines.length + HEAD, shapes, inside, area };
 }
 
 const number = (x) => String(Math.round(x * 100) / 100);
 const escaped = (text) => text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
 
-export function figureSvg(figure, heading) {
-  const { width, height, shapes, inside, area } = shapesOf(figure, heading);
+export function figureSvg(figure, heading, caption) {
+  const { width, height, shapes, inside, area } = shapesOf(figure, heading, caption);
   const one = (s) => {
     const opacity = s.alpha ? ` ${s.area ? "fill" : "stroke"}-opacity="${s.alpha}"` : "";
     if (s.text !== undefined) { return `<text x="${number(s.x)}" y="${number(s.y)}" font-size="${s.size}" fill="${s.colour}"${s.bold ? ' font-weight="600"' : ""}${s.end ? ' text-anchor="end"' : s.middle ? ' text-anchor="middle"' : ""}>${escaped(s.text)}</text>`; }
@@ -74,9 +78,9 @@ ${inside.map(one).join("\n")}
 }
 
 // The same at twice the pixels.
-export async function figurePng(figure, heading) {
+export async function figurePng(figure, heading, caption) {
   const image = new Image();
-  const address = URL.createObjectURL(new Blob([figureSvg(figure, heading)], { type: "image/svg+xml" }));
+  const address = URL.createObjectURL(new Blob([figureSvg(figure, heading, caption)], { type: "image/svg+xml" }));
   image.src = address;
   await image.decode();
   URL.revokeObjectURL(address);
@@ -88,8 +92,8 @@ export async function figurePng(figure, heading) {
 }
 
 // One page of PDF 1.4 with Helvetica, which every reader has; a letter that it lacks becomes a question mark.
-export function figurePdf(figure, heading) {
-  const { width, height, shapes, inside, area } = shapesOf(figure, heading);
+export function figurePdf(figure, heading, caption) {
+  const { width, height, shapes, inside, area } = shapesOf(figure, heading, caption);
   const rgb = (hex) => [1, 3, 5].map((i) => number(parseInt(hex.slice(i, i + 2), 16) / 255)).join(" ");
   const y = (v) => height - HEAD - v; // upwards, in PDF
   const helvetica = (text) => [...text].map((c) => (c === "−" ? "-" : c === "…" ? "..." : c === "±" ? "\\261" : c === "\u00a0" ? " " : /[ -~]/.test(c) ? c.replace(/[()\\]/, "\\$&") : "?")).join("");
