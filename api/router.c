@@ -8,6 +8,7 @@
 #include "api/idempotency.h"
 #include "api/query/arguments.h"
 #include "api/query/compare_query.h"
+#include "api/query/figure_query.h"
 #include "api/query/run_list_query.h"
 #include "api/routes/routes.h"
 
@@ -15,7 +16,7 @@
 
 /* What several routes take */
 #define HISTORY "format, since_epoch, limit, points, cursor"
-#define CURVES COMPARE_ARGUMENTS ", theme, width, height, title"
+#define CURVES COMPARE_ARGUMENTS ", " FIGURE_ARGUMENTS
 #define CUTOUT                                                                                     \
     "dataset, preset, m, cutout_size, cutout_squares, copies, seed, shift, flip, crop_pad, "       \
     "normalise, index, epoch, theme"

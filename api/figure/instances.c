@@ -104,7 +104,7 @@ enum status instances_draw(const struct instances *in, char **ret_bytes, size_t 
     TRY(canvas_begin(&canvas, FIGURE_PNG, width, height, 1.0, error));
     canvas_colour(&canvas, in->dark ? night : white, 1);
     cairo_paint(canvas.cairo);
-    cairo_set_font_size(canvas.cairo, 12);
+    canvas_font(&canvas, 12, false);
     canvas_colour(&canvas, in->dark ? light_ink : black, 1);
     canvas_text(&canvas, ANCHOR_START, GAP, HEAD - 2, heading);
     /* Pixels with hard edges. */

@@ -1,22 +1,42 @@
-/* A plot of curves with spread: axes, ticks, a target line, a legend.
+/* A plot of curves with spread: axes, target, and a label at the end of each curve.
  *
  * Layer: api. Thread rule: pure functions on their arguments.
  */
 #ifndef CUTOUTD_API_FIGURE_PLOT_H
 #define CUTOUTD_API_FIGURE_PLOT_H
 
-#include "api/figure/canvas.h"
+#include "api/figure/looks.h"
+#include "api/figure/plot_axis.h"
 
 struct plot_point {
     double x;
     double mean; /* not finite: the curve has a gap */
     double std;  /* not finite: no band here */
+    int n;       /* of how many runs */
+};
+
+/* The curve of one run of a group: the means alone are read. */
+struct plot_seed {
+    const struct plot_point *points;
+    size_t n;
 };
 
 struct plot_series {
     const char *label; /* UTF-8 */
-    const struct plot_point *points;
+    const char *mark;  /* short, below the dot where it reached the target; NULL: none */
+    struct look look;
+    const struct plot_point *points; /* x rising; one without finite points is not shown at all */
     size_t n;
+    const double *smooth; /* [n], drawn instead, with the points behind; NULL: not smoothed */
+    const struct plot_seed *seeds; /* drawn instead of the band */
+    size_t n_seeds;
+    double reached; /* x where it reached the target; NaN: it did not, or nobody knows */
+};
+
+enum plot_scale {
+    PLOT_AUTO, /* log when the largest is more than five times the least, linear for what rises */
+    PLOT_LINEAR,
+    PLOT_LOG,
 };
 
 /* All pointers are borrowed. */
@@ -24,13 +44,18 @@ struct plot {
     const char *title; /* "": none */
     const char *x_label;
     bool x_is_count; /* of epochs, say: no ticks between whole numbers */
+    bool x_log;
     const char *y_label;
-    const struct plot_series *series; /* [n_series], the legend has their order */
+    const char *y_unit; /* "%" or "" */
+    enum plot_scale y_scale;
+    const struct plot_series *series; /* [n_series] */
     size_t n_series;
-    double target; /* NaN: no line */
-    bool rising;   /* good is up: the legend goes where such curves leave room */
-    bool dark;     /* for a dark page */
-    double width;  /* points (1/72 inch) */
+    double target;  /* NaN: no line */
+    bool rising;    /* good is up */
+    double zoom[4]; /* x from, to, y from, to; NaN: all there is */
+    int median_of;  /* epochs, of `smooth` */
+    bool dark;      /* for a dark page */
+    double width;   /* points (1/72 inch) */
     double height;
 };
 
@@ -40,9 +65,5 @@ enum { PLOT_MIN_WIDTH = 150, PLOT_MAX_WIDTH = 2000, PLOT_MIN_HEIGHT = 100, PLOT_
  * *ret_bytes is owned by the caller (free). STATUS_NO_MEMORY, STATUS_INTERNAL. */
 enum status plot_draw(const struct plot *plot, enum figure_format format, char **ret_bytes,
                       size_t *ret_n_bytes, struct error *error);
-
-/* Where ticks go: the first one at or above `low` and the distance, 1, 2 or 5 times a power of ten,
- * so that about `n` fit below `high`; a distance below `least` becomes `least`. low < high. */
-void plot_ticks(double low, double high, int n, double least, double *ret_first, double *ret_step);
 
 #endif

@@ -44,17 +44,17 @@ handler route_checkpoint_list, route_checkpoint_download;
 /* routes_confusion.c */
 handler route_run_confusion;
 
-/* routes_log.c */
-handler route_run_log;
-
 /* routes_summary.c */
 handler route_run_summary;
 
 /* routes_events.c */
-handler route_run_events, route_sweep_events, route_events;
+handler route_run_events, route_sweep_events, route_events, route_run_log;
 
 /* routes_figures.c */
-handler route_figure_curves, route_figure_cutout;
+handler route_figure_curves;
+
+/* routes_cutout.c */
+handler route_figure_cutout;
 
 /* routes_compare.c */
 handler route_compare;

@@ -1,202 +1,413 @@
-/* Pictures: the validation curves, and what cutout does to an image. Layer: api. */
-#include <cjson/cJSON.h>
+/* GET /figures/validation-error.svg, .png, .pdf: the curves of a comparison. Layer: api. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/change/admission.h"
-#include "api/figure/instances.h"
 #include "api/figure/plot.h"
-#include "api/query/arguments.h"
 #include "api/query/compare_query.h"
+#include "api/query/figure_query.h"
 #include "api/routes/routes.h"
 #include "core/base/cleanup.h"
-#include "core/base/text.h"
 
 /* Larger pictures are left to the threads for what takes long. */
-enum { QUICK_SQUARE_POINTS = 800 * 600, QUICK_INSTANCES = 8 };
+enum { QUICK_SQUARE_POINTS = 800 * 600 };
 
-/* What a figure is drawn with, beside what it shows. */
-struct look {
-    bool dark;
-    int64_t width;
-    int64_t height;
-    const char *title;
+enum { LABEL_SIZE = 256, MARK_SIZE = 12 };
+
+struct figure {
+    const struct figure_query *look;
+    const struct compare_query *query;
+    const struct comparison *groups;
+    struct comparison runs; /* each for itself, in the order of the query's set */
+    double x_per;           /* what a step of the axis stands for */
+    double y_times;         /* 100 for percent */
+
+    struct plot_series *series; /* [n_series] */
+    size_t n_series;
+    struct plot_point *points; /* of all groups */
+    struct plot_point *seed_points;
+    struct plot_seed *seeds;
+    double *smooth;
+    char (*labels)[LABEL_SIZE];
+    char (*marks)[MARK_SIZE];
+    const char **values; /* of the field that groups are told apart by */
+    struct look *looks;
 };
 
-/* theme=light|dark. */
-static bool read_theme(const struct request *request, struct reply *reply, bool *ret_dark) {
-    const char *theme = url_argument(&request->url, "theme");
-    *ret_dark = theme && strcmp(theme, "dark") == 0;
-    if (theme && !*ret_dark && strcmp(theme, "light") != 0) {
-        reply_bad_argument(reply, request, "theme", "theme must be light or dark.");
-        return false;
-    }
-    return true;
+static void figure_clear(struct figure *figure) {
+    comparison_clear(&figure->runs);
+    free(figure->series);
+    free(figure->points);
+    free(figure->seed_points);
+    free(figure->seeds);
+    free(figure->smooth);
+    free(figure->labels);
+    free(figure->marks);
+    free(figure->values);
+    free(figure->looks);
 }
 
-static bool read_size(const struct request *request, struct reply *reply, const char *name,
-                      int64_t least, int64_t most, int64_t *value) {
-    if (!arguments_read_count(request, reply, name, most, value)) {
-        return false;
-    }
-    if (*value < least) {
-        reply_bad_argument(reply, request, name, "%s must be at least %lld points.", name,
-                           (long long)least);
-        return false;
-    }
-    return true;
+/* ---- words and units ---- */
+
+static bool is_ratio(enum compare_metric metric) {
+    return metric == COMPARE_VAL_ERROR || metric == COMPARE_TRAIN_ACCURACY;
 }
 
-static bool read_look(const struct request *request, struct reply *reply, struct look *look) {
-    const char *title = url_argument(&request->url, "title");
-    if (title && !text_is_plain(title, strlen(title))) {
-        reply_bad_argument(reply, request, "title", "title must be " TEXT_PLAIN_RULE ".");
-        return false;
-    }
-    /* The text width of a paper, in points. */
-    *look = (struct look){.width = 490, .height = 300, .title = title ? title : ""};
-    return read_theme(request, reply, &look->dark) &&
-           read_size(request, reply, "width", PLOT_MIN_WIDTH, PLOT_MAX_WIDTH, &look->width) &&
-           read_size(request, reply, "height", PLOT_MIN_HEIGHT, PLOT_MAX_HEIGHT, &look->height);
-}
-
-static const char *metric_label(enum compare_metric metric) {
+static const char *metric_label(enum compare_metric metric, bool percent) {
     switch (metric) {
     case COMPARE_VAL_ERROR:
-        return "validation error";
+        return percent ? "validation error, %" : "validation error";
     case COMPARE_VAL_LOSS:
         return "validation loss";
     case COMPARE_TRAIN_LOSS:
         return "training loss";
     case COMPARE_TRAIN_ACCURACY:
-        return "training accuracy";
+        return percent ? "training accuracy, %" : "training accuracy";
     case COMPARE_METRIC_COUNT:
         break;
     }
     return "";
 }
 
-static const char *x_label(enum compare_x x) {
+/* The unit of the axis, so that its numbers stay short. */
+static const char *choose_unit(enum compare_x x, double most, double *ret_per) {
+    static const struct {
+        double from, per;
+        const char *images, *steps;
+    } counts[] = {{2e6, 1e6, "million images, all copies counted", "million steps"},
+                  {2e4, 1e3, "thousand images, all copies counted", "thousand steps"},
+                  {0, 1, "images, all copies counted", "step"}};
+    size_t i = most >= counts[0].from ? 0 : most >= counts[1].from ? 1 : 2;
+    *ret_per = 1;
     switch (x) {
-    case COMPARE_EPOCH:
-        return "epoch";
-    case COMPARE_STEP:
-        return "step";
-    case COMPARE_IMAGES:
-        return "images trained, all copies counted";
     case COMPARE_SECONDS:
-        return "seconds of training";
+        *ret_per = most >= 7200 ? 3600 : most >= 600 ? 60 : 1;
+        return most >= 7200  ? "hours of training"
+               : most >= 600 ? "minutes of training"
+                             : "seconds of training";
+    case COMPARE_IMAGES:
+        *ret_per = counts[i].per;
+        return counts[i].images;
+    case COMPARE_STEP:
+        *ret_per = counts[i].per;
+        return counts[i].steps;
+    case COMPARE_EPOCH:
     case COMPARE_X_COUNT:
         break;
     }
-    return "";
+    return "epoch";
 }
 
-/* "M = 8" reads better than "m=8". A label that is too long for a legend is cut, and numbered so
- * that it is not taken for another with the same beginning. */
-static void series_label(const struct compare_group *group, size_t number, char *text,
-                         size_t size) {
-    const char *label = group->label;
-    size_t length = strlen(label);
-    size_t n = text_cut(label, length, 48);
-    if (n < length) {
-        (void)snprintf(text, size, "%.*s... (%zu)", (int)n, label, number);
-    } else if (strncmp(label, "m=", 2) == 0 && !strchr(label, ' ')) {
-        (void)snprintf(text, size, "M = %s", label + 2);
+static double largest_x(const struct comparison *comparison) {
+    double most = 0;
+    for (size_t i = 0; i < comparison->n_groups; i++) {
+        for (size_t k = 0; k < comparison->groups[i].n_points; k++) {
+            most = fmax(most, comparison->groups[i].points[k].x); /* passes over NaN */
+        }
+    }
+    return most;
+}
+
+/* A value of JSON as people write it: without quotes, and of long fractions what one can tell
+ * apart.
+ */
+static void write_value(const char *value, char text[LABEL_SIZE]) {
+    char *end = NULL;
+    size_t n = strlen(value);
+    double number = strtod(value, &end);
+    bool quoted = n >= 2 && value[0] == '"';
+    if (n > 8 && *end == '\0' && strpbrk(value, ".e")) {
+        (void)snprintf(text, LABEL_SIZE, "%.4g", number);
     } else {
-        (void)snprintf(text, size, "%s", label);
+        (void)snprintf(text, LABEL_SIZE, "%.*s", (int)(quoted ? n - 2 : n), value + quoted);
     }
 }
 
-struct curves {
-    struct plot_series *series;
-    struct plot_point *points;
-    char (*labels)[64];
+static bool has_one_field(const struct compare_request *request) {
+    return request->each_run || request->n_fields == 1;
+}
+
+/* "M 8", "lr 0.1"; of several fields the values, "M 8, aliased", as the heading names them; a run's
+ * own name where each is a group. */
+static void write_label(const struct compare_request *request, const struct compare_group *group,
+                        char text[LABEL_SIZE]) {
+    size_t used = 0;
+    (void)snprintf(text, LABEL_SIZE, "%s", group->label);
+    for (int i = 0; i < request->n_fields && !request->each_run && used < LABEL_SIZE; i++) {
+        char value[LABEL_SIZE];
+        bool is_m = strcmp(request->fields[i], "m") == 0;
+        write_value(group->values[i], value);
+        used += (size_t)snprintf(text + used, LABEL_SIZE - used, "%s%s%s%s", i ? ", " : "",
+                                 is_m                     ? "M "
+                                 : has_one_field(request) ? request->fields[i]
+                                                          : "",
+                                 !is_m && has_one_field(request) ? " " : "", value);
+    }
+}
+
+/* "validation error, %", and what several fields the labels are of. */
+static void write_heading(const struct compare_request *request, bool percent,
+                          char text[LABEL_SIZE]) {
+    size_t used = (size_t)snprintf(text, LABEL_SIZE, "%s", metric_label(request->metric, percent));
+    for (int i = 0; i < request->n_fields && !has_one_field(request) && used < LABEL_SIZE; i++) {
+        bool is_m = strcmp(request->fields[i], "m") == 0;
+        used += (size_t)snprintf(text + used, LABEL_SIZE - used, "%s%s", i ? ", " : ", by ",
+                                 is_m ? "M" : request->fields[i]);
+    }
+}
+
+/* The value alone, where it is short enough to stand below a dot. */
+static void write_mark(const struct compare_request *request, const struct compare_group *group,
+                       char text[MARK_SIZE]) {
+    char value[LABEL_SIZE] = "";
+    if (has_one_field(request)) {
+        write_value(group->values[0], value);
+    }
+    (void)snprintf(text, MARK_SIZE, "%.*s", MARK_SIZE - 1, strlen(value) < MARK_SIZE ? value : "");
+}
+
+/* By its label, or by the value of its one field (the run's id). */
+static bool is_hidden(const struct figure *figure, const struct compare_group *group) {
+    const char *value = has_one_field(&figure->query->request) ? group->values[0] : "";
+    size_t n = strlen(value);
+    bool quoted = n >= 2 && value[0] == '"';
+    return figure_query_hides(figure->look, group->label, strlen(group->label)) ||
+           (n > 0 && figure_query_hides(figure->look, value + quoted, quoted ? n - 2 : n));
+}
+
+/* ---- points ---- */
+
+static struct plot_point point_of(const struct figure *figure, const struct compare_point *p) {
+    return (struct plot_point){.x = p->x / figure->x_per,
+                               .mean = p->value.mean * figure->y_times,
+                               .std = p->value.std * figure->y_times,
+                               .n = p->value.n};
+}
+
+static int compare_numbers(const void *a, const void *b) {
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The median of the neighbours: it invents no value. As the page does it. */
+static double median_near(const struct plot_point *points, size_t n, size_t at, int64_t width) {
+    double near[FIGURE_MOST_SMOOTH + 1];
+    size_t half = (size_t)width / 2;
+    size_t n_near = 0;
+    size_t first = at > half ? at - half : 0;
+    for (size_t i = first; i < n && i <= at + half && isfinite(points[at].mean); i++) {
+        if (isfinite(points[i].mean)) {
+            near[n_near++] = points[i].mean;
+        }
+    }
+    qsort(near, n_near, sizeof(near[0]), compare_numbers);
+    return n_near > 0 ? near[n_near / 2] : (double)NAN;
+}
+
+static double reached_x(const struct figure *figure, const struct compare_group *group) {
+    switch (figure->query->request.x) {
+    case COMPARE_EPOCH:
+        return group->to_target.epochs.mean / figure->x_per;
+    case COMPARE_IMAGES:
+        return group->to_target.images.mean / figure->x_per;
+    case COMPARE_SECONDS:
+        return group->to_target.seconds.mean / figure->x_per;
+    case COMPARE_STEP: /* nobody counts these */
+    case COMPARE_X_COUNT:
+        break;
+    }
+    return (double)NAN;
+}
+
+/* Where the next points, seeds and smoothed values go. */
+struct places {
+    struct plot_point *point, *seed_point;
+    struct plot_seed *seed;
+    double *smooth;
 };
 
-static void curves_clear(struct curves *curves) {
-    free(curves->series);
-    free(curves->points);
-    free(curves->labels);
+static void add_seeds(const struct figure *figure, const struct compare_group *group,
+                      struct plot_series *series, struct places *places) {
+    series->seeds = places->seed;
+    for (size_t i = 0; i < group->n_runs && group->n_runs > 1; i++) {
+        const struct compare_group *run = &figure->runs.groups[group->runs[i]];
+        *places->seed++ = (struct plot_seed){places->seed_point, run->n_points};
+        series->n_seeds++;
+        for (size_t k = 0; k < run->n_points; k++) {
+            *places->seed_point++ = point_of(figure, &run->points[k]);
+        }
+    }
 }
 
-static enum status make_curves(const struct comparison *comparison, struct curves *curves,
-                               struct error *error) {
-    size_t n_points = 0;
-    for (size_t i = 0; i < comparison->n_groups; i++) {
-        n_points += comparison->groups[i].n_points;
+static void add_series(struct figure *figure, size_t index, const struct look *look,
+                       struct places *places) {
+    const struct compare_group *group = &figure->groups->groups[index];
+    struct plot_series *series = &figure->series[figure->n_series++];
+    write_label(&figure->query->request, group, figure->labels[index]);
+    write_mark(&figure->query->request, group, figure->marks[index]);
+    *series = (struct plot_series){
+        .label = figure->labels[index],
+        .mark = figure->marks[index][0] ? figure->marks[index] : NULL,
+        .look = *look,
+        .points = places->point,
+        .n = group->n_points,
+        .reached = isfinite(figure->query->request.target) ? reached_x(figure, group) : (double)NAN,
+    };
+    for (size_t k = 0; k < group->n_points; k++) {
+        *places->point++ = point_of(figure, &group->points[k]);
     }
-    curves->series = calloc(comparison->n_groups + 1, sizeof(*curves->series));
-    curves->points = calloc(n_points + 1, sizeof(*curves->points));
-    curves->labels = calloc(comparison->n_groups + 1, sizeof(*curves->labels));
-    if (!curves->series || !curves->points || !curves->labels) {
+    if (figure->look->each_seed) {
+        add_seeds(figure, group, series, places);
+    }
+    if (figure->look->smooth > 1) {
+        series->smooth = places->smooth;
+        for (size_t k = 0; k < series->n; k++) {
+            *places->smooth++ = median_near(series->points, series->n, k, figure->look->smooth);
+        }
+    }
+}
+
+/* A group without an epoch takes no colour. */
+static void choose_looks(struct figure *figure) {
+    const struct compare_request *request = &figure->query->request;
+    const char *field = !request->each_run && request->n_fields == 1 ? request->fields[0] : NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < figure->groups->n_groups; i++) {
+        if (figure->groups->groups[i].n_points > 0) {
+            figure->values[n++] = figure->groups->groups[i].values[0];
+        }
+    }
+    looks_choose(field, figure->values, n, figure->look->dark, figure->looks);
+}
+
+/* ---- making it ---- */
+
+static enum status compare_runs(struct figure *figure, struct error *error) {
+    const struct run_set *set = &figure->query->set;
+    struct compare_request request = figure->query->request;
+    CLEANUP(free_pointer) struct compare_run *runs = calloc(set->n + 1, sizeof(*runs));
+    if (!runs) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for the curves of a figure");
     }
-    struct plot_point *next = curves->points;
+    for (size_t i = 0; i < set->n; i++) {
+        runs[i] = (struct compare_run){&set->rows[i], &set->epochs[i]};
+    }
+    request.each_run = true;
+    request.baseline = NULL;
+    return compare_make(&request, runs, set->n, &figure->runs, error);
+}
+
+static size_t count_points(const struct comparison *comparison) {
+    size_t n = 0;
     for (size_t i = 0; i < comparison->n_groups; i++) {
-        const struct compare_group *group = &comparison->groups[i];
-        series_label(group, i + 1, curves->labels[i], sizeof(curves->labels[0]));
-        curves->series[i] = (struct plot_series){curves->labels[i], next, group->n_points};
-        for (size_t k = 0; k < group->n_points; k++) {
-            const struct compare_point *point = &group->points[k];
-            *next++ = (struct plot_point){point->x, point->value.mean, point->value.std};
+        n += comparison->groups[i].n_points;
+    }
+    return n;
+}
+
+static enum status allocate(struct figure *figure, struct error *error) {
+    size_t n_groups = figure->groups->n_groups + 1;
+    size_t n_points = count_points(figure->groups) + 1;
+    figure->series = calloc(n_groups, sizeof(*figure->series));
+    figure->labels = calloc(n_groups, sizeof(*figure->labels));
+    figure->marks = calloc(n_groups, sizeof(*figure->marks));
+    figure->values = calloc(n_groups, sizeof(char *));
+    figure->looks = calloc(n_groups, sizeof(*figure->looks));
+    figure->points = calloc(n_points, sizeof(*figure->points));
+    figure->smooth = calloc(n_points, sizeof(*figure->smooth));
+    figure->seeds = calloc(figure->query->set.n + 1, sizeof(*figure->seeds));
+    figure->seed_points = calloc(count_points(&figure->runs) + 1, sizeof(*figure->seed_points));
+    bool good = figure->series && figure->labels && figure->marks && figure->values &&
+                figure->looks && figure->points && figure->smooth && figure->seeds &&
+                figure->seed_points;
+    return good ? STATUS_OK
+                : error_set(error, STATUS_NO_MEMORY, "no memory for the curves of a figure");
+}
+
+static enum status fill(struct figure *figure, struct error *error) {
+    if (figure->look->each_seed) {
+        TRY(compare_runs(figure, error));
+    }
+    TRY(allocate(figure, error));
+    choose_looks(figure);
+    struct places places = {figure->points, figure->seed_points, figure->seeds, figure->smooth};
+    const struct look *look = figure->looks;
+    for (size_t i = 0; i < figure->groups->n_groups; i++) {
+        const struct compare_group *group = &figure->groups->groups[i];
+        if (group->n_points > 0 && !is_hidden(figure, group)) {
+            add_series(figure, i, look, &places);
         }
+        look += group->n_points > 0;
     }
     return STATUS_OK;
 }
 
-static void reply_figure(struct reply *reply, enum figure_format format, char *bytes,
-                         size_t n_bytes) {
-    reply->http_status = 200;
-    reply->content_type = figure_content_type(format);
-    reply->body = bytes;
-    reply->n_body = n_bytes;
+static enum status draw(struct figure *figure, const char *x_label, enum figure_format format,
+                        char **ret_bytes, size_t *ret_n_bytes, struct error *error) {
+    static const enum plot_scale scales[] = {[FIGURE_SCALE_AUTO] = PLOT_AUTO,
+                                             [FIGURE_SCALE_LINEAR] = PLOT_LINEAR,
+                                             [FIGURE_SCALE_LOG] = PLOT_LOG};
+    const struct compare_request *request = &figure->query->request;
+    const struct figure_query *look = figure->look;
+    bool percent = figure->y_times > 1;
+    char heading[LABEL_SIZE];
+    write_heading(request, percent, heading);
+    TRY(fill(figure, error));
+    const struct plot plot = {
+        .title = look->title,
+        .x_label = x_label,
+        .x_is_count = request->x != COMPARE_SECONDS && figure->x_per <= 1,
+        .x_log = look->x_log,
+        .y_label = heading,
+        .y_unit = percent ? "%" : "",
+        .y_scale = scales[look->y_scale],
+        .series = figure->series,
+        .n_series = figure->n_series,
+        .target = request->target * figure->y_times,
+        .rising = request->metric == COMPARE_TRAIN_ACCURACY,
+        .zoom = {look->zoom[0] / figure->x_per, look->zoom[1] / figure->x_per,
+                 look->zoom[2] * figure->y_times, look->zoom[3] * figure->y_times},
+        .median_of = (int)look->smooth,
+        .dark = look->dark,
+        .width = (double)look->width,
+        .height = (double)look->height,
+    };
+    return plot_draw(&plot, format, ret_bytes, ret_n_bytes, error);
 }
 
-static void draw_comparison(const struct request *request, struct reply *reply,
-                            enum figure_format format, const struct look *look,
-                            const struct compare_query *query,
-                            const struct comparison *comparison) {
-    CLEANUP(curves_clear) struct curves curves = {.series = NULL};
+static void reply_curves(const struct request *request, struct reply *reply,
+                         enum figure_format format, const struct figure_query *look,
+                         const struct compare_query *query, const struct comparison *comparison) {
+    CLEANUP(figure_clear)
+    struct figure figure = {.look = look, .query = query, .groups = comparison, .y_times = 1};
     struct error error;
     char *bytes = NULL;
     size_t n_bytes = 0;
-    enum status status = make_curves(comparison, &curves, &error);
-    if (status == STATUS_OK) {
-        const struct plot plot = {
-            .title = look->title,
-            .x_label = x_label(query->request.x),
-            .x_is_count = query->request.x != COMPARE_SECONDS,
-            .y_label = metric_label(query->request.metric),
-            .series = curves.series,
-            .n_series = comparison->n_groups,
-            .target = query->request.target,
-            .rising = query->request.metric == COMPARE_TRAIN_ACCURACY,
-            .dark = look->dark,
-            .width = (double)look->width,
-            .height = (double)look->height,
-        };
-        status = plot_draw(&plot, format, &bytes, &n_bytes, &error);
+    if (is_ratio(query->request.metric) && !look->fraction) {
+        figure.y_times = 100;
     }
-    if (status != STATUS_OK) {
+    const char *x_label = choose_unit(query->request.x, largest_x(comparison), &figure.x_per);
+    if (draw(&figure, x_label, format, &bytes, &n_bytes, &error) != STATUS_OK) {
         reply_error(reply, request, &error);
         return;
     }
-    reply_figure(reply, format, bytes, n_bytes);
+    reply_bytes(reply, request, figure_content_type(format), bytes, n_bytes);
 }
 
-/* GET /figures/validation-error.svg, .png, .pdf */
 void route_figure_curves(struct api_context *context, const struct request *request,
                          struct reply *reply) {
+    static const struct figure_sides sides = {PLOT_MIN_WIDTH, PLOT_MAX_WIDTH, PLOT_MIN_HEIGHT,
+                                              PLOT_MAX_HEIGHT};
     CLEANUP(compare_query_clear) struct compare_query query = {0};
     CLEANUP(comparison_clear) struct comparison comparison = {0};
-    struct look look;
+    struct figure_query look;
     enum figure_format format = FIGURE_SVG;
     const char *dot = strrchr(request->url.path, '.');
     (void)figure_format_from_name(dot ? dot + 1 : "", &format);
-    if (!read_look(request, reply, &look) || !compare_query_read(context, request, reply, &query)) {
+    if (!figure_query_read(request, reply, &sides, &look) ||
+        !compare_query_read(context, request, reply, &query)) {
         return;
     }
     char etag[sizeof(reply->etag)];
@@ -208,131 +419,9 @@ void route_figure_curves(struct api_context *context, const struct request *requ
                reply_leave_to_slow(reply, request)) {
         return;
     } else if (compare_query_run(context, request, reply, &query, &comparison)) {
-        draw_comparison(request, reply, format, &look, &query, &comparison);
+        reply_curves(request, reply, format, &look, &query, &comparison);
     }
     if (reply->http_status == 200 || reply->http_status == 304) {
         memcpy(reply->etag, etag, sizeof(etag));
     }
-}
-
-/* GET /figures/cutout.png */
-
-/* The other arguments of the route are fields of a run. */
-static bool is_run_argument(const char *name) {
-    static const char *const others[] = {"index", "epoch", "theme"};
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-        if (strcmp(name, others[i]) == 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void delete_tree(cJSON **tree) {
-    cJSON_Delete(*tree);
-}
-
-/* The query as the JSON document of a run, so that its fields are checked in the one place. */
-static char *run_document(const struct request *request) {
-    CLEANUP(delete_tree) cJSON *document = cJSON_CreateObject();
-    for (int i = 0; document && i < request->url.n_arguments; i++) {
-        const struct url_argument *a = &request->url.arguments[i];
-        char *end = NULL;
-        double number = strtod(a->value, &end);
-        if (!is_run_argument(a->name)) {
-            continue;
-        }
-        if (strcmp(a->value, "true") == 0 || strcmp(a->value, "false") == 0) {
-            (void)cJSON_AddBoolToObject(document, a->name, a->value[0] == 't');
-        } else if (a->value[0] && *end == '\0' && isfinite(number)) {
-            (void)cJSON_AddNumberToObject(document, a->name, number);
-        } else {
-            (void)cJSON_AddStringToObject(document, a->name, a->value);
-        }
-    }
-    return document ? cJSON_PrintUnformatted(document) : NULL;
-}
-
-static bool read_run(struct api_context *context, const struct request *request,
-                     struct reply *reply, struct run_spec *ret_spec) {
-    const struct run_spec_context surroundings = run_surroundings(context);
-    CLEANUP(free_pointer) char *document = run_document(request);
-    struct field_errors errors;
-    if (!document) {
-        reply_problem(reply, request, STATUS_NO_MEMORY, "Try again later.");
-        return false;
-    }
-    if (run_spec_parse(document, strlen(document), &surroundings, ret_spec, &errors) != STATUS_OK) {
-        const struct field_error *first = &errors.items[0];
-        reply_bad_argument(reply, request, first->pointer + (first->pointer[0] == '/'), "%s",
-                           first->detail);
-        return false;
-    }
-    if (ret_spec->config.m > INSTANCES_MAX_M) {
-        reply_bad_argument(reply, request, "m", "m must be at most %d in a picture.",
-                           INSTANCES_MAX_M);
-        return false;
-    }
-    return true;
-}
-
-/* The data set is read at its first use, which may take a second, and then stays in memory: on the
- * threads of their own that pictures have. */
-static void draw_instances(struct api_context *context, const struct request *request,
-                           struct reply *reply, const struct run_config *config, int64_t image,
-                           int64_t epoch, bool dark) {
-    struct dataset_registry *registry = context->options.datasets;
-    const struct dataset *dataset = NULL;
-    char sha256[SHA256_HEX_SIZE];
-    struct error error;
-    if (dataset_registry_acquire(registry, config->dataset, &dataset, sha256, &error) !=
-        STATUS_OK) {
-        reply_error(reply, request, &error);
-        return;
-    }
-    CLEANUP(free_pointer) struct normaliser *normaliser = calloc(1, sizeof(*normaliser));
-    if (image >= dataset->train.n) {
-        reply_bad_argument(reply, request, "index", "%s has %d training images: 0 to %d.",
-                           config->dataset, dataset->train.n, dataset->train.n - 1);
-    } else if (!normaliser) {
-        reply_problem(reply, request, STATUS_NO_MEMORY, "Try again later.");
-    } else {
-        char *bytes = NULL;
-        size_t n_bytes = 0;
-        normaliser_make(&dataset->train, dataset->train.n, config->normalise, normaliser);
-        const struct instances instances = {.config = config,
-                                            .dataset = dataset,
-                                            .normaliser = normaliser,
-                                            .image = (int)image,
-                                            .epoch = (int)epoch - 1,
-                                            .dark = dark};
-        if (instances_draw(&instances, &bytes, &n_bytes, &error) == STATUS_OK) {
-            reply_figure(reply, FIGURE_PNG, bytes, n_bytes);
-        } else {
-            reply_error(reply, request, &error);
-        }
-    }
-    dataset_registry_release(registry, dataset);
-}
-
-void route_figure_cutout(struct api_context *context, const struct request *request,
-                         struct reply *reply) {
-    int64_t image = 0;
-    int64_t epoch = 1;
-    bool dark = false;
-    struct run_spec spec;
-    if (!read_theme(request, reply, &dark) ||
-        !arguments_read_count(request, reply, "index", 1000000, &image) ||
-        !arguments_read_count(request, reply, "epoch", 100000, &epoch) ||
-        !read_run(context, request, reply, &spec)) {
-        return;
-    }
-    if (epoch < 1) {
-        reply_bad_argument(reply, request, "epoch", "Epochs are counted from 1.");
-        return;
-    }
-    if (spec.config.m > QUICK_INSTANCES && reply_leave_to_slow(reply, request)) {
-        return;
-    }
-    draw_instances(context, request, reply, &spec.config, image, epoch, dark);
 }

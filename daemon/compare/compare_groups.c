@@ -59,6 +59,10 @@ static char *format_text(const char *format, ...) {
     return n < 0 ? NULL : text;
 }
 
+static char *run_label(const struct run_row *row) {
+    return format_text("run %" PRId64 "%s%s", row->id, row->name[0] ? " " : "", row->name);
+}
+
 void compare_group_clear(struct compare_group *group) {
     for (int i = 0; i < COMPARE_MAX_FIELDS; i++) {
         free(group->values[i]);
@@ -73,8 +77,7 @@ static enum status read_values(const struct compare_request *request, const stru
                                struct compare_group *group, struct error *error) {
     if (request->each_run) {
         group->values[0] = format_text("\"%" PRId64 "\"", row->id);
-        group->label =
-            format_text("run %" PRId64 "%s%s", row->id, row->name[0] ? " " : "", row->name);
+        group->label = run_label(row);
         return group->values[0] && group->label ? STATUS_OK : no_memory(error);
     }
     /* With all fields of today, so that older and newer runs can be compared. */
@@ -144,6 +147,14 @@ static struct compare_group *find_group(struct comparison *comparison,
     return group;
 }
 
+/* "run 7 name": of one run it is nothing to be "all runs". */
+static enum status name_lone_run(struct compare_group *group, const struct run_row *row,
+                                 struct error *error) {
+    free(group->label);
+    group->label = run_label(row);
+    return group->label ? STATUS_OK : no_memory(error);
+}
+
 enum status compare_group_runs(const struct compare_request *request,
                                const struct compare_run *runs, size_t n_runs,
                                struct comparison *comparison, struct error *error) {
@@ -161,6 +172,9 @@ enum status compare_group_runs(const struct compare_request *request,
         }
         group->runs = larger;
         group->runs[group->n_runs++] = i;
+    }
+    if (request->n_fields == 0 && !request->each_run && n_runs == 1) {
+        TRY(name_lone_run(&comparison->groups[0], runs[0].row, error));
     }
     if (!request->each_run) { /* those are in the order in which they were asked for */
         qsort(comparison->groups, comparison->n_groups, sizeof(*comparison->groups),

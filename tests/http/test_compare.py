@@ -147,14 +147,14 @@ class UnfinishedRuns(DaemonTestCase):
         waiting = self.daemon.submit()
         answer = self.daemon.get(f"/api/v1/compare?ids={waiting}&target=0.5&x=seconds")
         group, = answer["groups"]
-        self.assertEqual(group["label"], "all runs")
+        self.assertEqual(group["label"], f"run {waiting}")
         self.assertEqual(group["points"], [])
         self.assertIsNone(group["best"]["mean"])
         self.assertEqual(group["to_target"]["epochs"],
                          {"mean": None, "std": None, "min": None, "max": None, "n_reached": 0,
                           "n": 1})
         response = self.daemon.curl(f"/api/v1/compare?ids={waiting}&format=csv")
-        self.assertEqual(response.body, "epoch,all_runs_mean,all_runs_std,all_runs_n\n")
+        self.assertEqual(response.body, f"epoch,run_{waiting}_mean,run_{waiting}_std,run_{waiting}_n\n")
         for run in (waiting, blocker):
             self.daemon.curl(f"/api/v1/runs/{run}/cancel", "-X", "POST")
         self.daemon.wait_for_end(blocker)

@@ -35,6 +35,50 @@ class Figures(DaemonTestCase):
                                     f"If-None-Match: {answer.headers['etag']}")
                 self.assertEqual(again.status, 304)
 
+    def test_the_view_of_the_page_is_drawn_by_the_same_arguments(self):
+        daemon = self.daemon
+        runs = [daemon.submit(m=m, seed=seed) for m in (1, 2) for seed in (1, 2)]
+        for run in runs:
+            daemon.wait_for_end(run)
+        held = daemon.submit(m=4, hold=True)
+        asked = f"{FIGURE}.svg?ids={','.join(runs + [held])}&group_by=m&title=a%20%3Cb%3E"
+
+        def svg(query=""):
+            answer = daemon.curl(asked + query)
+            self.assertEqual(answer.status, 200, answer.body)
+            return answer.body
+
+        plain = svg()
+        self.assertIn(">a &lt;b&gt;</text>", plain)
+        self.assertIn(">M 1</text>", plain)
+        self.assertNotIn(">M 4</text>", plain)  # has no epoch
+        self.assertIn("validation error, %", plain)
+        self.assertIn("Band: mean", plain)
+        self.assertNotIn(", %", svg("&unit=fraction"))
+        self.assertIn("Faint: each run", svg("&seeds=each"))
+        self.assertIn("median of 5 epochs", svg("&smooth=5"))
+        self.assertNotIn(">M 1</text>", svg("&hide=1"))
+        self.assertIn("No epoch is finished yet.", svg("&hide=1,m%3D2"))
+        self.assertIn(">1.5</text>", svg("&zoom=1.2,1.8"))
+        views = [svg(view) for view in ("&y=log", "&y=linear", "&x=images&x_log=true", "&x=images",
+                                        "&x=step", "&x=seconds", "&zoom=1,2,0.1,0.9", "&theme=dark",
+                                        "&metric=train_accuracy")]
+        self.assertEqual(len(set(views)), len(views))
+
+    def test_one_run_is_called_by_its_name(self):
+        run = self.daemon.submit(name="alone")
+        self.daemon.wait_for_end(run)
+        self.assertIn(f">run {run} alone</text>", self.daemon.curl(f"{FIGURE}.svg?ids={run}").body)
+
+    def test_views_that_make_no_sense_are_named(self):
+        for name, value in (("y", "cube"), ("x_log", "yes"), ("unit", "mm"), ("seeds", "some"),
+                            ("smooth", "102"), ("zoom", "1"), ("zoom", "1,2,3"), ("zoom", "2,1"),
+                            ("zoom", "1,2,3,4,5"), ("zoom", "1,nan"), ("zoom", "1,"), ("width", "20")):
+            with self.subTest(name=name, value=value):
+                answer = self.daemon.curl(f"{FIGURE}.svg?ids=1&{name}={value}")
+                problem = self.assert_problem(answer, 400)
+                self.assertEqual(problem["errors"][0]["parameter"], name)
+
     def test_instances_of_an_image(self):
         answer, first = self.picture("/api/v1/figures/cutout.png?index=5&m=8&cutout_size=12")
         self.assertEqual(answer.status, 200)

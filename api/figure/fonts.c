@@ -1,0 +1,77 @@
+/* Layer: api. */
+#include "api/figure/fonts.h"
+
+#include <cairo-ft.h>
+#include <fontconfig/fontconfig.h>
+#include <pthread.h>
+
+struct order {
+    FcPattern *wanted;
+    FcFontSet *fonts; /* NULL: none */
+};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static struct order orders[2]; /* written once, read only afterwards: regular, bold */
+
+static void make_orders(void) {
+    for (int bold = 0; bold < 2; bold++) {
+        struct order *order = &orders[bold];
+        FcResult result = FcResultMatch;
+        order->wanted =
+            FcPatternBuild(NULL, FC_FAMILY, FcTypeString, "sans-serif", FC_WEIGHT, FcTypeInteger,
+                           bold ? FC_WEIGHT_DEMIBOLD : FC_WEIGHT_REGULAR, NULL);
+        if (order->wanted) {
+            (void)FcConfigSubstitute(NULL, order->wanted, FcMatchPattern);
+            FcDefaultSubstitute(order->wanted);
+            order->fonts = FcFontSort(NULL, order->wanted, FcTrue, NULL, &result);
+        }
+    }
+}
+
+static const struct order *order_of(bool bold) {
+    (void)pthread_once(&once, make_orders);
+    return &orders[bold];
+}
+
+/* The first that has it; the first of all when none has. */
+static int font_for(const struct order *order, FcChar32 letter) {
+    for (int i = 0; i < order->fonts->nfont; i++) {
+        FcCharSet *letters = NULL;
+        if (FcPatternGetCharSet(order->fonts->fonts[i], FC_CHARSET, 0, &letters) == FcResultMatch &&
+            FcCharSetHasChar(letters, letter)) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+size_t fonts_run(const char *text, size_t n, bool bold, int *ret_font) {
+    const struct order *order = order_of(bold);
+    size_t used = 0;
+    *ret_font = -1;
+    if (!order->fonts || order->fonts->nfont == 0) {
+        return n;
+    }
+    while (used < n) {
+        FcChar32 letter = 0;
+        int length = FcUtf8ToUcs4((const FcChar8 *)text + used, &letter, (int)(n - used));
+        if (length <= 0) { /* no UTF-8 */
+            return used > 0 ? used : 1;
+        }
+        int font = font_for(order, letter);
+        if (used > 0 && font != *ret_font) {
+            return used;
+        }
+        *ret_font = font;
+        used += (size_t)length;
+    }
+    return used;
+}
+
+cairo_font_face_t *fonts_face(int font, bool bold) {
+    const struct order *order = order_of(bold);
+    FcPattern *pattern = FcFontRenderPrepare(NULL, order->wanted, order->fonts->fonts[font]);
+    cairo_font_face_t *face = cairo_ft_font_face_create_for_pattern(pattern);
+    FcPatternDestroy(pattern);
+    return face;
+}

@@ -1,0 +1,206 @@
+/* Bands, curves, target and marks. Layer: api. */
+#include <math.h>
+#include <stdio.h>
+
+#include "api/figure/plot_internal.h"
+
+double shown_value(const struct plot_series *series, size_t i) {
+    return series->smooth ? series->smooth[i] : series->points[i].mean;
+}
+
+static double x_at(const struct frame *f, double x) {
+    return plot_axis_at(&f->x, x);
+}
+
+/* What is no point of a log axis lies at its lower end. */
+static double y_at(const struct frame *f, double y) {
+    return f->y.log && y <= 0 ? f->y.from + 4 * f->font : plot_axis_at(&f->y, y);
+}
+
+static bool is_inside(const struct frame *f, double x, double y) {
+    return x >= f->x.low && x <= f->x.high && y >= f->y.low && y <= f->y.high;
+}
+
+static bool has_band(const struct plot_point *p) {
+    return p->n >= 2 && isfinite(p->x) && isfinite(p->mean) && isfinite(p->std);
+}
+
+static void draw_band(struct frame *f, const struct plot_series *series) {
+    for (size_t i = 0; i < series->n;) {
+        size_t begin = i;
+        while (i < series->n && has_band(&series->points[i])) {
+            i++;
+        }
+        for (size_t k = begin; k < i; k++) {
+            const struct plot_point *p = &series->points[k];
+            (k == begin ? canvas_move : canvas_line)(f->canvas, x_at(f, p->x),
+                                                     y_at(f, p->mean + p->std));
+        }
+        for (size_t k = i; k > begin; k--) {
+            const struct plot_point *p = &series->points[k - 1];
+            canvas_line(f->canvas, x_at(f, p->x), y_at(f, p->mean - p->std));
+        }
+        if (i > begin) {
+            canvas_colour(f->canvas, series->look.colour, 0.13);
+            canvas_fill(f->canvas);
+        }
+        i += i == begin;
+    }
+}
+
+/* The points as a line with gaps; smooth: those of the series instead of the means. */
+static void trace(struct frame *f, const struct plot_point *points, const double *smooth,
+                  size_t n) {
+    bool down = false;
+    for (size_t i = 0; i < n; i++) {
+        double y = smooth ? smooth[i] : points[i].mean;
+        if (isfinite(y) && isfinite(points[i].x) && !(f->x.log && points[i].x <= 0)) {
+            (down ? canvas_line : canvas_move)(f->canvas, x_at(f, points[i].x), y_at(f, y));
+            down = true;
+        } else {
+            down = false;
+        }
+    }
+    canvas_stroke(f->canvas);
+}
+
+static void set_pen(struct frame *f, const struct look *look, double width, double alpha) {
+    double dashes[LOOK_MOST_DASHES];
+    for (int i = 0; i < look->n_dashes; i++) {
+        dashes[i] = look->dashes[i] * f->line / 2;
+    }
+    canvas_colour(f->canvas, look->colour, alpha);
+    canvas_pen(f->canvas, width, dashes, look->n_dashes);
+}
+
+/* Paper around the line, so that crossings are seen. */
+static void draw_curve(struct frame *f, const struct plot_series *series) {
+    if (series->smooth) {
+        canvas_colour(f->canvas, series->look.colour, 0.35);
+        canvas_pen(f->canvas, f->line / 2, NULL, 0);
+        trace(f, series->points, NULL, series->n);
+    }
+    canvas_colour(f->canvas, f->paper, 1);
+    canvas_pen(f->canvas, 1.75 * f->line, NULL, 0);
+    trace(f, series->points, series->smooth, series->n);
+    set_pen(f, &series->look, f->line, 1);
+    trace(f, series->points, series->smooth, series->n);
+}
+
+static void draw_seeds(struct frame *f, const struct plot_series *series) {
+    canvas_colour(f->canvas, series->look.colour, 0.32);
+    canvas_pen(f->canvas, f->line / 2, NULL, 0);
+    for (size_t i = 0; i < series->n_seeds; i++) {
+        trace(f, series->seeds[i].points, NULL, series->seeds[i].n);
+    }
+}
+
+/* ---- marks ---- */
+
+static void draw_mark(struct frame *f, const struct plot_series *series, double x, double y,
+                      bool filled) {
+    const double radius = 1.4 * f->line;
+    if (!is_inside(f, x, y)) {
+        return;
+    }
+    canvas_colour(f->canvas, f->paper, 1);
+    canvas_circle(f->canvas, x_at(f, x), y_at(f, y), radius + 0.5 * f->line, true);
+    canvas_colour(f->canvas, series->look.colour, 1);
+    canvas_pen(f->canvas, 0.7 * f->line, NULL, 0);
+    canvas_circle(f->canvas, x_at(f, x), y_at(f, y), radius, filled);
+}
+
+/* A point on its own has no line; a hollow one is the first of fewer runs. */
+static void draw_marks(struct frame *f, const struct plot_series *series) {
+    const struct plot_point *p = series->points;
+    for (size_t i = 0; i < series->n; i++) {
+        double y = shown_value(series, i);
+        bool before = i > 0 && isfinite(shown_value(series, i - 1));
+        bool behind = i + 1 < series->n && isfinite(shown_value(series, i + 1));
+        if (isfinite(y) && !before && !behind) {
+            draw_mark(f, series, p[i].x, y, true);
+        } else if (isfinite(y) && i > 0 && p[i].n < p[i - 1].n) {
+            draw_mark(f, series, p[i].x, y, false);
+        }
+    }
+}
+
+/* ---- target ---- */
+
+static void write_target(const struct frame *f, const char *arrow, char *text, size_t size) {
+    struct plot_ticks exact = {.decimals = -1};
+    char number[PLOT_TICK_SIZE];
+    const char *unit = f->plot->y_unit;
+    (void)snprintf(text, size, "target %s%s%s%s", plot_tick_text(&exact, f->plot->target, number),
+                   unit[0] ? "\u00a0" : "", unit, arrow);
+}
+
+static void draw_target(struct frame *f) {
+    char text[96];
+    double target = f->plot->target;
+    if (!isfinite(target)) {
+        return;
+    }
+    canvas_colour(f->canvas, f->ink, 1);
+    if (target >= f->y.low && target <= f->y.high) {
+        write_target(f, "", text, sizeof(text));
+        canvas_pen(f->canvas, 0.75, NULL, 0);
+        canvas_move(f->canvas, f->left, y_at(f, target));
+        canvas_line(f->canvas, f->right, y_at(f, target));
+        canvas_stroke(f->canvas);
+        canvas_text(f->canvas, ANCHOR_START, f->left + 4, y_at(f, target) - 0.35 * f->font, text);
+    } else { /* it would squash the curves: said at the edge behind which it lies */
+        bool above = target > f->y.high;
+        write_target(f, above ? "\u00a0\u2191" : "\u00a0\u2193", text, sizeof(text));
+        canvas_text(f->canvas, ANCHOR_START, f->left + 4,
+                    above ? f->top + 1.1 * f->font : f->bottom - 0.5 * f->font, text);
+    }
+}
+
+/* Where the groups reached it: a dot, a line down to the axis, and which it is. */
+static void draw_reached(struct frame *f) {
+    double taken = -HUGE_VAL; /* up to here by the mark before */
+    for (size_t i = 0; i < f->n_shown; i++) {
+        const struct plot_series *series = f->shown[i].series;
+        double x = x_at(f, series->reached);
+        if (!isfinite(series->reached) || !is_inside(f, series->reached, f->plot->target)) {
+            continue;
+        }
+        canvas_colour(f->canvas, series->look.colour, 1);
+        canvas_pen(f->canvas, 0.5, NULL, 0);
+        canvas_move(f->canvas, x, y_at(f, f->plot->target));
+        canvas_line(f->canvas, x, f->bottom);
+        canvas_stroke(f->canvas);
+        draw_mark(f, series, series->reached, f->plot->target, true);
+        double width = series->mark ? canvas_text_width(f->canvas, series->mark) : 0;
+        bool room = f->bottom - f->top > 9 * f->font && fabs(x - taken) > width + 0.8 * f->font;
+        if (series->mark && room) {
+            bool fits = x + 2 + width < f->right;
+            canvas_colour(f->canvas, f->ink, 1);
+            canvas_text(f->canvas, fits ? ANCHOR_START : ANCHOR_END, fits ? x + 2 : x - 2,
+                        f->bottom - 0.4 * f->font, series->mark);
+            taken = x;
+        }
+    }
+}
+
+void frame_draw_curves(struct frame *f) {
+    canvas_clip(f->canvas, f->left, f->top, f->right - f->left, f->bottom - f->top);
+    for (size_t i = 0; i < f->n_shown; i++) {
+        const struct plot_series *series = f->shown[i].series;
+        if (series->n_seeds > 0) {
+            draw_seeds(f, series);
+        } else if (!series->smooth) {
+            draw_band(f, series);
+        }
+    }
+    for (size_t i = 0; i < f->n_shown; i++) {
+        draw_curve(f, f->shown[i].series);
+    }
+    canvas_unclip(f->canvas);
+    draw_target(f);
+    draw_reached(f);
+    for (size_t i = 0; i < f->n_shown; i++) {
+        draw_marks(f, f->shown[i].series);
+    }
+}
