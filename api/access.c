@@ -123,6 +123,10 @@ bool access_link_may(const struct request *request, const char *pattern, struct 
         refuse_link(request, reply);
         return false;
     }
+    if (url_argument(&request->url, "text")) { /* also finds what stands in notes */
+        reply_problem(reply, request, STATUS_FORBIDDEN, "A link does not look into notes: text=.");
+        return false;
+    }
     const char *sweep = shown[i].of == OF_SWEEP       ? request->parameters[0]
                         : shown[i].of == OF_ARGUMENTS ? url_argument(&request->url, "sweep")
                                                       : NULL;

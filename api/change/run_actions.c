@@ -3,11 +3,16 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "api/view/run_view.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 #include "daemon/config/state_dir.h"
+#include "daemon/spec/json_tree.h"
+#include "daemon/spec/run_spec.h"
+#include "daemon/store/change/run_batch.h"
 #include "daemon/work/pool.h"
 
 /* What is asked, and where the answer goes. */
@@ -15,7 +20,11 @@ struct act {
     const struct request *request;
     struct reply *reply;
     enum act_form form;
-    enum run_action action;
+    enum run_action action; /* not of edits */
+    bool edits;
+    const cJSON *labels; /* of an edit; NULL: they stay */
+    struct run_edit edit;
+    char *labels_json; /* owned: edit.labels_json of the run that is being edited */
     /* Copied before: the answer may be written inside of the transaction, where no lock is taken.
      */
     struct progress running[POOL_MAX_WORKERS];
@@ -81,7 +90,7 @@ static void write_problem(struct json_writer *writer, const char *key, const str
     enum run_action action =
         act->form == ACT_ON_SWEEP ? run_action_within_sweep(act->action, row->state) : act->action;
     /* A state that would allow it has another reason, which the error tells. */
-    if (error->code == STATUS_CONFLICT && action != RUN_ACTION_DELETE &&
+    if (error->code == STATUS_CONFLICT && action != RUN_ACTION_DELETE && !act->edits &&
         !run_action_allowed(action, row->state, row->request)) {
         write_conflict(writer, key, act->request, action, row);
         return;
@@ -104,6 +113,7 @@ static void write_run(struct json_writer *writer, const char *key, const struct 
 static int http_status_of(const struct run_outcome *outcome) {
     return outcome->error.code != STATUS_OK    ? http_code(outcome->error.code)
            : outcome->action == BATCH_DELETE   ? 204
+           : outcome->action == BATCH_EDIT     ? 200
            : outcome->row.state == RUN_RUNNING ? 202
                                                : 200;
 }
@@ -207,4 +217,101 @@ void run_actions_reply(struct api_context *context, const struct request *reques
             run_files_remove(context, outcomes.items[i].id);
         }
     }
+}
+
+/* ---- edits ---- */
+
+/* The row's labels with the changes laid over them. NULL: no memory. */
+static cJSON *merge_labels(const struct act *act, const struct run_row *row) {
+    CLEANUP(json_delete) cJSON *merged = cJSON_Parse(row->labels_json);
+    const cJSON *item = NULL;
+    if (!merged) {
+        merged = cJSON_CreateObject();
+    }
+    cJSON_ArrayForEach(item, act->labels) {
+        cJSON_DeleteItemFromObjectCaseSensitive(merged, item->string);
+        if (cJSON_IsString(item) &&
+            !cJSON_AddStringToObject(merged, item->string, item->valuestring)) {
+            return NULL;
+        }
+    }
+    cJSON *taken = merged;
+    merged = NULL;
+    return taken;
+}
+
+static enum status choose_edit(void *user, const struct run_row *row,
+                               struct batch_action *ret_action, struct error *error) {
+    struct act *act = user;
+    TRY(permit(user, row, error));
+    *ret_action = (struct batch_action){.kind = BATCH_EDIT, .edit = &act->edit};
+    if (!act->labels) {
+        return STATUS_OK;
+    }
+    CLEANUP(json_delete) cJSON *labels = merge_labels(act, row);
+    if (cJSON_GetArraySize(labels) > RUN_SPEC_MAX_LABELS) {
+        return error_set(error, STATUS_CONFLICT,
+                         "run %" PRId64 " would have %d labels; it may have %d", row->id,
+                         cJSON_GetArraySize(labels), RUN_SPEC_MAX_LABELS);
+    }
+    free(act->labels_json);
+    act->labels_json = labels ? cJSON_PrintUnformatted(labels) : NULL;
+    act->edit.labels_json = act->labels_json;
+    return act->labels_json ? STATUS_OK
+                            : error_set(error, STATUS_NO_MEMORY, "no memory to write labels");
+}
+
+static void clear_act(struct act *act) {
+    free(act->labels_json);
+}
+
+void run_actions_edit(struct api_context *context, const struct request *request,
+                      struct reply *reply, const int *priority, const cJSON *labels,
+                      const int64_t *ids, size_t n_ids) {
+    CLEANUP(clear_act)
+    struct act act = {.request = request,
+                      .reply = reply,
+                      .form = ACT_ON_LIST,
+                      .edits = true,
+                      .labels = labels,
+                      .edit = {.priority = priority}};
+    act.n_running = progress_board_all(context->options.progress, act.running, POOL_MAX_WORKERS);
+    const struct run_batch batch = {.ids = ids,
+                                    .n_ids = n_ids,
+                                    .choose = choose_edit,
+                                    .choose_user = &act,
+                                    .idempotency = request->idempotency,
+                                    .answer = answer,
+                                    .answer_user = &act,
+                                    .now_ms = clock_unix_ms(context->options.clock)};
+    CLEANUP(run_outcomes_clear) struct run_outcomes outcomes = {.n = 0};
+    struct error error;
+    int http_status = 0;
+    if (run_table_batch(context->options.store, &batch, &outcomes, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return;
+    }
+    reply->stored = request->idempotency != NULL;
+    if (!reply->stored) {
+        (void)answer(&act, &outcomes, &http_status);
+    }
+}
+
+void run_actions_write_forks(const struct request *request, struct reply *reply,
+                             const struct run_outcomes *outcomes) {
+    struct json_writer writer = {.link_prefix = request->prefix};
+    json_write_object(&writer, NULL);
+    json_write_array(&writer, "items");
+    for (size_t i = 0; i < outcomes->n; i++) {
+        json_write_object(&writer, NULL);
+        json_write_id(&writer, "id", outcomes->items[i].id);
+        json_write_int(&writer, "status", 201);
+        run_write(&writer, "run", &outcomes->items[i].row, NULL, NULL, RUN_MEMBERS_ALL);
+        json_write_end(&writer, '}');
+    }
+    json_write_end(&writer, ']');
+    json_write_int(&writer, "succeeded", (int64_t)outcomes->n);
+    json_write_int(&writer, "failed", 0);
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
 }

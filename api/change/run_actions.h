@@ -5,6 +5,8 @@
 #ifndef CUTOUTD_API_CHANGE_RUN_ACTIONS_H
 #define CUTOUTD_API_CHANGE_RUN_ACTIONS_H
 
+#include <cjson/cJSON.h>
+
 #include "api/context.h"
 #include "api/http/reply.h"
 #include "daemon/queue/run_action.h"
@@ -24,6 +26,19 @@ enum { BULK_MAX = 1000 };
 void run_actions_reply(struct api_context *context, const struct request *request,
                        struct reply *reply, enum act_form form, enum run_action action,
                        const int64_t *ids, size_t n_ids);
+
+/* The same priority and labels for many runs, in one commit, answered like an action on a list.
+ * labels: an object of key and value, where null takes the label away; those that are not named
+ * stay. NULL: all stay, as with priority. Both were read by run_spec_parse but for the nulls. */
+void run_actions_edit(struct api_context *context, const struct request *request,
+                      struct reply *reply, const int *priority, const cJSON *labels,
+                      const int64_t *ids, size_t n_ids);
+
+/* {"items","succeeded","failed"} of new runs that were made of others: outcomes[i].id with its
+ * fork.
+ */
+void run_actions_write_forks(const struct request *request, struct reply *reply,
+                             const struct run_outcomes *outcomes);
 
 /* Frees the disk of a run that the store has forgotten. What cannot be removed is logged. */
 void run_files_remove(const struct api_context *context, int64_t id);

@@ -22,6 +22,13 @@ handler route_run_act, route_run_bulk, route_run_delete, route_sweep_act, route_
 /* routes_fork.c */
 handler route_run_fork;
 
+/* Forks each of the runs as "from_epoch" and "overrides" of the document say: all of them or none.
+ */
+struct cJSON;
+void route_fork_many(struct api_context *context, const struct request *request,
+                     struct reply *reply, const struct cJSON *document, const int64_t *ids,
+                     size_t n_ids);
+
 /* routes_edit.c */
 handler route_run_edit;
 

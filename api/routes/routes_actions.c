@@ -7,6 +7,7 @@
 #include "api/routes/routes.h"
 #include "core/base/cleanup.h"
 #include "daemon/spec/field_errors.h"
+#include "daemon/spec/run_spec.h"
 #include "daemon/store/change/sweep_change.h"
 
 /* The last part of the path. The table of routes has none that is no action. */
@@ -38,13 +39,70 @@ void route_run_delete(struct api_context *context, const struct request *request
 
 /* POST /runs/bulk */
 
-static bool read_bulk_action(const cJSON *item, enum run_action *ret_action) {
+enum bulk_kind { BULK_ACTION, BULK_EDIT, BULK_FORK };
+
+static bool read_bulk_action(const cJSON *item, enum bulk_kind *ret_kind,
+                             enum run_action *ret_action) {
     if (!cJSON_IsString(item)) {
         return false;
     }
+    bool edit = strcmp(item->valuestring, "edit") == 0;
+    bool fork = strcmp(item->valuestring, "fork") == 0;
+    *ret_kind = edit ? BULK_EDIT : fork ? BULK_FORK : BULK_ACTION;
     *ret_action = RUN_ACTION_DELETE;
-    return strcmp(item->valuestring, "delete") == 0 ||
+    return edit || fork || strcmp(item->valuestring, "delete") == 0 ||
            run_action_from_name(item->valuestring, ret_action);
+}
+
+/* The labels but for those that are to go, which no run may have. */
+static cJSON *labels_to_check(const cJSON *labels) {
+    cJSON *given = cJSON_Duplicate(labels, true);
+    for (cJSON *item = given ? given->child : NULL; item;) {
+        cJSON *next = item->next;
+        if (cJSON_IsNull(item)) {
+            cJSON_Delete(cJSON_DetachItemViaPointer(given, item));
+        }
+        item = next;
+    }
+    return given;
+}
+
+/* priority and labels as a run has them. */
+static enum status check_edit(const cJSON *document, struct run_spec *spec,
+                              struct field_errors *errors) {
+    static const struct run_spec_context any = {.default_dataset = "shapes"};
+    const cJSON *priority = cJSON_GetObjectItemCaseSensitive(document, "priority");
+    const cJSON *labels = cJSON_GetObjectItemCaseSensitive(document, "labels");
+    CLEANUP(body_delete) cJSON *given = cJSON_CreateObject();
+    if (!given ||
+        (priority && !cJSON_AddItemToObject(given, "priority", cJSON_Duplicate(priority, true))) ||
+        (labels && !cJSON_AddItemToObject(given, "labels", labels_to_check(labels)))) {
+        return STATUS_NO_MEMORY;
+    }
+    CLEANUP(free_pointer) char *json = cJSON_PrintUnformatted(given);
+    return json ? run_spec_parse(json, strlen(json), &any, spec, errors) : STATUS_NO_MEMORY;
+}
+
+static void edit_many(struct api_context *context, const struct request *request,
+                      struct reply *reply, const cJSON *document, const int64_t *ids,
+                      size_t n_ids) {
+    struct run_spec spec;
+    struct field_errors errors = {.n = 0};
+    bool priority = cJSON_HasObjectItem(document, "priority");
+    const cJSON *labels = cJSON_GetObjectItemCaseSensitive(document, "labels");
+    body_check_names(document, "action, ids, priority, labels", &errors);
+    if (!priority && !labels) {
+        field_errors_add(&errors, "", "Give at least one of priority and labels.");
+    }
+    enum status status = errors.n > 0 ? STATUS_INVALID : check_edit(document, &spec, &errors);
+    if (status == STATUS_OK) {
+        run_actions_edit(context, request, reply, priority ? &spec.priority : NULL, labels, ids,
+                         n_ids);
+    } else if (status == STATUS_NO_MEMORY) {
+        reply_problem(reply, request, status, "Try again later.");
+    } else {
+        reply_field_errors(reply, request, STATUS_INVALID, "request", &errors);
+    }
 }
 
 /* false: not a list of 1 to BULK_MAX ids as strings. */
@@ -69,6 +127,7 @@ void route_run_bulk(struct api_context *context, const struct request *request,
     CLEANUP(body_delete) cJSON *document = body_read(request, false, reply);
     CLEANUP(free_pointer) int64_t *ids = calloc(BULK_MAX, sizeof(*ids));
     enum run_action action = RUN_ACTION_DELETE;
+    enum bulk_kind kind = BULK_ACTION;
     struct field_errors errors = {.n = 0};
     size_t n_ids = 0;
     if (!document) {
@@ -78,11 +137,13 @@ void route_run_bulk(struct api_context *context, const struct request *request,
         reply_problem(reply, request, STATUS_NO_MEMORY, "Try again later.");
         return;
     }
-    body_check_names(document, "action, ids", &errors);
-    if (!read_bulk_action(cJSON_GetObjectItemCaseSensitive(document, "action"), &action)) {
+    if (!read_bulk_action(cJSON_GetObjectItemCaseSensitive(document, "action"), &kind, &action)) {
         field_errors_add(&errors, "action",
                          "action must be one of cancel, kill, pause, resume, hold, release, "
-                         "requeue, delete.");
+                         "requeue, delete, edit, fork.");
+    }
+    if (kind == BULK_ACTION) {
+        body_check_names(document, "action, ids", &errors);
     }
     if (!read_ids(cJSON_GetObjectItemCaseSensitive(document, "ids"), ids, &n_ids)) {
         field_errors_add(&errors, "ids",
@@ -91,6 +152,10 @@ void route_run_bulk(struct api_context *context, const struct request *request,
     }
     if (errors.n > 0) {
         reply_field_errors(reply, request, STATUS_INVALID, "request", &errors);
+    } else if (kind == BULK_EDIT) {
+        edit_many(context, request, reply, document, ids, n_ids);
+    } else if (kind == BULK_FORK) {
+        route_fork_many(context, request, reply, document, ids, n_ids);
     } else {
         run_actions_reply(context, request, reply, ACT_ON_LIST, action, ids, n_ids);
     }

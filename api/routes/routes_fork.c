@@ -3,9 +3,11 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/change/admission.h"
+#include "api/change/run_actions.h"
 #include "api/query/body.h"
 #include "api/routes/routes.h"
 #include "core/base/cleanup.h"
@@ -18,25 +20,30 @@
 
 struct fork {
     const struct run_row *source;
+    bool of_many; /* errors say which of them is meant */
     int epoch;
     struct run_spec spec;
     struct admission admission;
 };
 
-/* The body as an object; an empty one is {}. NULL: *reply says what is wrong. */
-static cJSON *read_body(const struct request *request, struct reply *reply) {
-    CLEANUP(body_delete) cJSON *document = body_read(request, true, reply);
+static bool check_document(const cJSON *document, const char *names, const struct request *request,
+                           struct reply *reply) {
     struct field_errors errors = {.n = 0};
-    if (!document) {
-        return NULL;
-    }
     const cJSON *overrides = cJSON_GetObjectItemCaseSensitive(document, "overrides");
-    body_check_names(document, "from_epoch, overrides", &errors);
+    body_check_names(document, names, &errors);
     if (overrides && !cJSON_IsObject(overrides)) {
         field_errors_add(&errors, "overrides", "overrides must be an object of run fields.");
     }
     if (errors.n > 0) {
         reply_field_errors(reply, request, STATUS_INVALID, "fork", &errors);
+    }
+    return errors.n == 0;
+}
+
+/* The body as an object; an empty one is {}. NULL: *reply says what is wrong. */
+static cJSON *read_body(const struct request *request, struct reply *reply) {
+    CLEANUP(body_delete) cJSON *document = body_read(request, true, reply);
+    if (!document || !check_document(document, "from_epoch, overrides", request, reply)) {
         return NULL;
     }
     cJSON *taken = document;
@@ -88,6 +95,15 @@ static int find_epoch(const cJSON *asked, const struct run_row *source,
     return -1;
 }
 
+static void name_run(const struct fork *fork, struct field_errors *errors) {
+    for (int i = 0; fork->of_many && i < errors->n; i++) {
+        char detail[sizeof(errors->items[i].detail)];
+        (void)snprintf(detail, sizeof(detail), "Run %" PRId64 ": %.*s", fork->source->id,
+                       (int)sizeof(detail) - 32, errors->items[i].detail);
+        memcpy(errors->items[i].detail, detail, sizeof(detail));
+    }
+}
+
 static bool choose_epoch(struct api_context *context, const struct request *request,
                          const cJSON *asked, struct fork *fork, struct reply *reply) {
     CLEANUP(checkpoint_list_clear) struct checkpoint_list list = {0};
@@ -107,6 +123,7 @@ static bool choose_epoch(struct api_context *context, const struct request *requ
             "from_epoch must be an epoch that there is a checkpoint of (%s), \"best\", "
             "or 0 to start anew.",
             epochs[0] ? epochs : "none yet");
+        name_run(fork, &errors);
         reply_field_errors(reply, request, STATUS_INVALID, "fork", &errors);
     }
     return fork->epoch >= 0;
@@ -193,6 +210,7 @@ static bool settle_spec(struct api_context *context, const struct request *reque
         check_fit(fork, &errors);
         admission_check(context, &fork->spec, &fork->admission, &errors);
     }
+    name_run(fork, &errors);
     for (int i = 0; i < errors.n; i++) {
         char pointer[sizeof(errors.items[i].pointer)];
         (void)snprintf(pointer, sizeof(pointer), "/overrides%.80s", errors.items[i].pointer);
@@ -211,20 +229,29 @@ static enum status link_file(void *user, int64_t source_id, int64_t id, const ch
     return state_dir_link_run_file(user, source_id, id, name, error);
 }
 
+/* The form for the store; it borrows the submission. */
+static enum status make_run_fork(const struct request *request, const struct fork *fork,
+                                 char *state_dir, struct submission *submission,
+                                 struct run_fork *ret_fork, struct error *error) {
+    TRY(submission_make(request, &fork->spec, submission, error));
+    submission->draft.forked_from = fork->source->id;
+    submission->draft.forked_epoch = fork->epoch;
+    *ret_fork = (struct run_fork){.draft = &submission->draft,
+                                  .steps_per_epoch = fork->admission.steps_per_epoch,
+                                  .images_per_epoch = fork->admission.images_per_epoch,
+                                  .link_file = link_file,
+                                  .user = state_dir};
+    return STATUS_OK;
+}
+
 static enum status store_fork(struct api_context *context, const struct request *request,
                               const struct fork *fork, int64_t *ret_id, struct error *error) {
     CLEANUP(submission_clear) struct submission submission = {.labels_json = NULL};
+    struct run_fork run_fork;
     char state_dir[CONFIG_TEXT_SIZE];
-    TRY(submission_make(request, &fork->spec, &submission, error));
-    submission.draft.forked_from = fork->source->id;
-    submission.draft.forked_epoch = fork->epoch;
-    submission.draft.idempotency = request->idempotency;
     (void)snprintf(state_dir, sizeof(state_dir), "%s", context->options.config->state_dir);
-    const struct run_fork run_fork = {.draft = &submission.draft,
-                                      .steps_per_epoch = fork->admission.steps_per_epoch,
-                                      .images_per_epoch = fork->admission.images_per_epoch,
-                                      .link_file = link_file,
-                                      .user = state_dir};
+    TRY(make_run_fork(request, fork, state_dir, &submission, &run_fork, error));
+    submission.draft.idempotency = request->idempotency;
     TRY(run_table_fork(context->options.store, &run_fork, clock_unix_ms(context->options.clock),
                        ret_id, error));
     queue_wake(context->options.queue);
@@ -257,4 +284,102 @@ void route_run_fork(struct api_context *context, const struct request *request,
     }
     route_reply_run(context, request, reply, 201, &row);
     (void)snprintf(reply->location, sizeof(reply->location), "/api/v1/runs/%" PRId64, id);
+}
+
+/* ---- many ---- */
+
+struct many {
+    size_t n;
+    struct run_row *sources; /* [n], as the next three */
+    struct fork *forks;
+    struct submission *submissions;
+    struct run_fork *run_forks;
+};
+
+static void many_clear(struct many *many) {
+    for (size_t i = 0; i < many->n && many->sources && many->submissions; i++) {
+        run_row_clear(&many->sources[i]);
+        submission_clear(&many->submissions[i]);
+    }
+    free(many->sources);
+    free(many->forks);
+    free(many->submissions);
+    free(many->run_forks);
+}
+
+/* Where the answer goes that is stored with the forks. */
+struct fork_answer {
+    const struct request *request;
+    struct reply *reply;
+};
+
+static const char *answer_forks(void *user, const struct run_outcomes *outcomes,
+                                int *ret_http_status) {
+    const struct fork_answer *answer = user;
+    run_actions_write_forks(answer->request, answer->reply, outcomes);
+    *ret_http_status = answer->reply->http_status;
+    return answer->reply->http_status < 500 ? answer->reply->body : NULL;
+}
+
+/* Everything that can be wrong is found before one is stored. False: *reply says what is. */
+static bool settle_many(struct api_context *context, const struct request *request,
+                        struct reply *reply, const cJSON *document, const int64_t *ids,
+                        char *state_dir, struct many *many) {
+    struct error error;
+    for (size_t i = 0; i < many->n; i++) {
+        struct fork *fork = &many->forks[i];
+        *fork = (struct fork){.source = &many->sources[i], .of_many = true};
+        if (run_table_get(context->options.store, ids[i], &many->sources[i], &error) != STATUS_OK) {
+            reply_error(reply, request, &error);
+            return false;
+        }
+        if (!choose_epoch(context, request,
+                          cJSON_GetObjectItemCaseSensitive(document, "from_epoch"), fork, reply) ||
+            !settle_spec(context, request, cJSON_GetObjectItemCaseSensitive(document, "overrides"),
+                         fork, reply)) {
+            return false;
+        }
+        if (make_run_fork(request, fork, state_dir, &many->submissions[i], &many->run_forks[i],
+                          &error) != STATUS_OK) {
+            reply_error(reply, request, &error);
+            return false;
+        }
+    }
+    return true;
+}
+
+void route_fork_many(struct api_context *context, const struct request *request,
+                     struct reply *reply, const cJSON *document, const int64_t *ids, size_t n_ids) {
+    CLEANUP(many_clear)
+    struct many many = {.n = n_ids,
+                        .sources = calloc(n_ids, sizeof(*many.sources)),
+                        .forks = calloc(n_ids, sizeof(*many.forks)),
+                        .submissions = calloc(n_ids, sizeof(*many.submissions)),
+                        .run_forks = calloc(n_ids, sizeof(*many.run_forks))};
+    CLEANUP(run_outcomes_clear) struct run_outcomes outcomes = {.n = 0};
+    struct fork_answer answer = {request, reply};
+    struct error error;
+    char state_dir[CONFIG_TEXT_SIZE];
+    (void)snprintf(state_dir, sizeof(state_dir), "%s", context->options.config->state_dir);
+    if (!many.sources || !many.forks || !many.submissions || !many.run_forks) {
+        reply_problem(reply, request, STATUS_NO_MEMORY, "Try again later.");
+        return;
+    }
+    if (!check_document(document, "action, ids, from_epoch, overrides", request, reply) ||
+        !settle_many(context, request, reply, document, ids, state_dir, &many)) {
+        return;
+    }
+    if (run_table_fork_all(context->options.store, many.run_forks, n_ids, request->idempotency,
+                           answer_forks, &answer, clock_unix_ms(context->options.clock), &outcomes,
+                           &error) != STATUS_OK) {
+        reply_clear(reply);
+        *reply = (struct reply){0};
+        reply_error(reply, request, &error);
+        return;
+    }
+    queue_wake(context->options.queue);
+    reply->stored = request->idempotency != NULL;
+    if (!reply->stored) {
+        run_actions_write_forks(request, reply, &outcomes);
+    }
 }

@@ -85,7 +85,7 @@ class OfASweep(LinkTestCase):
         for path in ("/runs", "/compare", "/sweeps", "/events", "/queue", "/scheduler", "/system",
                      "/presets", "/datasets", "/figures/cutout.png", f"/sweeps/{sweep}/links",
                      f"/runs/{run}/checkpoints", f"/runs/{run}/checkpoints/best.safetensors",
-                     f"/runs/{run}/note", f"/sweeps/{sweep}/note"):
+                     f"/runs/{run}/note", f"/sweeps/{sweep}/note", f"/runs?sweep={sweep}&text=a"):
             with self.subTest(path):
                 self.assert_problem(self.through(path), 403)
         self.assert_problem(self.daemon.curl("/metrics", *bearer(self.secret)), 403)

@@ -34,6 +34,8 @@ static enum status carry_out(struct db *db, const struct run_row *row,
     }
     case BATCH_REQUEST:
         return run_request(db, row->id, action->request, now_ms, error);
+    case BATCH_EDIT:
+        return run_edit(db, row->id, action->edit, now_ms, error);
     case BATCH_DELETE:
         return run_delete(db, row->id, now_ms, error);
     }
@@ -73,15 +75,16 @@ static enum status act_on(struct db *db, const struct run_batch *batch, struct r
     return STATUS_OK;
 }
 
-static enum status store_answer(struct db *db, const struct run_batch *batch,
-                                const struct run_outcomes *outcomes, struct error *error) {
-    struct idempotency_answer answer = {
-        .mark = batch->idempotency, .location = "", .now_ms = batch->now_ms};
-    answer.body = batch->answer(batch->answer_user, outcomes, &answer.http_status);
-    if (!answer.body) {
+enum status run_outcomes_store_answer(struct db *db, const struct idempotency_mark *mark,
+                                      run_answer *answer, void *user,
+                                      const struct run_outcomes *outcomes, int64_t now_ms,
+                                      struct error *error) {
+    struct idempotency_answer stored = {.mark = mark, .location = "", .now_ms = now_ms};
+    stored.body = answer(user, outcomes, &stored.http_status);
+    if (!stored.body) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for an answer");
     }
-    return answer.http_status / 100 == 2 ? idempotency_add(db, &answer, error) : STATUS_OK;
+    return stored.http_status / 100 == 2 ? idempotency_add(db, &stored, error) : STATUS_OK;
 }
 
 struct batch_arguments {
@@ -102,7 +105,11 @@ static enum status act_on_all(struct db *db, void *arguments, struct error *erro
     for (size_t i = 0; i < a->outcomes.n; i++) {
         TRY(act_on(db, a->batch, a->order[i], error));
     }
-    return a->batch->idempotency ? store_answer(db, a->batch, &a->outcomes, error) : STATUS_OK;
+    const struct run_batch *batch = a->batch;
+    return batch->idempotency
+               ? run_outcomes_store_answer(db, batch->idempotency, batch->answer,
+                                           batch->answer_user, &a->outcomes, batch->now_ms, error)
+               : STATUS_OK;
 }
 
 enum status run_table_batch(struct store *store, const struct run_batch *batch,

@@ -14,6 +14,7 @@ enum batch_action_kind {
     BATCH_NONE,
     BATCH_MOVE,    /* to another state, as run_move */
     BATCH_REQUEST, /* of a running run: noted, so that a crash does not forget it */
+    BATCH_EDIT,    /* another priority or labels, as run_table_edit */
     BATCH_DELETE,  /* with its epochs, events and checkpoint rows; not its files */
 };
 
@@ -23,6 +24,7 @@ struct batch_action {
     const char *reason;
     bool next_attempt;
     enum run_request request;
+    const struct run_edit *edit; /* of an edit; valid until the next run is chosen for */
 };
 
 /* What came of one run. */
@@ -41,6 +43,9 @@ struct run_outcomes {
 /* Frees and zeroes. A zeroed list is fine. */
 void run_outcomes_clear(struct run_outcomes *outcomes);
 
+struct db;
+struct idempotency_mark;
+
 /* Chooses what is done with a run. STATUS_CONFLICT and STATUS_FORBIDDEN refuse it. Like a
  * store_body it may run on any thread and takes no locks; so does the next. */
 typedef enum status run_choose(void *user, const struct run_row *row,
@@ -51,7 +56,11 @@ typedef enum status run_choose(void *user, const struct run_row *row,
 typedef const char *run_answer(void *user, const struct run_outcomes *outcomes,
                                int *ret_http_status);
 
-struct idempotency_mark;
+/* From a store_body: asks for the answer and stores it under the key. */
+enum status run_outcomes_store_answer(struct db *db, const struct idempotency_mark *mark,
+                                      run_answer *answer, void *user,
+                                      const struct run_outcomes *outcomes, int64_t now_ms,
+                                      struct error *error);
 
 /* Borrowed for the call. */
 struct run_batch {

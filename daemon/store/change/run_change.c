@@ -168,10 +168,15 @@ struct change {
     const struct run_edit *edit;
 };
 
+enum status run_edit(struct db *db, int64_t id, const struct run_edit *edit, int64_t now_ms,
+                     struct error *error) {
+    TRY(run_set_edit(db, id, edit, now_ms, error));
+    return event_add_edit(db, id, now_ms, error);
+}
+
 static enum status edit(struct db *db, void *arguments, struct error *error) {
     const struct change *a = arguments;
-    TRY(run_set_edit(db, a->id, a->edit, a->now_ms, error));
-    return event_add_edit(db, a->id, a->now_ms, error);
+    return run_edit(db, a->id, a->edit, a->now_ms, error);
 }
 
 enum status run_table_edit(struct store *store, int64_t id, const struct run_edit *run_edit,

@@ -55,4 +55,8 @@ enum status run_request(struct db *db, int64_t id, enum run_request request, int
  */
 enum status run_delete(struct db *db, int64_t id, int64_t now_ms, struct error *error);
 
+/* Other names, priorities and labels, and the event that tells of them. STATUS_NOT_FOUND. */
+enum status run_edit(struct db *db, int64_t id, const struct run_edit *edit, int64_t now_ms,
+                     struct error *error);
+
 #endif

@@ -1,11 +1,14 @@
 /* Layer: daemon/store. Thread rule: store/store.h. */
 #include "daemon/store/change/run_fork.h"
 
+#include <stdlib.h>
+
 #include "core/base/cleanup.h"
 #include "daemon/store/change/run_change.h"
 #include "daemon/store/change/run_progress.h"
 #include "daemon/store/table/checkpoint_rows.h"
 #include "daemon/store/table/epoch_columns.h"
+#include "daemon/store/table/run_rows.h"
 
 enum { EPOCHS, EVENTS, CHECKPOINTS, CONFUSION, ORIGIN, N_STATEMENTS };
 
@@ -89,5 +92,47 @@ enum status run_table_fork(struct store *store, const struct run_fork *fork, int
     struct fork_arguments arguments = {fork, now_ms, 0};
     TRY(store_write(store, fork_run, &arguments, error));
     *ret_id = arguments.id;
+    return STATUS_OK;
+}
+
+struct all_arguments {
+    const struct run_fork *forks;
+    const struct idempotency_mark *mark;
+    run_answer *answer;
+    void *user;
+    int64_t now_ms;
+    struct run_outcomes outcomes;
+};
+
+static enum status fork_all(struct db *db, void *arguments, struct error *error) {
+    struct all_arguments *a = arguments;
+    for (size_t i = 0; i < a->outcomes.n; i++) {
+        struct fork_arguments one = {&a->forks[i], a->now_ms, 0};
+        TRY(fork_run(db, &one, error));
+        TRY(run_read(db, one.id, &a->outcomes.items[i].row, error));
+    }
+    return a->mark ? run_outcomes_store_answer(db, a->mark, a->answer, a->user, &a->outcomes,
+                                               a->now_ms, error)
+                   : STATUS_OK;
+}
+
+enum status run_table_fork_all(struct store *store, const struct run_fork *forks, size_t n,
+                               const struct idempotency_mark *mark, run_answer *answer, void *user,
+                               int64_t now_ms, struct run_outcomes *ret_outcomes,
+                               struct error *error) {
+    struct all_arguments arguments = {forks, mark, answer, user, now_ms, {.n = n}};
+    arguments.outcomes.items = calloc(n + 1, sizeof(*arguments.outcomes.items));
+    if (!arguments.outcomes.items) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for %zu forks", n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        arguments.outcomes.items[i].id = forks[i].draft->forked_from;
+    }
+    enum status status = store_write(store, fork_all, &arguments, error);
+    if (status != STATUS_OK) {
+        run_outcomes_clear(&arguments.outcomes);
+        return status;
+    }
+    *ret_outcomes = arguments.outcomes;
     return STATUS_OK;
 }

@@ -5,7 +5,7 @@
 #ifndef CUTOUTD_DAEMON_STORE_CHANGE_RUN_FORK_H
 #define CUTOUTD_DAEMON_STORE_CHANGE_RUN_FORK_H
 
-#include "daemon/store/table/run_table.h"
+#include "daemon/store/change/run_batch.h"
 
 /* All pointers are borrowed for the call. */
 struct run_fork {
@@ -24,5 +24,13 @@ struct run_fork {
  * exactly that epoch. */
 enum status run_table_fork(struct store *store, const struct run_fork *fork, int64_t now_ms,
                            int64_t *ret_id, struct error *error);
+
+/* Stores all of the forks or none. *ret_outcomes: one for each, in their order, of the source's id
+ * with the new run's row; the caller owns it (run_outcomes_clear). mark: NULL, or the key under
+ * which the answer is stored in the same commit. Statuses of run_table_fork. */
+enum status run_table_fork_all(struct store *store, const struct run_fork *forks, size_t n,
+                               const struct idempotency_mark *mark, run_answer *answer, void *user,
+                               int64_t now_ms, struct run_outcomes *ret_outcomes,
+                               struct error *error);
 
 #endif
