@@ -65,19 +65,8 @@ void *exchange_begin(void *host, const char *target, struct MHD_Connection *libr
         exchange->target = strdup(target);
         connection_keep(connection, exchange, free_exchange);
     }
+    head_end_target_at_arguments(target);
     return exchange;
-}
-
-void exchange_end(void *host, struct MHD_Connection *connection, void **exchange_pointer,
-                  enum MHD_RequestTerminationCode how) {
-    (void)how;
-    const struct exchange_host *exchange_host = host;
-    set_deadline(exchange_host, connection, exchange_host->context->options.head_deadline_s);
-    if (*exchange_pointer) {
-        *exchange_pointer = NULL;
-        connections_set_grant(exchange_host->connections, gate_connection(connection), NULL);
-        connection_keep(gate_connection(connection), NULL, NULL);
-    }
 }
 
 /* Sending */
@@ -190,6 +179,41 @@ static enum MHD_Result send_reply(const struct exchange_host *host,
 static void reply_too_large(struct reply *reply, const struct request *request) {
     reply_problem(reply, request, STATUS_TOO_LARGE, "A body may have at most %d bytes.",
                   REQUEST_MAX_BODY_BYTES);
+}
+
+/* There is no memory for an answer of the library's, which would close without one. */
+static void refuse_large_head(const struct exchange_host *host, struct MHD_Connection *connection,
+                              const struct exchange *exchange) {
+    const struct request *request = &exchange->request;
+    CLEANUP(reply_clear) struct reply reply = {0};
+    if (strlen(exchange->target) > HEAD_MAX_BYTES / 2) {
+        reply_http_problem(&reply, request, 414, "uri-too-long", "URI too long",
+                           "The target of the request is too long.");
+    } else {
+        reply_http_problem(&reply, request, 431, "headers-too-large", "Headers too large",
+                           "The headers of a request may have 28 KiB together.");
+    }
+    bool has_body = reply.body && strcmp(request->method, "HEAD") != 0;
+    head_answer(connection, reply.http_status, has_body ? reply.body : "",
+                has_body ? reply.n_body : 0);
+    account(host, exchange, reply.http_status);
+}
+
+void exchange_end(void *host, struct MHD_Connection *connection, void **exchange_pointer,
+                  enum MHD_RequestTerminationCode how) {
+    const struct exchange_host *exchange_host = host;
+    struct exchange *exchange = *exchange_pointer;
+    if (exchange && exchange->target && !exchange->head_seen &&
+        how == MHD_REQUEST_TERMINATED_WITH_ERROR) {
+        request_id_choose(NULL, exchange->request.id);
+        refuse_large_head(exchange_host, connection, exchange);
+    }
+    set_deadline(exchange_host, connection, exchange_host->context->options.head_deadline_s);
+    if (exchange) {
+        *exchange_pointer = NULL;
+        connections_set_grant(exchange_host->connections, gate_connection(connection), NULL);
+        connection_keep(gate_connection(connection), NULL, NULL);
+    }
 }
 
 /* What can be refused before the body is read. true: *reply says so. */
@@ -385,6 +409,10 @@ enum MHD_Result exchange_continue(void *host_pointer, struct MHD_Connection *con
         request_set_method(&exchange->request, method);
         request_id_choose(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "X-Request-Id"),
                           exchange->request.id);
+        if (head_size(connection, exchange->target) > HEAD_MAX_BYTES) {
+            refuse_large_head(host, connection, exchange);
+            return MHD_NO;
+        }
         if (refuse_head(connection, &line, exchange, &reply)) {
             enum MHD_Result result = send_reply(host, connection, exchange, &reply);
             reply.body = NULL; /* the library's now */

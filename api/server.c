@@ -19,6 +19,7 @@
 #include "api/change/grants.h"
 #include "api/exchange.h"
 #include "api/http/background.h"
+#include "api/http/head.h"
 #include "api/http/listener.h"
 #include "api/http/metrics.h"
 #include "api/http/tls.h"
@@ -30,7 +31,6 @@
 
 enum {
     N_THREADS = 4,
-    CONNECTION_MEMORY_BYTES = 32 * 1024, /* bounds the size of a request's head */
     INACTIVITY_S = 30,
     RESERVED_FILES = 128, /* for the store, data sets, checkpoints */
     TICK_MS = 500,
@@ -121,20 +121,20 @@ static enum status start_library(struct api_server *server, int fd, struct excha
     };
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
     *ret_daemon =
-        MHD_start_daemon(flags | (tls ? MHD_USE_TLS : 0), 0, NULL, NULL,                      /* */
-                         exchange_continue, host,                                             /* */
-                         MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,                    /* */
-                         MHD_OPTION_LISTEN_SOCKET, fd,                                        /* */
-                         MHD_OPTION_THREAD_POOL_SIZE, (unsigned)N_THREADS,                    /* */
-                         MHD_OPTION_CONNECTION_LIMIT, limit,                                  /* */
-                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, /* */
-                         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)INACTIVITY_S,               /* */
-                         CLIENT_DISCIPLINE,                                                   /* */
-                         MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, host,                   /* */
-                         MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL,                   /* */
-                         MHD_OPTION_NOTIFY_COMPLETED, exchange_end, host,                     /* */
-                         MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,                 /* */
-                         MHD_OPTION_ARRAY, tls ? tls_options : none,                          /* */
+        MHD_start_daemon(flags | (tls ? MHD_USE_TLS : 0), 0, NULL, NULL,                /* */
+                         exchange_continue, host,                                       /* */
+                         MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,              /* */
+                         MHD_OPTION_LISTEN_SOCKET, fd,                                  /* */
+                         MHD_OPTION_THREAD_POOL_SIZE, (unsigned)N_THREADS,              /* */
+                         MHD_OPTION_CONNECTION_LIMIT, limit,                            /* */
+                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_MEMORY_BYTES, /* */
+                         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)INACTIVITY_S,         /* */
+                         CLIENT_DISCIPLINE,                                             /* */
+                         MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, host,             /* */
+                         MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL,             /* */
+                         MHD_OPTION_NOTIFY_COMPLETED, exchange_end, host,               /* */
+                         MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,           /* */
+                         MHD_OPTION_ARRAY, tls ? tls_options : none,                    /* */
                          MHD_OPTION_END);
     if (*ret_daemon) {
         return STATUS_OK;

@@ -1,10 +1,13 @@
 /* Layer: api. */
 #include "api/http/head.h"
 
+#include <gnutls/gnutls.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 /* Headers of which there can be one, beside those that have sentences of their own. */
 static const char *const singles[] = {
@@ -114,4 +117,49 @@ const char *head_problem(struct MHD_Connection *connection, const struct request
                    : "The request has a header twice of which there can be one.";
     }
     return NULL;
+}
+
+void head_end_target_at_arguments(const char *target) {
+    char *arguments = strchr(target, '?');
+    if (arguments) {
+        arguments[1] = '\0';
+    }
+}
+
+/* Room for the library's record of a header and the bytes between its parts, rounded up. */
+enum { RECORD_BYTES = 80 };
+
+static enum MHD_Result add_size(void *user, enum MHD_ValueKind kind, const char *name,
+                                const char *value) {
+    (void)kind;
+    size_t *n_bytes = user;
+    *n_bytes += strlen(name) + (value ? strlen(value) : 0) + RECORD_BYTES;
+    return MHD_YES;
+}
+
+size_t head_size(struct MHD_Connection *connection, const char *target) {
+    size_t n_bytes = strlen(target) + RECORD_BYTES;
+    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, add_size, &n_bytes);
+    (void)MHD_get_connection_values(connection, MHD_COOKIE_KIND, add_size, &n_bytes); /* copies */
+    return n_bytes;
+}
+
+void head_answer(struct MHD_Connection *connection, int http_status, const char *body,
+                 size_t n_body) {
+    char text[2048]; /* the socket's buffer is empty, and larger */
+    int n = snprintf(text, sizeof(text),
+                     "HTTP/1.1 %d %s\r\nConnection: close\r\n"
+                     "Content-Type: application/problem+json\r\nContent-Length: %zu\r\n\r\n%.*s",
+                     http_status, MHD_get_reason_phrase_for((unsigned)http_status), n_body,
+                     (int)n_body, body);
+    size_t length = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
+    const union MHD_ConnectionInfo *tls =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    const union MHD_ConnectionInfo *socket =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (tls && tls->tls_session) {
+        (void)gnutls_record_send(tls->tls_session, text, length);
+    } else if (socket) {
+        (void)send(socket->connect_fd, text, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
 }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/text.h"
+
 enum status error_set(struct error *error, enum status code, const char *format, ...) {
     if (error) {
         va_list arguments;
@@ -13,6 +15,7 @@ enum status error_set(struct error *error, enum status code, const char *format,
         error->code = code;
         (void)vsnprintf(error->message, sizeof(error->message), format, arguments);
         va_end(arguments);
+        text_make_plain(error->message);
     }
     return code;
 }
@@ -44,6 +47,7 @@ enum status error_set_errno(struct error *error, int errno_value, const char *fo
         size_t used = strlen(error->message);
         (void)snprintf(error->message + used, sizeof(error->message) - used, ": %s",
                        strerror_r(errno_value, reason, sizeof(reason)));
+        text_make_plain(error->message);
     }
     return code;
 }
@@ -61,4 +65,5 @@ void error_prefix(struct error *error, const char *format, ...) {
     size_t used = strlen(error->message);
     (void)snprintf(error->message + used, sizeof(error->message) - used, ": %.*s",
                    (int)(sizeof(old) - 1), old);
+    text_make_plain(error->message);
 }

@@ -2,6 +2,7 @@
 #include "core/base/text.h"
 
 #include <stdint.h>
+#include <string.h>
 
 size_t utf8_sequence_length(const char *text, size_t n_bytes) {
     const unsigned char *s = (const unsigned char *)text;
@@ -50,6 +51,34 @@ bool text_is_plain(const char *text, size_t n_bytes) {
         at += length;
     }
     return true;
+}
+
+/* The text ends before the character does that begins here. */
+static bool is_cut_off(const char *text, size_t n_bytes) {
+    unsigned char lead = (unsigned char)text[0];
+    size_t length = lead > 0xf4 || lead < 0xc2 ? 0 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    for (size_t i = 1; i < n_bytes; i++) {
+        if (((unsigned char)text[i] & 0xc0) != 0x80) {
+            return false;
+        }
+    }
+    return length > n_bytes;
+}
+
+void text_make_plain(char *text) {
+    size_t n_bytes = strlen(text);
+    for (size_t at = 0; at < n_bytes;) {
+        size_t length = utf8_sequence_length(text + at, n_bytes - at);
+        if (length == 0 && is_cut_off(text + at, n_bytes - at)) {
+            text[at] = '\0';
+            return;
+        }
+        if (length == 0 || !is_plain(decode(text + at, length))) {
+            length += length == 0;
+            memset(text + at, '?', length);
+        }
+        at += length;
+    }
 }
 
 size_t text_cut(const char *text, size_t n_bytes, size_t most) {

@@ -24,6 +24,11 @@ bool text_is_plain(const char *text, size_t n_bytes);
 /* What text_is_plain asks for, to end a sentence: "name must be " TEXT_PLAIN_RULE ".". */
 #define TEXT_PLAIN_RULE "UTF-8 without control characters and marks that override the direction"
 
+/* Makes a text that nobody has checked (a message with somebody's bytes in it) plain: each byte
+ * that is not part of a plain character becomes '?'. A character that was cut off at the end goes.
+ */
+void text_make_plain(char *text);
+
 /* The longest beginning of `text` (n_bytes) that is whole characters of valid UTF-8 and at most
  * `most` bytes: where to cut a text for a room of most + 1. */
 size_t text_cut(const char *text, size_t n_bytes, size_t most);

@@ -8,6 +8,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/regular_file.h"
+#include "core/base/text.h"
 #include "core/data/dataset.h"
 #include "core/data/dataset_build.h"
 
@@ -138,10 +139,12 @@ static enum status class_names_read(const char *directory, struct dataset *datas
         char line[128];
         long offset = ftell(file);
         size_t length = fgets(line, sizeof(line), file) ? strcspn(line, "\r\n") : 0;
-        if (length == 0 || length >= sizeof(dataset->class_names[i])) {
+        if (length == 0 || length >= sizeof(dataset->class_names[i]) ||
+            !text_is_plain(line, length)) {
             return error_set(error, STATUS_CORRUPT,
-                             "%s: no class name of 1 to %zu characters at byte %ld (line %d)", path,
-                             sizeof(dataset->class_names[i]) - 1, offset, i + 1);
+                             "%s: no class name of 1 to %zu bytes of " TEXT_PLAIN_RULE
+                             " at byte %ld (line %d)",
+                             path, sizeof(dataset->class_names[i]) - 1, offset, i + 1);
         }
         memcpy(name, line, length);
         name[length] = '\0';

@@ -114,7 +114,8 @@ static enum status find(struct attempt_table *table, const struct run_report *re
 
 /* A failing store is not the run's fault: noted, so that the run is tried again. */
 static enum status note_store(struct attempt *a, enum status status) {
-    a->store_failed = a->store_failed || (status != STATUS_OK && status != STATUS_CONFLICT);
+    a->store_failed = a->store_failed || (status != STATUS_OK && status != STATUS_CONFLICT &&
+                                          status != STATUS_CORRUPT);
     return status;
 }
 

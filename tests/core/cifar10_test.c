@@ -128,6 +128,10 @@ static void class_names_come_from_the_meta_file(void **state) {
 
     file_write("batches.meta.txt", "a\nb\n", 4);
     open_bad(STATUS_CORRUPT, "batches.meta.txt", "byte 4");
+
+    text = "a\nb\xff\n"; /* a picture could not show it */
+    file_write("batches.meta.txt", text, strlen(text));
+    open_bad(STATUS_CORRUPT, "batches.meta.txt", "byte 2");
 }
 
 static void a_missing_file_is_named(void **state) {

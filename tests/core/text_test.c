@@ -76,11 +76,38 @@ static void a_text_is_cut_at_whole_characters(void **state) {
                      2);
 }
 
+static void a_text_with_anybodys_bytes_can_be_shown(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *shown;
+    } cases[] = {
+        {"", ""},
+        {"cannot open /data/\xe9t\xe9: no", "cannot open /data/?t?: no"},
+        {"a\x1b[2J\nb", "a?[2J?b"},
+        {"\xc3\xa9\xe2\x82\xac", "\xc3\xa9\xe2\x82\xac"},
+        {"cut off: \xe2\x82", "cut off: "},
+        {"\xe2\x82 in the middle", "?? in the middle"},
+        {"\xff\x1b", "??"},
+        {"\xe2\x1b", "??"},
+        {"a\xc2\x9b"
+         "b",
+         "a??b"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[64];
+        strcpy(text, cases[i].text);
+        text_make_plain(text);
+        assert_string_equal(text, cases[i].shown);
+        assert_true(plain(text));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_people_write_is_plain),
         cmocka_unit_test(what_terminals_and_pictures_cannot_show_is_not),
         cmocka_unit_test(a_text_is_cut_at_whole_characters),
+        cmocka_unit_test(a_text_with_anybodys_bytes_can_be_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,6 +99,47 @@ static void a_report_that_failed_is_stored_when_it_comes_again(void **state) {
     run_row_clear(&row);
 }
 
+static void what_no_run_can_report_is_refused(void **state) {
+    struct store_fixture *f = *state;
+    claim(f);
+    assert_int_equal(put_epoch(f, 1, 1, 2), STATUS_CORRUPT); /* a gap */
+    assert_int_equal(put_epoch(f, 1, 1, 0), STATUS_CORRUPT);
+    assert_int_equal(put_epoch(f, 1, 1, 1), STATUS_OK);
+    assert_int_equal(put_epoch(f, 1, 2, 3), STATUS_CORRUPT);
+    assert_int_equal(put_epoch(f, 1, 2, 1), STATUS_OK); /* again, from a checkpoint before it */
+    struct run_row run = fixture_get_run(f->store, 1);
+    int beyond = run.epochs + 1;
+    for (int epoch = 2; epoch < beyond; epoch++) {
+        assert_int_equal(put_epoch(f, 1, epoch + 1, epoch), STATUS_OK);
+    }
+    run_row_clear(&run);
+    assert_int_equal(put_epoch(f, 1, beyond + 1, beyond), STATUS_CORRUPT);
+
+    const struct run_report report = {.run_id = 1, .attempt = 1, .number = 1000};
+    struct epoch_row row = {.report = {.epoch = 1, .val_total = 10, .val_wrong = 11}};
+    assert_int_equal(run_report_epoch(f->store, &report, &row, &fixture_error), STATUS_CORRUPT);
+    struct checkpoint_row file = {.kind = CHECKPOINT_LAST, .path = "x.safetensors"};
+    assert_int_equal(run_report_checkpoints(f->store, &report, &file, 1, &fixture_error),
+                     STATUS_CORRUPT); /* no digest */
+    memset(file.sha256, 'a', SHA256_HEX_SIZE - 1);
+    (void)snprintf(file.path, sizeof(file.path), "../2/x.safetensors");
+    assert_int_equal(run_report_checkpoints(f->store, &report, &file, 1, &fixture_error),
+                     STATUS_CORRUPT);
+    (void)snprintf(file.path, sizeof(file.path), "x.safetensors");
+    assert_int_equal(run_report_checkpoints(f->store, &report, &file, 1, &fixture_error),
+                     STATUS_OK);
+}
+
+static void a_note_with_anybodys_bytes_can_be_shown(void **state) {
+    struct store_fixture *f = *state;
+    claim(f);
+    const struct run_report report = {.run_id = 1, .attempt = 1, .number = 1};
+    ASSERT_OK(run_report_note(f->store, &report, "from \xff\x1b", 1, &fixture_error));
+    struct run_row row = fixture_get_run(f->store, 1);
+    assert_string_equal(row.reason, "from ??");
+    run_row_clear(&row);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -106,6 +147,8 @@ int main(void) {
         TEST(what_comes_again_is_stored_once),
         TEST(another_attempt_s_are_refused_and_its_own_numbers_begin_anew),
         TEST(a_report_that_failed_is_stored_when_it_comes_again),
+        TEST(what_no_run_can_report_is_refused),
+        TEST(a_note_with_anybodys_bytes_can_be_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,7 +38,7 @@ static struct fixture *api_fuzz_open(void) {
 }
 
 /* An answer that a client can read, and no fault of ours. */
-static void api_fuzz_require(const struct reply *reply) {
+static inline void api_fuzz_require(const struct reply *reply) {
     REQUIRE(reply->http_status >= 200 && reply->http_status < 500);
     REQUIRE(reply->http_status < 400 || reply->body);
     if (reply->body && reply->content_type && strstr(reply->content_type, "json") &&

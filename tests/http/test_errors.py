@@ -10,6 +10,7 @@ import unittest
 from daemon_process import PATIENCE_S, SLOW_BUILD, TINY, Daemon, DaemonTestCase
 
 BODY_LIMIT = 64 * 1024
+HEAD_PATIENCE_S = 10  # less than the daemon's own for a head
 
 
 class Fields(DaemonTestCase):
@@ -148,6 +149,57 @@ class Memory(DaemonTestCase):
                 self.repeat(head + rest, times)
                 if not SLOW_BUILD:  # sanitizers keep freed memory for a while, and look themselves
                     self.assertLess(self.resident_bytes() - before, 12 * 2**20)
+
+
+def long_heads():
+    """Method, request and the answers that fit, of heads around what the library has room for."""
+    def of(*, method=b"GET", target=b"/healthz", headers=b"", body=b""):
+        length = b"Content-Length: %d\r\n" % len(body) if body else b""
+        return (method + b" " + target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                + headers + length + b"\r\n" + body)
+
+    def arguments(n, each):
+        return b"/healthz?" + b"&".join(b"a=" + b"x" * each for _ in range(n // (each + 3)))
+
+    for n in [*range(23000, 28000, 1000), *range(28000, 33000, 150), 40000, 100000]:
+        for method, body in ((b"GET", b""), (b"POST", b"{}")):
+            yield f"path of {n}", of(method=method, target=b"/" + b"a" * n, body=body), (414, 431)
+            yield f"one argument of {n}", of(method=method, target=b"/healthz?a=" + b"a" * n, body=body), (414, 431)
+            for each in (0, 20, 200, 1000):
+                yield f"arguments of {each}, {n} together", of(method=method, target=arguments(n, each), body=body), (414, 431)
+        yield f"a header of {n}", of(headers=b"X-A: " + b"a" * n + b"\r\n"), (200, 431)
+        yield f"a cookie of {n}", of(headers=b"Cookie: a=" + b"a" * n + b"\r\n"), (200, 431)
+        yield f"headers of {n} together", of(headers=b"X-A: b\r\n" * (n // 90)), (200, 431)
+    for n in range(32250, 32400, 20):  # where the library has not even memory for its own refusal
+        yield f"a cookie of {n}", of(headers=b"Cookie: a=" + b"a" * n + b"\r\n"), (431,)
+    for n in (100, 1000, 3000, 8000):
+        yield f"{n} ampersands", of(target=b"/healthz?" + b"&" * n), (200, 400, 414)
+
+
+class Heads(DaemonTestCase):
+    """However long a head is and whatever it is made of, there is an answer."""
+
+    def ask(self, request):
+        """The first bytes of the answer, without a word if the daemon closes or says nothing."""
+        host, port = self.daemon.address.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as connection:
+            connection.settimeout(HEAD_PATIENCE_S)
+            try:
+                connection.sendall(request)
+            except ConnectionError:
+                pass  # it has heard enough
+            try:
+                return connection.recv(64)
+            except (ConnectionError, socket.timeout):
+                return b""
+
+    def test_every_long_head_gets_an_answer(self):
+        unanswered = []
+        for name, request, expected in long_heads():
+            words = self.ask(request).split(b" ")
+            if len(words) < 2 or int(words[1]) not in expected:
+                unanswered.append((name, request[:4], words[:2]))
+        self.assertEqual(unanswered, [], "\n".join(map(str, unanswered)))
 
 
 class Stop(unittest.TestCase):

@@ -108,6 +108,11 @@ class Tls(DaemonTestCase):
                          "succeeded")
         self.assertIn(self.daemon.address + "/api/v1/runs", self.daemon.curl("/").body)
 
+    def test_heads_that_leave_no_memory_for_an_answer_get_one(self):
+        for option, status in (("X-A: " + "a" * 31500, 431), ("Cookie: a=" + "a" * 15000, 431)):
+            response = self.daemon.curl("/healthz", "-H", option, malformed=True)
+            self.assertEqual(response.status, status)
+
     def test_old_versions_and_plain_text_are_not_served(self):
         for options in (("--tls-max", "1.1"), ("--proto", "=http")):
             url = self.daemon.url("/healthz")

@@ -1,6 +1,8 @@
 /* Layer: daemon/store. Thread rule: store/store.h. */
 #include "daemon/store/change/run_report.h"
 
+#include <string.h>
+
 #include "daemon/store/change/run_progress.h"
 #include "daemon/store/table/event_table.h"
 #include "daemon/store/table/run_rows.h"
@@ -39,6 +41,35 @@ static enum status accept(struct db *db, const struct run_report *report, bool *
     return taken ? STATUS_OK : explain(db, report, ret_again, error);
 }
 
+/* What comes from a file of another process may be damaged. A run's epochs follow each other; one
+ * may come again, after a checkpoint of before it. */
+static enum status check_epoch(struct db *db, int64_t id, const struct epoch_report *epoch,
+                               struct error *error) {
+    struct run_row row = {0};
+    TRY(run_read(db, id, &row, error));
+    int last = row.epochs_done < row.epochs ? row.epochs_done + 1 : row.epochs;
+    run_row_clear(&row);
+    if (epoch->epoch < 1 || epoch->epoch > last) {
+        return error_set(error, STATUS_CORRUPT,
+                         "run %lld: a report of epoch %d; the next one can be %d", (long long)id,
+                         epoch->epoch, last);
+    }
+    if (epoch->val_total < 1 || epoch->val_wrong < 0 || epoch->val_wrong > epoch->val_total) {
+        return error_set(error, STATUS_CORRUPT, "run %lld: a report of %d wrong images of %d",
+                         (long long)id, epoch->val_wrong, epoch->val_total);
+    }
+    return STATUS_OK;
+}
+
+static enum status check_checkpoint(int64_t id, const struct checkpoint_row *row,
+                                    struct error *error) {
+    bool good = row->epochs_done >= 0 && row->step >= 0 && row->n_bytes >= 0 && row->path[0] &&
+                !strchr(row->path, '/') && strlen(row->sha256) == SHA256_HEX_SIZE - 1;
+    return good ? STATUS_OK
+                : error_set(error, STATUS_CORRUPT, "run %lld: a report of no checkpoint: %s",
+                            (long long)id, row->path);
+}
+
 static enum status store_report(struct db *db, void *arguments, struct error *error) {
     const struct report_arguments *a = arguments;
     int64_t id = a->report->run_id;
@@ -48,9 +79,13 @@ static enum status store_report(struct db *db, void *arguments, struct error *er
         return STATUS_OK;
     }
     if (a->epoch) {
+        TRY(check_epoch(db, id, &a->epoch->report, error));
         return epoch_put(db, id, a->epoch, error);
     }
     if (a->checkpoints) {
+        for (size_t i = 0; i < a->n_checkpoints; i++) {
+            TRY(check_checkpoint(id, &a->checkpoints[i], error));
+        }
         return checkpoints_put(db, id, a->checkpoints, a->n_checkpoints, error);
     }
     TRY(run_set_reason(db, id, a->reason, a->now_ms, error));

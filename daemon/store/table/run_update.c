@@ -1,6 +1,7 @@
 /* Table `run`: changing rows. Layer: daemon/store. Thread rule: store/store.h. */
 #include <stdio.h>
 
+#include "core/base/text.h"
 #include "daemon/store/table/run_rows.h"
 #include "daemon/store/table/run_statements.h"
 
@@ -76,14 +77,20 @@ static enum status change_existing(struct db *db, sqlite3_stmt *statement, int64
                    : error_set(error, STATUS_NOT_FOUND, "there is no run %lld", (long long)id);
 }
 
+/* Cut to its room; it may have come from anywhere, and is shown everywhere. */
+static void bind_reason(sqlite3_stmt *statement, int place, const char *text) {
+    char reason[RUN_REASON_SIZE];
+    (void)snprintf(reason, sizeof(reason), "%s", text);
+    text_make_plain(reason);
+    db_bind_text(statement, place, reason);
+}
+
 enum status run_set_state(struct db *db, const struct run_move *move, bool *ret_changed,
                           struct error *error) {
-    char reason[RUN_REASON_SIZE];
-    (void)snprintf(reason, sizeof(reason), "%s", move->reason);
     sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_MOVE);
     db_bind_text(statement, 3, run_state_name(move->from));
     db_bind_text(statement, 4, run_state_name(move->to));
-    db_bind_text(statement, 5, reason);
+    bind_reason(statement, 5, move->reason);
     sqlite3_bind_int(statement, 6, move->next_attempt ? 1 : 0);
     sqlite3_bind_int(statement, 7, run_state_is_final(move->to) ? 1 : 0);
     return change(db, statement, move->id, move->now_ms, ret_changed, error);
@@ -120,7 +127,7 @@ enum status run_take_first(struct db *db, const struct run_claim *claim, int64_t
 enum status run_set_reason(struct db *db, int64_t id, const char *reason, int64_t now_ms,
                            struct error *error) {
     sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_SET_REASON);
-    db_bind_text(statement, 3, reason);
+    bind_reason(statement, 3, reason);
     return change_existing(db, statement, id, now_ms, error);
 }
 
@@ -151,7 +158,7 @@ enum status run_set_edit(struct db *db, int64_t id, const struct run_edit *edit,
 enum status run_clear_results(struct db *db, int64_t id, const char *reason, int64_t now_ms,
                               struct error *error) {
     sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_RESET);
-    db_bind_text(statement, 3, reason);
+    bind_reason(statement, 3, reason);
     return change_existing(db, statement, id, now_ms, error);
 }
 
