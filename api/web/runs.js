@@ -122,12 +122,17 @@ class Runs {
     const apply = (names) => {
       const text = names.join(",");
       localStorage[names.length > 0 ? "setItem" : "removeItem"](KEPT_COLUMNS, text);
-      this.again({ ...this.values, cols: text });
+      this.values.cols = text;
+      this.paint(); // and the address with it; the choice stays open
     };
     for (const name of columnNames()) {
       box.append(el("label", {}, el("input", { type: "checkbox", checked: now.includes(name), value: name, onchange: () => apply([...box.querySelectorAll("input:checked")].map((input) => input.value)) }), ` ${column(name).title.replace(/, %$/, "")}`));
     }
-    box.append(el("button", { type: "button", class: "link", onclick: () => apply([]) }, "as at first"));
+    box.append(el("button", { type: "button", class: "link", onclick: () => {
+      apply([]);
+      const first = this.columns();
+      box.querySelectorAll("input").forEach((input) => { input.checked = first.includes(input.value); });
+    } }, "as at first"));
     choice.append(box);
     choice.addEventListener("keydown", (event) => { if (event.key === "Escape") { choice.open = false; choice.firstChild.focus(); } });
     return choice;

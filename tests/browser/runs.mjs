@@ -92,6 +92,9 @@ page_test("columns are chosen and kept, lists are filtered and sorted by the dae
   await page.getByText("Columns").click();
   await page.getByRole("checkbox", { name: "Priority" }).check();
   await page.locator("th.priority").waitFor();
+  await page.getByRole("checkbox", { name: "Seed" }).check();
+  await page.locator("th.seed").waitFor();
+  assert.match(page.url(), /cols=[a-z_,]*priority/);
   await page.goto(`${daemon.url}/runs`);
   await page.locator("th.priority").waitFor();
   await page.getByLabel("Filter runs").fill("zebra m=1,2,4");
