@@ -101,7 +101,7 @@ export function fork(runs, onMade = () => {}) {
 }
 
 // 'lr=1e-4 flip=false' -> {lr: 1e-4, flip: false}
-export function overridesOf(text) {
+function overridesOf(text) {
   const overrides = {};
   for (const word of text.split(/\s+/).filter(Boolean)) {
     const at = word.indexOf("=");

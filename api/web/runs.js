@@ -1,17 +1,16 @@
 // All runs: what is going, what waits and why, what has ended. Rows are kept up to date by the page's event stream.
 
 import { address, complain, go } from "./frame.js";
-import { all, get, prefix, send } from "./api.js";
+import { all, get } from "./api.js";
 import { act, ACTIONS, actionButton, edit, fork, reason } from "./actions.js";
 import { addPoint, draw, fit, forget, known, load } from "./curve.js";
 import { copy, el } from "./dom.js";
 import { differing, same, title } from "./fields.js";
 import { FILTERS, filtersOf, filterText, readFilter } from "./filter.js";
-import { count, plain, plural } from "./format.js";
+import { count, plural } from "./format.js";
 import { onKey } from "./keys.js";
 import { listen } from "./live.js";
 import { column, columnNames, DEFAULT_COLUMNS, makeHead, makeRow, paintLive, paintRow } from "./rows.js";
-import { lookOfM, stub } from "./series.js";
 
 const FIELDS = "id,name,state,reason,owner,sweep,config,progress,estimate,epochs_done,best,last,mean_last_5,train_seconds,started_at,finished_at,created_at,labels,priority";
 const PAGE = 100;
