@@ -52,28 +52,37 @@ function refusals(done, n) {
   if (refused.length > 0) { throw new Error(`${plural(refused.length, "run")} of ${n} refused: ${refused[0].problem.detail}`); }
 }
 
-// Another priority or labels, of one run also its name.
+// Another priority or labels, of one run also its name. Of several, labels are set and taken away one by one, in one request.
 export function edit(runs) {
-  const one = runs.length === 1;
-  const common = runs.map((run) => JSON.stringify(run.labels || {})).every((text, i, all) => text === all[0]);
-  const before = { name: runs[0].name || "", priority: runs.every((run) => run.priority === runs[0].priority) ? String(runs[0].priority) : "", labels: common ? labelsText(runs[0].labels) : "" };
-  const fields = [...(one ? [{ name: "name", label: "Name", value: before.name, hint: "at most 127 bytes" }] : []),
-    { name: "priority", label: "Priority", value: before.priority, hint: before.priority ? "higher ones start first" : "they differ; empty leaves them" },
-    { name: "labels", label: "Labels", value: before.labels, hint: common ? "such as team:vision paper:figure-2" : "they differ; empty leaves them" }];
-  return fill(one ? `Edit run ${runs[0].id}` : `Edit ${plural(runs.length, "run")}`, fields, "Change", async (values) => {
+  return runs.length === 1 ? editOne(runs[0]) : editMany(runs);
+}
+
+const NO_LABEL = "A label is a name and a value with a colon in between, such as team:vision.";
+const whole = (text) => (/^-?\d+$/.test(text) ? Number(text) : text); // what is no number, the daemon refuses at its field
+
+function editOne(run) {
+  const before = { name: run.name || "", priority: String(run.priority), labels: labelsText(run.labels) };
+  return fill(`Edit run ${run.id}`, [{ name: "name", label: "Name", value: before.name, hint: "at most 127 bytes" }, { name: "priority", label: "Priority", value: before.priority, hint: "higher ones start first" },
+    { name: "labels", label: "Labels", value: before.labels, hint: "such as team:vision paper:figure-2" }], "Change", async (values) => {
     const changes = {};
-    if (one && values.name !== before.name) { changes.name = values.name; }
-    if (values.priority !== before.priority) { changes.priority = /^-?\d+$/.test(values.priority) ? Number(values.priority) : values.priority; }
-    if (values.labels !== before.labels) {
-      changes.labels = labelsOf(values.labels);
-      if (!changes.labels) { throw new Error("A label is a name and a value with a colon in between, such as team:vision."); }
-    }
-    if (Object.keys(changes).length > 0) { await change(runs, changes); }
+    if (values.name !== before.name) { changes.name = values.name; }
+    if (values.priority !== before.priority) { changes.priority = whole(values.priority); }
+    if (values.labels !== before.labels) { changes.labels = labelsOf(values.labels); }
+    if (changes.labels === null) { throw new Error(NO_LABEL); }
+    if (Object.keys(changes).length > 0) { await send("PATCH", `/runs/${run.id}`, changes); }
   });
 }
 
-async function change(runs, changes) {
-  for (const run of runs) { await send("PATCH", `/runs/${run.id}`, changes); }
+function editMany(runs) {
+  return fill(`Edit ${plural(runs.length, "run")}`, [{ name: "priority", label: "Priority", value: "", hint: "of all of them; empty leaves each its own" },
+    { name: "labels", label: "Labels", value: "", hint: "such as team:vision -draft: sets the one, takes away the other" }], "Change", async (values) => {
+    const words = values.labels.split(/\s+/).filter(Boolean);
+    const set = labelsOf(words.filter((word) => !word.startsWith("-")).join(" "));
+    if (!set) { throw new Error(NO_LABEL); }
+    const labels = { ...set, ...Object.fromEntries(words.filter((word) => word.startsWith("-")).map((word) => [word.slice(1), null])) };
+    const changes = { ...(values.priority === "" ? {} : { priority: whole(values.priority) }), ...(words.length === 0 ? {} : { labels }) };
+    if (Object.keys(changes).length > 0) { refusals(await send("POST", "/runs/bulk", { action: "edit", ids: runs.map((run) => run.id), ...changes }), runs.length); }
+  });
 }
 
 // New runs that go on from these, with other settings. onMade(new runs) is told of them.
@@ -83,15 +92,16 @@ export function fork(runs, onMade = () => {}) {
     { name: "from_epoch", label: "From", value: "last", hint: "last, best, or an epoch that a checkpoint exists for; 0 begins anew" },
     { name: "overrides", label: "Other settings", value: "", hint: "such as lr=1e-4 epochs=80; nothing: as it was" }], one ? "Queue the fork" : `Queue ${plural(runs.length, "fork")}`, async (values) => {
     const body = { overrides: overridesOf(values.overrides) };
-    if (values.from_epoch !== "last" && values.from_epoch !== "") { body.from_epoch = /^\d+$/.test(values.from_epoch) ? Number(values.from_epoch) : values.from_epoch; }
-    const made = [];
-    for (const run of runs) { made.push(await send("POST", `/runs/${run.id}/fork`, body)); }
-    onMade(made);
+    if (values.from_epoch !== "last" && values.from_epoch !== "") { body.from_epoch = whole(values.from_epoch); }
+    if (one) { onMade([await send("POST", `/runs/${runs[0].id}/fork`, body)]); return; }
+    const done = await send("POST", "/runs/bulk", { action: "fork", ids: runs.map((run) => run.id), ...body });
+    refusals(done, runs.length);
+    onMade(done.items.map((item) => item.run));
   });
 }
 
 // 'lr=1e-4 flip=false' -> {lr: 1e-4, flip: false}
-export function overridesOf(text) {
+function overridesOf(text) {
   const overrides = {};
   for (const word of text.split(/\s+/).filter(Boolean)) {
     const at = word.indexOf("=");

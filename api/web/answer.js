@@ -21,7 +21,7 @@ export function errorIn(unit, ratio, digits = 2) {
 }
 
 // The lowest mean among the groups of which every run that has ended got there.
-export function winner(groups, runs, axis) {
+function winner(groups, runs, axis) {
   const settled = groups.filter((group) => {
     const ended = group.runs.filter((id) => FINAL.includes(runs.get(id)?.state));
     return ended.length > 0 && group.to_target?.[axis].n_reached >= ended.length && group.to_target[axis].mean != null;

@@ -1,7 +1,7 @@
 // Which group needs the fewest epochs, images and hours: the answer as a sentence, the curves, the table.
 
 import { address, complain } from "./frame.js";
-import { all, get, link, prefix, saveAs } from "./api.js";
+import { all, get, link, prefix, save, saveAs } from "./api.js";
 import { errorIn, groupName, groupShort, sentence } from "./answer.js";
 import { copy, el, say } from "./dom.js";
 import { differing, same, title, valueText } from "./fields.js";
@@ -317,13 +317,18 @@ class Compare {
 
   async download(format) {
     const name = `cutoutd-${this.values.sweep ? `sweep-${this.values.sweep}` : "runs"}.${format}`;
-    const types = { csv: "text/csv", svg: "image/svg+xml", png: "image/png", pdf: "application/pdf" };
-    const save = (content) => saveAs(URL.createObjectURL(content instanceof Blob ? content : new Blob([content], { type: types[format] })), name);
-    if (format === "csv") { save(this.csv()); return; }
-    const { figureSvg, figurePng, figurePdf } = await import("./picture.js");
-    const figure = this.figures[this.values.x];
-    const heading = [plain(this.sweep?.name), figure.view.title].filter(Boolean).join(": ");
-    save(await { svg: figureSvg, png: figurePng, pdf: figurePdf }[format](figure, heading, this.foot.textContent));
+    if (format === "csv") { saveAs(URL.createObjectURL(new Blob([this.csv()], { type: "text/csv" })), name); return; }
+    await save(`/figures/validation-error.${format}`, this.figureArguments(), name);
+  }
+
+  // The same view of the daemon's figure.
+  figureArguments() {
+    const { group_by, target, baseline, x, unit, seeds, smooth, zoom } = this.values;
+    const per = this.per(x);
+    const [from, to, ...errors] = zoom ? zoom.split(",").map(Number) : [];
+    const hidden = this.answer.groups.filter((_, i) => !this.drawn.has(i)).map((group) => group.label);
+    return { ...this.select(), group_by, target, baseline, x, unit, seeds, smooth: Number(smooth) > 1 ? smooth : null, y: this.yAxis(), x_log: x === "images" || x === "seconds" ? "true" : null, hide: hidden.join(","),
+      zoom: zoom ? [from * per, to * per, ...errors].join(",") : null, theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : null, title: plain(this.sweep?.name), width: 720, height: 420 };
   }
 
   // What is drawn, as numbers: every point of every shown curve between the edges of the zoom, none thinned.

@@ -198,17 +198,17 @@ class Run {
   sees() {
     const c = this.run.config;
     const shown = Math.min(c.m, 8);
-    const picture = el("img", { class: "instances", width: 400, height: 120 });
+    const picture = el("img", { class: "instances", alt: "", width: 400, height: 120 });
     const words = el("p", { class: "second" });
     let index = 4;
     const draw = () => {
       const wanted = { dataset: c.dataset, m: shown, cutout_size: c.cutout_size, cutout_squares: c.cutout_squares, copies: c.copies, seed: c.seed, shift: c.shift, flip: c.flip, crop_pad: c.crop_pad, normalise: c.normalise, index, theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" };
-      picture.alt = `Image ${index} of ${plain(c.dataset)} and ${shown} of its copies`;
       blob("/figures/cutout.png", wanted).then((address_) => {
         if (this.picture) { URL.revokeObjectURL(this.picture); }
         this.picture = address_;
         picture.removeAttribute("height");
         picture.src = address_;
+        picture.alt = `Image ${index} of ${plain(c.dataset)} and ${shown} of its copies`;
         words.replaceChildren(`Image ${index} and ${c.m === 1 ? "its copy" : shown < c.m ? `${shown} of its ${c.m} copies` : `its ${c.m} copies`} in the first epoch. `, el("button", { type: "button", class: "link", onclick: () => { index += 1; draw(); } }, "Next image"));
       }).catch(() => picture.replaceWith(el("p", { class: "second" }, "The data set cannot be read now.")));
     };

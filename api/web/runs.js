@@ -1,17 +1,16 @@
 // All runs: what is going, what waits and why, what has ended. Rows are kept up to date by the page's event stream.
 
 import { address, complain, go } from "./frame.js";
-import { all, get, prefix, send } from "./api.js";
+import { all, get } from "./api.js";
 import { act, ACTIONS, actionButton, edit, fork, reason } from "./actions.js";
 import { addPoint, draw, fit, forget, known, load } from "./curve.js";
 import { copy, el } from "./dom.js";
 import { differing, same, title } from "./fields.js";
 import { FILTERS, filtersOf, filterText, readFilter } from "./filter.js";
-import { count, plain, plural } from "./format.js";
+import { count, plural } from "./format.js";
 import { onKey } from "./keys.js";
 import { listen } from "./live.js";
 import { column, columnNames, DEFAULT_COLUMNS, makeHead, makeRow, paintLive, paintRow } from "./rows.js";
-import { lookOfM, stub } from "./series.js";
 
 const FIELDS = "id,name,state,reason,owner,sweep,config,progress,estimate,epochs_done,best,last,mean_last_5,train_seconds,started_at,finished_at,created_at,labels,priority";
 const PAGE = 100;
@@ -122,12 +121,17 @@ class Runs {
     const apply = (names) => {
       const text = names.join(",");
       localStorage[names.length > 0 ? "setItem" : "removeItem"](KEPT_COLUMNS, text);
-      this.again({ ...this.values, cols: text });
+      this.values.cols = text;
+      this.paint(); // and the address with it; the choice stays open
     };
     for (const name of columnNames()) {
       box.append(el("label", {}, el("input", { type: "checkbox", checked: now.includes(name), value: name, onchange: () => apply([...box.querySelectorAll("input:checked")].map((input) => input.value)) }), ` ${column(name).title.replace(/, %$/, "")}`));
     }
-    box.append(el("button", { type: "button", class: "link", onclick: () => apply([]) }, "as at first"));
+    box.append(el("button", { type: "button", class: "link", onclick: () => {
+      apply([]);
+      const first = this.columns();
+      box.querySelectorAll("input").forEach((input) => { input.checked = first.includes(input.value); });
+    } }, "as at first"));
     choice.append(box);
     choice.addEventListener("keydown", (event) => { if (event.key === "Escape") { choice.open = false; choice.firstChild.focus(); } });
     return choice;

@@ -14,7 +14,7 @@ export const [program, pictures] = process.argv.slice(2).filter((word) => !word.
 const seedStore = process.env.SEED_STORE || join(dirname(program), "tests/seed_store");
 export const CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 export const SMALL = { preset: "paper", dataset: "shapes", depth: 8, train_images: 128, test_images: 100, epochs: 2 };
-export const TIMEOUT = 30000;
+const TIMEOUT = 30000;
 let browser;
 
 export class Daemon {

@@ -1,5 +1,5 @@
 // The three pictures of the README: tests/browser/run --readme CUTOUTD BUILD_DIR DIR. The runs in them are trained for them, on the
-// generated data set; on two idle cores that takes about five minutes.
+// generated data set; on two idle cores that takes about ten minutes.
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { CHROMIUM, Daemon, pictures } from "./fixture.mjs";
 const BASE = { preset: "paper", dataset: "shapes", depth: 8, epochs: 10, train_images: 4000, test_images: 1000, batch_size: 16, cutout_size: 8, crop_pad: 0, flip: false, l2: 0, optimizer: "adam", lr: 0.003, lr_schedule: "cosine" };
 const TARGET = 0.5;
 const PICTURES = [["runs", "/runs", "light"], ["compare", `/compare?sweep=1&target=${TARGET}`, "light"], ["run", "/runs/6?tab=errors", "dark"]];
-const SIZE = { width: 1280, height: 780 };
+const SIZE = { width: 1280, height: 800 };
 
 const daemon = new Daemon();
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: CHROMIUM });
@@ -31,7 +31,7 @@ try {
     await page.goto(daemon.url + path);
     await page.getByText("live", { exact: true }).waitFor();
     await page.locator(".curve svg, .end-label, table.confusion").first().waitFor();
-    await page.waitForFunction(() => [...document.images].every((image) => !image.src || image.complete) && ![...document.querySelectorAll(".curve")].some((curve) => curve.childElementCount === 0));
+    await page.waitForFunction(() => [...document.querySelectorAll("img.instances")].every((image) => image.src && image.complete) && ![...document.querySelectorAll(".curve")].some((curve) => curve.childElementCount === 0));
     await page.screenshot({ path: join(pictures, `${name}.png`) });
     await context.close();
   }

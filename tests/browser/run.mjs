@@ -57,3 +57,21 @@ page_test("a run is forked and edited on its page, its note is kept, its files a
   await page.locator("#panel pre", { hasText: "conv" }).waitFor();
   await assert_accessible(page);
 });
+
+page_test("errors by class of the best epoch are shown, named and saved", async ({ daemon, page, shot }) => {
+  await daemon.call("POST", "/runs", { ...SMALL, name: "classes" });
+  const run = await daemon.until(1, "succeeded");
+  await page.goto(`${daemon.url}/runs/1?tab=errors`);
+  await page.locator("table.confusion").waitFor();
+  const cells = (await page.locator("table.confusion tbody td:not(.strong)").allInnerTexts()).map(Number);
+  assert.equal(cells.length, 100);
+  assert.equal(cells.reduce((sum, n) => sum + n, 0), SMALL.test_images);
+  const right = (await page.locator("td.right-class").allInnerTexts()).map(Number).reduce((sum, n) => sum + n, 0);
+  assert.equal(SMALL.test_images - right, run.best.val_wrong);
+  await page.getByText(new RegExp(`^${run.best.val_wrong} errors in 100 images, in epoch ${run.best.epoch}, the best`)).waitFor();
+  await shot("errors");
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "CSV" }).click()]);
+  assert.equal(download.suggestedFilename(), "run-1-errors-by-class.csv");
+  assert.ok(readFileSync(await download.path(), "utf8").trim().split("\n").length >= 10);
+  await assert_accessible(page);
+});

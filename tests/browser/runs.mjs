@@ -46,10 +46,11 @@ page_test("priority, labels and name are edited, of one run and of several", asy
   await page.getByLabel("Choose run 2", { exact: true }).check();
   await page.getByRole("button", { name: "Edit…" }).click();
   await page.getByRole("textbox", { name: "Priority" }).fill("7");
+  await page.getByRole("textbox", { name: "Labels" }).fill("queue:night -paper");
   await page.getByRole("button", { name: "Change" }).click();
   await page.getByRole("dialog").waitFor({ state: "detached" });
   const runs = await Promise.all(["1", "2"].map((id) => daemon.call("GET", `/runs/${id}`)));
-  assert.deepEqual(runs.map((run) => [run.name, run.priority, run.labels]), [["first", 7, { team: "vision", paper: "figure-2" }], ["two", 7, {}]]);
+  assert.deepEqual(runs.map((run) => [run.name, run.priority, run.labels]), [["first", 7, { team: "vision", queue: "night" }], ["two", 7, { queue: "night" }]]);
 });
 
 page_test("the order of the queue is told, and why each run waits", async ({ daemon, page }) => {
@@ -91,6 +92,9 @@ page_test("columns are chosen and kept, lists are filtered and sorted by the dae
   await page.getByText("Columns").click();
   await page.getByRole("checkbox", { name: "Priority" }).check();
   await page.locator("th.priority").waitFor();
+  await page.getByRole("checkbox", { name: "Seed" }).check();
+  await page.locator("th.seed").waitFor();
+  assert.match(page.url(), /cols=[a-z_,]*priority/);
   await page.goto(`${daemon.url}/runs`);
   await page.locator("th.priority").waitFor();
   await page.getByLabel("Filter runs").fill("zebra m=1,2,4");
