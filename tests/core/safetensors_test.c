@@ -414,7 +414,8 @@ static void a_full_disk_is_said_to_be_full(void **state) {
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        if (unshare(CLONE_NEWNS) != 0 ||
+            mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
             mount("tmpfs", directory, "tmpfs", 0, "size=64k") != 0) {
             _exit(NOT_ALLOWED);
         }
