@@ -50,9 +50,8 @@ struct trainer {
     int saved_epochs, saved_step; /* what the newest checkpoint holds; -1: there is none */
     double asked_at_s;            /* when should_stop said true within a step; 0: it has not */
     double checkpoint_at_s;       /* when the next one inside an epoch is due */
-    double recent_images;         /* of measure_speed */
-    double recent_seconds;
-    double filled_at_s; /* when the images of the step under way were there */
+    double recent_images, recent_seconds; /* of measure_speed */
+    double filled_at_s;                   /* when the images of the step under way were there */
     int n_measured;
     double images_per_second;
     double validation_seconds;  /* of the last validation */
