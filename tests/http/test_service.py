@@ -2,6 +2,7 @@
 watchdog, more time for checkpoints. systemd is played by the test."""
 
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import tempfile
 import unittest
 
 from daemon_process import PATIENCE_S, TINY, wait_for
+from test_access import bearer, make_token
 
 LONG = dict(TINY, epochs=1000)
 
@@ -250,6 +252,42 @@ class Told(unittest.TestCase):
         wait_for(lambda: "the writer of the database moves again" in service.log())
         service.hear("WATCHDOG=1")
         self.assertEqual(service.stop(), 0)
+
+
+class Log(unittest.TestCase):
+    def test_json_lines_say_what_they_are_about(self):
+        directory = tempfile.TemporaryDirectory(prefix="cutoutd-http-")
+        self.addCleanup(directory.cleanup)
+        token, line = make_token("anna", "submit")
+        tokens = os.path.join(directory.name, "tokens")
+        with open(os.open(tokens, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+            file.write(line + "\n")
+        service = Service(self, directory.name, flags=["--listen", "127.0.0.1:0", "--tokens-file", tokens, "--log-format",
+                                                       "json", "--dataset", "gone=/nonexistent"])
+        service.hear("READY=1")
+        with open(os.path.join(service.state_dir, "address"), encoding="ascii") as file:
+            address = "http://" + file.read().strip()
+        body = ("-H", "Content-Type: application/json", "-d", json.dumps(dict(TINY, epochs=1)))
+        curl(address + "/api/v1/runs", *bearer("wrong"), "-H", "X-Request-Id: refused-1", *body)
+        curl(address + "/api/v1/runs", *bearer(token), "-H", "X-Request-Id: taken-1", *body)
+        curl(address + "/api/v1/runs/1/events", *bearer(token))  # to its end
+        self.assertEqual(service.stop(), 0)
+        lines = [json.loads(line) for line in service.log().splitlines()]
+
+        def find(**wanted):
+            found = [line for line in lines if all(line.get(name) == value for name, value in wanted.items())]
+            self.assertTrue(found, f"{wanted} in\n{service.log()}")
+            return found
+
+        self.assertIn("1 token of", lines[0]["message"])
+        for line in lines:
+            self.assertRegex(line["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        refused = find(request_id="refused-1", peer="127.0.0.1", level="warning")
+        self.assertIn(" 401 ", refused[0]["message"])
+        self.assertNotIn("owner", refused[0])
+        find(request_id="taken-1", peer="127.0.0.1", level="info", owner="anna")
+        self.assertIn("succeeded", find(run_id="1", owner="anna")[-1]["message"])
+        self.assertTrue(any("data set gone cannot be used" in line["message"] for line in find(level="warning")))
 
 
 if __name__ == "__main__":
