@@ -178,7 +178,7 @@ class Queue(DaemonTestCase):
         result = self.send("POST", "/runs/bulk", {"action": "delete", "ids": runs})
         self.assertEqual([item["status"] for item in result["items"]], [204, 204])
         problem = self.send("POST", "/runs/bulk", {"action": "x", "ids": [1], "y": 0}, 422)
-        self.assertEqual([e["pointer"] for e in problem["errors"]], ["/y", "/action", "/ids"])
+        self.assertEqual([e["pointer"] for e in problem["errors"]], ["/action", "/y", "/ids"])
         result = self.send("POST", "/runs/bulk", {"action": "pause", "ids": [self.blocker]})
         self.assertEqual([item["status"] for item in result["items"]], [202])
         self.assertEqual(result["items"][0]["run"]["request"], "pause")

@@ -10,7 +10,7 @@ enum { OLDEST_QUEUED, LAST_RUN_ID, LIST_RUNS, LIST_FINISHED, FORGET_LAST, N_STAT
 
 /* A clock that went back while the run was trained says nothing of its age. */
 #define FINISHED                                                                                   \
-    " state IN ('succeeded', 'failed', 'canceled') AND max(finished_ms, created_ms) < ?1"          \
+    " state IN ('succeeded', 'failed', 'canceled') AND max(finished_ms, created_ms) <= ?1"         \
     " AND EXISTS (SELECT 1 FROM checkpoint WHERE run_id = run.id AND kind = 'last')"
 
 const struct statement_set upkeep_statements = {
