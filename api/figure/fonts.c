@@ -4,14 +4,18 @@
 #include <cairo-ft.h>
 #include <fontconfig/fontconfig.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 struct order {
     FcPattern *wanted;
-    FcFontSet *fonts; /* NULL: none */
+    FcFontSet *fonts;          /* NULL: none */
+    cairo_font_face_t **faces; /* of fonts, NULL: not made yet; guarded by faces_mutex */
 };
 
+static pthread_mutex_t faces_mutex = PTHREAD_MUTEX_INITIALIZER;
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static struct order orders[2]; /* written once, read only afterwards: regular, bold */
+static struct order orders[2]; /* written once, but for faces: regular, bold */
 
 static void make_orders(void) {
     for (int bold = 0; bold < 2; bold++) {
@@ -24,6 +28,9 @@ static void make_orders(void) {
             (void)FcConfigSubstitute(NULL, order->wanted, FcMatchPattern);
             FcDefaultSubstitute(order->wanted);
             order->fonts = FcFontSort(NULL, order->wanted, FcTrue, NULL, &result);
+            order->faces = order->fonts
+                               ? calloc((size_t)order->fonts->nfont + 1, sizeof(*order->faces))
+                               : NULL;
         }
     }
 }
@@ -68,10 +75,22 @@ size_t fonts_run(const char *text, size_t n, bool bold, int *ret_font) {
     return used;
 }
 
+/* Made once and kept: fontconfig takes no care of memory that has run out, and would end the
+ * daemon. */
 cairo_font_face_t *fonts_face(int font, bool bold) {
     const struct order *order = order_of(bold);
-    FcPattern *pattern = FcFontRenderPrepare(NULL, order->wanted, order->fonts->fonts[font]);
-    cairo_font_face_t *face = cairo_ft_font_face_create_for_pattern(pattern);
-    FcPatternDestroy(pattern);
+    (void)pthread_mutex_lock(&faces_mutex);
+    cairo_font_face_t *face = order->faces ? order->faces[font] : NULL;
+    if (!face) {
+        FcPattern *pattern = FcFontRenderPrepare(NULL, order->wanted, order->fonts->fonts[font]);
+        face = cairo_ft_font_face_create_for_pattern(pattern);
+        FcPatternDestroy(pattern);
+        if (order->faces && cairo_font_face_status(face) == CAIRO_STATUS_SUCCESS) {
+            order->faces[font] = cairo_font_face_reference(face);
+        }
+    } else {
+        (void)cairo_font_face_reference(face);
+    }
+    (void)pthread_mutex_unlock(&faces_mutex);
     return face;
 }

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +29,17 @@ static enum status sync_directory_of(const char *path, struct error *error) {
     return STATUS_OK;
 }
 
+/* A directory that has the name of a file is nobody's, and would be in the way for ever: it gets
+ * another name. */
+static bool put_aside(const char *path) {
+    char aside[PATH_MAX];
+    int n = snprintf(aside, sizeof(aside), "%s.in-the-way", path);
+    return n > 0 && (size_t)n < sizeof(aside) && rename(path, aside) == 0;
+}
+
 enum status durable_rename(const char *temporary, const char *path, struct error *error) {
-    if (rename(temporary, path) != 0) {
+    if (rename(temporary, path) != 0 &&
+        !(errno == EISDIR && put_aside(path) && rename(temporary, path) == 0)) {
         enum status status =
             error_set_errno(error, errno, "cannot rename %s to %s", temporary, path);
         (void)unlink(temporary);

@@ -8,8 +8,8 @@
 #include "core/base/error.h"
 
 /* Gives TEMPORARY, written and synced, the name PATH in the same directory, and makes that durable.
- * STATUS_IO, STATUS_NO_SPACE, STATUS_NO_MEMORY: TEMPORARY is gone and PATH what it was, unless only
- * the last sync of the directory failed. */
+ * A directory of that name becomes PATH.in-the-way. STATUS_IO, STATUS_NO_SPACE, STATUS_NO_MEMORY:
+ * TEMPORARY is gone and PATH what it was, unless only the last sync of the directory failed. */
 enum status durable_rename(const char *temporary, const char *path, struct error *error);
 
 /* Makes the directory where it is missing, and its entry in the one above durable: also of one that

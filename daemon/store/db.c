@@ -103,9 +103,15 @@ enum status db_status(sqlite3 *handle, int code, const char *what, struct error 
     default:
         break;
     }
-    return error_set(error, status, "%s: %s%s", what, message,
-                     no_space ? " (no space: the disk, a quota, or a limit on the size of files)"
-                              : "");
+    const char *more = "";
+    if (no_space) {
+        more = " (no space: the disk, a quota, or a limit on the size of files)";
+    } else if (status == STATUS_CORRUPT) {
+        more =
+            " (stop the daemon, see `cutoutd doctor`, and restore a backup; or move the database "
+            "away to begin anew)";
+    }
+    return error_set(error, status, "%s: %s%s", what, message, more);
 }
 
 /* Which of the files stands in the way, and what to do about it, where it is a matter of who may

@@ -43,14 +43,6 @@ static enum status open_connections(struct store *store, const char *path, struc
     return STATUS_OK;
 }
 
-/* What can be done about a database that cannot be opened; the others say it themselves. */
-static const char *remedy(enum status status) {
-    if (status == STATUS_CORRUPT) {
-        return " (restore a backup, or move it away to begin anew)";
-    }
-    return status == STATUS_IO ? " (it must be a file that the daemon may read and write)" : "";
-}
-
 enum status store_open(const char *path, struct store **ret_store, struct error *error) {
     struct store *store = calloc(1, sizeof(*store));
     if (!store) {
@@ -61,7 +53,9 @@ enum status store_open(const char *path, struct store **ret_store, struct error 
     (void)pthread_cond_init(&store->reader_free, NULL);
     enum status status = open_connections(store, path, error);
     if (status != STATUS_OK) {
-        error_prefix(error, "cannot open the database %s%s", path, remedy(status));
+        error_prefix(error, "cannot open the database %s%s", path,
+                     status == STATUS_IO ? " (it must be a file that the daemon may read and write)"
+                                         : "");
         store_close(store);
         return status;
     }

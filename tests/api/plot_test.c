@@ -116,7 +116,7 @@ static const char *text_element(const char *svg, const char *text) {
 static void labels_stand_beside_the_axes(void **state) {
     (void)state;
     struct plot_series series[40];
-    char labels[40][16];
+    char labels[40][24];
     for (int n = 1; n <= 40; n += 13) {
         for (int i = 0; i < n; i++) {
             (void)snprintf(labels[i], sizeof(labels[i]), "group %02d", i);

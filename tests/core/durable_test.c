@@ -45,9 +45,31 @@ static void a_new_directory_is_synced_into_the_one_above(void **state) {
     assert_int_equal(durable_directory(path, NULL), STATUS_NOT_FOUND);
 }
 
+static void a_directory_in_the_way_of_a_file_gets_another_name(void **state) {
+    (void)state;
+    char above[] = "/tmp/cutoutd-durable-XXXXXX";
+    char temporary[64], path[64], aside[80];
+    struct stat info;
+    assert_non_null(mkdtemp(above));
+    (void)snprintf(temporary, sizeof(temporary), "%s/a.tmp", above);
+    (void)snprintf(path, sizeof(path), "%s/a", above);
+    (void)snprintf(aside, sizeof(aside), "%s.in-the-way", path);
+    FILE *file = fopen(temporary, "w");
+    assert_non_null(file);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(durable_rename(temporary, path, NULL), STATUS_OK);
+    assert_int_equal(stat(path, &info), 0);
+    assert_true(S_ISREG(info.st_mode));
+    assert_int_equal(rmdir(aside), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(above), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_directory_is_synced_into_the_one_above),
+        cmocka_unit_test(a_directory_in_the_way_of_a_file_gets_another_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

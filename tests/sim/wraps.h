@@ -44,6 +44,7 @@ WRAP(int, ftruncate, int, off_t);
 WRAP(int, posix_fallocate, int, off_t, off_t);
 WRAP(int, flock, int, int);
 WRAP(int, fstat, int, struct stat *);
+WRAP(int, fchown, int, uid_t, gid_t);
 WRAP(FILE *, fdopen, int, const char *);
 WRAP(FILE *, fopen, const char *, const char *);
 WRAP(int, fileno, FILE *);

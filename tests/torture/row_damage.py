@@ -16,7 +16,7 @@ MIGRATIONS = os.path.join(HERE, "../../migrations")
 # Made anew at each start, or by no more than looking.
 PASSING = ("lock", "address", "cutoutd.db-shm")
 # Words that tell what to do.
-REMEDIES = ("restore a backup", "a newer cutoutd", "use the program", "move it away", "put it back", "the daemon may read and write")
+REMEDIES = ("restore a backup", "a newer cutoutd", "use the program", "move it away", "move the database away", "put it back", "the daemon may read and write")
 
 
 def make_template(lab):
