@@ -224,12 +224,12 @@ class Told(unittest.TestCase):
             return curl("-o", "/dev/null", "-w", "%{http_code}", "-H", f"Host: {host}", address + "/api/v1/system")
 
         self.assertEqual((status_for("lab.example"), status_for("new.example")), ("200", "403"))
-        write("log_level = debug", "allowed_hosts = new.example", "checkpoint_interval_s = 7", "isa = ref", "[datasets]",
+        write("log_level = debug", "allowed_hosts = new.example", "checkpoint_interval_s = 7", "pin_threads = on", "[datasets]",
               "lab = /srv/lab")
         said = reload()
         self.assertIn(f"log_level = debug ({path}:1), no longer 'info'", said)
         self.assertIn(f"checkpoint_interval_s = 7 ({path}:3), no longer '300'", said)
-        self.assertIn(f"isa = ref ({path}:4) waits for a restart; 'auto' stays in force", said)
+        self.assertIn(f"pin_threads = on ({path}:4) waits for a restart; 'off' stays in force", said)
         self.assertIn("the data set lab = /srv/lab", said)
         self.assertNotIn("memory_limit", said)
         self.assertEqual((status_for("lab.example"), status_for("new.example")), ("403", "200"))
