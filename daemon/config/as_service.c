@@ -244,7 +244,7 @@ static const struct credential *credential_of(const struct as_service *service, 
 static void set_path(struct config *config, enum config_key key, const struct credential *c) {
     char origin[CONFIG_ORIGIN_SIZE];
     (void)snprintf(origin, sizeof(origin), "%.500s: credential %s", c->origin, c->name);
-    (void)config_set_text(config, key, c->path[0] ? c->path : "(in the unit)", origin, NULL);
+    (void)config_set_text(config, (int)key, c->path[0] ? c->path : "(in the unit)", origin, NULL);
 }
 
 void as_service_load(const struct as_service *service, int argc, char *const *argv,
