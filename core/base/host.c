@@ -152,6 +152,13 @@ static int read_network(const char *part, size_t n, unsigned char ret_bytes[16])
     return width < 0 || bits < 0 ? -1 : 128 - width + bits;
 }
 
+static bool begins_alike(const unsigned char a[16], const unsigned char b[16], int bits) {
+    int whole = bits / 8;
+    int mask = 0xff00 >> bits % 8 & 0xff;
+    return memcmp(a, b, (size_t)whole) == 0 &&
+           (bits % 8 == 0 || ((a[whole] ^ b[whole]) & mask) == 0);
+}
+
 bool host_address_is_listed(const char *address, const char *list) {
     unsigned char wanted[16];
     const char *part = NULL;
@@ -161,10 +168,7 @@ bool host_address_is_listed(const char *address, const char *list) {
     for (size_t n = next_part(&list, &part); n > 0; n = next_part(&list, &part)) {
         unsigned char listed[16];
         int bits = read_network(part, n, listed);
-        int whole = bits / 8;
-        int mask = 0xff00 >> bits % 8 & 0xff;
-        if (bits >= 0 && memcmp(wanted, listed, (size_t)whole) == 0 &&
-            (bits % 8 == 0 || ((wanted[whole] ^ listed[whole]) & mask) == 0)) {
+        if (bits >= 0 && begins_alike(wanted, listed, bits)) {
             return true;
         }
     }

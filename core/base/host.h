@@ -24,7 +24,8 @@ bool host_is_loopback(const char *host);
 bool host_is_listed(const char *host, const char *list);
 
 /* Whether a numeric address stands in a list of such, each alone or with a length in bits
- * ("10.0.0.0/8, ::1"). IPv4 addresses that are written as IPv6 (::ffff:10.1.2.3) count as IPv4. */
+ * ("10.0.0.0/8, ::1"); a part that is neither lists nobody. IPv4 addresses that are written as IPv6
+ * (::ffff:10.1.2.3) count as IPv4. */
 bool host_address_is_listed(const char *address, const char *list);
 
 /* The first part of `list` that is no host, respectively no address with or without a length, into

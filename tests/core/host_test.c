@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -102,6 +103,10 @@ static void lists_are_looked_through(void **state) {
                                         "10.0.0.1/",   "/8",       "10.0.0.1/-1"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         assert_true(host_address_list_is_wrong(wrong[i], word));
+        char list[64];
+        (void)snprintf(list, sizeof(list), "%s, 10.0.0.9", wrong[i]);
+        assert_false(host_address_is_listed("10.0.0.1", list)); /* what is wrong lists nobody */
+        assert_true(host_address_is_listed("10.0.0.9", list));
     }
 }
 
