@@ -1,0 +1,149 @@
+"""tools/reproduce: a small one, stopped in the middle; and the tables it makes of histories."""
+
+import csv
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from daemon_process import PATIENCE_S, SLOW_BUILD, DaemonTestCase
+
+ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+TOOL = os.path.join(ROOT, "tools", "reproduce")
+PAGE = os.path.join(ROOT, "tests", "reproduction")
+sys.path.insert(0, os.path.join(ROOT, "tools", "python"))
+import reproduction  # noqa: E402
+
+SMALL = ["--depth", "8", "--m", "1,2", "--squares", "1,2", "--pair", "1", "--seeds", "2",
+         "--epochs", "1", "--squares-epochs", "2", "--threads-per-run", "1",
+         "--train-images", "64" if SLOW_BUILD else "128", "--test-images", "20"]
+
+
+def rows(directory, name):
+    with open(os.path.join(directory, name), encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class Reproduce(DaemonTestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="cutoutd-reproduce-")
+        self.addCleanup(directory.cleanup)
+        self.output = directory.name
+
+    def begin(self, *arguments):
+        return subprocess.Popen(
+            [sys.executable, "-B", TOOL, "--output", self.output, *SMALL, *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
+            env=dict(os.environ, CUTOUTD_SHAPES_TRAIN="512", CUTOUTD_SHAPES_TEST="100"))
+
+    def finish(self, *arguments):
+        with self.begin(*arguments) as process:
+            said, _ = process.communicate(timeout=PATIENCE_S)
+        self.assertEqual(process.returncode, 0, said)
+        return said
+
+    def test_a_stop_in_the_middle_loses_nothing_and_repeats_nothing(self):
+        own = ["--cutoutd", os.environ["CUTOUTD"]]
+        with self.begin(*own) as process:
+            first = process.stdout.readline()
+            process.send_signal(signal.SIGTERM)
+            rest, _ = process.communicate(timeout=PATIENCE_S)
+        self.assertIn("equal-epochs m=1 seed=1: succeeded", first)
+        self.assertEqual(process.returncode, 128 + signal.SIGTERM, rest)
+        said = self.finish(*own)
+        self.assertNotIn("equal-epochs m=1 seed=1:", said)
+        runs = rows(self.output, "runs.csv")
+        self.assertEqual([run["parts"] for run in runs[:3]],
+                         ["equal-epochs equal-images equal-batch", "equal-epochs", "equal-batch"])
+        self.assertEqual(len({run["key"] for run in runs}), len(runs))
+        self.assertEqual([int(run["run"]) for run in runs], list(range(1, len(runs) + 1)))
+        for name in (*reproduction.PARTS, "equal-epochs-seconds"):
+            for kind, head in (("svg", b"<?xml"), ("png", b"\x89PNG"), ("csv", b"")):
+                with open(os.path.join(self.output, f"{name}.{kind}"), "rb") as file:
+                    self.assertTrue(file.read().startswith(head), name)
+        with open(os.path.join(self.output, "tables.md"), encoding="utf-8") as file:
+            self.assertTrue(file.read().endswith("## Not ended\n\n* nothing\n"))
+
+    def test_a_daemon_that_runs_already_is_used_and_left_running(self):
+        server = ["--server", "http://" + self.daemon.address]
+        self.finish(*server)
+        n_runs = len(self.daemon.get("/api/v1/runs?limit=100")["items"])
+        self.assertEqual(n_runs, len(rows(self.output, "runs.csv")))
+        self.finish(*server)
+        self.assertEqual(n_runs, len(self.daemon.get("/api/v1/runs?limit=100")["items"]))
+        epochs = {row["run"]: row for row in rows(self.output, "epochs.csv")}
+        for run in rows(self.output, "runs.csv"):
+            last = self.daemon.get(f"/api/v1/runs/{run['run']}")["last"]
+            self.assertEqual(float(epochs[run["run"]]["val_error"]), last["val_error"])
+
+    def test_what_cannot_be_done_is_said_before_anything_begins(self):
+        for arguments, words in ((["--m", "3"], "shared evenly"), (["--m", "0"], "numbers from 1"),
+                                 (["--m", "1,2,8"], "whole epochs"),
+                                 (["--data", self.output, "--cutoutd", os.environ["CUTOUTD"]],
+                                  "cifar10"),
+                                 (["--train-images", "60", "--cutoutd", os.environ["CUTOUTD"]],
+                                  "less than a batch")):
+            with self.subTest(words):
+                with self.begin(*arguments) as process:
+                    said, _ = process.communicate(timeout=PATIENCE_S)
+                self.assertNotEqual(process.returncode, 0)
+                self.assertIn(words, said)
+                self.assertNotIn("Traceback", said)
+
+
+class Tables(unittest.TestCase):
+    def results(self, errors):
+        """Of runs [(part, m, seed, [errors])], each epoch of 100 instances per M in a second."""
+        directory = tempfile.TemporaryDirectory(prefix="cutoutd-reproduce-")
+        self.addCleanup(directory.cleanup)
+        with open(os.path.join(directory.name, "runs.csv"), "w", encoding="ascii") as file:
+            file.write("run,parts,m,copies,cutout_squares,batch_size,epochs,seed\n")
+            for i, (part, m, seed, history) in enumerate(errors):
+                file.write(f"{i},{part},{m},independent,1,64,{len(history)},{seed}\n")
+        with open(os.path.join(directory.name, "epochs.csv"), "w", encoding="ascii") as file:
+            file.write("run,epoch,val_error,train_accuracy,images,steps,seconds,images_per_second\n")
+            for i, (_, m, _, history) in enumerate(errors):
+                for epoch, error in enumerate(history, 1):
+                    file.write(f"{i},{epoch},{error},0.5,{100 * m},2,1,{100 * m}\n")
+        return reproduction.Results(directory.name)
+
+    def test_the_time_to_the_error_of_m_1_counts_the_seeds_that_reached_it(self):
+        results = self.results([("equal-epochs", 1, 1, [0.5, 0.4]), ("equal-epochs", 1, 2, [0.5, 0.2]),
+                                ("equal-epochs", 4, 1, [0.25, 0.3]),
+                                ("equal-epochs", 4, 2, [0.5, 0.31])])
+        self.assertAlmostEqual(reproduction.target_of(results), 0.3)
+        lines = reproduction.target_table(results).splitlines()
+        self.assertEqual(lines[-2:], ["| 1 | 1 of 2 | 2.0 | 200 | 2 |", "| 4 | 1 of 2 | 1.0 | 400 | 1 |"])
+
+    def test_an_answer_says_whether_the_seeds_overlap(self):
+        apart = self.results([("equal-epochs", 1, 1, [0.4]), ("equal-epochs", 1, 2, [0.42]),
+                              ("equal-epochs", 8, 1, [0.3]), ("equal-epochs", 8, 2, [0.32])])
+        first, second, _ = reproduction.answer(apart).splitlines()
+        self.assertEqual(first, "* At equal epochs, M = 8 ends at 31.00 % and M = 1 at 41.00 % "
+                                "validation error, by 8 times the instances (the seeds do not overlap).")
+        self.assertEqual(second, "* At equal images: not trained yet.")
+        overlap = self.results([("equal-epochs", 1, 1, [0.4]), ("equal-epochs", 1, 2, [0.3]),
+                                ("equal-epochs", 8, 1, [0.35]), ("equal-epochs", 8, 2, [0.2])])
+        self.assertIn("the seeds overlap", reproduction.answer(overlap))
+
+    def test_without_any_run_the_tables_say_so(self):
+        blocks = reproduction.tables(self.results([]), PAGE)
+        self.assertIn("not trained yet", blocks["answer"])
+        self.assertIn("has not ended", blocks["target"])
+
+    def test_the_pages_of_the_repository_say_what_the_stored_histories_say(self):
+        if not os.path.exists(os.path.join(PAGE, "runs.csv")):
+            self.skipTest("no histories in tests/reproduction")
+        blocks = reproduction.tables(reproduction.Results(PAGE), PAGE)
+        for page in (os.path.join(PAGE, "README.md"), os.path.join(ROOT, "README.md")):
+            with open(page, encoding="utf-8") as file:
+                text = file.read()
+            self.assertTrue(re.search("<!-- reproduce: ", text), page)
+            self.assertEqual(text, reproduction.fill_in(text, blocks), page)
+
+
+if __name__ == "__main__":
+    unittest.main()
