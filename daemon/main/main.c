@@ -23,6 +23,7 @@
 #include "daemon/main/parts.h"
 #include "daemon/main/serve.h"
 #include "daemon/main/version.h"
+#include "daemon/slurm/job.h"
 
 enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -34,6 +35,8 @@ static void print_help(FILE *out) {
         "  cutoutd train FILE.json [--output DIR] [--threads N] [FLAGS]\n"
         "                                 one run in the foreground; FILE.json is what "
         "POST /api/v1/runs takes\n"
+        "  cutoutd train --attempt DIR    what jobs of Slurm run: one attempt that the daemon has "
+        "put into DIR\n"
         "  cutoutd bench [--depth 44] [--batch 64] [--m 1] [--threads N,N,...] [--seconds 10]\n"
         "                [--isa X] [--conv-algorithm A] [--activations f32|bf16] [--streamed]\n"
         "                [--profile] [--format text|json]\n"
@@ -194,7 +197,18 @@ static void split_train_words(int argc, char **argv, struct train_words *words) 
     }
 }
 
+/* `train --attempt DIR`: the daemon has put all settings into DIR. */
+static int train_attempt(const char *directory) {
+    log_sink_install(&(struct log_sink_options){.max_level = LOG_LEVEL_INFO});
+    int code = (int)job_train(directory, stderr);
+    log_sink_close();
+    return code;
+}
+
 static int train(int argc, char **argv, char **environment) {
+    if (argc == 2 && !strcmp(argv[0], "--attempt")) {
+        return train_attempt(argv[1]);
+    }
     /* --threads=N becomes two words. */
     char **rest = calloc(2 * (size_t)argc + 1, sizeof(*rest));
     struct config *config = calloc(1, sizeof(*config));

@@ -1,0 +1,511 @@
+/* `cutoutd train --attempt DIR` as a process of its own, and the journal that it writes. */
+#include <math.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "daemon/config/text_file.h"
+#include "daemon/slurm/attempt_dir.h"
+#include "daemon/slurm/job.h"
+#include "daemon/slurm/journal.h"
+#include "daemon/slurm/record.h"
+#include "daemon/spec/run_spec.h"
+#include "daemon/work/executor_local.h"
+#include "tests/core/slow.h"
+#include "tests/daemon/store_fixture.h"
+
+enum { PATIENCE_MS = 120000, LONG_RUN = 4000 };
+
+static struct store_fixture fixture; /* its directory alone */
+
+static int set_up(void **state) {
+    (void)state;
+    fixture_make_dir(&fixture);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    return nftw(fixture.dir, fixture_remove, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* ---- journal ---- */
+
+static void path_in_dir(const char *name, char path[ATTEMPT_PATH_SIZE]) {
+    ASSERT_OK(attempt_path(fixture.dir, name, path, &fixture_error));
+}
+
+static void assert_next(struct journal_reader *reader, const char *expected) {
+    const char *text = NULL;
+    size_t n_bytes = 0;
+    ASSERT_OK(journal_next(reader, &text, &n_bytes, &fixture_error));
+    assert_int_equal(n_bytes, strlen(expected));
+    assert_memory_equal(text, expected, n_bytes);
+    journal_take(reader);
+}
+
+static enum status next_status(struct journal_reader *reader) {
+    const char *text = NULL;
+    size_t n_bytes = 0;
+    return journal_next(reader, &text, &n_bytes, NULL);
+}
+
+static void append_raw(const char *path, const char *bytes) {
+    FILE *file = fopen(path, "ae");
+    assert_non_null(file);
+    assert_true(fputs(bytes, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void what_is_appended_is_read_in_order_and_a_torn_line_is_no_record(void **state) {
+    (void)state;
+    char path[ATTEMPT_PATH_SIZE];
+    struct journal journal;
+    struct journal_reader reader = {0};
+    path_in_dir("journal", path);
+    ASSERT_OK(journal_fetch(&reader, path, &fixture_error));
+    assert_int_equal(next_status(&reader), STATUS_NOT_FOUND);
+    ASSERT_OK(journal_create(path, &journal, &fixture_error));
+    ASSERT_OK(journal_append(&journal, "first", true, &fixture_error));
+    ASSERT_OK(journal_append(&journal, "", false, &fixture_error));
+    ASSERT_OK(journal_fetch(&reader, path, &fixture_error));
+    assert_next(&reader, "first");
+    assert_next(&reader, "");
+    assert_int_equal(next_status(&reader), STATUS_NOT_FOUND);
+    append_raw(path, "5 a7937b64b8caa58f thi");
+    ASSERT_OK(journal_fetch(&reader, path, &fixture_error));
+    assert_int_equal(next_status(&reader), STATUS_NOT_FOUND);
+    append_raw(path, "rd\n");
+    ASSERT_OK(journal_fetch(&reader, path, &fixture_error));
+    assert_int_equal(next_status(&reader), STATUS_CORRUPT); /* another digest */
+    journal_reader_clear(&reader);
+    journal_close(&journal);
+}
+
+static void a_damaged_line_is_read_again_and_may_be_whole_then(void **state) {
+    (void)state;
+    char path[ATTEMPT_PATH_SIZE];
+    struct journal journal;
+    struct journal_reader reader = {0};
+    path_in_dir("journal", path);
+    ASSERT_OK(journal_create(path, &journal, &fixture_error));
+    ASSERT_OK(journal_append(&journal, "late", true, &fixture_error));
+    FILE *file = fopen(path, "r+e");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, -3, SEEK_END), 0);
+    assert_int_equal(fputc(0, file), 0); /* as NFS shows what has not arrived */
+    assert_int_equal(fflush(file), 0);
+    ASSERT_OK(journal_fetch(&reader, path, &fixture_error));
+    assert_int_equal(next_status(&reader), STATUS_CORRUPT);
+    assert_int_equal(fseek(file, -3, SEEK_END), 0);
+    assert_int_equal(fputc('t', file), 't');
+    assert_int_equal(fclose(file), 0);
+    journal_refetch(&reader);
+    ASSERT_OK(journal_fetch(&reader, path, &fixture_error));
+    assert_next(&reader, "late");
+    journal_reader_clear(&reader);
+    journal_close(&journal);
+}
+
+static void one_journal_has_one_writer(void **state) {
+    (void)state;
+    char path[ATTEMPT_PATH_SIZE];
+    struct journal journal;
+    struct journal other;
+    path_in_dir("journal", path);
+    ASSERT_OK(journal_create(path, &journal, &fixture_error));
+    assert_int_equal(journal_create(path, &other, NULL), STATUS_CONFLICT);
+    journal_close(&journal);
+}
+
+/* In a process of its own: the limit stays. */
+static int append_to_a_full_disk(const char *path) {
+    struct journal journal;
+    const struct rlimit most = {100, RLIM_INFINITY};
+    const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    bool good = journal_create(path, &journal, NULL) == STATUS_OK &&
+                journal_append(&journal, "a record that fits", true, NULL) == STATUS_OK &&
+                setrlimit(RLIMIT_FSIZE, &most) == 0 &&
+                journal_append(&journal, "a record that does not fit into what is left of the disk",
+                               true, NULL) == STATUS_NO_SPACE &&
+                setrlimit(RLIMIT_FSIZE, &none) == 0 &&
+                journal_append(&journal, "the next one", true, NULL) == STATUS_OK;
+    return good ? 0 : 1;
+}
+
+static void a_full_disk_leaves_whole_records(void **state) {
+    (void)state;
+    char path[ATTEMPT_PATH_SIZE];
+    struct journal_reader reader = {0};
+    int code = 0;
+    path_in_dir("journal", path);
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(append_to_a_full_disk(path));
+    }
+    assert_int_equal(waitpid(child, &code, 0), child);
+    assert_int_equal(code, 0);
+    ASSERT_OK(journal_fetch(&reader, path, &fixture_error));
+    assert_next(&reader, "a record that fits");
+    assert_next(&reader, "the next one");
+    assert_int_equal(next_status(&reader), STATUS_NOT_FOUND);
+    journal_reader_clear(&reader);
+}
+
+static void numbers_come_back_with_the_same_bits(void **state) {
+    (void)state;
+    struct record *record = calloc(2, sizeof(*record));
+    assert_non_null(record);
+    record[0] = (struct record){.kind = RECORD_EPOCH, .report = {7, 2, 13}};
+    record[0].epoch = (struct epoch_report){.epoch = 3,
+                                            .train_loss = 0.1 + 0.2,
+                                            .train_accuracy = 1.0 / 3.0,
+                                            .val_loss = (double)INFINITY,
+                                            .val_accuracy = 5e-324,
+                                            .val_wrong = 7,
+                                            .val_total = 100,
+                                            .lr = 1e-7,
+                                            .seconds = 12.25,
+                                            .images_per_second = 1e17,
+                                            .diverged = true,
+                                            .images = INT64_C(1) << 40,
+                                            .steps = 99};
+    char *text = record_write(&record[0]);
+    assert_non_null(text);
+    ASSERT_OK(record_read(text, strlen(text), &record[1], &fixture_error));
+    assert_true(isnan(record[1].epoch.val_loss));
+    record[1].epoch.val_loss = record[0].epoch.val_loss;
+    assert_memory_equal(&record[1].epoch, &record[0].epoch, sizeof(struct epoch_report));
+    assert_int_equal(record[1].report.run_id, 7);
+    assert_int_equal(record[1].report.number, 13);
+    free(text);
+    free(record);
+}
+
+static void what_is_no_record_is_refused(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "",
+        "{}",
+        "[1]",
+        "{\"n\":1,\"run\":1,\"attempt\":1,\"kind\":\"dance\"}",
+        "{\"n\":0,\"run\":1,\"attempt\":1,\"kind\":\"note\",\"message\":\"x\"}",
+        "{\"n\":1,\"run\":1,\"attempt\":1,\"kind\":\"note\"}",
+        "{\"n\":1,\"run\":1.5,\"attempt\":1,\"kind\":\"note\",\"message\":\"x\"}",
+        "{\"n\":1,\"run\":1,\"attempt\":1,\"kind\":\"outcome\",\"status\":99,\"again\":false,"
+        "\"bounded\":false,\"needed_bytes\":0,\"stop\":0,\"message\":\"x\"}",
+    };
+    struct record *record = calloc(1, sizeof(*record));
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        assert_int_equal(record_read(texts[i], strlen(texts[i]), record, NULL), STATUS_CORRUPT);
+    }
+    free(record);
+}
+
+/* ---- the job ---- */
+
+struct attempt_test {
+    char dir[160];
+    struct journal_reader reader;
+    int watch; /* an inotify descriptor on the directory */
+    int n_epochs;
+    struct epoch_report epochs[8]; /* the first ones */
+    int n_checkpoints;
+    struct record last;
+};
+
+/* A directory for an attempt of a small run that goes on from `before` (NULL: from the beginning).
+ */
+static struct attempt_test *make_attempt(int attempt, int epochs,
+                                         const struct attempt_test *before) {
+    struct attempt_test *t = calloc(1, sizeof(*t));
+    char text[256];
+    char path[ATTEMPT_PATH_SIZE];
+    struct run_spec *spec = calloc(1, sizeof(*spec));
+    struct field_errors errors;
+    struct attempt_order order = {.shapes_train = 20,
+                                  .shapes_test = 10,
+                                  .n_threads = 1,
+                                  .checkpoint_interval_s = 3600,
+                                  .run = {.id = 7, .attempt = attempt, .epochs = epochs}};
+    assert_non_null(t);
+    assert_non_null(spec);
+    (void)snprintf(text, sizeof(text),
+                   "{\"depth\":8,\"epochs\":%d,\"batch_size\":6,\"m\":2,\"cutout_size\":12,"
+                   "\"dataset\":\"shapes\",\"train_images\":12,\"test_images\":6}",
+                   epochs);
+    ASSERT_OK(run_spec_parse(text, strlen(text), &(struct run_spec_context){0}, spec, &errors));
+    order.run.config_json = run_spec_to_json(spec);
+    (void)snprintf(order.run.handle, sizeof(order.run.handle), "run-7.%d", attempt);
+    (void)snprintf(order.run.dataset, sizeof(order.run.dataset), "shapes");
+    (void)snprintf(order.isa, sizeof(order.isa), "%s", SLOW_BUILD ? "blas" : "auto");
+    (void)snprintf(t->dir, sizeof(t->dir), "%s/run-7.%d", fixture.dir, attempt);
+    assert_int_equal(mkdir(t->dir, 0700), 0);
+    ASSERT_OK(attempt_path(t->dir, "checkpoints", path, &fixture_error));
+    assert_int_equal(mkdir(path, 0700), 0);
+
+    struct config config = {.shapes_train = 20, .shapes_test = 10};
+    struct dataset_registry *datasets = NULL;
+    const struct dataset *dataset = NULL;
+    ASSERT_OK(dataset_registry_create(&config, &datasets, &fixture_error));
+    ASSERT_OK(dataset_registry_acquire(datasets, "shapes", &dataset, order.run.dataset_sha256,
+                                       &fixture_error));
+    dataset_registry_release(datasets, dataset);
+    dataset_registry_free(datasets);
+    const struct kernels *kernels = NULL;
+    ASSERT_OK(kernels_select(order.isa, &kernels, &fixture_error));
+    trainer_arithmetic(&spec->config, kernels, order.run.arithmetic);
+
+    struct checkpoint_row row = {.path = ""};
+    if (before && before->last.kind == RECORD_CHECKPOINT) {
+        char command[600];
+        const struct record *from = &before->last;
+        (void)snprintf(command, sizeof(command), "cp %.150s/checkpoints/%.64s %.150s/checkpoints/",
+                       before->dir, from->file, t->dir);
+        assert_int_equal(system(command), 0);
+        (void)snprintf(row.path, sizeof(row.path), "%s", from->file);
+        (void)snprintf(row.sha256, sizeof(row.sha256), "%s", from->sha256);
+        row.epochs_done = from->checkpoint.epochs_done;
+        row.step = from->checkpoint.step;
+        order.checkpoints = (struct checkpoint_list){.rows = &row, .n = 1};
+    }
+    ASSERT_OK(attempt_order_write(t->dir, &order, &fixture_error));
+    free(order.run.config_json);
+    free(spec);
+    t->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    assert_true(inotify_add_watch(t->watch, t->dir, IN_CREATE | IN_MODIFY) >= 0);
+    return t;
+}
+
+static void free_attempt(struct attempt_test *t) {
+    journal_reader_clear(&t->reader);
+    (void)close(t->watch);
+    free(t);
+}
+
+static pid_t start_job(const struct attempt_test *t, int64_t most_file_bytes) {
+    pid_t child = fork();
+    if (child == 0) {
+        const struct rlimit most = {(rlim_t)most_file_bytes, RLIM_INFINITY};
+        if (most_file_bytes > 0 && setrlimit(RLIMIT_FSIZE, &most) != 0) {
+            _exit(99);
+        }
+        exit((int)job_train(t->dir, stderr));
+    }
+    assert_true(child > 0);
+    return child;
+}
+
+static int wait_for_exit(pid_t child) {
+    int code = 0;
+    assert_int_equal(waitpid(child, &code, 0), child);
+    return WIFEXITED(code) ? WEXITSTATUS(code) : -WTERMSIG(code);
+}
+
+static void read_records(struct attempt_test *t) {
+    char path[ATTEMPT_PATH_SIZE];
+    const char *text = NULL;
+    size_t n_bytes = 0;
+    ASSERT_OK(attempt_path(t->dir, "journal", path, &fixture_error));
+    ASSERT_OK(journal_fetch(&t->reader, path, &fixture_error));
+    while (journal_next(&t->reader, &text, &n_bytes, NULL) == STATUS_OK) {
+        ASSERT_OK(record_read(text, n_bytes, &t->last, &fixture_error));
+        journal_take(&t->reader);
+        t->n_checkpoints += t->last.kind == RECORD_CHECKPOINT;
+        if (t->last.kind == RECORD_EPOCH && t->last.epoch.epoch <= 8) {
+            t->epochs[t->last.epoch.epoch - 1] = t->last.epoch;
+            t->n_epochs = t->last.epoch.epoch;
+        }
+    }
+}
+
+static void wait_for_checkpoints(struct attempt_test *t, int n) {
+    struct pollfd fd = {.fd = t->watch, .events = POLLIN};
+    char events[4096];
+    read_records(t);
+    while (t->n_checkpoints < n) {
+        assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
+        while (read(t->watch, events, sizeof(events)) > 0) {
+        }
+        read_records(t);
+    }
+}
+
+static void assert_outcome(struct attempt_test *t, enum status status, enum record_stop stop) {
+    read_records(t);
+    assert_int_equal(t->last.kind, RECORD_OUTCOME);
+    if (t->last.status != status) {
+        fail_msg("it ended with %s (%s)", status_name(t->last.status), t->last.message);
+    }
+    assert_int_equal(t->last.stop, stop);
+}
+
+static void assert_same_epoch(const struct epoch_report *a, const struct epoch_report *b) {
+    struct epoch_report copy = *b;
+    copy.seconds = a->seconds;
+    copy.images_per_second = a->images_per_second;
+    assert_memory_equal(a, &copy, sizeof(copy));
+}
+
+static void an_attempt_after_kill_9_goes_on_to_the_same_bits(void **state) {
+    (void)state;
+    struct attempt_test *whole = make_attempt(1, 3, NULL);
+    assert_int_equal(wait_for_exit(start_job(whole, 0)), JOB_EXIT_TOLD);
+    assert_outcome(whole, STATUS_OK, RECORD_STOP_NONE);
+    assert_int_equal(whole->n_epochs, 3);
+
+    struct attempt_test *killed = make_attempt(2, 3, NULL);
+    pid_t job = start_job(killed, 0);
+    wait_for_checkpoints(killed, 1);
+    assert_int_equal(kill(job, SIGKILL), 0);
+    (void)wait_for_exit(job);
+    read_records(killed);
+
+    struct attempt_test *second = make_attempt(3, 3, killed);
+    assert_int_equal(wait_for_exit(start_job(second, 0)), JOB_EXIT_TOLD);
+    assert_outcome(second, STATUS_OK, RECORD_STOP_NONE);
+    for (int i = 0; i < 3; i++) {
+        const struct attempt_test *from = second->epochs[i].epoch > 0 ? second : killed;
+        assert_same_epoch(&whole->epochs[i], &from->epochs[i]);
+    }
+    free_attempt(whole);
+    free_attempt(killed);
+    free_attempt(second);
+}
+
+static void a_second_process_with_the_same_attempt_ends_and_writes_nothing(void **state) {
+    (void)state;
+    struct attempt_test *t = make_attempt(1, 1, NULL);
+    assert_int_equal(wait_for_exit(start_job(t, 0)), JOB_EXIT_TOLD);
+    read_records(t);
+    int64_t n = t->last.report.number;
+    assert_int_equal(wait_for_exit(start_job(t, 0)), JOB_EXIT_NOT_MINE);
+    read_records(t);
+    assert_int_equal(t->last.report.number, n);
+    free_attempt(t);
+}
+
+static void signals_ask_for_a_checkpoint_or_an_end(void **state) {
+    (void)state;
+    static const struct {
+        int number;
+        enum record_stop stop;
+    } ends[] = {{SIGUSR2, RECORD_STOP_TIME_LIMIT}, {SIGTERM, RECORD_STOP_SIGNAL}};
+    for (int i = 0; i < 2; i++) {
+        struct attempt_test *t = make_attempt(1 + i, LONG_RUN, NULL);
+        pid_t job = start_job(t, 0);
+        wait_for_checkpoints(t, 1);
+        assert_int_equal(kill(job, SIGUSR1), 0);
+        wait_for_checkpoints(t, t->n_checkpoints + 1);
+        assert_int_equal(kill(job, ends[i].number), 0);
+        assert_int_equal(wait_for_exit(job), JOB_EXIT_TOLD);
+        assert_outcome(t, STATUS_STOPPED, ends[i].stop);
+        free_attempt(t);
+    }
+}
+
+static void the_daemon_asks_by_a_file(void **state) {
+    (void)state;
+    for (int kills = 0; kills < 2; kills++) {
+        struct attempt_test *t = make_attempt(1 + kills, LONG_RUN, NULL);
+        pid_t job = start_job(t, 0);
+        wait_for_checkpoints(t, 1);
+        const struct attempt_requests requests = {
+            .n_checkpoints = 1, .stop = !kills, .kill = kills};
+        ASSERT_OK(attempt_requests_write(t->dir, &requests, &fixture_error));
+        assert_int_equal(wait_for_exit(job), JOB_EXIT_TOLD);
+        assert_outcome(t, STATUS_STOPPED, RECORD_STOP_REQUEST);
+        free_attempt(t);
+    }
+}
+
+static void a_full_disk_is_told_or_shows_in_the_exit_status(void **state) {
+    (void)state;
+    struct attempt_test *t = make_attempt(1, 2, NULL);
+    assert_int_equal(wait_for_exit(start_job(t, 20000)), JOB_EXIT_TOLD);
+    assert_outcome(t, STATUS_NO_SPACE, RECORD_STOP_NONE);
+    assert_true(t->last.again);
+    assert_true(t->last.needed_bytes > 20000);
+    free_attempt(t);
+    t = make_attempt(2, 2, NULL);
+    assert_int_equal(wait_for_exit(start_job(t, 100)), JOB_EXIT_NO_SPACE);
+    read_records(t);
+    assert_int_equal(t->last.report.number, 0);
+    free_attempt(t);
+}
+
+static void images_that_differ_from_the_daemons_are_not_trained_on(void **state) {
+    (void)state;
+    struct attempt_test *t = make_attempt(1, 2, NULL);
+    struct attempt_order order;
+    ASSERT_OK(attempt_order_read(t->dir, &order, &fixture_error));
+    order.shapes_train = 21;
+    ASSERT_OK(attempt_order_write(t->dir, &order, &fixture_error));
+    attempt_order_clear(&order);
+    assert_int_equal(wait_for_exit(start_job(t, 0)), JOB_EXIT_TOLD);
+    assert_outcome(t, STATUS_CONFLICT, RECORD_STOP_NONE);
+    assert_non_null(strstr(t->last.message, "sha256"));
+    free_attempt(t);
+}
+
+static void an_arithmetic_that_is_not_there_is_refused(void **state) {
+    (void)state;
+    struct attempt_test *t = make_attempt(1, 2, NULL);
+    struct attempt_order order;
+    ASSERT_OK(attempt_order_read(t->dir, &order, &fixture_error));
+    (void)snprintf(order.run.arithmetic, sizeof(order.run.arithmetic), "abacus-1");
+    ASSERT_OK(attempt_order_write(t->dir, &order, &fixture_error));
+    attempt_order_clear(&order);
+    assert_int_equal(wait_for_exit(start_job(t, 0)), JOB_EXIT_TOLD);
+    assert_outcome(t, STATUS_UNSUPPORTED, RECORD_STOP_NONE);
+    free_attempt(t);
+}
+
+static void without_an_order_nothing_is_begun(void **state) {
+    (void)state;
+    struct attempt_test *t = make_attempt(1, 2, NULL);
+    char path[ATTEMPT_PATH_SIZE];
+    ASSERT_OK(attempt_path(t->dir, "attempt.json", path, &fixture_error));
+    ASSERT_OK(text_file_write(path, "{\"form\":2}", &fixture_error));
+    assert_int_equal(wait_for_exit(start_job(t, 0)), JOB_EXIT_FAILED);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(wait_for_exit(start_job(t, 0)), JOB_EXIT_FAILED);
+    ASSERT_OK(attempt_path(t->dir, "journal", path, &fixture_error));
+    assert_int_equal(access(path, F_OK), -1);
+    free_attempt(t);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_appended_is_read_in_order_and_a_torn_line_is_no_record),
+        TEST(a_damaged_line_is_read_again_and_may_be_whole_then),
+        TEST(one_journal_has_one_writer),
+        TEST(a_full_disk_leaves_whole_records),
+        TEST(numbers_come_back_with_the_same_bits),
+        TEST(what_is_no_record_is_refused),
+        TEST(an_attempt_after_kill_9_goes_on_to_the_same_bits),
+        TEST(a_second_process_with_the_same_attempt_ends_and_writes_nothing),
+        TEST(signals_ask_for_a_checkpoint_or_an_end),
+        TEST(the_daemon_asks_by_a_file),
+        TEST(a_full_disk_is_told_or_shows_in_the_exit_status),
+        TEST(images_that_differ_from_the_daemons_are_not_trained_on),
+        TEST(an_arithmetic_that_is_not_there_is_refused),
+        TEST(without_an_order_nothing_is_begun),
+    };
+#undef TEST
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
