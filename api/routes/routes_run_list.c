@@ -22,6 +22,14 @@ static bool read_fields(const struct request *request, struct reply *reply, uint
     return true;
 }
 
+static enum status find_varies(const struct run_list *list, struct config_diff *varies,
+                               struct error *error) {
+    for (size_t i = 0; i < list->n; i++) {
+        TRY(config_diff_add(varies, list->rows[i].config_json, error));
+    }
+    return STATUS_OK;
+}
+
 void route_run_list(struct api_context *context, const struct request *request,
                     struct reply *reply) {
     struct run_query query;
@@ -32,24 +40,22 @@ void route_run_list(struct api_context *context, const struct request *request,
     if (!run_sort_is_indexed(query.sort) && reply_leave_to_slow(reply, request)) {
         return;
     }
-    query.parts = run_members_parts(members) | RUN_PART_CONFIG;
+    query.parts = run_members_parts(members);
     CLEANUP(run_list_clear) struct run_list list = {0};
     struct error error;
-    if (run_table_list(context->options.store, &query, &list, &error) != STATUS_OK) {
+    CLEANUP(config_diff_clear) struct config_diff varies = {.first = NULL};
+    bool shows_config = query.parts & RUN_PART_CONFIG;
+    if (run_table_list(context->options.store, &query, &list, &error) != STATUS_OK ||
+        (shows_config && find_varies(&list, &varies, &error) != STATUS_OK)) {
         reply_error(reply, request, &error);
         return;
-    }
-    CLEANUP(config_diff_clear) struct config_diff varies = {.first = NULL};
-    for (size_t i = 0; i < list.n; i++) {
-        if (config_diff_add(&varies, list.rows[i].config_json, &error) != STATUS_OK) {
-            reply_error(reply, request, &error);
-            return;
-        }
     }
     struct json_writer writer = {.link_prefix = request->prefix};
     struct forecast forecast = {.context = context};
     json_write_object(&writer, NULL);
-    config_diff_write(&writer, "varies", &varies);
+    if (shows_config) {
+        config_diff_write(&writer, "varies", &varies);
+    }
     json_write_array(&writer, "items");
     for (size_t i = 0; i < list.n; i++) {
         forecast_write_run(&writer, &forecast, &list.rows[i], members);

@@ -53,10 +53,11 @@ class Lists(DaemonTestCase):
         def varies(query):
             return self.daemon.get("/api/v1/runs?" + query)["varies"]
         self.assertEqual(varies("state=succeeded"), ["m", "seed"])
-        self.assertEqual(varies("m=1&fields=id"), ["seed"])
+        self.assertEqual(varies("m=1&fields=id,config"), ["seed"])
         self.assertEqual(varies("m=1&limit=1"), [])
         self.assertEqual(varies("m=77"), [])
         self.assertEqual(varies("seed=1&limit=500")[0], "epochs")
+        self.assertNotIn("varies", self.daemon.get("/api/v1/runs?m=1&fields=id,best"))
 
     def test_every_order_is_paged_through_once(self):
         names = ("id created updated finished priority name state m cutout_size seed best "
