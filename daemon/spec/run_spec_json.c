@@ -1,7 +1,6 @@
 /* Layer: daemon. */
 #include "daemon/spec/run_spec_json.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,19 +85,27 @@ char *run_spec_to_json(const struct run_spec *spec) {
     return json_write_take(&writer);
 }
 
-/* Whether it was written by run_spec_to_json of a version that had all fields of this one. A quote
- * inside of a string is escaped, so "name": can only be a name. */
+/* A quote inside of a string is escaped, so ,"name": can only be a name. */
+static bool has_member(const char *json, const char *name) {
+    size_t n = strlen(name);
+    const char *found = strstr(json, name);
+    while (found && !(found - json >= 2 && strncmp(found - 2, ",\"", 2) == 0 &&
+                      strncmp(found + n, "\":", 2) == 0)) {
+        found = strstr(found + n, name);
+    }
+    return found != NULL;
+}
+
+/* Whether it was written by run_spec_to_json of a version that had all fields of this one. */
 static bool is_current(const char *config_json) {
     size_t n_fields = 0;
     const struct run_config_field *fields = run_config_fields(&n_fields);
     if (strncmp(config_json, "{\"preset\":", strlen("{\"preset\":")) != 0 ||
-        strstr(config_json, ",\"labels\":")) { /* a column today, as name and priority */
+        has_member(config_json, "labels")) { /* a column today, as name and priority */
         return false;
     }
     for (size_t i = 0; i < n_fields; i++) {
-        char name[64];
-        (void)snprintf(name, sizeof(name), ",\"%s\":", fields[i].name);
-        if (fields[i].later && !strstr(config_json, name)) {
+        if (fields[i].later && !has_member(config_json, fields[i].name)) {
             return false;
         }
     }
