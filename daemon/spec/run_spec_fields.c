@@ -127,7 +127,8 @@ static void read_after(struct parse *parse, const struct spec_field *field, cons
 static void read_executor(struct parse *parse, const struct spec_field *field, const cJSON *item) {
     const struct run_spec_context *context = parse->context;
     size_t size = sizeof(parse->spec.executor);
-    bool fits = cJSON_IsString(item) && item->valuestring[0] && strlen(item->valuestring) < size;
+    bool fits = cJSON_IsString(item) && item->valuestring[0] && strlen(item->valuestring) < size &&
+                text_is_plain(item->valuestring, strlen(item->valuestring));
     bool known = fits && !context->executor_names;
     for (size_t i = 0; fits && !known && i < context->n_executor_names; i++) {
         known = strcmp(context->executor_names[i], item->valuestring) == 0;
