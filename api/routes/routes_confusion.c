@@ -1,5 +1,6 @@
 /* GET /runs/{id}/confusion: errors by class. Layer: api. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/routes/routes.h"
@@ -7,9 +8,9 @@
 #include "daemon/store/table/confusion_table.h"
 #include "daemon/store/table/run_table.h"
 
-static void write_row(struct json_writer *writer, const int counts[DATASET_CLASSES]) {
+static void write_row(struct json_writer *writer, int n_classes, const int *counts) {
     json_write_array(writer, NULL);
-    for (int j = 0; j < DATASET_CLASSES; j++) {
+    for (int j = 0; j < n_classes; j++) {
         json_write_int(writer, NULL, counts[j]);
     }
     json_write_end(writer, ']');
@@ -21,13 +22,14 @@ static void reply_matrix(struct reply *reply, const struct request *request,
     json_write_object(&writer, NULL);
     json_write_int(&writer, "epoch", row->epoch);
     json_write_array(&writer, "classes");
-    for (int i = 0; i < DATASET_CLASSES; i++) {
+    const int n_classes = row->confusion.n_classes;
+    for (int i = 0; i < n_classes; i++) {
         json_write_string(&writer, NULL, row->confusion.class_names[i]);
     }
     json_write_end(&writer, ']');
     json_write_array(&writer, "counts");
-    for (int i = 0; i < DATASET_CLASSES; i++) {
-        write_row(&writer, row->confusion.counts[i]);
+    for (int i = 0; i < n_classes; i++) {
+        write_row(&writer, n_classes, row->confusion.counts[i]);
     }
     json_write_end(&writer, ']');
     json_write_end(&writer, '}');
@@ -54,14 +56,14 @@ static char *matrix_csv(const struct confusion *confusion) {
         return NULL;
     }
     (void)fputs("class", out);
-    for (int j = 0; j < DATASET_CLASSES; j++) {
+    for (int j = 0; j < confusion->n_classes; j++) {
         (void)fputc(',', out);
         print_name(out, confusion->class_names[j]);
     }
-    for (int i = 0; i < DATASET_CLASSES; i++) {
+    for (int i = 0; i < confusion->n_classes; i++) {
         (void)fputc('\n', out);
         print_name(out, confusion->class_names[i]);
-        for (int j = 0; j < DATASET_CLASSES; j++) {
+        for (int j = 0; j < confusion->n_classes; j++) {
             (void)fprintf(out, ",%d", confusion->counts[i][j]);
         }
     }
@@ -77,7 +79,7 @@ static char *matrix_csv(const struct confusion *confusion) {
 void route_run_confusion(struct api_context *context, const struct request *request,
                          struct reply *reply) {
     CLEANUP(run_row_clear) struct run_row run = {0};
-    struct confusion_row row;
+    CLEANUP(free_pointer) struct confusion_row *row = malloc(sizeof(*row));
     struct error error;
     char format[8];
     if (request_format(request, "json, csv", format, &error) != STATUS_OK) {
@@ -92,14 +94,18 @@ void route_run_confusion(struct api_context *context, const struct request *requ
                       (long long)run.id);
         return;
     }
-    if (confusion_table_get(context->options.store, run.id, &row, &error) != STATUS_OK) {
+    if (!row) {
+        reply_problem(reply, request, STATUS_NO_MEMORY, "Try again later.");
+        return;
+    }
+    if (confusion_table_get(context->options.store, run.id, row, &error) != STATUS_OK) {
         reply_error(reply, request, &error);
         return;
     }
     if (strcmp(format, "csv") == 0) {
-        reply_text(reply, request, 200, CONTENT_CSV, matrix_csv(&row.confusion));
+        reply_text(reply, request, 200, CONTENT_CSV, matrix_csv(&row->confusion));
     } else {
-        reply_matrix(reply, request, &row);
+        reply_matrix(reply, request, row);
     }
     reply_tag(reply, request);
 }

@@ -182,7 +182,7 @@ void route_dataset_list(struct api_context *context, const struct request *reque
         json_write_string(&writer, "warning", description.warning[0] ? description.warning : NULL);
         json_write_int(&writer, "train_images", description.n_train);
         json_write_int(&writer, "test_images", description.n_test);
-        json_write_int(&writer, "classes", DATASET_CLASSES);
+        json_write_int(&writer, "classes", description.n_classes);
         json_write_end(&writer, '}');
     }
     json_write_end(&writer, ']');

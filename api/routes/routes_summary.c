@@ -90,7 +90,11 @@ void route_run_summary(struct api_context *context, const struct request *reques
         reply_problem(reply, request, STATUS_NO_MEMORY, "Try again later.");
         return;
     }
-    if (resnet_plan(row.depth, net, &error) != STATUS_OK) {
+    struct dataset_description dataset;
+    dataset_registry_find(context->options.datasets, row.dataset, &dataset);
+    /* Of a set that was never there: as most are. */
+    int n_classes = dataset.n_classes > 0 ? dataset.n_classes : SHAPES_CLASSES;
+    if (resnet_plan(row.depth, n_classes, net, &error) != STATUS_OK) {
         reply_error(reply, request, &error);
         return;
     }

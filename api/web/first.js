@@ -19,7 +19,7 @@ export async function first() {
     try { await send("POST", "/runs", config()); go("/runs", false); } catch (problem) { complain(problem); }
   } },
   field("m", "M, copies of each image", "4", "several values make a sweep, under all fields", look),
-  el("div", { class: "field" }, el("label", { htmlFor: "first-dataset" }, "Data"), el("span", { class: "control" }, data), el("span", { class: "small hint" }, sets.some((set) => !set.generated) ? "" : "generated here; cifar10 needs tools/fetch-cifar10")),
+  el("div", { class: "field" }, el("label", { htmlFor: "first-dataset" }, "Data"), el("span", { class: "control" }, data), el("span", { class: "small hint" }, sets.some((set) => !set.generated) ? "" : "generated here; cifar10 needs tools/fetch-data")),
   field("epochs", "Epochs", "10", "how often all images are gone through"),
   el("div", { class: "bar" }, el("button", { class: "first" }, "Queue it"), el("span", {}, "or ", el("a", { href: `${prefix}/new` }, "all fields"))));
   const number = (text) => (text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text);

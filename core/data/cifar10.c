@@ -1,5 +1,6 @@
-/* CIFAR-10's binary version: rows of one label byte, then 1,024 red, 1,024 green and 1,024 blue
- * bytes (https://www.cs.toronto.edu/~kriz/cifar.html). Layer: core/data. */
+/* The binary versions of CIFAR-10 and CIFAR-100: rows of one label byte, or of a coarse and a fine
+ * one, then 1,024 red, 1,024 green and 1,024 blue bytes
+ * (https://www.cs.toronto.edu/~kriz/cifar.html). Layer: core/data. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -12,10 +13,36 @@
 #include "core/data/dataset.h"
 #include "core/data/dataset_build.h"
 
-enum { ROW_BYTES = 1 + IMAGE_BYTES, N_TRAIN_FILES = 5 };
+enum { N_TRAIN_FILES = 5 };
 
-static const char *const standard_class_names[DATASET_CLASSES] = {
+struct format {
+    int row_bytes;
+    int n_labels; /* bytes in front of the pixels; the last is the class */
+    int n_classes;
+    const char *test_file;
+    const char *names_file;
+    const char *const *standard_names; /* NULL: numbers */
+};
+
+static const char *const cifar10_names[] = {
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+};
+
+static const struct format cifar10 = {
+    .row_bytes = CIFAR10_ROW_BYTES,
+    .n_labels = 1,
+    .n_classes = 10,
+    .test_file = "test_batch.bin",
+    .names_file = "batches.meta.txt",
+    .standard_names = cifar10_names,
+};
+
+static const struct format cifar100 = {
+    .row_bytes = CIFAR100_ROW_BYTES,
+    .n_labels = 2,
+    .n_classes = 100,
+    .test_file = "test.bin",
+    .names_file = "fine_label_names.txt",
 };
 
 static enum status path_make(const char *directory, const char *file_name, char path[PATH_MAX],
@@ -36,56 +63,60 @@ static void row_interleave(const uint8_t planes[IMAGE_BYTES], uint8_t pixels[IMA
 }
 
 /* The number of rows that a file of this size holds. */
-static enum status rows_count(const char *path, FILE *file, int *ret_n_rows, struct error *error) {
+static enum status rows_count(const struct format *format, const char *path, FILE *file,
+                              int *ret_n_rows, struct error *error) {
+    const int row_bytes = format->row_bytes;
     struct stat info;
     if (fstat(fileno(file), &info) != 0) {
         return error_set_errno(error, errno, "cannot examine %s", path);
     }
     long long n_bytes = info.st_size;
     if (n_bytes == 0) {
-        return error_set(error, STATUS_CORRUPT, "%s is empty: a row has %d bytes", path, ROW_BYTES);
+        return error_set(error, STATUS_CORRUPT, "%s is empty: a row has %d bytes", path, row_bytes);
     }
-    if (n_bytes % ROW_BYTES != 0) {
+    if (n_bytes % row_bytes != 0) {
         return error_set(error, STATUS_CORRUPT,
                          "%s: its %lld bytes are not a whole number of rows of %d; the row that "
                          "begins at byte %lld is cut short",
-                         path, n_bytes, ROW_BYTES, n_bytes - n_bytes % ROW_BYTES);
+                         path, n_bytes, row_bytes, n_bytes - n_bytes % row_bytes);
     }
-    if (n_bytes / ROW_BYTES > DATASET_MAX_IMAGES) {
+    if (n_bytes / row_bytes > DATASET_MAX_IMAGES) {
         return error_set(error, STATUS_CORRUPT, "%s: more than %d rows; byte %lld is past them",
-                         path, DATASET_MAX_IMAGES, (long long)DATASET_MAX_IMAGES * ROW_BYTES);
+                         path, DATASET_MAX_IMAGES, (long long)DATASET_MAX_IMAGES * row_bytes);
     }
-    *ret_n_rows = (int)(n_bytes / ROW_BYTES);
+    *ret_n_rows = (int)(n_bytes / row_bytes);
     return STATUS_OK;
 }
 
 /* Appends the rows of one file to `set`. */
-static enum status file_append(const char *path, struct image_set *set, struct error *error) {
+static enum status file_append(const struct format *format, const char *path, struct image_set *set,
+                               struct error *error) {
     CLEANUP(close_file) FILE *file = NULL;
     TRY(regular_file_stream(path, &file, error));
     int n_rows = 0;
-    TRY(rows_count(path, file, &n_rows, error));
+    TRY(rows_count(format, path, file, &n_rows, error));
     if (n_rows > DATASET_MAX_IMAGES - set->n) {
         return error_set(error, STATUS_CORRUPT, "%s: with its %d rows there are over %d images",
                          path, n_rows, DATASET_MAX_IMAGES);
     }
     TRY(image_set_reserve(set, set->n + n_rows, error));
     for (int i = 0; i < n_rows; i++) {
-        long long offset = (long long)i * ROW_BYTES;
-        uint8_t row[ROW_BYTES];
-        if (fread(row, sizeof(row), 1, file) != 1) {
+        long long offset = (long long)i * format->row_bytes;
+        uint8_t row[CIFAR100_ROW_BYTES];
+        if (fread(row, (size_t)format->row_bytes, 1, file) != 1) {
             return ferror(file)
                        ? error_set_errno(error, errno, "cannot read %s at byte %lld", path, offset)
                        : error_set(error, STATUS_CORRUPT, "%s: ends within the row at byte %lld",
                                    path, offset);
         }
-        if (row[0] >= DATASET_CLASSES) {
+        uint8_t label = row[format->n_labels - 1];
+        if (label >= format->n_classes) {
             return error_set(error, STATUS_CORRUPT,
-                             "%s: label %d at byte %lld (row %d), labels are 0 to %d", path, row[0],
-                             offset, i, DATASET_CLASSES - 1);
+                             "%s: label %d at byte %lld (row %d), labels are 0 to %d", path, label,
+                             offset + format->n_labels - 1, i, format->n_classes - 1);
         }
-        set->labels[set->n] = row[0];
-        row_interleave(row + 1, set->pixels + (size_t)set->n * IMAGE_BYTES);
+        set->labels[set->n] = label;
+        row_interleave(row + format->n_labels, set->pixels + (size_t)set->n * IMAGE_BYTES);
         set->n++;
     }
     return STATUS_OK;
@@ -100,7 +131,7 @@ static enum status batch_path(const char *directory, int number, char path[PATH_
 
 /* Data batches 1 to the highest that is there, without gaps: a subset of the data is meant, a hole
  * in it is not. */
-static enum status train_read(const char *directory, struct image_set *set, struct error *error) {
+static enum status batches_read(const char *directory, struct image_set *set, struct error *error) {
     char path[PATH_MAX];
     int highest = 1;
     for (int i = 2; i <= N_TRAIN_FILES; i++) {
@@ -110,7 +141,7 @@ static enum status train_read(const char *directory, struct image_set *set, stru
     }
     for (int i = 1; i <= highest; i++) {
         TRY(batch_path(directory, i, path, error));
-        enum status status = file_append(path, set, error);
+        enum status status = file_append(&cifar10, path, set, error);
         if (status == STATUS_NOT_FOUND && i < highest) {
             error_prefix(error, "data_batch_%d.bin is there", highest);
         }
@@ -119,21 +150,29 @@ static enum status train_read(const char *directory, struct image_set *set, stru
     return STATUS_OK;
 }
 
-/* batches.meta.txt: one name a line. Without the file the standard names hold. */
-static enum status class_names_read(const char *directory, struct dataset *dataset,
-                                    struct error *error) {
+static void standard_name(const struct format *format, int i, char name[DATASET_CLASS_SIZE]) {
+    if (format->standard_names) {
+        (void)snprintf(name, DATASET_CLASS_SIZE, "%s", format->standard_names[i]);
+    } else {
+        (void)snprintf(name, DATASET_CLASS_SIZE, "%d", i);
+    }
+}
+
+/* One name a line. Without the file the standard names hold. */
+static enum status class_names_read(const struct format *format, const char *directory,
+                                    struct dataset *dataset, struct error *error) {
     char path[PATH_MAX];
-    TRY(path_make(directory, "batches.meta.txt", path, error));
+    TRY(path_make(directory, format->names_file, path, error));
     CLEANUP(close_file) FILE *file = NULL;
     struct error opening;
     enum status status = regular_file_stream(path, &file, &opening);
     if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
         return error_set(error, status, "%s", opening.message);
     }
-    for (int i = 0; i < DATASET_CLASSES; i++) {
+    for (int i = 0; i < format->n_classes; i++) {
         char *name = dataset->class_names[i];
         if (!file) {
-            (void)snprintf(name, sizeof(dataset->class_names[i]), "%s", standard_class_names[i]);
+            standard_name(format, i, name);
             continue;
         }
         char line[128];
@@ -152,15 +191,33 @@ static enum status class_names_read(const char *directory, struct dataset *datas
     return STATUS_OK;
 }
 
-enum status dataset_open_cifar10(const char *name, const char *directory,
-                                 struct dataset **ret_dataset, struct error *error) {
-    CLEANUP(dataset_cleanup) struct dataset *dataset = NULL;
-    TRY(dataset_new(name, &dataset, error));
-    TRY(class_names_read(directory, dataset, error));
-    TRY(train_read(directory, &dataset->train, error));
+static enum status train_read(const struct format *format, const char *directory,
+                              struct image_set *set, struct error *error) {
     char path[PATH_MAX];
-    TRY(path_make(directory, "test_batch.bin", path, error));
-    TRY(file_append(path, &dataset->test, error));
+    if (format == &cifar10) {
+        return batches_read(directory, set, error);
+    }
+    TRY(path_make(directory, "train.bin", path, error));
+    return file_append(format, path, set, error);
+}
+
+bool dataset_is_cifar100(const char *directory) {
+    char path[PATH_MAX];
+    struct stat info;
+    return path_make(directory, "train.bin", path, NULL) == STATUS_OK && stat(path, &info) == 0;
+}
+
+enum status dataset_open_cifar(const char *name, const char *directory,
+                               struct dataset **ret_dataset, struct error *error) {
+    const struct format *format = dataset_is_cifar100(directory) ? &cifar100 : &cifar10;
+    CLEANUP(dataset_cleanup) struct dataset *dataset = NULL;
+    char path[PATH_MAX];
+    TRY(dataset_new(name, &dataset, error));
+    dataset->n_classes = format->n_classes;
+    TRY(class_names_read(format, directory, dataset, error));
+    TRY(train_read(format, directory, &dataset->train, error));
+    TRY(path_make(directory, format->test_file, path, error));
+    TRY(file_append(format, path, &dataset->test, error));
     *ret_dataset = dataset;
     dataset = NULL;
     return STATUS_OK;

@@ -236,14 +236,14 @@ static void scene_paint(const struct scene *scene, struct words *noise, uint8_t 
 
 /* Each ten images in a row hold every class once, in an order of their own. */
 static int label_draw(uint64_t seed, int split, int image) {
-    struct words words = words_begin(seed, split, image / DATASET_CLASSES, STREAM_LABEL);
-    int labels[DATASET_CLASSES] = {0};
-    for (int i = 0; i < DATASET_CLASSES; i++) {
+    struct words words = words_begin(seed, split, image / SHAPES_CLASSES, STREAM_LABEL);
+    int labels[SHAPES_CLASSES] = {0};
+    for (int i = 0; i < SHAPES_CLASSES; i++) {
         int j = (int)rng_below(words_next(&words), (uint32_t)i + 1);
         labels[i] = labels[j];
         labels[j] = i;
     }
-    return labels[image % DATASET_CLASSES];
+    return labels[image % SHAPES_CLASSES];
 }
 
 static void image_make(uint64_t seed, int split, int image, uint8_t *ret_label, uint8_t *pixels) {
@@ -273,7 +273,8 @@ enum status dataset_make_shapes(int n_train, int n_test, uint64_t seed,
     }
     CLEANUP(dataset_cleanup) struct dataset *dataset = NULL;
     TRY(dataset_new("shapes", &dataset, error));
-    for (int i = 0; i < DATASET_CLASSES; i++) {
+    dataset->n_classes = SHAPES_CLASSES;
+    for (int i = 0; i < SHAPES_CLASSES; i++) {
         (void)snprintf(dataset->class_names[i], sizeof(dataset->class_names[i]), "%s",
                        figure_name((enum figure)i));
     }

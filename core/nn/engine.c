@@ -40,7 +40,7 @@ static void layout_batch(struct engine *e, struct arena *arena) {
     size_t n = (size_t)e->max_images;
     e->images = take_floats(arena, n * ENGINE_IMAGE_FLOATS);
     e->labels = arena_take(arena, n);
-    e->logits = take_floats(arena, n * RESNET_CLASSES);
+    e->logits = take_floats(arena, n * (size_t)net->n_classes);
     e->y[0] = take_kept(e, arena, TENSOR_FLOATS);
     e->out[0] = take_kept(e, arena, TENSOR_FLOATS);
     for (int b = 0; b < net->n_blocks; b++) {
@@ -104,7 +104,7 @@ static void layout_partials(struct engine *e, struct arena *arena) {
         e->kernel_partials[i] = arena_take(arena, chunks * sizeof(*e->kernel_partials[i]));
     }
     e->shortcut_partials = arena_take(arena, chunks * sizeof(*e->shortcut_partials));
-    e->dense_partials = arena_take(arena, chunks * sizeof(*e->dense_partials));
+    e->dense_partials = arena_take(arena, chunks * dense_floats(e) * sizeof(*e->dense_partials));
 }
 
 static void layout(struct engine *engine, struct arena *arena) {

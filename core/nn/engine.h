@@ -54,9 +54,9 @@ struct engine_result {
 };
 
 /* One pass forward and backward over the first n_images of the batch (1 .. max_images).
- * Labels are 0 .. 9. params: [n_params], aligned to 64 bytes. moving: [n_moving], updated with this
- * batch's statistics. gradient: [n_params], the gradient of the mean cross-entropy; exactly 0 for
- * frozen tensors. */
+ * Labels are below the network's n_classes. params: [n_params], aligned to 64 bytes. moving:
+ * [n_moving], updated with this batch's statistics. gradient: [n_params], the gradient of the mean
+ * cross-entropy; exactly 0 for frozen tensors. */
 void engine_train(struct engine *engine, int n_images, const float *params, float *moving,
                   float *gradient, struct engine_result *ret_result);
 
@@ -68,8 +68,8 @@ typedef uint8_t engine_source(void *user, int index, float *ret_image);
 void engine_evaluate_prepare(struct engine *engine, const float *params, const float *moving);
 
 /* Images first .. first+n_images-1 of `source` (n_images <= ENGINE_EVALUATE_MAX) with the moving
- * statistics. ret_logits: [n_images][10] or NULL. ret_classes: [n_images], the predicted classes,
- * or NULL. */
+ * statistics. ret_logits: [n_images][classes] or NULL. ret_classes: [n_images], the predicted
+ * classes, or NULL. */
 void engine_evaluate(struct engine *engine, engine_source *source, void *user, int first,
                      int n_images, float *ret_logits, uint8_t *ret_classes,
                      struct engine_result *ret_result);
@@ -80,8 +80,8 @@ void engine_evaluate(struct engine *engine, engine_source *source, void *user, i
 void engine_traffic(const struct engine *engine, int64_t ret_bytes[N_STEP_PARTS]);
 
 /* What the last engine_train left behind, for tests (of engines without bf16): the output of block
- * `block` (0: the stem) [n][C/16][H][W][16], the logits [n][10], the mean and the biased variance
- * in front of BN `bn` [c] (params: those of that step). */
+ * `block` (0: the stem) [n][C/16][H][W][16], the logits [n][classes], the mean and the biased
+ * variance in front of BN `bn` [c] (params: those of that step). */
 const float *engine_block_output(const struct engine *engine, int block);
 const float *engine_logits(const struct engine *engine);
 void engine_batch_statistics(const struct engine *engine, const float *params, int bn,

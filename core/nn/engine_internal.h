@@ -24,7 +24,6 @@ enum {
     TENSOR_FLOATS = 32 * 32 * 16,    /* one image at 16 channels; also 2 at 32, 4 at 64 */
     MAX_KERNEL_FLOATS = 9 * 64 * 64, /* of a 3x3 convolution */
     MAX_SHORTCUT_FLOATS = 32 * 64,   /* of a 1x1 convolution */
-    DENSE_FLOATS = (RESNET_FEATURES + 1) * RESNET_CLASSES,
     EVALUATE_GROUP = 4,
 };
 
@@ -105,7 +104,7 @@ struct engine {
     /* Tensors of the batch; n: max_images. */
     float *images;   /* [n][32][32][4] */
     uint8_t *labels; /* [n] */
-    float *logits;   /* [n][10] */
+    float *logits;   /* [n][classes] */
     /* Kept, each [n][C/16][S][S][16]. */
     void *y[RESNET_MAX_BNS];          /* of the convolution in front of BN i */
     void *out[RESNET_MAX_BLOCKS + 1]; /* input of block b; the last: output */
@@ -121,7 +120,7 @@ struct engine {
     int *correct;                                   /* [chunks] */
     float (*kernel_partials[2])[MAX_KERNEL_FLOATS]; /* [chunks] */
     float (*shortcut_partials)[MAX_SHORTCUT_FLOATS];
-    double (*dense_partials)[DENSE_FLOATS];
+    double *dense_partials; /* [chunks][dense_floats] */
 
     int n_passes;
     struct pass passes[MAX_PASSES];
@@ -165,6 +164,11 @@ static inline size_t conv_src_floats(const struct engine *engine, int conv) {
 static inline size_t conv_dst_floats(const struct engine *engine, int conv) {
     const struct conv_shape *s = &engine->plans[conv].shape;
     return (size_t)s->oc * (size_t)(s->oh * s->oh);
+}
+
+/* Numbers of the dense layer: kernel and bias. */
+static inline size_t dense_floats(const struct engine *engine) {
+    return (RESNET_FEATURES + 1) * (size_t)engine->net->n_classes;
 }
 
 /* Bytes of n numbers of a kept tensor. */
@@ -255,20 +259,21 @@ void kept_relu_backward(const struct engine *engine, int bn, int n_images, const
                         double sums[2][MAX_CHANNELS]);
 
 /* head.c: the dense layer and the cross-entropy of one image. features: [4][8][8][16].
- * ret_probability may be NULL. Returns the loss. */
+ * ret_logits, ret_probability (may be NULL): [classes]. Returns the loss. */
 double head_image(const struct resnet *net, const float *params, const float *features, int label,
-                  double ret_pooled[RESNET_FEATURES], double ret_logits[RESNET_CLASSES],
-                  double *ret_probability, int *ret_correct);
+                  double ret_pooled[RESNET_FEATURES], double *ret_logits, double *ret_probability,
+                  int *ret_correct);
 
 /* head.c: the class that the logits speak for: the first with the largest one. */
-int head_class(const double logits[RESNET_CLASSES]);
+int head_class(int n_classes, const double *logits);
 
 /* head.c: the gradient of the logits, spread over the pixels: [4][8][8][16]. */
-void head_spread(const struct resnet *net, const float *params,
-                 const double diff_logits[RESNET_CLASSES], float *ret_diff_features);
+void head_spread(const struct resnet *net, const float *params, const double *diff_logits,
+                 float *ret_diff_features);
 
-/* head.c: adds an image's gradient of the dense layer: kernel [64][10], then bias [10]. */
-void head_add_gradient(const double pooled[RESNET_FEATURES],
-                       const double diff_logits[RESNET_CLASSES], double *sum);
+/* head.c: adds an image's gradient of the dense layer: kernel [64][classes], then bias [classes].
+ */
+void head_add_gradient(int n_classes, const double pooled[RESNET_FEATURES],
+                       const double *diff_logits, double *sum);
 
 #endif

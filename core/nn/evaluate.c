@@ -14,7 +14,7 @@ struct evaluation {
     engine_source *source;
     void *user;
     int first;        /* index of image 0 at the source */
-    float *logits;    /* [n_images][10] or NULL */
+    float *logits;    /* [n_images][classes] or NULL */
     uint8_t *classes; /* [n_images] or NULL */
 };
 
@@ -81,7 +81,7 @@ static void evaluate_chunk(void *user, int chunk, int member) {
     for (int i = 0; i < n; i++) {
         float *x = m->evaluate + (size_t)i * TENSOR_FLOATS;
         labels[i] = v->source(v->user, v->first + range.first + i, m->diff_src);
-        assert(labels[i] < RESNET_CLASSES);
+        assert(labels[i] < e->net->n_classes);
         engine_convolve(e, e->evaluate_params, 0, 1, m->diff_src, x, m->conv, NULL);
         engine_normalise(e, 0, 1, x, NULL, x);
     }
@@ -92,17 +92,17 @@ static void evaluate_chunk(void *user, int chunk, int member) {
     e->correct[chunk] = 0;
     for (int i = 0; i < n; i++) {
         double pooled[RESNET_FEATURES];
-        double logits[RESNET_CLASSES];
+        double logits[RESNET_MAX_CLASSES];
         int correct = 0;
         e->losses[chunk] +=
             head_image(e->net, e->evaluate_params, m->evaluate + (size_t)i * (TENSOR_FLOATS / 4),
                        labels[i], pooled, logits, NULL, &correct);
         e->correct[chunk] += correct;
         if (v->classes) {
-            v->classes[range.first + i] = (uint8_t)head_class(logits);
+            v->classes[range.first + i] = (uint8_t)head_class(e->net->n_classes, logits);
         }
-        for (int j = 0; j < RESNET_CLASSES && v->logits; j++) {
-            v->logits[(range.first + i) * RESNET_CLASSES + j] = (float)logits[j];
+        for (int j = 0; j < e->net->n_classes && v->logits; j++) {
+            v->logits[(range.first + i) * e->net->n_classes + j] = (float)logits[j];
         }
     }
 }

@@ -22,49 +22,51 @@ static void average_pool(const float *features, double pooled[RESNET_FEATURES]) 
     }
 }
 
-int head_class(const double logits[RESNET_CLASSES]) {
+int head_class(int n_classes, const double *logits) {
     int best = 0;
-    for (int j = 1; j < RESNET_CLASSES; j++) {
+    for (int j = 1; j < n_classes; j++) {
         best = logits[j] > logits[best] ? j : best;
     }
     return best;
 }
 
 double head_image(const struct resnet *net, const float *params, const float *features, int label,
-                  double ret_pooled[RESNET_FEATURES], double ret_logits[RESNET_CLASSES],
-                  double *ret_probability, int *ret_correct) {
+                  double ret_pooled[RESNET_FEATURES], double *ret_logits, double *ret_probability,
+                  int *ret_correct) {
+    const int n_classes = net->n_classes;
     const float *kernel = params + net->tensors[net->dense_kernel].offset;
     const float *bias = params + net->tensors[net->dense_bias].offset;
     average_pool(features, ret_pooled);
-    for (int j = 0; j < RESNET_CLASSES; j++) {
+    for (int j = 0; j < n_classes; j++) {
         ret_logits[j] = (double)bias[j];
     }
     for (int c = 0; c < RESNET_FEATURES; c++) {
-        for (int j = 0; j < RESNET_CLASSES; j++) {
-            ret_logits[j] += ret_pooled[c] * (double)kernel[c * RESNET_CLASSES + j];
+        for (int j = 0; j < n_classes; j++) {
+            ret_logits[j] += ret_pooled[c] * (double)kernel[c * n_classes + j];
         }
     }
-    const int best = head_class(ret_logits);
+    const int best = head_class(n_classes, ret_logits);
     double sum = 0.0;
-    double exponential[RESNET_CLASSES];
-    for (int j = 0; j < RESNET_CLASSES; j++) {
+    double exponential[RESNET_MAX_CLASSES];
+    for (int j = 0; j < n_classes; j++) {
         exponential[j] = exp(ret_logits[j] - ret_logits[best]);
         sum += exponential[j];
     }
-    for (int j = 0; j < RESNET_CLASSES && ret_probability; j++) {
+    for (int j = 0; j < n_classes && ret_probability; j++) {
         ret_probability[j] = exponential[j] / sum;
     }
     *ret_correct = best == label;
     return log(sum) + ret_logits[best] - ret_logits[label];
 }
 
-void head_spread(const struct resnet *net, const float *params,
-                 const double diff_logits[RESNET_CLASSES], float *ret_diff_features) {
+void head_spread(const struct resnet *net, const float *params, const double *diff_logits,
+                 float *ret_diff_features) {
+    const int n_classes = net->n_classes;
     const float *kernel = params + net->tensors[net->dense_kernel].offset;
     for (int c = 0; c < RESNET_FEATURES; c++) {
         double diff = 0.0;
-        for (int j = 0; j < RESNET_CLASSES; j++) {
-            diff += diff_logits[j] * (double)kernel[c * RESNET_CLASSES + j];
+        for (int j = 0; j < n_classes; j++) {
+            diff += diff_logits[j] * (double)kernel[c * n_classes + j];
         }
         float value = (float)(diff / FEATURE_PIXELS);
         float *target = ret_diff_features + (size_t)(c / 16) * FEATURE_PIXELS * 16 + c % 16;
@@ -74,14 +76,14 @@ void head_spread(const struct resnet *net, const float *params,
     }
 }
 
-void head_add_gradient(const double pooled[RESNET_FEATURES],
-                       const double diff_logits[RESNET_CLASSES], double *sum) {
+void head_add_gradient(int n_classes, const double pooled[RESNET_FEATURES],
+                       const double *diff_logits, double *sum) {
     for (int c = 0; c < RESNET_FEATURES; c++) {
-        for (int j = 0; j < RESNET_CLASSES; j++) {
-            sum[c * RESNET_CLASSES + j] += pooled[c] * diff_logits[j];
+        for (int j = 0; j < n_classes; j++) {
+            sum[c * n_classes + j] += pooled[c] * diff_logits[j];
         }
     }
-    for (int j = 0; j < RESNET_CLASSES; j++) {
-        sum[RESNET_FEATURES * RESNET_CLASSES + j] += diff_logits[j];
+    for (int j = 0; j < n_classes; j++) {
+        sum[RESNET_FEATURES * n_classes + j] += diff_logits[j];
     }
 }

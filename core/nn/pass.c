@@ -134,21 +134,23 @@ static void head(const struct group *g) {
     const struct step *s = g->step;
     const struct engine *e = s->engine;
     double pooled[RESNET_FEATURES];
-    double logits[RESNET_CLASSES];
-    double diff[RESNET_CLASSES];
+    double logits[RESNET_MAX_CLASSES];
+    double diff[RESNET_MAX_CLASSES];
+    const int n_classes = e->net->n_classes;
     int label = e->labels[g->first];
     int correct = 0;
-    assert(label < RESNET_CLASSES);
+    assert(label < n_classes);
     const float *out = make_input(g);
     lap(g, PART_BN);
     e->losses[g->chunk] +=
         head_image(e->net, s->params, out, label, pooled, logits, diff, &correct);
     e->correct[g->chunk] += correct;
-    for (int j = 0; j < RESNET_CLASSES; j++) {
-        e->logits[(size_t)g->first * RESNET_CLASSES + (size_t)j] = (float)logits[j];
+    for (int j = 0; j < n_classes; j++) {
+        e->logits[(size_t)g->first * (size_t)n_classes + (size_t)j] = (float)logits[j];
         diff[j] = (diff[j] - (j == label ? 1.0 : 0.0)) / s->n_images;
     }
-    head_add_gradient(pooled, diff, e->dense_partials[g->chunk]);
+    head_add_gradient(n_classes, pooled, diff,
+                      e->dense_partials + (size_t)g->chunk * dense_floats(e));
     head_spread(e->net, s->params, diff, g->space->diff);
     lap(g, PART_HEAD);
     leave(g, g->space->diff, NULL, out);
@@ -219,7 +221,8 @@ static void backward(const struct group *g) {
 static void begin_chunk(const struct engine *e, const struct pass *p, int chunk) {
     memset(e->sums[chunk], 0, sizeof(e->sums[chunk]));
     if (p->kind == PASS_HEAD) {
-        memset(e->dense_partials[chunk], 0, sizeof(e->dense_partials[chunk]));
+        memset(e->dense_partials + (size_t)chunk * dense_floats(e), 0,
+               dense_floats(e) * sizeof(*e->dense_partials));
         e->losses[chunk] = 0.0;
         e->correct[chunk] = 0;
     }

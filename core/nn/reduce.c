@@ -101,13 +101,14 @@ static void add_dense(const struct step *s, int share) {
     const struct resnet *net = s->engine->net;
     float *kernel = s->gradient + net->tensors[net->dense_kernel].offset;
     float *bias = s->gradient + net->tensors[net->dense_bias].offset;
-    int end = DENSE_FLOATS * (share + 1) / s->n_chunks;
-    for (int i = DENSE_FLOATS * share / s->n_chunks; i < end; i++) {
+    int n = (int)dense_floats(s->engine);
+    int end = n * (share + 1) / s->n_chunks;
+    for (int i = n * share / s->n_chunks; i < end; i++) {
         double sum = 0.0;
         for (int chunk = 0; chunk < s->n_chunks; chunk++) {
-            sum += s->engine->dense_partials[chunk][i];
+            sum += s->engine->dense_partials[(size_t)chunk * (size_t)n + (size_t)i];
         }
-        int at_bias = i - RESNET_FEATURES * RESNET_CLASSES;
+        int at_bias = i - RESNET_FEATURES * net->n_classes;
         *(at_bias < 0 ? &kernel[i] : &bias[at_bias]) = (float)sum;
     }
 }

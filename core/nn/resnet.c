@@ -70,15 +70,20 @@ static void add_block(struct resnet *net, int stage, bool first_of_stage) {
     block->shortcut = reduces ? add_conv(net, ic, oc, oh, 1, 2) : -1;
 }
 
-enum status resnet_plan(int depth, struct resnet *ret_net, struct error *error) {
+enum status resnet_plan(int depth, int n_classes, struct resnet *ret_net, struct error *error) {
     if (depth < 8 || depth > 110 || (depth - 2) % 6 != 0) {
         return error_set(error, STATUS_INVALID,
                          "depth must be 6n+2 from 8 to 110 (8, 14, 20, ... 44, ... 110), not %d",
                          depth);
     }
+    if (n_classes < 2 || n_classes > RESNET_MAX_CLASSES) {
+        return error_set(error, STATUS_INVALID, "a network tells 2 to %d classes apart, not %d",
+                         RESNET_MAX_CLASSES, n_classes);
+    }
     struct resnet *net = ret_net;
     memset(net, 0, sizeof(*net));
     net->depth = depth;
+    net->n_classes = n_classes;
     int blocks_per_stage = (depth - 2) / 6;
     (void)add_bn(net, add_conv(net, 3, 16, 32, 3, 1));
     for (int stage = 0; stage < 3; stage++) {
@@ -86,7 +91,7 @@ enum status resnet_plan(int depth, struct resnet *ret_net, struct error *error) 
             add_block(net, stage, i == 0);
         }
     }
-    const int dense_shape[2] = {RESNET_FEATURES, RESNET_CLASSES};
+    const int dense_shape[2] = {RESNET_FEATURES, n_classes};
     net->dense_kernel = add_tensor(net, TENSOR_DENSE_KERNEL, "dense", 0, "kernel", 2, dense_shape);
     net->dense_bias = add_tensor(net, TENSOR_DENSE_BIAS, "dense", 0, "bias", 1, &dense_shape[1]);
     return STATUS_OK;

@@ -10,7 +10,7 @@
  *            |                                         |
  *            +-- identity, or conv1x1 stride 2 --------+     (the latter in the first block of
  *                                                             stages 2 and 3, without BN)
- *   average pooling 8x8 - dense 10 - softmax.
+ *   average pooling 8x8 - dense, one number a class - softmax.
  */
 #ifndef CUTOUTD_CORE_NN_RESNET_H
 #define CUTOUTD_CORE_NN_RESNET_H
@@ -27,8 +27,9 @@ enum {
     RESNET_MAX_CONVS = 2 * 54 + 1 + 2, /* two a block, the stem, two shortcuts */
     RESNET_MAX_BNS = 2 * 54 + 1,
     RESNET_MAX_TENSORS = 2 * RESNET_MAX_CONVS + 4 * RESNET_MAX_BNS + 2,
-    RESNET_CLASSES = 10,
-    RESNET_FEATURES = 64, /* channels that reach the dense layer */
+    RESNET_MAX_CLASSES = 100,
+    RESNET_CIFAR10_CLASSES = 10, /* of CIFAR-10 and `shapes` */
+    RESNET_FEATURES = 64,        /* channels that reach the dense layer */
     RESNET_FEATURE_SIDE = 8,
 };
 
@@ -49,7 +50,7 @@ struct tensor {
     char name[48]; /* as Keras names it: "conv2d_17/kernel" */
     enum tensor_kind kind;
     int n_dims;
-    int shape[4];  /* conv kernels HWIO, dense kernel [64][10] */
+    int shape[4];  /* conv kernels HWIO, dense kernel [64][classes] */
     size_t n;      /* numbers in it */
     size_t offset; /* of the first, in its vector; a multiple of 16 */
     /* A bias in front of a batch normalisation: its gradient is exactly zero, it stays as it is. */
@@ -77,6 +78,7 @@ struct resnet_block {
 
 struct resnet {
     int depth;
+    int n_classes; /* outputs of the dense layer */
     int n_convs, n_bns, n_blocks, n_tensors;
     struct resnet_conv convs[RESNET_MAX_CONVS]; /* 0 is the stem */
     struct resnet_bn bns[RESNET_MAX_BNS];       /* 0 is the stem's */
@@ -93,8 +95,8 @@ struct resnet {
 #define RESNET_BN_EPSILON 1e-3
 #define RESNET_BN_MOMENTUM 0.99
 
-/* depth: 6n+2, 8 .. 110, else STATUS_INVALID. */
-enum status resnet_plan(int depth, struct resnet *ret_net, struct error *error);
+/* depth: 6n+2, 8 .. 110; n_classes: 2 .. RESNET_MAX_CLASSES; else STATUS_INVALID. */
+enum status resnet_plan(int depth, int n_classes, struct resnet *ret_net, struct error *error);
 
 /* Whether a tensor lives in the moving vector. */
 bool tensor_is_moving(const struct tensor *tensor);

@@ -60,7 +60,7 @@ static void add_head_rows(struct builder *b) {
     flat->output[0] = RESNET_FEATURES;
     struct summary_row *dense = add_row(b, "Dense", "dense", 0, 1, 1);
     dense->n_dims = 1;
-    dense->output[0] = RESNET_CLASSES;
+    dense->output[0] = b->net->n_classes;
     dense->parameters =
         (int64_t)(b->net->tensors[b->net->dense_kernel].n + b->net->tensors[b->net->dense_bias].n);
 }

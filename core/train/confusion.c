@@ -5,6 +5,7 @@
 
 void confusion_begin(struct confusion *confusion, const struct dataset *dataset) {
     memset(confusion, 0, sizeof(*confusion));
+    confusion->n_classes = dataset->n_classes;
     memcpy(confusion->class_names, dataset->class_names, sizeof(confusion->class_names));
 }
 

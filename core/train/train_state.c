@@ -3,17 +3,14 @@
 
 #include <math.h>
 
-#include "core/nn/resnet.h"
-
 enum { PLATEAU_PATIENCE = 5 };
 static const double PLATEAU_FACTOR = 0.31622776601683794; /* sqrt(0.1) */
 static const double PLATEAU_MIN_DELTA = 1e-4;
 static const double PLATEAU_MIN_LR = 0.5e-6;
 
-/* Ten times ln(10), the cross-entropy of guessing among ten classes: no run that learns is there
- * over a whole epoch. */
-static const double DIVERGED_LOSS = 10.0 * 2.302585092994046;
-_Static_assert(RESNET_CLASSES == 10, "ln(10) is that of ten classes");
+/* So many times the cross-entropy of guessing, ln(classes): no run that learns is there over a
+ * whole epoch. */
+static const double DIVERGED_FACTOR = 10.0;
 
 struct train_state train_state_begin(void) {
     return (struct train_state){.plateau = {.scale = 1.0, .best = HUGE_VAL}};
@@ -45,9 +42,10 @@ void train_state_next_epoch(struct train_state *s, double val_loss, int best_wro
     s->train_seconds = 0.0;
 }
 
-bool train_state_has_diverged(const struct train_state *s, double train_loss, double val_loss) {
+bool train_state_has_diverged(const struct train_state *s, int n_classes, double train_loss,
+                              double val_loss) {
     return !isfinite(train_loss) || !isfinite(val_loss) ||
-           s->cross_entropy_sum / (double)s->images > DIVERGED_LOSS;
+           s->cross_entropy_sum / (double)s->images > DIVERGED_FACTOR * log(n_classes);
 }
 
 void plateau_update(struct plateau *plateau, double val_loss) {

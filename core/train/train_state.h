@@ -46,7 +46,8 @@ void train_state_next_epoch(struct train_state *state, double val_loss, int best
 
 /* Of the epoch whose sums the state holds: a loss is not finite, or the mean training cross-entropy
  * is above 10 ln(classes). */
-bool train_state_has_diverged(const struct train_state *state, double train_loss, double val_loss);
+bool train_state_has_diverged(const struct train_state *state, int n_classes, double train_loss,
+                              double val_loss);
 
 /* Takes an epoch's validation loss into account. */
 void plateau_update(struct plateau *plateau, double val_loss);

@@ -23,17 +23,25 @@ static enum status check_file(const char *origin, const char *path, struct error
                : error_set_errno(error, errno, "%s: cannot read %s", origin, path);
 }
 
+static void close_directory(DIR **directory) {
+    if (*directory) {
+        (void)closedir(*directory);
+    }
+}
+
+/* CIFAR-100 is known by its train.bin (core/data/cifar10.c). */
 static enum status check_dataset(const struct config_dataset *dataset, struct error *error) {
-    static const char *const names[] = {"data_batch_1.bin", "test_batch.bin"};
-    DIR *directory = opendir(dataset->directory);
+    static const char *const names[2][2] = {{"data_batch_1.bin", "test_batch.bin"},
+                                            {"train.bin", "test.bin"}};
+    CLEANUP(close_directory) DIR *directory = opendir(dataset->directory);
     if (!directory) {
         return error_set_errno(error, errno, "%s: cannot open the directory %s", dataset->origin,
                                dataset->directory);
     }
-    (void)closedir(directory);
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    int cifar100 = faccessat(dirfd(directory), names[1][0], F_OK, 0) == 0;
+    for (size_t i = 0; i < 2; i++) {
         CLEANUP(free_pointer) char *path = NULL;
-        if (asprintf(&path, "%s/%s", dataset->directory, names[i]) < 0) {
+        if (asprintf(&path, "%s/%s", dataset->directory, names[cifar100][i]) < 0) {
             path = NULL;
             return error_set(error, STATUS_NO_MEMORY, "no memory for a path");
         }

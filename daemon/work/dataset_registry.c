@@ -17,7 +17,7 @@
 #include "core/base/log.h"
 #include "core/base/regular_file.h"
 
-enum { CIFAR10_ROW_BYTES = 1 + IMAGE_BYTES, CIFAR10_TRAIN_FILES = 5 };
+enum { CIFAR10_TRAIN_FILES = 5 };
 
 /* Part of every stored result on the generated set: never change it. */
 static const uint64_t SHAPES_SEED = 1;
@@ -31,6 +31,7 @@ struct entry {
     atomic_bool known;
     atomic_int n_train; /* when it was last available, as the next; 0: never */
     atomic_int n_test;
+    atomic_int n_classes;
 };
 
 struct dataset_registry {
@@ -102,7 +103,7 @@ const char *dataset_registry_default(const struct dataset_registry *registry) {
 }
 
 /* Whole rows in a file by its length. STATUS_NOT_FOUND, STATUS_IO, STATUS_CORRUPT. */
-static enum status count_rows(const char *directory, const char *file, int *ret_rows,
+static enum status count_rows(const char *directory, const char *file, int row_bytes, int *ret_rows,
                               struct error *error) {
     char path[CONFIG_TEXT_SIZE + 32];
     struct stat info;
@@ -112,11 +113,11 @@ static enum status count_rows(const char *directory, const char *file, int *ret_
     if (fstat(fd, &info) != 0) {
         return error_set_errno(error, errno, "cannot look at %s", path);
     }
-    if (info.st_size == 0 || info.st_size % CIFAR10_ROW_BYTES != 0) {
+    if (info.st_size == 0 || info.st_size % row_bytes != 0) {
         return error_set(error, STATUS_CORRUPT, "%s does not have whole rows of %d bytes", path,
-                         CIFAR10_ROW_BYTES);
+                         row_bytes);
     }
-    *ret_rows = (int)(info.st_size / CIFAR10_ROW_BYTES);
+    *ret_rows = (int)(info.st_size / row_bytes);
     return STATUS_OK;
 }
 
@@ -132,7 +133,7 @@ static enum status count_train_rows(const char *directory, int *ret_n, int *ret_
         int rows = 0;
         struct error reading;
         (void)snprintf(file, sizeof(file), "data_batch_%d.bin", i);
-        enum status status = count_rows(directory, file, &rows, &reading);
+        enum status status = count_rows(directory, file, CIFAR10_ROW_BYTES, &rows, &reading);
         bool there = status != STATUS_NOT_FOUND;
         if (there && missing == STATUS_NOT_FOUND && i > 1) {
             error_prefix(&why, "%s is there", file);
@@ -155,10 +156,16 @@ static void describe_files(struct dataset_description *description) {
     struct error error;
     int n_train = 0;
     int n_test = 0;
-    int n_batches = 0;
-    enum status status = count_train_rows(description->directory, &n_train, &n_batches, &error);
+    int n_batches = CIFAR10_TRAIN_FILES;
+    const char *directory = description->directory;
+    bool cifar100 = dataset_is_cifar100(directory);
+    enum status status =
+        cifar100 ? count_rows(directory, "train.bin", CIFAR100_ROW_BYTES, &n_train, &error)
+                 : count_train_rows(directory, &n_train, &n_batches, &error);
     if (status == STATUS_OK) {
-        status = count_rows(description->directory, "test_batch.bin", &n_test, &error);
+        status = cifar100
+                     ? count_rows(directory, "test.bin", CIFAR100_ROW_BYTES, &n_test, &error)
+                     : count_rows(directory, "test_batch.bin", CIFAR10_ROW_BYTES, &n_test, &error);
     }
     if (status != STATUS_OK) {
         (void)snprintf(description->problem, sizeof(description->problem), "%.*s",
@@ -168,6 +175,7 @@ static void describe_files(struct dataset_description *description) {
     description->available = true;
     description->n_train = n_train;
     description->n_test = n_test;
+    description->n_classes = cifar100 ? 100 : 10;
     if (n_batches < CIFAR10_TRAIN_FILES) {
         (void)snprintf(description->warning, sizeof(description->warning),
                        "only data_batch_1.bin to data_batch_%d.bin are there, of %d", n_batches,
@@ -181,10 +189,12 @@ static void remember(struct entry *entry, struct dataset_description *descriptio
         atomic_store(&entry->known, true);
         atomic_store(&entry->n_train, description->n_train);
         atomic_store(&entry->n_test, description->n_test);
+        atomic_store(&entry->n_classes, description->n_classes);
     }
     description->known = atomic_load(&entry->known);
     description->n_train = atomic_load(&entry->n_train);
     description->n_test = atomic_load(&entry->n_test);
+    description->n_classes = atomic_load(&entry->n_classes);
 }
 
 void dataset_registry_describe(struct dataset_registry *registry, size_t index,
@@ -198,6 +208,7 @@ void dataset_registry_describe(struct dataset_registry *registry, size_t index,
     } else {
         ret_description->n_train = registry->shapes_train;
         ret_description->n_test = registry->shapes_test;
+        ret_description->n_classes = SHAPES_CLASSES;
         ret_description->available = true;
     }
     remember(entry, ret_description);
@@ -284,7 +295,7 @@ static enum status open_entry(struct dataset_registry *registry, struct entry *e
     char hex[SHA256_HEX_SIZE];
     evict_unused(registry);
     if (entry->directory[0] != '\0') {
-        TRY(dataset_open_cifar10(entry->name, entry->directory, &dataset, error));
+        TRY(dataset_open_cifar(entry->name, entry->directory, &dataset, error));
     } else {
         TRY(dataset_make_shapes(registry->shapes_train, registry->shapes_test, SHAPES_SEED,
                                 &dataset, error));

@@ -39,6 +39,7 @@ struct dataset_description {
     const char *directory; /* NULL: generated */
     int n_train;           /* when it was last available to this registry, as the next; 0: never */
     int n_test;
+    int n_classes;
     bool available;
     bool known;        /* available now, or before: a run may wait until it is there again */
     char problem[512]; /* why it is not available; "" otherwise */

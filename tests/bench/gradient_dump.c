@@ -55,7 +55,8 @@ int main(int argc, char **argv) {
     uint64_t seed = strtoull(argv[5], NULL, 10);
     struct team *team = NULL;
     struct engine *engine = NULL;
-    if (!kernels || n_images < 1 || resnet_plan(DEPTH, &d.net, NULL) != STATUS_OK ||
+    if (!kernels || n_images < 1 ||
+        resnet_plan(DEPTH, RESNET_CIFAR10_CLASSES, &d.net, NULL) != STATUS_OK ||
         team_create(&(struct team_options){.n_threads = 2}, &team, NULL) != STATUS_OK) {
         return give_up("no such variant or number of images");
     }
@@ -77,8 +78,8 @@ int main(int argc, char **argv) {
         engine_images(engine)[i] = i % 4 == 3 ? 0.0F : noise(seed, i);
     }
     for (int i = 0; i < n_images; i++) {
-        engine_labels(engine)[i] = (uint8_t)(i % RESNET_CLASSES);
-        labels[i] = (float)(i % RESNET_CLASSES);
+        engine_labels(engine)[i] = (uint8_t)(i % RESNET_CIFAR10_CLASSES);
+        labels[i] = (float)(i % RESNET_CIFAR10_CLASSES);
     }
     struct engine_result result;
     engine_train(engine, n_images, params, moving, gradient, &result);

@@ -61,7 +61,7 @@ static bool open_bench(struct bench *b, int n_threads, int n_images,
         engine_images(b->engine)[i] = i % 4 == 3 ? 0.0F : (float)(i * 7919 % 1009) / 504.5F - 1.0F;
     }
     for (int i = 0; i < n_images; i++) {
-        engine_labels(b->engine)[i] = (uint8_t)(i % RESNET_CLASSES);
+        engine_labels(b->engine)[i] = (uint8_t)(i % RESNET_CIFAR10_CLASSES);
     }
     return true;
 }
@@ -156,7 +156,8 @@ int main(int argc, char **argv) {
     const struct kernels *kernels = NULL;
     int n_images = argc > 1 ? atoi(argv[1]) : 64;
     double barrier_s = (argc > 3 ? atof(argv[3]) : 5.0) * 1e-6;
-    if (argc > 4 || n_images < 1 || resnet_plan(DEPTH, &b.net, NULL) != STATUS_OK ||
+    if (argc > 4 || n_images < 1 ||
+        resnet_plan(DEPTH, RESNET_CIFAR10_CLASSES, &b.net, NULL) != STATUS_OK ||
         kernels_select(argc > 2 ? argv[2] : NULL, &kernels, NULL) != STATUS_OK) {
         return give_up("usage: team_scaling [BATCH [VARIANT [BARRIER_US]]]");
     }

@@ -15,8 +15,9 @@
 
 enum { ROW = 3073 };
 
-static const char *const file_names[] = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
-                                         "test_batch.bin", "batches.meta.txt"};
+static const char *const file_names[] = {
+    "data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "test_batch.bin",
+    "batches.meta.txt", "train.bin",        "test.bin",         "fine_label_names.txt"};
 static char directory[64];
 
 static int directory_make(void **state) {
@@ -68,7 +69,7 @@ static void rows_write(const char *name, int first_label, size_t n_bytes) {
 static struct dataset *open_good(void) {
     struct dataset *dataset = NULL;
     struct error error = {0};
-    enum status status = dataset_open_cifar10("made", directory, &dataset, &error);
+    enum status status = dataset_open_cifar("made", directory, &dataset, &error);
     if (status != STATUS_OK) {
         fail_msg("%s", error.message);
     }
@@ -79,7 +80,7 @@ static struct dataset *open_good(void) {
 static void open_bad(enum status code, const char *part, const char *other_part) {
     struct dataset *dataset = NULL;
     struct error error = {0};
-    assert_int_equal(dataset_open_cifar10("made", directory, &dataset, &error), code);
+    assert_int_equal(dataset_open_cifar("made", directory, &dataset, &error), code);
     assert_null(dataset);
     assert_int_equal(error.code, code);
     if (!strstr(error.message, part) || !strstr(error.message, other_part)) {
@@ -180,14 +181,78 @@ static void a_directory_in_place_of_a_file_is_refused(void **state) {
     assert_int_equal(rmdir(path), 0);
 }
 
+/* n rows of CIFAR-100: coarse label 7, fine labels first, first + 1, ... */
+static void fine_rows_write(const char *name, int first, int n) {
+    static uint8_t rows[4 * (ROW + 1)];
+    for (int i = 0; i < n; i++) {
+        uint8_t *row = rows + (ptrdiff_t)i * (ROW + 1);
+        row[0] = 7;
+        row[1] = (uint8_t)(first + i);
+        for (int j = 0; j < 3072; j++) {
+            row[2 + j] = made_byte(i, j / 1024, j % 1024);
+        }
+    }
+    file_write(name, rows, (size_t)n * (ROW + 1));
+}
+
+static void cifar100_is_known_by_its_train_file_and_has_its_fine_labels(void **state) {
+    (void)state;
+    rows_write("data_batch_1.bin", 0, ROW); /* train.bin decides */
+    fine_rows_write("train.bin", 96, 4);
+    fine_rows_write("test.bin", 0, 2);
+    struct dataset *dataset = open_good();
+    assert_int_equal(dataset->n_classes, 100);
+    assert_int_equal(dataset->train.n, 4);
+    assert_int_equal(dataset->test.n, 2);
+    assert_int_equal(dataset->train.labels[0], 96);
+    assert_int_equal(dataset->train.labels[3], 99);
+    assert_int_equal(dataset->test.labels[1], 1);
+    assert_string_equal(dataset->class_names[0], "0");
+    assert_string_equal(dataset->class_names[99], "99");
+    for (int p = 0; p < 1024; p++) {
+        for (int c = 0; c < 3; c++) {
+            assert_int_equal(dataset->train.pixels[3 * 3072 + p * 3 + c], made_byte(3, c, p));
+        }
+    }
+    dataset_free(dataset);
+}
+
+static void the_names_of_fine_classes_are_read(void **state) {
+    (void)state;
+    char names[100 * 16] = "";
+    size_t n = 0;
+    for (int i = 0; i < 100; i++) {
+        n += (size_t)snprintf(names + n, sizeof(names) - n, "fine_%d\n", i);
+    }
+    fine_rows_write("train.bin", 0, 1);
+    fine_rows_write("test.bin", 0, 1);
+    file_write("fine_label_names.txt", names, n);
+    struct dataset *dataset = open_good();
+    assert_string_equal(dataset->class_names[0], "fine_0");
+    assert_string_equal(dataset->class_names[99], "fine_99");
+    dataset_free(dataset);
+    file_write("fine_label_names.txt", names, 8); /* one name */
+    open_bad(STATUS_CORRUPT, "fine_label_names.txt", "line 2");
+}
+
+static void damaged_files_of_cifar100_are_refused(void **state) {
+    (void)state;
+    fine_rows_write("train.bin", 0, 2);
+    open_bad(STATUS_NOT_FOUND, "test.bin", "");
+    fine_rows_write("test.bin", 99, 2);
+    open_bad(STATUS_CORRUPT, "label 100 at byte 3075 (row 1)", "0 to 99");
+    rows_write("test.bin", 0, ROW);
+    open_bad(STATUS_CORRUPT, "test.bin", "rows of 3074");
+}
+
 static void a_name_too_long_is_refused(void **state) {
     (void)state;
     char name[DATASET_NAME_SIZE + 1];
     memset(name, 'x', sizeof(name));
     name[DATASET_NAME_SIZE] = '\0';
     struct dataset *dataset = NULL;
-    assert_int_equal(dataset_open_cifar10(name, directory, &dataset, NULL), STATUS_INVALID);
-    assert_int_equal(dataset_open_cifar10("", directory, &dataset, NULL), STATUS_INVALID);
+    assert_int_equal(dataset_open_cifar(name, directory, &dataset, NULL), STATUS_INVALID);
+    assert_int_equal(dataset_open_cifar("", directory, &dataset, NULL), STATUS_INVALID);
     assert_null(dataset);
     dataset_free(NULL);
 }
@@ -204,7 +269,7 @@ static void the_real_images_can_be_read(void **state) {
     }
     struct dataset *dataset = NULL;
     struct error error = {0};
-    if (dataset_open_cifar10("cifar10", path, &dataset, &error) != STATUS_OK) {
+    if (dataset_open_cifar("cifar10", path, &dataset, &error) != STATUS_OK) {
         fail_msg("%s", error.message);
     }
     print_message("%d training and %d test images at %s\n", dataset->train.n, dataset->test.n,
@@ -243,6 +308,9 @@ int main(void) {
         TEST(a_cut_file_is_refused_with_its_offset),
         TEST(a_label_over_nine_is_refused_with_its_offset),
         TEST(a_directory_in_place_of_a_file_is_refused),
+        TEST(cifar100_is_known_by_its_train_file_and_has_its_fine_labels),
+        TEST(the_names_of_fine_classes_are_read),
+        TEST(damaged_files_of_cifar100_are_refused),
         TEST(a_name_too_long_is_refused),
         cmocka_unit_test(the_real_images_can_be_read),
     };

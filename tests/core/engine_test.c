@@ -55,6 +55,43 @@ static void every_gradient_agrees_with_finite_differences(void **state) {
     fixture_free(f);
 }
 
+static struct network_fixture *of_hundred_classes(int n_threads) {
+    const struct engine_options options = {.kernels = &kernels_blas, .max_images = IMAGES};
+    struct network_fixture *f = fixture_make_with(DEPTH, RESNET_MAX_CLASSES, n_threads, options);
+    for (int i = 0; i < IMAGES; i++) {
+        engine_labels(f->engine)[i] = (uint8_t)(99 - 17 * i);
+    }
+    return f;
+}
+
+static void a_dense_layer_of_a_hundred_classes_agrees_with_finite_differences(void **state) {
+    (void)state;
+    struct network_fixture *f = of_hundred_classes(2);
+    double loss = mean_loss(f);
+    assert_true(loss > 0.5 * log(100) && loss < 4 * log(100));
+    float *gradient = fixture_floats(f->net.n_params);
+    memcpy(gradient, f->gradient, f->net.n_params * sizeof(*gradient));
+    const int tensors[] = {f->net.dense_kernel, f->net.dense_bias, f->net.convs[0].kernel};
+    assert_int_equal(f->net.tensors[f->net.dense_kernel].n, 64 * 100);
+    for (size_t i = 0; i < sizeof(tensors) / sizeof(tensors[0]); i++) {
+        check_direction(f, &f->net.tensors[tensors[i]], gradient);
+    }
+    free(gradient);
+    fixture_free(f);
+}
+
+static void a_hundred_classes_have_the_same_bits_for_any_number_of_threads(void **state) {
+    (void)state;
+    struct network_fixture *one = of_hundred_classes(1);
+    struct network_fixture *three = of_hundred_classes(3);
+    assert_true(fixture_train(one, IMAGES).loss == fixture_train(three, IMAGES).loss);
+    assert_memory_equal(one->gradient, three->gradient, one->net.n_params * sizeof(float));
+    assert_memory_equal(engine_logits(one->engine), engine_logits(three->engine),
+                        (size_t)IMAGES * RESNET_MAX_CLASSES * sizeof(float));
+    fixture_free(three);
+    fixture_free(one);
+}
+
 static void frozen_biases_have_no_gradient(void **state) {
     (void)state;
     struct network_fixture *f = fixture_make(DEPTH, &kernels_blas, false, 1, IMAGES);
@@ -125,7 +162,7 @@ static void bf16_is_close_to_f32_in_every_variant(void **state) {
 static void bf16_takes_half_of_the_memory(void **state) {
     (void)state;
     struct resnet net;
-    assert_int_equal(resnet_plan(44, &net, NULL), STATUS_OK);
+    assert_int_equal(resnet_plan(44, RESNET_CIFAR10_CLASSES, &net, NULL), STATUS_OK);
     int64_t bytes[2][2];
     for (int bf16 = 0; bf16 < 2; bf16++) {
         for (int large = 0; large < 2; large++) {
@@ -248,7 +285,7 @@ static uint8_t noise_source(void *user, int index, float *ret_image) {
         size_t at = (size_t)index * ENGINE_IMAGE_FLOATS + i;
         ret_image[i] = i % 4 == 3 ? 0.0F : fixture_noise(2, at);
     }
-    return (uint8_t)(index % RESNET_CLASSES);
+    return (uint8_t)(index % RESNET_CIFAR10_CLASSES);
 }
 
 /* An image's logits do not depend on its neighbours, and sums do not depend on threads. */
@@ -256,17 +293,17 @@ static void evaluation_is_the_same_in_any_company(void **state) {
     (void)state;
     enum { N = 11 };
     struct network_fixture *f = fixture_make(DEPTH, &kernels_blas, false, 3, 0);
-    float together[N * RESNET_CLASSES];
+    float together[N * RESNET_CIFAR10_CLASSES];
     struct engine_result all;
     engine_evaluate_prepare(f->engine, f->params, f->moving);
     engine_evaluate(f->engine, noise_source, NULL, 0, N, together, NULL, &all);
     double loss = 0.0;
     int correct = 0;
     for (int i = 0; i < N; i++) {
-        float alone[RESNET_CLASSES];
+        float alone[RESNET_CIFAR10_CLASSES];
         struct engine_result one;
         engine_evaluate(f->engine, noise_source, NULL, i, 1, alone, NULL, &one);
-        assert_memory_equal(alone, together + (ptrdiff_t)i * RESNET_CLASSES, sizeof(alone));
+        assert_memory_equal(alone, together + (ptrdiff_t)i * RESNET_CIFAR10_CLASSES, sizeof(alone));
         loss += one.loss;
         correct += one.correct;
     }
@@ -278,7 +315,7 @@ static void evaluation_is_the_same_in_any_company(void **state) {
 static void memory_is_what_was_announced(void **state) {
     (void)state;
     struct resnet net;
-    assert_int_equal(resnet_plan(44, &net, NULL), STATUS_OK);
+    assert_int_equal(resnet_plan(44, RESNET_CIFAR10_CLASSES, &net, NULL), STATUS_OK);
     const struct engine_options at_64 = {.net = &net, .kernels = &kernels_blas, .max_images = 64};
     struct engine_options at_128 = at_64;
     at_128.max_images = 128;
@@ -291,6 +328,8 @@ static void memory_is_what_was_announced(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_gradient_agrees_with_finite_differences),
+        cmocka_unit_test(a_dense_layer_of_a_hundred_classes_agrees_with_finite_differences),
+        cmocka_unit_test(a_hundred_classes_have_the_same_bits_for_any_number_of_threads),
         cmocka_unit_test(frozen_biases_have_no_gradient),
         cmocka_unit_test(every_variant_agrees_with_the_reference),
         cmocka_unit_test(bf16_is_close_to_f32_in_every_variant),

@@ -182,11 +182,12 @@ static void check_output(struct network_fixture *f, const struct safetensors *fi
 
 static void check_logits(const char *what, const float *logits, int n_images,
                          const struct safetensors_tensor *expected, double limit) {
-    double values[64 * RESNET_CLASSES];
-    for (int i = 0; i < n_images * RESNET_CLASSES; i++) {
+    double values[64 * RESNET_CIFAR10_CLASSES];
+    for (int i = 0; i < n_images * RESNET_CIFAR10_CLASSES; i++) {
         values[i] = (double)logits[i];
     }
-    assert_near(what, "", distance(values, (int64_t)n_images * RESNET_CLASSES, expected, -1.0),
+    assert_near(what, "",
+                distance(values, (int64_t)n_images * RESNET_CIFAR10_CLASSES, expected, -1.0),
                 limit);
 }
 
@@ -213,7 +214,7 @@ static void check_case(const struct golden_case *c) {
     check_statistics(f, file, c);
     check_gradients(f, file, c);
 
-    float logits[8 * RESNET_CLASSES];
+    float logits[8 * RESNET_CIFAR10_CLASSES];
     engine_evaluate_prepare(f->engine, f->params, f->moving);
     engine_evaluate(f->engine, golden_source, NULL, 0, c->n_images, logits, NULL, &result);
     check_logits("evaluation logits", logits, c->n_images,
@@ -244,7 +245,7 @@ static void the_generator_is_the_same(void **state) {
     (void)state;
     static struct resnet net;
     struct safetensors *file = open_golden("generator");
-    assert_int_equal(resnet_plan(8, &net, NULL), STATUS_OK);
+    assert_int_equal(resnet_plan(8, RESNET_CIFAR10_CLASSES, &net, NULL), STATUS_OK);
     for (int k = 0; k < net.n_tensors; k++) {
         const struct safetensors_tensor *t = golden_tensor(file, net.tensors[k].name, "", "");
         for (int64_t i = 0; i < safetensors_numbers(t); i++) {

@@ -46,27 +46,21 @@ static inline void fixture_fill_batch(struct engine *engine, int n_images) {
         images[i] = i % 4 == 3 ? 0.0F : fixture_noise(1, i);
     }
     for (int i = 0; i < n_images; i++) {
-        engine_labels(engine)[i] = (uint8_t)((i * 7 + 3) % RESNET_CLASSES);
+        engine_labels(engine)[i] = (uint8_t)((i * 7 + 3) % RESNET_CIFAR10_CLASSES);
     }
 }
 
-/* bf16, streamed: how the engine keeps what it saves. */
-static inline struct network_fixture *fixture_make_streamed(int depth,
-                                                            const struct kernels *kernels,
-                                                            bool winograd, bool bf16, bool streamed,
-                                                            int n_threads, int max_images) {
+/* options without net and team, which are made here. */
+static inline struct network_fixture *fixture_make_with(int depth, int n_classes, int n_threads,
+                                                        struct engine_options options) {
     struct network_fixture *f = calloc(1, sizeof(*f));
+    int max_images = options.max_images;
     assert_non_null(f);
-    assert_int_equal(resnet_plan(depth, &f->net, NULL), STATUS_OK);
+    assert_int_equal(resnet_plan(depth, n_classes, &f->net, NULL), STATUS_OK);
     const struct team_options team_options = {.n_threads = n_threads};
     assert_int_equal(team_create(&team_options, &f->team, NULL), STATUS_OK);
-    const struct engine_options options = {.net = &f->net,
-                                           .kernels = kernels,
-                                           .team = f->team,
-                                           .max_images = max_images,
-                                           .winograd = winograd,
-                                           .bf16 = bf16,
-                                           .streamed = streamed};
+    options.net = &f->net;
+    options.team = f->team;
     assert_int_equal(engine_create(&options, &f->engine, NULL), STATUS_OK);
     f->params = aligned_alloc(64, f->net.n_params * sizeof(float));
     f->moving = fixture_floats(f->net.n_moving);
@@ -77,6 +71,19 @@ static inline struct network_fixture *fixture_make_streamed(int depth,
         fixture_fill_batch(f->engine, max_images);
     }
     return f;
+}
+
+/* bf16, streamed: how the engine keeps what it saves. */
+static inline struct network_fixture *fixture_make_streamed(int depth,
+                                                            const struct kernels *kernels,
+                                                            bool winograd, bool bf16, bool streamed,
+                                                            int n_threads, int max_images) {
+    const struct engine_options options = {.kernels = kernels,
+                                           .max_images = max_images,
+                                           .winograd = winograd,
+                                           .bf16 = bf16,
+                                           .streamed = streamed};
+    return fixture_make_with(depth, RESNET_CIFAR10_CLASSES, n_threads, options);
 }
 
 static inline struct network_fixture *fixture_make_kept(int depth, const struct kernels *kernels,

@@ -67,10 +67,10 @@ static void a_fifo_in_a_data_set_is_refused(void **state) {
     struct error error;
     struct dataset *dataset = NULL;
     make_fifo("data_batch_1.bin");
-    assert_refused(dataset_open_cifar10("cifar10", dir, &dataset, &error), &error);
+    assert_refused(dataset_open_cifar("cifar10", dir, &dataset, &error), &error);
     assert_int_equal(unlink(path), 0);
     make_fifo("batches.meta.txt");
-    assert_refused(dataset_open_cifar10("cifar10", dir, &dataset, &error), &error);
+    assert_refused(dataset_open_cifar("cifar10", dir, &dataset, &error), &error);
 }
 
 static void neither_is_a_device_nor_a_directory(void **state) {

@@ -13,7 +13,7 @@
 
 static struct resnet plan_of(int depth) {
     static struct resnet net;
-    assert_int_equal(resnet_plan(depth, &net, NULL), STATUS_OK);
+    assert_int_equal(resnet_plan(depth, RESNET_CIFAR10_CLASSES, &net, NULL), STATUS_OK);
     return net;
 }
 
@@ -67,6 +67,19 @@ static void layers_have_the_known_sizes(void **state) {
     assert_int_equal(row_of(&summary, "conv2d_44")->output[2], 64);
 }
 
+static void the_dense_layer_has_as_many_outputs_as_there_are_classes(void **state) {
+    (void)state;
+    static struct resnet net;
+    static struct summary summary;
+    assert_int_equal(resnet_plan(44, 100, &net, NULL), STATUS_OK);
+    summary_make(&net, &summary);
+    assert_int_equal(summary.total, 665994 + 90 * 65);
+    assert_int_equal(summary.rows[summary.n_rows - 1].output[0], 100);
+    assert_int_equal(resnet_plan(44, 2, &net, NULL), STATUS_OK);
+    assert_int_equal(resnet_plan(44, 1, &net, NULL), STATUS_INVALID);
+    assert_int_equal(resnet_plan(44, 101, &net, NULL), STATUS_INVALID);
+}
+
 static void every_legal_depth_is_planned_and_fits(void **state) {
     (void)state;
     static struct resnet net;
@@ -74,7 +87,7 @@ static void every_legal_depth_is_planned_and_fits(void **state) {
     for (int depth = -5; depth <= 200; depth++) {
         bool legal = depth >= 8 && depth <= 110 && depth % 6 == 2;
         struct error error;
-        enum status status = resnet_plan(depth, &net, &error);
+        enum status status = resnet_plan(depth, RESNET_CIFAR10_CLASSES, &net, &error);
         assert_int_equal(status, legal ? STATUS_OK : STATUS_INVALID);
         if (legal) {
             summary_make(&net, &summary);
@@ -118,6 +131,7 @@ int main(void) {
         cmocka_unit_test(depth_44_has_the_notebooks_parameters),
         cmocka_unit_test(depth_20_has_the_known_parameters),
         cmocka_unit_test(layers_have_the_known_sizes),
+        cmocka_unit_test(the_dense_layer_has_as_many_outputs_as_there_are_classes),
         cmocka_unit_test(every_legal_depth_is_planned_and_fits),
         cmocka_unit_test(kernels_start_he_normal),
     };

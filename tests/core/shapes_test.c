@@ -62,12 +62,12 @@ static void seeds_and_splits_differ(void **state) {
 static void classes_are_even_and_named(void **state) {
     (void)state;
     struct dataset *dataset = make(200, 1, 1);
-    int counts[DATASET_CLASSES] = {0};
+    int counts[SHAPES_CLASSES] = {0};
     for (int i = 0; i < 200; i++) {
-        assert_true(dataset->train.labels[i] < DATASET_CLASSES);
+        assert_true(dataset->train.labels[i] < SHAPES_CLASSES);
         counts[dataset->train.labels[i]]++;
     }
-    for (int c = 0; c < DATASET_CLASSES; c++) {
+    for (int c = 0; c < SHAPES_CLASSES; c++) {
         assert_int_equal(counts[c], 20);
         assert_true(strlen(dataset->class_names[c]) > 0);
         for (int other = 0; other < c; other++) {
@@ -88,7 +88,7 @@ static void features_of(const uint8_t *pixels, int n_features, double *features)
 
 /* Share of test images whose nearest class mean is the right one. */
 static double nearest_mean_accuracy(const struct dataset *dataset, int n_features) {
-    double *means = calloc((size_t)n_features * DATASET_CLASSES, sizeof(double));
+    double *means = calloc((size_t)n_features * SHAPES_CLASSES, sizeof(double));
     double *features = calloc((size_t)n_features, sizeof(double));
     assert_non_null(means);
     assert_non_null(features);
@@ -96,7 +96,7 @@ static double nearest_mean_accuracy(const struct dataset *dataset, int n_feature
         features_of(dataset->train.pixels + (size_t)i * IMAGE_BYTES, n_features, features);
         for (int f = 0; f < n_features; f++) {
             means[dataset->train.labels[i] * n_features + f] +=
-                features[f] * DATASET_CLASSES / dataset->train.n;
+                features[f] * SHAPES_CLASSES / dataset->train.n;
         }
     }
     int right = 0;
@@ -104,7 +104,7 @@ static double nearest_mean_accuracy(const struct dataset *dataset, int n_feature
         features_of(dataset->test.pixels + (size_t)i * IMAGE_BYTES, n_features, features);
         double nearest = HUGE_VAL;
         int guess = -1;
-        for (int c = 0; c < DATASET_CLASSES; c++) {
+        for (int c = 0; c < SHAPES_CLASSES; c++) {
             double distance = 0;
             for (int f = 0; f < n_features; f++) {
                 double difference = means[c * n_features + f] - features[f];

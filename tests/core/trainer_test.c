@@ -45,14 +45,14 @@ static void the_best_checkpoint_says_which_class_was_taken_for_which(void **stat
     struct trainer_result result;
     assert_int_equal(run(&config, &r, 2, NULL, NULL, &result, NULL), STATUS_OK);
     const struct dataset *dataset = shared_dataset();
-    int of_class[DATASET_CLASSES] = {0};
+    int of_class[SHAPES_CLASSES] = {0};
     int right = 0;
     for (int i = 0; i < 40; i++) {
         of_class[dataset->test.labels[i]]++;
     }
-    for (int i = 0; i < DATASET_CLASSES; i++) {
+    for (int i = 0; i < SHAPES_CLASSES; i++) {
         int sum = 0;
-        for (int j = 0; j < DATASET_CLASSES; j++) {
+        for (int j = 0; j < SHAPES_CLASSES; j++) {
             sum += r.confusion.counts[i][j];
         }
         assert_int_equal(sum, of_class[i]);

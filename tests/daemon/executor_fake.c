@@ -117,7 +117,7 @@ static enum status tell_checkpoint(struct executor_fake *fake, const struct run_
     memset(sha256, 'c', sizeof(sha256) - 1);
     sha256[sizeof(sha256) - 1] = '\0';
     (void)snprintf(path, sizeof(path), "%06d-%06d.safetensors", epoch, step);
-    const struct confusion confusion = {.counts = {{epoch, 100 - epoch}}};
+    const struct confusion confusion = {.n_classes = 2, .counts = {{epoch, 100 - epoch}}};
     const struct checkpoint_report row = {.best = step == 0,
                                           .path = path,
                                           .sha256 = sha256,

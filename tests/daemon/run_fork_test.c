@@ -182,7 +182,7 @@ static void a_fork_with_other_test_images_has_its_best_among_epochs_with_these(v
 static void a_fork_has_the_errors_by_class_of_the_best_that_it_inherits(void **state) {
     const struct store_fixture *f = *state;
     int64_t source = add_source(f->store, 1, 500);
-    const struct confusion confusion = {.counts[1][2] = 3};
+    const struct confusion confusion = {.n_classes = 3, .counts[1][2] = 3};
     struct checkpoint_row best = {
         .kind = CHECKPOINT_BEST, .path = "2-0.safetensors", .at_ms = 2100};
     memset(best.sha256, 'b', sizeof(best.sha256) - 1);

@@ -296,8 +296,9 @@ static void checkpoints_kept_are_the_last_two_and_the_best(void **state) {
 }
 
 static struct confusion confusion_like(int number) {
-    struct confusion confusion = {.counts[0][0] = number, .counts[9][8] = 1000000000};
-    for (int i = 0; i < DATASET_CLASSES; i++) {
+    struct confusion confusion = {
+        .n_classes = SHAPES_CLASSES, .counts[0][0] = number, .counts[9][8] = 1000000000};
+    for (int i = 0; i < SHAPES_CLASSES; i++) {
         if (i != 4) {
             (void)snprintf(confusion.class_names[i], DATASET_CLASS_SIZE, "a, \"class\" %d", i);
         }

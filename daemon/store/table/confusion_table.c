@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/cleanup.h"
 #include "daemon/store/table/confusion_rows.h"
 
 enum { GET, PUT, FORGET, N_STATEMENTS };
@@ -18,33 +19,24 @@ const struct statement_set confusion_statements = {
     },
 };
 
-enum {
-    CLASSES_SIZE = DATASET_CLASSES * (DATASET_CLASS_SIZE + 1),
-    COUNTS_SIZE = DATASET_CLASSES * DATASET_CLASSES * 12,
-};
-
 enum status confusion_forget(struct db *db, int64_t run_id, struct error *error) {
     sqlite3_stmt *statement = db_statement(db, DB_CONFUSION, FORGET);
     sqlite3_bind_int64(statement, 1, run_id);
     return db_execute(db, statement, NULL, error);
 }
 
-enum status confusion_put(struct db *db, int64_t run_id, int epoch,
-                          const struct confusion *confusion, struct error *error) {
-    char classes[CLASSES_SIZE];
-    char counts[COUNTS_SIZE];
-    size_t n_classes = 0;
-    size_t n_counts = 0;
-    TRY(confusion_forget(db, run_id, error));
-    if (!confusion) {
-        return STATUS_OK;
-    }
-    for (int i = 0; i < DATASET_CLASSES; i++) {
-        n_classes += (size_t)snprintf(classes + n_classes, sizeof(classes) - n_classes, "%s%s",
-                                      i ? "\n" : "", confusion->class_names[i]);
-        for (int j = 0; j < DATASET_CLASSES; j++) {
-            n_counts += (size_t)snprintf(counts + n_counts, sizeof(counts) - n_counts, "%s%d",
-                                         i + j ? "," : "", confusion->counts[i][j]);
+/* Bytes of a class's name and of a count, with what stands behind it. */
+enum { NAME_BYTES = DATASET_CLASS_SIZE + 1, COUNT_BYTES = 12 };
+
+static enum status put(struct db *db, int64_t run_id, int epoch, const struct confusion *confusion,
+                       char *classes, char *counts, struct error *error) {
+    char *name = classes;
+    char *count = counts;
+    for (int i = 0; i < confusion->n_classes; i++) {
+        name += snprintf(name, NAME_BYTES, "%s%s", i ? "\n" : "", confusion->class_names[i]);
+        for (int j = 0; j < confusion->n_classes; j++) {
+            count +=
+                snprintf(count, COUNT_BYTES, "%s%d", i + j ? "," : "", confusion->counts[i][j]);
         }
     }
     sqlite3_stmt *statement = db_statement(db, DB_CONFUSION, PUT);
@@ -55,22 +47,49 @@ enum status confusion_put(struct db *db, int64_t run_id, int epoch,
     return db_execute(db, statement, NULL, error);
 }
 
+enum status confusion_put(struct db *db, int64_t run_id, int epoch,
+                          const struct confusion *confusion, struct error *error) {
+    TRY(confusion_forget(db, run_id, error));
+    if (!confusion) {
+        return STATUS_OK;
+    }
+    size_t n = (size_t)confusion->n_classes;
+    CLEANUP(free_pointer) char *classes = calloc(n + 1, NAME_BYTES);
+    CLEANUP(free_pointer) char *counts = calloc(n * n + 1, COUNT_BYTES);
+    if (!classes || !counts) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory to store errors by class");
+    }
+    return put(db, run_id, epoch, confusion, classes, counts, error);
+}
+
+static const char *column_text(sqlite3_stmt *statement, int column) {
+    const unsigned char *text = sqlite3_column_text(statement, column);
+    return text ? (const char *)text : "";
+}
+
+/* As many classes as names: one a line. */
+static int read_names(const char *name, struct confusion *confusion) {
+    int n = 0;
+    for (bool more = true; more && n < DATASET_MAX_CLASSES; n++) {
+        size_t length = strcspn(name, "\n");
+        (void)snprintf(confusion->class_names[n], DATASET_CLASS_SIZE, "%.*s", (int)length, name);
+        more = name[length] == '\n';
+        name += length + more;
+    }
+    return n;
+}
+
 static void read_row(sqlite3_stmt *statement, struct confusion_row *row) {
-    char classes[CLASSES_SIZE];
-    char counts[COUNTS_SIZE];
-    const char *name = classes;
-    char *number = counts;
+    struct confusion *confusion = &row->confusion;
     memset(row, 0, sizeof(*row));
     row->epoch = sqlite3_column_int(statement, 0);
-    db_column_text(statement, 1, classes, sizeof(classes));
-    db_column_text(statement, 2, counts, sizeof(counts));
-    for (int i = 0; i < DATASET_CLASSES; i++) {
-        size_t n = strcspn(name, "\n");
-        (void)snprintf(row->confusion.class_names[i], DATASET_CLASS_SIZE, "%.*s", (int)n, name);
-        name += n + (name[n] == '\n');
-        for (int j = 0; j < DATASET_CLASSES; j++) {
-            row->confusion.counts[i][j] = (int)strtol(number, &number, 10);
-            number += *number == ',';
+    confusion->n_classes = read_names(column_text(statement, 1), confusion);
+    const char *number = column_text(statement, 2);
+    for (int i = 0; i < confusion->n_classes; i++) {
+        for (int j = 0; j < confusion->n_classes; j++) {
+            char *end = NULL;
+            confusion->counts[i][j] = (int)strtol(number, &end, 10);
+            number = end + (*end == ',');
         }
     }
 }
