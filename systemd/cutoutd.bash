@@ -30,7 +30,7 @@ _cutoutd() {
             --log-format) offered="auto text json" ;;
             --pin-threads) offered="on off" ;;
             --scope) offered="read submit admin" ;;
-            --format) offered="text json" ;;
+            --format) offered="text json"; [ "$command" != evaluate ] || offered+=" csv" ;;
             --state-dir | --output) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
             --config | --tls-cert | --tls-key | --tokens-file | --unix-socket)
                 mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;

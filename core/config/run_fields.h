@@ -70,4 +70,10 @@ enum { RUN_FINGERPRINT_SIZE = 2048 };
 void run_config_fingerprint(const struct run_config *config, const char *kernels_name,
                             bool winograd, char ret_text[RUN_FINGERPRINT_SIZE]);
 
+/* The fields that a line says: all that the bits depend on but the learning rates that follow the
+ * first. conv_algorithm is what winograd= says; the rest is zero. STATUS_CORRUPT;
+ * STATUS_UNSUPPORTED when a later release has written it. */
+enum status run_config_from_fingerprint(const char *text, struct run_config *ret_config,
+                                        struct error *error);
+
 #endif

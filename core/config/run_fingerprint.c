@@ -2,6 +2,8 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "core/config/run_fields.h"
 
@@ -63,4 +65,84 @@ void run_config_fingerprint(const struct run_config *config, const char *kernels
             append(&line, " %s=%.17g", field->name, value);
         }
     }
+}
+
+/* ---- and back ---- */
+
+static const struct run_config_field *find_field(const char *name) {
+    size_t n_fields = 0;
+    const struct run_config_field *fields = run_config_fields(&n_fields);
+    for (size_t i = 0; i < n_fields; i++) {
+        if (strcmp(fields[i].name, name) == 0) {
+            return &fields[i];
+        }
+    }
+    return NULL;
+}
+
+/* A number, or the index of a word; -1: neither. No value of a field is negative. */
+static double read_number(const struct run_config_field *field, const char *value) {
+    for (int i = 0; i < field->n_words; i++) {
+        if (strcmp(field->words[i], value) == 0) {
+            return i;
+        }
+    }
+    char *end = NULL;
+    double number = strtod(value, &end);
+    return *value && *end == '\0' && number >= field->least && number <= field->most ? number : -1;
+}
+
+/* Words of append_first that are no field's name. */
+static bool read_special(const char *name, const char *value, struct run_config *config) {
+    if (strcmp(name, "cutout") == 0) {
+        (void)sscanf(value, "%dx%d", &config->cutout_squares, &config->cutout_size);
+    } else if (strcmp(name, "winograd") == 0) {
+        config->conv_algorithm = *value == '1' ? CONV_WINOGRAD : CONV_DIRECT;
+    } else if (strcmp(name, "plateau") == 0) {
+        config->lr_plateau = *value == '1';
+    } else if (strcmp(name, "dataset") == 0) {
+        (void)snprintf(config->dataset, sizeof(config->dataset), "%s", value);
+    } else {
+        return strcmp(name, "kernels") == 0 || strcmp(name, "schedule") == 0;
+    }
+    return true;
+}
+
+static enum status read_word(const char *name, const char *value, struct run_config *config,
+                             struct error *error) {
+    if (read_special(name, value, config)) {
+        return STATUS_OK;
+    }
+    const struct run_config_field *field = find_field(name);
+    if (!field) {
+        return error_set(error, STATUS_UNSUPPORTED,
+                         "a later release has trained it: there is no field '%.60s' here", name);
+    }
+    double number = read_number(field, value);
+    if (number < 0) {
+        return error_set(error, STATUS_CORRUPT, "%s cannot be '%.60s'", name, value);
+    }
+    run_config_set_number(field, config, number);
+    return STATUS_OK;
+}
+
+enum status run_config_from_fingerprint(const char *text, struct run_config *ret_config,
+                                        struct error *error) {
+    char words[RUN_FINGERPRINT_SIZE];
+    if ((size_t)snprintf(words, sizeof(words), "%s", text) >= sizeof(words)) {
+        return error_set(error, STATUS_CORRUPT, "what it says of its run is too long");
+    }
+    memset(ret_config, 0, sizeof(*ret_config));
+    run_config_set_older(ret_config);
+    char *rest = NULL;
+    for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+        char *sign = strchr(word, '=');
+        if (sign) { /* else a step of the schedule */
+            *sign = '\0';
+            TRY(read_word(word, sign + 1, ret_config, error));
+        }
+    }
+    return ret_config->depth > 0
+               ? STATUS_OK
+               : error_set(error, STATUS_CORRUPT, "it does not say what its run was");
 }

@@ -15,6 +15,7 @@
 #include "daemon/main/command_backup.h"
 #include "daemon/main/command_bench.h"
 #include "daemon/main/command_doctor.h"
+#include "daemon/main/command_evaluate.h"
 #include "daemon/main/command_restore.h"
 #include "daemon/main/command_token.h"
 #include "daemon/main/command_train.h"
@@ -37,6 +38,10 @@ static void print_help(FILE *out) {
         "POST /api/v1/runs takes\n"
         "  cutoutd train --attempt DIR    what jobs of Slurm run: one attempt that the daemon has "
         "put into DIR\n"
+        "  cutoutd evaluate CHECKPOINT.safetensors [--dataset NAME=DIR] [--format text|json|csv] "
+        "[FLAGS]\n"
+        "                                 what it gets wrong: validation error, errors by class, "
+        "logits\n"
         "  cutoutd bench [--depth 44] [--batch 64] [--m 1] [--threads N,N,...] [--seconds 10]\n"
         "                [--isa X] [--conv-algorithm A] [--activations f32|bf16] [--streamed]\n"
         "                [--profile] [--format text|json]\n"
@@ -240,6 +245,43 @@ static int train(int argc, char **argv, char **environment) {
     return code;
 }
 
+/* --format leaves argv; --dataset stays, and says which set is meant. */
+static int evaluate(int argc, char **argv, char **environment) {
+    struct config *config = calloc(1, sizeof(*config));
+    struct evaluate_command command = {.config = config, .format = "text", .out = stdout};
+    struct error error = {0};
+    int code = EXIT_FAILED;
+    int n = 0;
+    for (int i = 0; i < argc; i++) {
+        char *format = take_value(argv[i], "--format", argc, argv, &i);
+        int next = i;
+        char *dataset = format ? NULL : take_value(argv[i], "--dataset", argc, argv, &next);
+        command.format = format ? format : command.format;
+        command.dataset = dataset ? dataset : command.dataset;
+        if (!format && !command.path && argv[i][0] != '-') {
+            command.path = argv[i];
+        } else if (!format) {
+            bool has_value = !strncmp(argv[i], "--", 2) && !strchr(argv[i], '=') && i + 1 < argc;
+            argv[n++] = argv[i];
+            if (has_value) {
+                argv[n++] = argv[++i];
+            }
+        }
+    }
+    if (!config) {
+        (void)fputs("cutoutd: out of memory\n", stderr);
+    } else if (!command.path) {
+        code = usage_error("evaluate needs a CHECKPOINT.safetensors");
+    } else if (config_load(n, argv, environment, CONFIG_DEFAULT_FILE, config, &error) !=
+               STATUS_OK) {
+        code = usage_error(error.message);
+    } else {
+        code = command_evaluate(&command);
+    }
+    free(config);
+    return code;
+}
+
 /* cutoutd backup FILE [FLAGS], and others of that form. */
 static int with_file(const char *name, int (*command)(const struct config *, const char *file),
                      int argc, char **argv, char **environment) {
@@ -336,6 +378,9 @@ static int run_command(int argc, char **argv) {
     }
     if (!strcmp(command, "train")) {
         return train(argc - 2, argv + 2, environ);
+    }
+    if (!strcmp(command, "evaluate")) {
+        return evaluate(argc - 2, argv + 2, environ);
     }
     if (!strcmp(command, "bench")) {
         return command_bench(argc - 2, argv + 2);

@@ -133,6 +133,52 @@ static void later_fields_are_said_only_where_they_differ_from_older_runs(void **
     assert_true(config.grad_clip == 0);
 }
 
+/* All that is in the line comes back; what is not in it is zero, and epochs never are. */
+static void a_fingerprint_is_read_back(void **state) {
+    (void)state;
+    size_t n_presets = 0;
+    const struct run_preset *presets = run_presets(&n_presets);
+    size_t n = 0;
+    const struct run_config_field *fields = run_config_fields(&n);
+    for (size_t p = 0; p < n_presets; p++) {
+        for (size_t i = 0; i <= n; i++) {
+            struct run_config config = presets[p].config;
+            struct run_config back;
+            char text[RUN_FINGERPRINT_SIZE];
+            char again[RUN_FINGERPRINT_SIZE];
+            if (i < n && fields[i].type != RUN_CONFIG_SCHEDULE) {
+                change(&fields[i], &config);
+            }
+            config.lr_schedule = LR_SCHEDULE_STEPS;
+            config.n_lr_steps = 0;
+            run_config_fingerprint(&config, "avx2", p % 2 == 0, text);
+            assert_int_equal(run_config_from_fingerprint(text, &back, NULL), STATUS_OK);
+            run_config_fingerprint(&back, "avx2", p % 2 == 0, again);
+            assert_string_equal(again, text);
+            assert_int_equal(back.conv_algorithm, p % 2 == 0 ? CONV_WINOGRAD : CONV_DIRECT);
+            assert_int_equal(back.epochs, 0);
+        }
+    }
+}
+
+static void a_fingerprint_that_makes_no_sense_is_refused(void **state) {
+    (void)state;
+    struct run_config config;
+    struct error error;
+    assert_int_equal(run_config_from_fingerprint("depth=44 wings=2", &config, &error),
+                     STATUS_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "wings"));
+    static const char *const wrong[] = {"",
+                                        "schedule= 3:4",
+                                        "depth=many",
+                                        "depth=44 depth=-1",
+                                        "depth=44 m=2.0x",
+                                        "depth=44 normalise=red"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_int_equal(run_config_from_fingerprint(wrong[i], &config, &error), STATUS_CORRUPT);
+    }
+}
+
 static void the_longest_fingerprint_has_room(void **state) {
     (void)state;
     size_t n = 0;
@@ -189,6 +235,8 @@ int main(void) {
         cmocka_unit_test(fingerprints_are_those_of_the_first_release),
         cmocka_unit_test(the_fingerprint_says_each_field_that_changes_the_bits_and_no_other),
         cmocka_unit_test(later_fields_are_said_only_where_they_differ_from_older_runs),
+        cmocka_unit_test(a_fingerprint_is_read_back),
+        cmocka_unit_test(a_fingerprint_that_makes_no_sense_is_refused),
         cmocka_unit_test(the_longest_fingerprint_has_room),
         cmocka_unit_test(rows_are_whole),
     };
