@@ -21,14 +21,15 @@ struct invocation {
     const char *command; /* "submit" */
     char *const *arguments;
     int n;
-    bool json;  /* print what the daemon answered */
-    bool quiet; /* print ids alone */
+    bool json;      /* print what the daemon answered */
+    bool quiet;     /* print ids alone */
+    const char *to; /* --to; NULL: not given */
 };
 
 typedef int command_function(const struct invocation *invocation);
 
 command_function command_submit, command_sweep, command_list, command_show, command_queue,
-    command_act, command_watch, command_wait, command_curve;
+    command_act, command_watch, command_wait, command_curve, command_export;
 
 /* Sends the call. true: it succeeded, the caller reads *answer. false: the command is over with
  * *ret_exit; the curl command was printed, or what went wrong said on stderr. answer_clear in

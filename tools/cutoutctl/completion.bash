@@ -46,7 +46,7 @@ _cutoutctl() {
     local n=$((${#words[@]} - 1))
     local current=${words[n]} previous=${words[n - 1]}
     local commands="submit sweep list show watch wait curve cancel kill pause resume hold release
-        requeue delete queue"
+        requeue delete queue export"
     local fields="name= preset= dataset= depth= epochs= batch_size= m= copies= cutout_size=
         cutout_squares= shift= flip= crop_pad= normalise= drop_last= optimizer= lr= momentum= nesterov=
         lr_schedule= lr_plateau= l2= l2_dense= grad_clip= seed= train_images= test_images=
@@ -58,17 +58,18 @@ _cutoutctl() {
             --server | --token-file | --cacert) # what the ids are asked with
                 options+=("${words[i]}" "${words[i + 1]}")
                 ((i += 1)) ;;
-            --timeout) ((i += 1)) ;;
+            --timeout | --to) ((i += 1)) ;;
             -*) ;;
             *) [ -n "$command" ] || command=${words[i]} ;;
         esac
     done
     case $previous in
         --token-file | --cacert) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+        --to) mapfile -t COMPREPLY < <(compgen -W "tensorboard csv" -- "$current"); return ;;
         --server | --timeout) return ;;
     esac
     case $current in
-        -*) offered="--curl --json --quiet --server --token-file --cacert --timeout --help --version" ;;
+        -*) offered="--curl --json --quiet --to --server --token-file --cacert --timeout --help --version" ;;
         *=*)
             case $command in
                 submit | sweep | list)
@@ -82,6 +83,7 @@ _cutoutctl() {
                 list) offered="state= m= cutout_size= dataset= preset= optimizer= copies= seed= depth=
                     owner= sweep= label= name= text= sort= fields= limit= cursor=" ;;
                 queue) ;;
+                export) mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
                 *) offered=$(_cutoutctl_ids "$command" "$program" "${options[@]}") ;;
             esac ;;
     esac

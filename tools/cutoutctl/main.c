@@ -20,10 +20,13 @@ static const char usage[] =
     "  curve ID...                      validation errors as a table and a plot\n"
     "  cancel | kill | pause | resume | hold | release | requeue | delete ID...\n"
     "  queue                            what trains, what waits and why\n"
+    "  export DIR [ID...]               histories as files (--to); all by default; again: what is "
+    "new\n"
     "\n"
     "  --curl             print the equal curl command instead of doing it\n"
     "  -q, --quiet        print ids alone (submit, sweep, list)\n"
     "  --json             print what the daemon answers\n"
+    "  --to FORMAT        of export: tensorboard or csv\n"
     "  --server URL       else CUTOUTCTL_SERVER, else " SERVER_DEFAULT "; unix:PATH for a socket\n"
     "  --token-file FILE  else the token is in CUTOUTCTL_TOKEN, if the daemon wants one\n"
     "  --cacert FILE      else CUTOUTCTL_CACERT: a certificate to trust in https\n"
@@ -50,6 +53,7 @@ static const struct command commands[] = {
     {"resume", command_act, true, 1, -1},     {"hold", command_act, true, 1, -1},
     {"release", command_act, true, 1, -1},    {"requeue", command_act, true, 1, -1},
     {"delete", command_act, true, 1, -1},     {"queue", command_queue, false, 0, 0},
+    {"export", command_export, false, 1, -1},
 };
 
 struct options {
@@ -80,6 +84,8 @@ static int read_options(int argc, char **argv, struct options *options) {
             options->invocation.json = true;
         } else if (strcmp(word, "-q") == 0 || strcmp(word, "--quiet") == 0) {
             options->invocation.quiet = true;
+        } else if (strcmp(word, "--to") == 0 && i + 1 < argc) {
+            options->invocation.to = argv[++i];
         } else if (strcmp(word, "--server") == 0 && i + 1 < argc) {
             options->place.server = argv[++i];
         } else if (strcmp(word, "--token-file") == 0 && i + 1 < argc) {
