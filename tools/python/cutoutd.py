@@ -15,6 +15,7 @@ daemon restarts or is busy, for as long as Client(patience=...) says.
 """
 
 import http.client
+import inspect
 import json
 import os
 import socket
@@ -24,6 +25,103 @@ import urllib.parse
 import uuid
 
 FINAL_STATES = ("succeeded", "failed", "canceled")
+
+# Written by tools/python/generate from api/openapi: begin
+RUN_FIELDS = {
+    "name":
+        "string: For people; at most 127 bytes.",
+    "preset":
+        "string: Where the other fields begin; GET /api/v1/presets.",
+    "dataset":
+        "string: One of GET /api/v1/datasets.",
+    "depth":
+        "integer 8 to 110: Layers of the ResNet: 6n+2.",
+    "epochs":
+        "integer 1 to 100000: How often the training images are gone through.",
+    "batch_size":
+        "integer 1 to 65536: Images of a step before they are copied.",
+    "m":
+        "integer 1 to 1024: Copies of each image in a batch.",
+    "copies":
+        "\"independent\" | \"aliased\": independent: each copy has its own squares; aliased: "
+        "each has those of all.",
+    "cutout_size":
+        "integer 0 to 32: Side of a cutout square in pixels; 0: none.",
+    "cutout_squares":
+        "integer 1 to 1024: Squares of a copy. m times as many: at most 4096, which take "
+        "about as long as training the copy.",
+    "shift":
+        "number 0 to 1: Largest random shift, as a part of the side.",
+    "flip":
+        "boolean: Mirror a copy with probability 1/2.",
+    "crop_pad":
+        "integer 0 to 16: Zeros around the image before a random crop; 0: no crop.",
+    "normalise":
+        "\"pixel_mean\" | \"channel\": What is taken from the pixels.",
+    "drop_last":
+        "boolean: Leave out the last, smaller batch of an epoch.",
+    "optimizer":
+        "\"adam\" | \"rmsprop\" | \"sgd\": The rule by which the weights are changed.",
+    "lr":
+        "number 1e-12 to 100: Learning rate at epoch 0; alone it scales the preset's "
+        "schedule.",
+    "momentum":
+        "number 0 to 0.9999: Of sgd.",
+    "nesterov":
+        "boolean: Of sgd.",
+    "lr_schedule":
+        "Learning rates from given epochs on, constant or cosine.",
+    "lr_plateau":
+        "boolean: Lower the rate when val_loss no longer falls.",
+    "l2":
+        "number 0 to 1: Penalty l2 * sum of squares (without 1/2) of the convolutions' "
+        "kernels.",
+    "l2_dense":
+        "boolean: The dense layer's kernel as well.",
+    "grad_clip":
+        "number from 0: Bound of the gradient's L2 norm, the penalty's included, before "
+        "the optimizer; 0: none.",
+    "seed":
+        "integer 0 to 9007199254740991: Of all random numbers of the run.",
+    "train_images":
+        "integer 0 to 1000000: The first so many of the data set; 0: all.",
+    "test_images":
+        "integer 0 to 1000000: The first so many of the data set; 0: all.",
+    "conv_algorithm":
+        "\"auto\" | \"direct\" | \"winograd\": The 3x3 convolutions: Winograd F(4x4,3x3) where "
+        "the processor has AVX2, or direct. auto: what the daemon is set to (winograd, "
+        "unless its admin chose otherwise); the run then says what that was.",
+    "activations":
+        "\"f32\" | \"bf16\": What the way back needs is kept as float or as bfloat16, which "
+        "takes half of the memory; arithmetic is that of float.",
+    "stop_on_nan":
+        "boolean: Fail when a loss is no longer a finite number, or the training cross-"
+        "entropy of an epoch is above ten times that of guessing.",
+    "priority":
+        "integer -1000 to 1000: Higher runs first.",
+    "labels":
+        "Names and values of your own, to find runs by.",
+    "executor":
+        "string: What shall train the run: the name of an executor; the first one of the "
+        "daemon when it is left out.",
+    "hold":
+        "boolean: Do not start before it is released.",
+    "after":
+        "array: Runs that must succeed before.",
+}
+COMPARE_ARGUMENTS = (
+    "group_by", "x", "metric", "target", "baseline",
+)
+FIGURE_ARGUMENTS = (
+    "group_by", "x", "metric", "target", "baseline", "theme", "width", "height", "title",
+    "y", "x_log", "unit", "seeds", "smooth", "zoom", "hide",
+)
+EPOCH_COLUMNS = (
+    "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_error",
+    "val_wrong", "val_total", "lr", "seconds", "images_per_second", "images", "steps",
+    "diverged",
+)
+# end
 
 
 class Problem(Exception):
@@ -192,7 +290,8 @@ class Client:
     # What a lab does.
 
     def submit(self, idempotency_key=None, **fields):
-        """Submits a run and returns it. `idempotency_key`: the same key gets the same run again."""
+        """Submits a run and returns it. `idempotency_key`: the same key gets the same run again.
+        The fields, each optional: RUN_FIELDS says what they are."""
         key = idempotency_key or str(uuid.uuid4())
         return self.request("POST", "/runs", None, fields, {"Idempotency-Key": key}).json()
 
@@ -246,7 +345,8 @@ class Client:
                 time.sleep(min(0.1 * 2 ** failures, 5))
 
     def epochs(self, what):
-        """The history of each run, a row an epoch, with the run's id: a DataFrame with pandas."""
+        """The history of each run, a row an epoch: its id as `run`, then EPOCH_COLUMNS. A DataFrame
+        with pandas."""
         rows = []
         for run in self.runs_of(what):
             for row in self.pages(f"/runs/{run}/epochs"):
@@ -254,11 +354,12 @@ class Client:
         return _frame(rows)
 
     def compare(self, what, **arguments):
-        """GET /compare: groups of runs with their curves, best errors and time to `target`."""
+        """GET /compare: groups of runs with their curves, best errors and time to `target`. The
+        arguments: COMPARE_ARGUMENTS."""
         return self.get("/compare", **self._compared(what), **arguments)
 
     def figure(self, what, kind="svg", **arguments):
-        """The curves as a picture (group_by, x, target, title, ... as the API has them)."""
+        """The curves as a picture. The arguments: FIGURE_ARGUMENTS."""
         answer = self.request("GET", f"/figures/validation-error.{kind}",
                               dict(self._compared(what), **arguments))
         return Figure(kind, answer.body)
@@ -299,3 +400,18 @@ def _frame(rows):
     except ImportError:
         return rows
     return pandas.DataFrame(rows)
+
+
+def _with_fields(function, names):
+    """So that a notebook completes them."""
+    signature = inspect.signature(function)
+    parameters = [p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD]
+    parameters += [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=inspect.Parameter.empty)
+                   for name in names if name not in signature.parameters]
+    function.__signature__ = signature.replace(parameters=parameters)
+
+
+_with_fields(Client.submit, RUN_FIELDS)
+_with_fields(Client.sweep, RUN_FIELDS)
+_with_fields(Client.compare, COMPARE_ARGUMENTS)
+_with_fields(Client.figure, FIGURE_ARGUMENTS)
