@@ -114,13 +114,14 @@ static void write_member(struct json_writer *writer, const struct member *m,
 
 static void write_confusion(struct json_writer *writer, const struct confusion *confusion) {
     json_write_array(writer, "classes");
-    for (int i = 0; i < DATASET_CLASSES; i++) {
+    const int n = confusion->n_classes;
+    for (int i = 0; i < n; i++) {
         json_write_string(writer, NULL, confusion->class_names[i]);
     }
     json_write_end(writer, ']');
     json_write_array(writer, "counts");
-    for (int i = 0; i < DATASET_CLASSES * DATASET_CLASSES; i++) {
-        json_write_int(writer, NULL, confusion->counts[i / DATASET_CLASSES][i % DATASET_CLASSES]);
+    for (int i = 0; i < n * n; i++) {
+        json_write_int(writer, NULL, confusion->counts[i / n][i % n]);
     }
     json_write_end(writer, ']');
 }
@@ -194,10 +195,11 @@ static bool read_member(const struct member *m, const cJSON *item, struct record
 static bool read_confusion(const cJSON *tree, struct confusion *confusion) {
     const cJSON *classes = cJSON_GetObjectItemCaseSensitive(tree, "classes");
     const cJSON *counts = cJSON_GetObjectItemCaseSensitive(tree, "counts");
-    if (cJSON_GetArraySize(classes) != DATASET_CLASSES ||
-        cJSON_GetArraySize(counts) != DATASET_CLASSES * DATASET_CLASSES) {
+    const int n = cJSON_GetArraySize(classes);
+    if (n < 1 || n > DATASET_MAX_CLASSES || cJSON_GetArraySize(counts) != n * n) {
         return false;
     }
+    confusion->n_classes = n;
     const cJSON *item = NULL;
     int i = 0;
     cJSON_ArrayForEach(item, classes) {
@@ -211,7 +213,7 @@ static bool read_confusion(const cJSON *tree, struct confusion *confusion) {
         if (!read_whole(item, 2147483647.0, &count) || count < 0) {
             return false;
         }
-        confusion->counts[i / DATASET_CLASSES][i % DATASET_CLASSES] = (int)count;
+        confusion->counts[i / n][i % n] = (int)count;
         i++;
     }
     return true;

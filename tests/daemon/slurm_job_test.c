@@ -195,6 +195,33 @@ static void numbers_come_back_with_the_same_bits(void **state) {
     free(record);
 }
 
+static void errors_of_a_hundred_classes_come_back_and_fit(void **state) {
+    (void)state;
+    struct record *record = calloc(2, sizeof(*record));
+    assert_non_null(record);
+    record[0] = (struct record){.kind = RECORD_CHECKPOINT, .report = {7, 2, 13}};
+    record[0].confusion.n_classes = DATASET_MAX_CLASSES;
+    for (int i = 0; i < DATASET_MAX_CLASSES; i++) {
+        memset(record[0].confusion.class_names[i], 'x', DATASET_CLASS_SIZE - 1);
+        for (int j = 0; j < DATASET_MAX_CLASSES; j++) {
+            record[0].confusion.counts[i][j] = 2147483647 - i * j;
+        }
+    }
+    record[0].checkpoint = (struct checkpoint_report){.best = true,
+                                                      .path = "000001-000000.safetensors",
+                                                      .sha256 = "",
+                                                      .epochs_done = 1,
+                                                      .confusion = &record[0].confusion};
+    (void)snprintf(record[0].file, sizeof(record[0].file), "000001-000000.safetensors");
+    char *text = record_write(&record[0]);
+    assert_non_null(text);
+    assert_true(strlen(text) <= JOURNAL_MOST_BYTES);
+    ASSERT_OK(record_read(text, strlen(text), &record[1], &fixture_error));
+    assert_memory_equal(&record[1].confusion, &record[0].confusion, sizeof(struct confusion));
+    free(text);
+    free(record);
+}
+
 static void what_is_no_record_is_refused(void **state) {
     (void)state;
     static const char *const texts[] = {
@@ -496,6 +523,7 @@ int main(void) {
         TEST(one_journal_has_one_writer),
         TEST(a_full_disk_leaves_whole_records),
         TEST(numbers_come_back_with_the_same_bits),
+        TEST(errors_of_a_hundred_classes_come_back_and_fit),
         TEST(what_is_no_record_is_refused),
         TEST(an_attempt_after_kill_9_goes_on_to_the_same_bits),
         TEST(a_second_process_with_the_same_attempt_ends_and_writes_nothing),
