@@ -94,7 +94,8 @@ void route_run_summary(struct api_context *context, const struct request *reques
     dataset_registry_find(context->options.datasets, row.dataset, &dataset);
     /* Of a set that was never there: as most are. */
     int n_classes = dataset.n_classes > 0 ? dataset.n_classes : SHAPES_CLASSES;
-    if (resnet_plan(row.depth, n_classes, net, &error) != STATUS_OK) {
+    const struct run_config config = {.depth = row.depth};
+    if (resnet_plan_of(&config, n_classes, net, &error) != STATUS_OK) {
         reply_error(reply, request, &error);
         return;
     }

@@ -70,7 +70,9 @@ static void add_block(struct resnet *net, int stage, bool first_of_stage) {
     block->shortcut = reduces ? add_conv(net, ic, oc, oh, 1, 2) : -1;
 }
 
-enum status resnet_plan(int depth, int n_classes, struct resnet *ret_net, struct error *error) {
+enum status resnet_plan_of(const struct run_config *config, int n_classes, struct resnet *ret_net,
+                           struct error *error) {
+    int depth = config->depth;
     if (depth < 8 || depth > 110 || (depth - 2) % 6 != 0) {
         return error_set(error, STATUS_INVALID,
                          "depth must be 6n+2 from 8 to 110 (8, 14, 20, ... 44, ... 110), not %d",
@@ -95,4 +97,9 @@ enum status resnet_plan(int depth, int n_classes, struct resnet *ret_net, struct
     net->dense_kernel = add_tensor(net, TENSOR_DENSE_KERNEL, "dense", 0, "kernel", 2, dense_shape);
     net->dense_bias = add_tensor(net, TENSOR_DENSE_BIAS, "dense", 0, "bias", 1, &dense_shape[1]);
     return STATUS_OK;
+}
+
+enum status resnet_plan(int depth, struct resnet *ret_net, struct error *error) {
+    const struct run_config config = {.depth = depth};
+    return resnet_plan_of(&config, RESNET_CIFAR10_CLASSES, ret_net, error);
 }

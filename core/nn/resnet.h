@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "core/base/error.h"
+#include "core/config/run_config.h"
 #include "core/kernels/kernels.h"
 
 enum {
@@ -95,8 +96,13 @@ struct resnet {
 #define RESNET_BN_EPSILON 1e-3
 #define RESNET_BN_MOMENTUM 0.99
 
-/* depth: 6n+2, 8 .. 110; n_classes: 2 .. RESNET_MAX_CLASSES; else STATUS_INVALID. */
-enum status resnet_plan(int depth, int n_classes, struct resnet *ret_net, struct error *error);
+/* The network of a run (of its config the depth counts) for a data set of n_classes. depth: 6n+2,
+ * 8 .. 110; n_classes: 2 .. RESNET_MAX_CLASSES; else STATUS_INVALID. */
+enum status resnet_plan_of(const struct run_config *config, int n_classes, struct resnet *ret_net,
+                           struct error *error);
+
+/* The Keras example's network, of ten classes. */
+enum status resnet_plan(int depth, struct resnet *ret_net, struct error *error);
 
 /* Whether a tensor lives in the moving vector. */
 bool tensor_is_moving(const struct tensor *tensor);

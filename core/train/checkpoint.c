@@ -95,7 +95,7 @@ static struct tensor_list *list_make(const struct checkpoint_contents *contents)
 int64_t checkpoint_bytes(const struct run_config *config) {
     enum { HEADER_BYTES = 64 << 10 };
     CLEANUP(free_pointer) struct resnet *net = malloc(sizeof(*net));
-    if (!net || resnet_plan(config->depth, RESNET_MAX_CLASSES, net, NULL) != STATUS_OK) {
+    if (!net || resnet_plan_of(config, RESNET_MAX_CLASSES, net, NULL) != STATUS_OK) {
         return 0;
     }
     size_t n_floats = net->n_params * (1 + MAX_SLOTS) + net->n_moving;

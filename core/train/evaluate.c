@@ -106,7 +106,7 @@ static enum status prepare(struct validation *v, const struct run_config *config
     CLEANUP(free_safetensors) struct safetensors *file = NULL;
     TRY(safetensors_read(o->path, NULL, &file, error));
     TRY(check_classes(o, file, error));
-    TRY(resnet_plan(config->depth, o->dataset->n_classes, &v->net, error));
+    TRY(resnet_plan_of(config, o->dataset->n_classes, &v->net, error));
     v->params = aligned_alloc(64, v->net.n_params * sizeof(float));
     v->moving = calloc(v->net.n_moving, sizeof(float));
     if (!v->params || !v->moving) {

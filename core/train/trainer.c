@@ -179,7 +179,7 @@ static enum status trainer_open(struct trainer *t, struct error *error) {
     const struct trainer_options *o = t->options;
     TRY(run_config_check(t->config, error));
     TRY(resolve_sizes(t, error));
-    TRY(resnet_plan(t->config->depth, o->dataset->n_classes, &t->net, error));
+    TRY(resnet_plan_of(t->config, o->dataset->n_classes, &t->net, error));
     TRY(open_memory(t, error));
     TRY(optimizer_create(t->config, &t->net, &t->optimizer, error));
     TRY(team_create(&(struct team_options){o->n_threads, o->pin_threads}, &t->team, error));
@@ -196,7 +196,7 @@ static enum status trainer_open(struct trainer *t, struct error *error) {
 int64_t trainer_memory_bytes(const struct run_config *config, const struct kernels *kernels,
                              int n_threads) {
     CLEANUP(free_pointer) struct resnet *net = malloc(sizeof(*net));
-    if (!net || resnet_plan(config->depth, RESNET_MAX_CLASSES, net, NULL) != STATUS_OK) {
+    if (!net || resnet_plan_of(config, RESNET_MAX_CLASSES, net, NULL) != STATUS_OK) {
         return 0;
     }
     const struct engine_options options = engine_options_of(config, kernels, net, NULL);

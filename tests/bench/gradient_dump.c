@@ -55,8 +55,7 @@ int main(int argc, char **argv) {
     uint64_t seed = strtoull(argv[5], NULL, 10);
     struct team *team = NULL;
     struct engine *engine = NULL;
-    if (!kernels || n_images < 1 ||
-        resnet_plan(DEPTH, RESNET_CIFAR10_CLASSES, &d.net, NULL) != STATUS_OK ||
+    if (!kernels || n_images < 1 || resnet_plan(DEPTH, &d.net, NULL) != STATUS_OK ||
         team_create(&(struct team_options){.n_threads = 2}, &team, NULL) != STATUS_OK) {
         return give_up("no such variant or number of images");
     }

@@ -105,7 +105,7 @@ static void step_table(struct kernel_times *times, const struct kernels *kernels
     static struct resnet net;
     struct kernel_step step;
     struct error error;
-    if (resnet_plan(44, RESNET_CIFAR10_CLASSES, &net, &error) != STATUS_OK ||
+    if (resnet_plan(44, &net, &error) != STATUS_OK ||
         kernel_times_step(times, &net, winograd, &step, &error) != STATUS_OK) {
         (void)fprintf(stderr, "%s\n", error.message);
         return;
@@ -136,7 +136,7 @@ static void optimizer_row(enum optimizer_kind kind, const char *name) {
     const struct run_config config = {.optimizer = kind, .l2 = 1e-4, .momentum = 0.9};
     struct team *team = NULL;
     struct optimizer *optimizer = NULL;
-    (void)resnet_plan(44, RESNET_CIFAR10_CLASSES, &net, NULL);
+    (void)resnet_plan(44, &net, NULL);
     float *values = calloc(2 * net.n_params, sizeof(float));
     if (values && team_create(&(struct team_options){.n_threads = 1}, &team, NULL) == STATUS_OK &&
         optimizer_create(&config, &net, &optimizer, NULL) == STATUS_OK) {

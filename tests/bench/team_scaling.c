@@ -156,8 +156,7 @@ int main(int argc, char **argv) {
     const struct kernels *kernels = NULL;
     int n_images = argc > 1 ? atoi(argv[1]) : 64;
     double barrier_s = (argc > 3 ? atof(argv[3]) : 5.0) * 1e-6;
-    if (argc > 4 || n_images < 1 ||
-        resnet_plan(DEPTH, RESNET_CIFAR10_CLASSES, &b.net, NULL) != STATUS_OK ||
+    if (argc > 4 || n_images < 1 || resnet_plan(DEPTH, &b.net, NULL) != STATUS_OK ||
         kernels_select(argc > 2 ? argv[2] : NULL, &kernels, NULL) != STATUS_OK) {
         return give_up("usage: team_scaling [BATCH [VARIANT [BARRIER_US]]]");
     }

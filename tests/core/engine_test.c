@@ -162,7 +162,7 @@ static void bf16_is_close_to_f32_in_every_variant(void **state) {
 static void bf16_takes_half_of_the_memory(void **state) {
     (void)state;
     struct resnet net;
-    assert_int_equal(resnet_plan(44, RESNET_CIFAR10_CLASSES, &net, NULL), STATUS_OK);
+    assert_int_equal(resnet_plan(44, &net, NULL), STATUS_OK);
     int64_t bytes[2][2];
     for (int bf16 = 0; bf16 < 2; bf16++) {
         for (int large = 0; large < 2; large++) {
@@ -315,7 +315,7 @@ static void evaluation_is_the_same_in_any_company(void **state) {
 static void memory_is_what_was_announced(void **state) {
     (void)state;
     struct resnet net;
-    assert_int_equal(resnet_plan(44, RESNET_CIFAR10_CLASSES, &net, NULL), STATUS_OK);
+    assert_int_equal(resnet_plan(44, &net, NULL), STATUS_OK);
     const struct engine_options at_64 = {.net = &net, .kernels = &kernels_blas, .max_images = 64};
     struct engine_options at_128 = at_64;
     at_128.max_images = 128;

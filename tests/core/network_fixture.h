@@ -56,7 +56,8 @@ static inline struct network_fixture *fixture_make_with(int depth, int n_classes
     struct network_fixture *f = calloc(1, sizeof(*f));
     int max_images = options.max_images;
     assert_non_null(f);
-    assert_int_equal(resnet_plan(depth, n_classes, &f->net, NULL), STATUS_OK);
+    const struct run_config config = {.depth = depth};
+    assert_int_equal(resnet_plan_of(&config, n_classes, &f->net, NULL), STATUS_OK);
     const struct team_options team_options = {.n_threads = n_threads};
     assert_int_equal(team_create(&team_options, &f->team, NULL), STATUS_OK);
     options.net = &f->net;

@@ -39,7 +39,7 @@ typedef void rule(struct expected *e, double g, int t, double lr);
 
 static void check_rule(const struct run_config *config, rule *step) {
     static struct resnet net;
-    assert_int_equal(resnet_plan(8, RESNET_CIFAR10_CLASSES, &net, NULL), STATUS_OK);
+    assert_int_equal(resnet_plan(8, &net, NULL), STATUS_OK);
     struct team *team = NULL;
     struct optimizer *optimizer = NULL;
     assert_int_equal(team_create(&(struct team_options){.n_threads = 2}, &team, NULL), STATUS_OK);
@@ -115,7 +115,7 @@ static void check_clipping(double bound, int threads, float *ret_params, size_t 
     struct optimizer *optimizer = NULL;
     const double lr = 0.5;
     const struct run_config config = {.optimizer = OPTIMIZER_SGD, .l2 = 1e-2, .grad_clip = bound};
-    assert_int_equal(resnet_plan(8, RESNET_CIFAR10_CLASSES, &net, NULL), STATUS_OK);
+    assert_int_equal(resnet_plan(8, &net, NULL), STATUS_OK);
     assert_int_equal(net.n_params, n_params);
     assert_int_equal(team_create(&(struct team_options){.n_threads = threads}, &team, NULL),
                      STATUS_OK);
@@ -155,7 +155,7 @@ static void check_clipping(double bound, int threads, float *ret_params, size_t 
 static void clipping_bounds_the_norm_of_all_gradients_together(void **state) {
     (void)state;
     static struct resnet net;
-    assert_int_equal(resnet_plan(8, RESNET_CIFAR10_CLASSES, &net, NULL), STATUS_OK);
+    assert_int_equal(resnet_plan(8, &net, NULL), STATUS_OK);
     float *one = fixture_floats(net.n_params);
     float *many = fixture_floats(net.n_params);
     static const double bounds[] = {0.25, 17.0, 1e6};
@@ -176,7 +176,7 @@ static void a_rule_gives_the_same_bits_wherever_the_element_lies(void **state) {
     (void)state;
     enum { PERIOD = 13 };
     static struct resnet net;
-    assert_int_equal(resnet_plan(8, RESNET_CIFAR10_CLASSES, &net, NULL), STATUS_OK);
+    assert_int_equal(resnet_plan(8, &net, NULL), STATUS_OK);
     for (int kind = OPTIMIZER_ADAM; kind <= OPTIMIZER_SGD; kind++) {
         const struct run_config config = {
             .optimizer = (enum optimizer_kind)kind, .momentum = 0.9, .nesterov = true};
@@ -214,7 +214,7 @@ static void penalty_counts_the_conv_kernels(void **state) {
     static struct resnet net;
     struct optimizer *optimizer = NULL;
     struct run_config config = config_of(OPTIMIZER_SGD);
-    assert_int_equal(resnet_plan(8, RESNET_CIFAR10_CLASSES, &net, NULL), STATUS_OK);
+    assert_int_equal(resnet_plan(8, &net, NULL), STATUS_OK);
     assert_int_equal(optimizer_create(&config, &net, &optimizer, NULL), STATUS_OK);
     float *params = fixture_floats(net.n_params);
     double expected = 0.0;

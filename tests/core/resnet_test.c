@@ -13,7 +13,7 @@
 
 static struct resnet plan_of(int depth) {
     static struct resnet net;
-    assert_int_equal(resnet_plan(depth, RESNET_CIFAR10_CLASSES, &net, NULL), STATUS_OK);
+    assert_int_equal(resnet_plan(depth, &net, NULL), STATUS_OK);
     return net;
 }
 
@@ -71,13 +71,14 @@ static void the_dense_layer_has_as_many_outputs_as_there_are_classes(void **stat
     (void)state;
     static struct resnet net;
     static struct summary summary;
-    assert_int_equal(resnet_plan(44, 100, &net, NULL), STATUS_OK);
+    const struct run_config config = {.depth = 44};
+    assert_int_equal(resnet_plan_of(&config, 100, &net, NULL), STATUS_OK);
     summary_make(&net, &summary);
     assert_int_equal(summary.total, 665994 + 90 * 65);
     assert_int_equal(summary.rows[summary.n_rows - 1].output[0], 100);
-    assert_int_equal(resnet_plan(44, 2, &net, NULL), STATUS_OK);
-    assert_int_equal(resnet_plan(44, 1, &net, NULL), STATUS_INVALID);
-    assert_int_equal(resnet_plan(44, 101, &net, NULL), STATUS_INVALID);
+    assert_int_equal(resnet_plan_of(&config, 2, &net, NULL), STATUS_OK);
+    assert_int_equal(resnet_plan_of(&config, 1, &net, NULL), STATUS_INVALID);
+    assert_int_equal(resnet_plan_of(&config, 101, &net, NULL), STATUS_INVALID);
 }
 
 static void every_legal_depth_is_planned_and_fits(void **state) {
@@ -87,7 +88,7 @@ static void every_legal_depth_is_planned_and_fits(void **state) {
     for (int depth = -5; depth <= 200; depth++) {
         bool legal = depth >= 8 && depth <= 110 && depth % 6 == 2;
         struct error error;
-        enum status status = resnet_plan(depth, RESNET_CIFAR10_CLASSES, &net, &error);
+        enum status status = resnet_plan(depth, &net, &error);
         assert_int_equal(status, legal ? STATUS_OK : STATUS_INVALID);
         if (legal) {
             summary_make(&net, &summary);

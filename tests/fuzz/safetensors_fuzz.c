@@ -50,7 +50,7 @@ static struct checkpoint_contents *shared_contents(void) {
         config = run_preset_find("notebook-q2")->config;
         (void)snprintf(config.dataset, sizeof(config.dataset), "shapes");
         config.depth = 8;
-        REQUIRE(resnet_plan(8, RESNET_CIFAR10_CLASSES, &net, NULL) == STATUS_OK);
+        REQUIRE(resnet_plan(8, &net, NULL) == STATUS_OK);
         values = calloc(net.n_params + net.n_moving, sizeof(float));
         engine_arithmetic(&kernels_ref, false, false, arithmetic);
         contents = (struct checkpoint_contents){.config = &config,

@@ -1,5 +1,5 @@
 /* Layer: daemon. */
-#include "daemon/main/bench_measure.h"
+#include "daemon/main/bench/bench_measure.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -275,7 +275,7 @@ enum status bench_measure(const struct bench_options *options, const struct data
         (struct step_profile){.clock = &clock_system, .by_part = options->profile};
     b->options = options;
     b->result = ret_result;
-    TRY(resnet_plan(options->config.depth, RESNET_CIFAR10_CLASSES, net, error));
+    TRY(resnet_plan(options->config.depth, net, error));
     TRY(measure_training(b, dataset, error));
     TRY(team_create(&(struct team_options){.n_threads = n_threads}, &team, error));
     TRY(measure_evaluation(b, net, team, error));
@@ -294,7 +294,7 @@ enum status bench_measure(const struct bench_options *options, const struct data
 double bench_nominal_gflop(int depth) {
     static struct resnet net;
     double macs = (double)RESNET_FEATURES * RESNET_CIFAR10_CLASSES;
-    if (resnet_plan(depth, RESNET_CIFAR10_CLASSES, &net, NULL) != STATUS_OK) {
+    if (resnet_plan(depth, &net, NULL) != STATUS_OK) {
         return 0.0;
     }
     for (int i = 0; i < net.n_convs; i++) {

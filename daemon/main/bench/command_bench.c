@@ -1,5 +1,5 @@
 /* Layer: daemon. */
-#include "daemon/main/command_bench.h"
+#include "daemon/main/bench/command_bench.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/decimal.h"
-#include "daemon/main/bench_print.h"
+#include "daemon/main/bench/bench_print.h"
 
 enum { TEST_IMAGES = 64, MAX_RUNS = 16 };
 

@@ -6,8 +6,8 @@
  * L2 and moving statistics included. The first steps warm up; the result is the median step.
  * Evaluation is timed on batches of 256, and the processor's own limits beside both.
  */
-#ifndef CUTOUTD_DAEMON_MAIN_BENCH_MEASURE_H
-#define CUTOUTD_DAEMON_MAIN_BENCH_MEASURE_H
+#ifndef CUTOUTD_DAEMON_MAIN_BENCH_BENCH_MEASURE_H
+#define CUTOUTD_DAEMON_MAIN_BENCH_BENCH_MEASURE_H
 
 #include "core/config/run_config.h"
 #include "core/data/dataset.h"

@@ -1,5 +1,5 @@
 /* Layer: daemon. */
-#include "daemon/main/bench_print.h"
+#include "daemon/main/bench/bench_print.h"
 
 #include <string.h>
 

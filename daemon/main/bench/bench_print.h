@@ -2,12 +2,12 @@
  *
  * Layer: daemon. Thread rule: main thread only.
  */
-#ifndef CUTOUTD_DAEMON_MAIN_BENCH_PRINT_H
-#define CUTOUTD_DAEMON_MAIN_BENCH_PRINT_H
+#ifndef CUTOUTD_DAEMON_MAIN_BENCH_BENCH_PRINT_H
+#define CUTOUTD_DAEMON_MAIN_BENCH_BENCH_PRINT_H
 
 #include <stdio.h>
 
-#include "daemon/main/bench_measure.h"
+#include "daemon/main/bench/bench_measure.h"
 
 /* A value a line, and the table of a profile. */
 void bench_print_text(FILE *out, const struct bench_options *options,
