@@ -231,7 +231,7 @@ static void the_names_of_fine_classes_are_read(void **state) {
     assert_string_equal(dataset->class_names[0], "fine_0");
     assert_string_equal(dataset->class_names[99], "fine_99");
     dataset_free(dataset);
-    file_write("fine_label_names.txt", names, 8); /* one name */
+    file_write("fine_label_names.txt", names, 7); /* one name */
     open_bad(STATUS_CORRUPT, "fine_label_names.txt", "line 2");
 }
 

@@ -15,6 +15,7 @@ ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 TOOL = os.path.join(ROOT, "tools", "reproduce")
 PAGE = os.path.join(ROOT, "tests", "reproduction")
 sys.path.insert(0, os.path.join(ROOT, "tools", "python"))
+import quickstart  # noqa: E402
 import reproduction  # noqa: E402
 
 SMALL = ["--depth", "8", "--m", "1,2", "--squares", "1,2", "--pair", "1", "--seeds", "2",
@@ -60,12 +61,14 @@ class Reproduce(DaemonTestCase):
                          ["equal-epochs equal-images equal-batch", "equal-epochs", "equal-images"])
         self.assertEqual(len({run["key"] for run in runs}), len(runs))
         self.assertEqual([int(run["run"]) for run in runs], list(range(1, len(runs) + 1)))
+        self.assertEqual([row["key"] for row in rows(self.output, "plan.csv")],
+                         [run["key"] for run in runs])
         for name in (*reproduction.PARTS, "equal-epochs-seconds"):
             for kind, head in (("svg", b"<?xml"), ("png", b"\x89PNG"), ("csv", b"")):
                 with open(os.path.join(self.output, f"{name}.{kind}"), "rb") as file:
                     self.assertTrue(file.read().startswith(head), name)
         with open(os.path.join(self.output, "tables.md"), encoding="utf-8") as file:
-            self.assertTrue(file.read().endswith("## Not ended\n\n* nothing\n"))
+            self.assertIn("Every run of the plan has ended.", file.read())
 
     def test_a_daemon_that_runs_already_is_used_and_left_running(self):
         server = ["--server", "http://" + self.daemon.address]
@@ -128,6 +131,15 @@ class Tables(unittest.TestCase):
         overlap = self.results([("equal-epochs", 1, 1, [0.4]), ("equal-epochs", 1, 2, [0.3]),
                                 ("equal-epochs", 8, 1, [0.35]), ("equal-epochs", 8, 2, [0.2])])
         self.assertIn("the seeds overlap", reproduction.answer(overlap))
+
+    def test_the_quickstart_says_whether_its_curves_differ_by_m(self):
+        say = quickstart.sentence
+        self.assertIn("Every seed with M = 4 is better", say({1: [0.4, 0.5], 2: [0.9, 0.1], 4: [0.3, 0.2]}))
+        self.assertIn("Every seed with M = 4 is worse", say({1: [0.1, 0.2], 4: [0.3, 0.4]}))
+        self.assertIn("The seeds overlap", say({1: [0.1, 0.3], 4: [0.3, 0.4]}))
+        self.assertIn("With one seed each", say({1: [0.4], 4: [0.3, 0.2]}))
+        self.assertIn("M alone", say({1: [0.4]}))
+        self.assertIn("25.0 % (20.0 to 30.0 over 2 seeds)", say({1: [0.4, 0.5], 4: [0.3, 0.2]}))
 
     def test_without_any_run_the_tables_say_so(self):
         blocks = reproduction.tables(self.results([]), PAGE)

@@ -98,6 +98,7 @@ class Results:
     """The stored histories of the runs that have ended."""
 
     def __init__(self, directory):
+        self.directory = directory
         self.runs = _read(os.path.join(directory, "runs.csv"))
         self.epochs = {run["run"]: [] for run in self.runs}
         for row in _read(os.path.join(directory, "epochs.csv")):
@@ -140,6 +141,8 @@ def _read(path):
 
 
 def _table(head, rows):
+    if not rows:
+        return "None has been trained to the end yet."
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
     return "\n".join(lines)
@@ -289,10 +292,22 @@ def answer(results):
     return "\n".join(f"* {sentence}" for sentence in sentences)
 
 
+def lacks(results, page):
+    """What of the plan has not ended (plan.csv: every run of it)."""
+    path = os.path.join(page, "plan.csv")
+    ended = {run["key"] for run in results.runs}
+    rows = [row for row in (_read(path) if os.path.exists(path) else []) if row["key"] not in ended]
+    if not rows:
+        return "Every run of the plan has ended."
+    return ("**Not trained to the end yet, and left out:** "
+            + "; ".join(row["name"] for row in rows) + ".")
+
+
 def tables(results, page):
     """{name: Markdown}; `page` is the folder of the notebook's own numbers."""
     return {
         "answer": answer(results),
+        "lacks": lacks(results, results.directory),
         "equal-epochs": axis_table(results, "equal-epochs"),
         "target": target_table(results),
         "equal-images": axis_table(results, "equal-images"),
