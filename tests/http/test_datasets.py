@@ -54,7 +54,7 @@ class HundredClasses(DaemonTestCase):
     def test_it_is_trained_and_its_last_layer_has_a_hundred_outputs(self):
         self.assertEqual(self.ended["state"], "succeeded", self.ended["reason"])
         layers = self.daemon.get(f"/api/v1/runs/{self.run_id}/summary")
-        self.assertEqual(layers["layers"][-1]["output"], [100])
+        self.assertEqual(layers["layers"][-1]["output_shape"], [100])
         self.assertEqual(layers["layers"][-1]["parameters"], 65 * 100)
         self.assertGreater(self.daemon.history(self.run_id)[0]["train_loss"], 3)  # ln(100) is 4.6
 

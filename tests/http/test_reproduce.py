@@ -136,6 +136,8 @@ class Tables(unittest.TestCase):
         say = quickstart.sentence
         self.assertIn("Every seed with M = 4 is better", say({1: [0.4, 0.5], 2: [0.9, 0.1], 4: [0.3, 0.2]}))
         self.assertIn("Every seed with M = 4 is worse", say({1: [0.1, 0.2], 4: [0.3, 0.4]}))
+        self.assertIn("so short a training", say({1: [0.1, 0.2], 4: [0.3, 0.4]}))
+        self.assertNotIn("so short", say({1: [0.4, 0.5], 4: [0.3, 0.2]}))
         self.assertIn("The seeds overlap", say({1: [0.1, 0.3], 4: [0.3, 0.4]}))
         self.assertIn("With one seed each", say({1: [0.4], 4: [0.3, 0.2]}))
         self.assertIn("M alone", say({1: [0.4]}))

@@ -25,14 +25,17 @@ def sentence(errors):
              f"{percent(few)}.\n")
     if min(len(few), len(many)) < 2:
         return words + "With one seed each nobody can say whether that is M or chance."
+    if max(many) < min(few) or max(few) < min(many):
+        which = "better" if max(many) < min(few) else "worse"
+        words += (f"Every seed with M = {most} is {which} than every seed with M = {least}: the curves "
+                  "differ by M beyond the noise of the seeds.")
+    else:
+        words += "The seeds overlap: the curves do not differ by M beyond the noise of the seeds."
     if max(many) < min(few):
-        return words + (f"Every seed with M = {most} is better than every seed with M = {least}: the "
-                        "curves differ by M beyond the noise of the seeds.")
-    if max(few) < min(many):
-        return words + (f"Every seed with M = {most} is worse than every seed with M = {least}: the "
-                        "curves differ by M beyond the noise of the seeds.")
-    return words + ("The seeds overlap: so small a training does not show a difference beyond their "
-                    "noise. More epochs, more images or more seeds would.")
+        return words
+    return words + ("\nThat is what so short a training can show: every M makes the same number of steps, "
+                    "and after so few of them the\nnetwork has not learned these images yet, let alone by "
+                    "heart, which is what M and cutout are against. Longer ones:\ntests/reproduction.")
 
 
 def main():

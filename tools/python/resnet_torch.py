@@ -43,9 +43,6 @@ class ResNet(nn.Module):
                 width_in = width
             setattr(self, f"layer{stage}", nn.Sequential(*blocks))
         self.linear = nn.Linear(64, n_classes)
-        for module in self.modules():  # a number that no checkpoint has, and nothing needs
-            if isinstance(module, nn.BatchNorm2d):
-                module.num_batches_tracked = None
 
     @classmethod
     def of(cls, state):
