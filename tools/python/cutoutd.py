@@ -119,7 +119,6 @@ FIGURE_ARGUMENTS = (
 EPOCH_COLUMNS = (
     "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_error",
     "val_wrong", "val_total", "lr", "seconds", "images_per_second", "images", "steps",
-    "diverged",
 )
 # end
 
