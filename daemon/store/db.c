@@ -161,6 +161,13 @@ enum status db_begin_writing(struct db *db, struct error *error) {
                              : db_status(db->handle, code, "cannot begin to write", error);
 }
 
+enum status db_settle(struct db *db, struct error *error) {
+    int code = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return code == SQLITE_OK
+               ? STATUS_OK
+               : db_status(db->handle, code, "cannot put the log into the database", error);
+}
+
 static enum status check_identity(const char *path, struct file_identity *known,
                                   struct error *error) {
     struct stat info;

@@ -108,6 +108,11 @@ enum status db_open(struct db *db, const char *path, bool writer, struct error *
  */
 enum status db_begin_writing(struct db *db, struct error *error);
 
+/* Syncs the log and puts what stands in it into the database file; the one that writes, outside of
+ * a transaction. STATUS_BUSY: another process is in the way; STATUS_NO_SPACE: the log is on the
+ * disk, and all of it is kept. */
+enum status db_settle(struct db *db, struct error *error);
+
 /* Before each commit: that the database and its log are still the files of their names. What is
  * written into a file that was removed or replaced is gone with the process. The first call, in the
  * first transaction after the opening, only notes which files those are. STATUS_IO. */

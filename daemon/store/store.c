@@ -28,6 +28,13 @@ struct store {
     int schema_version;
 };
 
+/* After a kill the log holds commits that were never synced. Who reads them, and tells them, before
+ * a loss of power would have told what is gone. */
+static enum status settle_first(struct db *db, struct error *error) {
+    enum status status = db_settle(db, error);
+    return status == STATUS_BUSY || status == STATUS_NO_SPACE ? STATUS_OK : status;
+}
+
 static enum status open_connections(struct store *store, const char *path, struct error *error) {
     TRY(db_open(&store->writes.db, path, true, error));
     TRY(migrate_check(store->writes.db.handle, migrations_embedded_count, error));
@@ -35,6 +42,7 @@ static enum status open_connections(struct store *store, const char *path, struc
     TRY(before_migration_keep(&store->writes.db, path, error));
     TRY(migrate_apply(store->writes.db.handle, migrations_embedded, migrations_embedded_count,
                       error));
+    TRY(settle_first(&store->writes.db, error));
     TRY(db_prepare(&store->writes.db, error));
     for (int i = 0; i < N_READERS; i++) {
         TRY(db_open(&store->readers[i], path, false, error));
@@ -158,4 +166,8 @@ static enum status write_a_page(struct db *db, void *arguments, struct error *er
 enum status store_check(struct store *store, struct error *error) {
     bool failed = atomic_load(&store->writes.disk_failed);
     return store_write(store, failed ? write_a_page : write_nothing, NULL, error);
+}
+
+enum status store_settle(struct store *store, struct error *error) {
+    return write_queue_settle(&store->writes, error);
 }

@@ -20,7 +20,8 @@
 
 struct store;
 
-/* Opens or creates the database file `path` and brings it to this program's version. The caller
+/* Opens or creates the database file `path` and brings it to this program's version. What a process
+ * before left in the log, synced or not, is on the disk before anybody reads it here. The caller
  * holds the state directory's lock. STATUS_UNSUPPORTED: the database is newer than this program;
  * STATUS_CORRUPT: damaged, or an applied migration is not the one this program knows. On success
  * *ret_store is owned by the caller (store_close). */
@@ -39,6 +40,11 @@ void store_observe(struct store *store, store_observer *observer, void *user);
  * failed for the disk it stores something, to see whether that is over. STATUS_BUSY: another
  * process holds the lock. */
 enum status store_check(struct store *store, struct error *error);
+
+/* Puts what stands in the log into the database file, which is then good without the log: a damage
+ * to the log costs little. For a time when nobody writes; writers wait meanwhile. STATUS_BUSY:
+ * another process is in the way. */
+enum status store_settle(struct store *store, struct error *error);
 
 /* Version of the schema, for /system. */
 int store_schema_version(const struct store *store);

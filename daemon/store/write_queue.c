@@ -182,3 +182,18 @@ enum status write_queue_run(struct write_queue *queue, store_body *body, void *a
     *ret_touched = job.touched;
     return job.status;
 }
+
+enum status write_queue_settle(struct write_queue *queue, struct error *error) {
+    (void)pthread_mutex_lock(&queue->mutex);
+    while (queue->led) {
+        (void)pthread_cond_wait(&queue->group_done, &queue->mutex);
+    }
+    queue->led = true;
+    (void)pthread_mutex_unlock(&queue->mutex);
+    enum status status = db_settle(&queue->db, error);
+    (void)pthread_mutex_lock(&queue->mutex);
+    queue->led = false;
+    (void)pthread_cond_broadcast(&queue->group_done);
+    (void)pthread_mutex_unlock(&queue->mutex);
+    return status;
+}

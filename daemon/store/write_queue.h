@@ -45,4 +45,8 @@ void write_queue_destroy(struct write_queue *queue);
 enum status write_queue_run(struct write_queue *queue, store_body *body, void *arguments,
                             struct run_ids *ret_touched, struct error *error);
 
+/* Between two groups: syncs the log and puts what stands in it into the database file, as far as no
+ * reader still needs what is there. What another process holds up is left for the next time. */
+enum status write_queue_settle(struct write_queue *queue, struct error *error);
+
 #endif

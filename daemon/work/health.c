@@ -12,11 +12,18 @@
 
 enum { INTERVAL_MS = 500, LEAST_FREE_BYTES = 1024 * 1024 };
 
+/* So long after the last commit its log goes into the database file. */
+static const double quiet_s = 5;
+
 struct health {
     struct store *store;
     const char *state_dir;
     const struct clock *clock;
-    uint64_t n_counted; /* commits + 1 when the runs were counted; only of health_look */
+    /* Only of health_look. */
+    uint64_t n_counted; /* commits + 1 when the runs were counted */
+    uint64_t n_seen;    /* commits at the look before */
+    double seen_s;      /* when there was the last one */
+    bool settled;       /* all of them are in the database file */
 
     pthread_mutex_t mutex;
     pthread_cond_t stop;
@@ -54,6 +61,25 @@ static enum status count_runs(struct health *health, struct health_report *repor
     return STATUS_OK;
 }
 
+/* A log that nobody adds to is put away, so that it cannot be damaged. What fails is tried again
+ * after the next commit. */
+static void settle_when_quiet(struct health *health) {
+    struct histogram_reading commits;
+    struct error error;
+    histogram_read(store_commits(health->store), &commits);
+    double now_s = clock_monotonic_s(health->clock);
+    if (commits.n != health->n_seen) {
+        health->n_seen = commits.n;
+        health->seen_s = now_s;
+        health->settled = false;
+    } else if (!health->settled && now_s - health->seen_s >= quiet_s) {
+        health->settled = true;
+        if (store_settle(health->store, &error) != STATUS_OK) {
+            log_warning("%s", error.message);
+        }
+    }
+}
+
 static enum status look(struct health *health, struct health_report *report, struct error *error) {
     state_dir_measure(health->state_dir, &report->disk);
     TRY(store_check(health->store, error));
@@ -80,6 +106,9 @@ void health_look(struct health *health) {
     health->report = report;
     health->looked_s = clock_monotonic_s(health->clock);
     (void)pthread_mutex_unlock(&health->mutex);
+    if (report.status == STATUS_OK) {
+        settle_when_quiet(health);
+    }
 }
 
 void health_read(struct health *health, struct health_report *ret_report) {
@@ -125,6 +154,7 @@ enum status health_create(struct store *store, const char *state_dir, const stru
     health->store = store;
     health->state_dir = state_dir;
     health->clock = clock;
+    health->settled = true; /* the opening has done it */
     pthread_condattr_t monotonic;
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -90,6 +90,68 @@ static void full_disk_is_told_until_a_write_reaches_it_again(void **state) {
                      STATUS_NOT_FOUND);
 }
 
+static double test_now_s;
+
+static double tell_test_time(void *user) {
+    (void)user;
+    return test_now_s;
+}
+
+static int64_t tell_unix_ms(void *user) {
+    (void)user;
+    return clock_unix_ms(&clock_system);
+}
+
+/* Of the database file alone, as if its log were lost. */
+static bool file_alone_has_setting(const struct test *test) {
+    char path[512];
+    char command[1200];
+    sqlite3 *alone = NULL;
+    sqlite3_stmt *statement = NULL;
+    (void)snprintf(path, sizeof(path), "%s/alone.db", test->f.dir);
+    (void)snprintf(command, sizeof(command), "cp %s %s", test->f.path, path);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(sqlite3_open(path, &alone), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_prepare_v2(alone, "SELECT 1 FROM setting WHERE name = 'a'", -1, &statement, NULL),
+        SQLITE_OK);
+    bool found = sqlite3_step(statement) == SQLITE_ROW;
+    (void)sqlite3_finalize(statement);
+    assert_int_equal(sqlite3_close(alone), SQLITE_OK);
+    return found;
+}
+
+static void a_quiet_log_goes_into_the_database_file(void **state) {
+    struct test *test = *state;
+    const struct clock clock = {.monotonic_s = tell_test_time, .unix_ms = tell_unix_ms};
+    struct health *health = NULL;
+    ASSERT_OK(health_create(test->f.store, test->f.dir, &clock, &health, &fixture_error));
+    ASSERT_OK(setting_table_put(test->f.store, "a", "b", NULL, &fixture_error));
+    health_look(health);
+    test_now_s += 4.9;
+    health_look(health);
+    assert_false(file_alone_has_setting(test));
+    test_now_s += 0.2;
+    health_look(health);
+    assert_true(file_alone_has_setting(test));
+    health_free(health);
+}
+
+static void an_opening_puts_the_log_of_a_killed_process_into_the_database_file(void **state) {
+    struct test *test = *state;
+    struct test killed = {.f.store = NULL};
+    char command[2400];
+    ASSERT_OK(setting_table_put(test->f.store, "a", "b", NULL, &fixture_error));
+    fixture_make_dir(&killed.f);
+    (void)snprintf(command, sizeof(command), "cp %s %s && cp %s-wal %s-wal", test->f.path,
+                   killed.f.path, test->f.path, killed.f.path);
+    assert_int_equal(system(command), 0);
+    assert_false(file_alone_has_setting(&killed));
+    fixture_open_store(&killed.f);
+    assert_true(file_alone_has_setting(&killed));
+    fixture_end(&killed.f);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_test, close_test)
 
 int main(void) {
@@ -98,6 +160,8 @@ int main(void) {
         TEST(looking_stores_nothing_and_is_no_commit),
         TEST(lock_of_another_process_is_told_and_its_end_too),
         TEST(full_disk_is_told_until_a_write_reaches_it_again),
+        TEST(a_quiet_log_goes_into_the_database_file),
+        TEST(an_opening_puts_the_log_of_a_killed_process_into_the_database_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
