@@ -1,7 +1,11 @@
 /* Layer: core/base. */
 #include "core/base/histogram.h"
 
+#include <math.h>
 #include <string.h>
+
+/* Of one value, so that its nanoseconds can be added. */
+#define MOST_SECONDS 1e9
 
 void histogram_init(struct histogram *histogram, const struct histogram_bounds *bounds) {
     memset(histogram, 0, sizeof(*histogram));
@@ -9,7 +13,7 @@ void histogram_init(struct histogram *histogram, const struct histogram_bounds *
 }
 
 void histogram_add(struct histogram *histogram, double seconds) {
-    double value = seconds > 0 ? seconds : 0;
+    double value = seconds > 0 ? fmin(seconds, MOST_SECONDS) : 0;
     int i = 0;
     while (i < histogram->bounds->n && value > histogram->bounds->seconds[i]) {
         i++;

@@ -32,7 +32,7 @@ struct histogram_reading {
 /* A zeroed histogram with these bounds, which must outlive it. */
 void histogram_init(struct histogram *histogram, const struct histogram_bounds *bounds);
 
-/* Values below 0 and NaN count as 0. */
+/* Values below 0 and NaN count as 0, those above 1e9 as that. */
 void histogram_add(struct histogram *histogram, double seconds);
 
 void histogram_read(const struct histogram *histogram, struct histogram_reading *ret_reading);

@@ -27,6 +27,10 @@ static void each_value_lands_at_or_below_its_bound(void **state) {
     assert_int_equal(reading.n_up_to[2], 7);
     assert_int_equal(reading.n, 8);
     assert_true(fabs(reading.sum_s - 103.65) < 1e-6);
+    histogram_add(&histogram, (double)INFINITY);
+    histogram_read(&histogram, &reading);
+    assert_int_equal(reading.n, 9);
+    assert_true(reading.sum_s > 9e8 && reading.sum_s < 1.1e9);
 }
 
 enum { N_THREADS = 4, N_EACH = 10000 };

@@ -1,6 +1,8 @@
 /* Reports are stored once, and only of the attempt that runs. */
 #include "tests/daemon/store_fixture.h"
 
+#include <math.h>
+
 #include "daemon/store/change/run_report.h"
 #include "daemon/store/query/event_list.h"
 #include "daemon/store/table/event_table.h"
@@ -118,6 +120,14 @@ static void what_no_run_can_report_is_refused(void **state) {
     const struct run_report report = {.run_id = 1, .attempt = 1, .number = 1000};
     struct epoch_row row = {.report = {.epoch = 1, .val_total = 10, .val_wrong = 11}};
     assert_int_equal(run_report_epoch(f->store, &report, &row, &fixture_error), STATUS_CORRUPT);
+    static const double wrong[] = {-1, (double)NAN, (double)INFINITY};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        row.report = (struct epoch_report){.epoch = 1, .val_total = 10, .seconds = wrong[i]};
+        assert_int_equal(run_report_epoch(f->store, &report, &row, &fixture_error), STATUS_CORRUPT);
+        row.report = (struct epoch_report){.epoch = 1, .val_total = 10};
+        row.report.images_per_second = wrong[i];
+        assert_int_equal(run_report_epoch(f->store, &report, &row, &fixture_error), STATUS_CORRUPT);
+    }
     struct checkpoint_row file = {.kind = CHECKPOINT_LAST, .path = "x.safetensors"};
     assert_int_equal(run_report_checkpoints(f->store, &report, &file, 1, &fixture_error),
                      STATUS_CORRUPT); /* no digest */

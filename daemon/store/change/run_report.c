@@ -1,11 +1,15 @@
 /* Layer: daemon/store. Thread rule: store/store.h. */
 #include "daemon/store/change/run_report.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "daemon/store/change/run_progress.h"
 #include "daemon/store/table/event_table.h"
 #include "daemon/store/table/run_rows.h"
+
+/* Of an epoch: 30 years. */
+#define MOST_SECONDS 1e9
 
 struct report_arguments {
     const struct run_report *report;
@@ -57,6 +61,13 @@ static enum status check_epoch(struct db *db, int64_t id, const struct epoch_rep
     if (epoch->val_total < 1 || epoch->val_wrong < 0 || epoch->val_wrong > epoch->val_total) {
         return error_set(error, STATUS_CORRUPT, "run %lld: a report of %d wrong images of %d",
                          (long long)id, epoch->val_wrong, epoch->val_total);
+    }
+    /* Losses may be anything: a run that diverges reports them. */
+    if (!(epoch->seconds >= 0 && epoch->seconds <= MOST_SECONDS) ||
+        !(epoch->images_per_second >= 0 && isfinite(epoch->images_per_second))) {
+        return error_set(error, STATUS_CORRUPT,
+                         "run %lld: a report of an epoch of %g seconds, %g images a second",
+                         (long long)id, epoch->seconds, epoch->images_per_second);
     }
     return STATUS_OK;
 }
