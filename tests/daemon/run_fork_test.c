@@ -4,7 +4,9 @@
 
 #include <sqlite3.h>
 
+#include "daemon/store/change/run_change.h"
 #include "daemon/store/change/run_fork.h"
+#include "daemon/store/db.h"
 #include "daemon/store/query/event_list.h"
 #include "daemon/store/table/confusion_table.h"
 
@@ -80,7 +82,8 @@ static enum status link_nothing(void *user, int64_t source_id, int64_t id, const
     return STATUS_OK;
 }
 
-static int64_t fork_of(struct store *store, int64_t source, int m, int64_t images) {
+static enum status try_fork(struct store *store, int64_t source, int m, int64_t images,
+                            int64_t *ret_id) {
     const struct run_config config = config_with(m);
     const struct run_draft draft = {.name = "",
                                     .labels_json = "{}",
@@ -92,8 +95,12 @@ static int64_t fork_of(struct store *store, int64_t source, int m, int64_t image
                                   .steps_per_epoch = (int)(images / 50),
                                   .images_per_epoch = images,
                                   .link_file = link_nothing};
+    return run_table_fork(store, &fork, 3000, ret_id, &fixture_error);
+}
+
+static int64_t fork_of(struct store *store, int64_t source, int m, int64_t images) {
     int64_t id = 0;
-    ASSERT_OK(run_table_fork(store, &fork, 3000, &id, &fixture_error));
+    ASSERT_OK(try_fork(store, source, m, images, &id));
     return id;
 }
 
@@ -216,6 +223,20 @@ static void an_inherited_epoch_that_is_trained_again_is_the_runs_own(void **stat
     run_row_clear(&row);
 }
 
+static enum status delete_it(struct db *db, void *arguments, struct error *error) {
+    return run_delete(db, *(const int64_t *)arguments, 2500, error);
+}
+
+static void a_source_that_was_deleted_meanwhile_is_not_found(void **state) {
+    const struct store_fixture *f = *state;
+    int64_t id = 0;
+    int64_t source = add_source(f->store, 1, 500);
+    ASSERT_OK(store_write(f->store, delete_it, &source, &fixture_error));
+    assert_int_equal(try_fork(f->store, source, 2, 1000, &id), STATUS_NOT_FOUND);
+    struct run_row row = {0};
+    assert_int_equal(run_table_get(f->store, source + 1, &row, &fixture_error), STATUS_NOT_FOUND);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -226,6 +247,7 @@ int main(void) {
         TEST(a_fork_with_other_test_images_has_its_best_among_epochs_with_these),
         TEST(a_fork_has_the_errors_by_class_of_the_best_that_it_inherits),
         TEST(an_inherited_epoch_that_is_trained_again_is_the_runs_own),
+        TEST(a_source_that_was_deleted_meanwhile_is_not_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
