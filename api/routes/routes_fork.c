@@ -179,6 +179,23 @@ static enum status parse_spec(const struct api_context *context, const cJSON *ov
     return status;
 }
 
+/* The tensors of its network, which the columns do not tell. */
+static void check_network(const struct fork *fork, struct field_errors *errors) {
+    const struct run_config *config = &fork->spec.config;
+    CLEANUP(free_pointer) struct run_spec *source = calloc(1, sizeof(*source));
+    if (!source || run_spec_read_stored(fork->source->config_json, source, NULL) != STATUS_OK) {
+        return; /* then the attempt says what it lacks */
+    }
+    if (config->shortcut != source->config.shortcut) {
+        field_errors_add(errors, "shortcut",
+                         "The checkpoint is of a network with other shortcuts.");
+    }
+    if (config->conv_bias != source->config.conv_bias) {
+        field_errors_add(errors, "conv_bias", "The checkpoint is of a network with%s biases.",
+                         source->config.conv_bias ? "" : "out");
+    }
+}
+
 /* A checkpoint fits only the network and the optimizer that it was made with. */
 static void check_fit(const struct fork *fork, struct field_errors *errors) {
     const struct run_config *config = &fork->spec.config;
@@ -186,6 +203,7 @@ static void check_fit(const struct fork *fork, struct field_errors *errors) {
     if (fork->epoch == 0) {
         return;
     }
+    check_network(fork, errors);
     if (config->depth != source->depth) {
         field_errors_add(errors, "depth", "The checkpoint is of depth %d.", source->depth);
     }

@@ -7,6 +7,7 @@
 #include "api/routes/routes.h"
 #include "core/base/cleanup.h"
 #include "core/nn/summary.h"
+#include "daemon/spec/run_spec.h"
 
 /* The finished text of a memory stream, or NULL when memory ran out. */
 static char *close_text(FILE *stream, char **text) {
@@ -86,7 +87,8 @@ void route_run_summary(struct api_context *context, const struct request *reques
     /* Both are too large for the stack of a server thread. */
     CLEANUP(free_pointer) struct resnet *net = calloc(1, sizeof(*net));
     CLEANUP(free_pointer) struct summary *summary = calloc(1, sizeof(*summary));
-    if (!net || !summary) {
+    CLEANUP(free_pointer) struct run_spec *spec = calloc(1, sizeof(*spec));
+    if (!net || !summary || !spec) {
         reply_problem(reply, request, STATUS_NO_MEMORY, "Try again later.");
         return;
     }
@@ -94,8 +96,8 @@ void route_run_summary(struct api_context *context, const struct request *reques
     dataset_registry_find(context->options.datasets, row.dataset, &dataset);
     /* Of a set that was never there: as most are. */
     int n_classes = dataset.n_classes > 0 ? dataset.n_classes : SHAPES_CLASSES;
-    const struct run_config config = {.depth = row.depth};
-    if (resnet_plan_of(&config, n_classes, net, &error) != STATUS_OK) {
+    if (run_spec_read_stored(row.config_json, spec, &error) != STATUS_OK ||
+        resnet_plan_of(&spec->config, n_classes, net, &error) != STATUS_OK) {
         reply_error(reply, request, &error);
         return;
     }

@@ -71,6 +71,21 @@ static double epochs_left(const struct run_row *row, const struct progress *prog
     return left;
 }
 
+/* By the epochs, and no longer than stop.max_seconds allow: it ends with the epoch in which they
+ * are full. NaN: unknown. */
+static double seconds_left(struct forecast *f, const struct run_row *row,
+                           const struct progress *progress) {
+    double per_epoch = seconds_per_epoch(f, row, progress);
+    double left = epochs_left(row, progress);
+    if (row->max_seconds > 0) {
+        int n_own = row->epochs_done - row->inherited_epochs;
+        double own = n_own > 0 ? row->train_seconds - row->inherited_seconds : 0;
+        double within = row->epochs - row->epochs_done - left; /* of the epoch under way */
+        left = fmin(left, fmax(ceil((row->max_seconds - own) / per_epoch) - within, 0));
+    }
+    return left * per_epoch;
+}
+
 /* The queue */
 
 bool forecast_blocker(const struct api_context *context, const struct run_row *row,
@@ -109,7 +124,7 @@ static int read_workers(struct forecast *f, double free_s[POOL_MAX_WORKERS]) {
         const struct run_row *row = (size_t)i < running.n ? &running.rows[i] : NULL;
         bool live = row && progress_board_find(options->progress, row->id, &progress);
         const struct progress *known = live ? &progress : NULL;
-        free_s[i] = row ? epochs_left(row, known) * seconds_per_epoch(f, row, known) : 0;
+        free_s[i] = row ? seconds_left(f, row, known) : 0;
     }
     return scheduler.n_workers;
 }
@@ -139,7 +154,7 @@ static void read_queue(struct forecast *f) {
         double start_s = (double)NAN;
         if (worker >= 0 && !forecast_blocker(f->context, row, &blocker)) {
             start_s = free_s[worker];
-            free_s[worker] += epochs_left(row, NULL) * seconds_per_epoch(f, row, NULL);
+            free_s[worker] += seconds_left(f, row, NULL);
         }
         f->starts[f->n_starts].run_id = row->id;
         f->starts[f->n_starts++].start_s = start_s;
@@ -186,7 +201,7 @@ static int64_t moment(const struct forecast *f, double seconds) {
 void forecast_run(struct forecast *f, const struct run_row *row, const struct progress *progress,
                   struct estimate *ret_estimate) {
     double per_epoch = seconds_per_epoch(f, row, progress);
-    double left_s = epochs_left(row, progress) * per_epoch;
+    double left_s = seconds_left(f, row, progress);
     *ret_estimate = (struct estimate){.seconds_per_epoch = per_epoch};
     if (row->state == RUN_QUEUED) {
         double start_s = start_of(f, row);

@@ -169,6 +169,12 @@ static void write_best_epoch(struct json_writer *writer, const char *key,
     }
 }
 
+/* As long as it goes on nobody knows that its latest epoch is the last. */
+static void write_stopped_by(struct json_writer *writer, const char *key,
+                             const struct run_row *row) {
+    write_text(writer, key, row->state == RUN_SUCCEEDED ? row->stopped_by : "");
+}
+
 static void write_diverged(struct json_writer *writer, const char *key, const struct run_row *row) {
     json_write_bool(writer, key, row->diverged);
 }
@@ -201,6 +207,7 @@ static const struct {
     {"name", COLUMN(MEMBER_TEXT, name)},
     {"state", MEMBER_OTHER, 0, write_state, 0},
     {"reason", MEMBER_REASON, 0, NULL, 0},
+    {"stopped_by", MEMBER_OTHER, 0, write_stopped_by, 0},
     {"attempt", COLUMN(MEMBER_INT, attempt)},
     {"request", MEMBER_OTHER, 0, write_request, 0},
     {"priority", COLUMN(MEMBER_INT, priority)},

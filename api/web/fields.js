@@ -17,6 +17,7 @@ export function valueText(value, name = "") {
   if (Array.isArray(value) && value.every((step) => step && typeof step === "object" && "epoch" in step && "lr" in step)) {
     return value.map(({ epoch, lr }) => (epoch === 0 ? String(lr) : `${lr} from ${epoch}`)).join(", ");
   }
+  if (typeof value === "object" && !Array.isArray(value)) { return Object.entries(value).map(([key, part]) => `${title(key)} ${part}`).join(", ") || "none"; }
   return plain(typeof value === "object" ? JSON.stringify(value) : String(value));
 }
 

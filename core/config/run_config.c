@@ -62,6 +62,23 @@ static enum status check_schedule(const struct run_config_field *field,
     return STATUS_OK;
 }
 
+static enum status check_stop(const struct run_config_field *field, const struct run_stop *stop,
+                              struct error *error) {
+    if (!(stop->val_error >= 0 && stop->val_error <= 1)) {
+        return error_set(error, STATUS_INVALID, "%s: val_error must be between 0 and 1, not %g",
+                         field->name, stop->val_error);
+    }
+    if (stop->patience < 0 || stop->patience > RUN_MOST_PATIENCE) {
+        return error_set(error, STATUS_INVALID, "%s: patience must be between 0 and %d, not %d",
+                         field->name, RUN_MOST_PATIENCE, stop->patience);
+    }
+    if (!(stop->max_seconds >= 0 && stop->max_seconds <= RUN_MOST_SECONDS)) {
+        return error_set(error, STATUS_INVALID, "%s: max_seconds must be between 0 and %g, not %g",
+                         field->name, RUN_MOST_SECONDS, stop->max_seconds);
+    }
+    return STATUS_OK;
+}
+
 static enum status check_field(const struct run_config_field *field,
                                const struct run_config *config, struct error *error) {
     switch (field->type) {
@@ -70,6 +87,8 @@ static enum status check_field(const struct run_config_field *field,
         return check_text(field->name, (const char *)config + field->offset, error);
     case RUN_CONFIG_SCHEDULE:
         return check_schedule(field, config, error);
+    case RUN_CONFIG_STOP:
+        return check_stop(field, &config->stop, error);
     case RUN_CONFIG_SEED:
         return STATUS_OK; /* any: it is only in JSON that it must be exact in a double */
     case RUN_CONFIG_INT:

@@ -28,12 +28,25 @@ enum conv_algorithm {
     CONV_BEST = CONV_WINOGRAD, /* what CONV_AUTO means */
 };
 
+/* What stands beside a block that changes the shape: a 1x1 convolution, or one with a batch
+ * normalisation behind it. */
+enum shortcut { SHORTCUT_CONV, SHORTCUT_CONV_BN };
+/* What the gamma of a block's second batch normalisation begins with. */
+enum last_gamma { LAST_GAMMA_ONE, LAST_GAMMA_ZERO };
+
 enum activations { ACTIVATIONS_F32, ACTIVATIONS_BF16 };
 
 /* From epoch `epoch` (counted from 0) on, the learning rate is `lr`. */
 struct lr_step {
     int epoch;
     double lr;
+};
+
+/* When a run ends before its last epoch; 0: that rule is not set. */
+struct run_stop {
+    double val_error;   /* after an epoch whose validation error is not above it, 0 .. 1 */
+    int patience;       /* after so many epochs without a new best */
+    double max_seconds; /* after the epoch in which so many seconds of training are full */
 };
 
 struct run_config {
@@ -58,12 +71,18 @@ struct run_config {
     enum lr_schedule_kind lr_schedule;
     int n_lr_steps; /* 0: constant */
     struct lr_step lr_steps[RUN_MAX_LR_STEPS];
-    bool lr_plateau;  /* ReduceLROnPlateau on val_loss: factor sqrt(0.1), patience 5, floor 5e-7 */
+    bool lr_plateau; /* ReduceLROnPlateau on val_loss: factor sqrt(0.1), patience 5, floor 5e-7 */
+    struct run_stop stop;
     bool stop_on_nan; /* an epoch that diverged (trainer.h) ends the run as failed */
     double l2;        /* penalty l2 * sum(w^2) over the conv kernels (no 1/2) */
     bool l2_dense;    /* the dense kernel as well */
     double
         grad_clip; /* bound of the L2 norm of the gradient, that of the penalty included; 0: none */
+    enum shortcut shortcut;
+    bool conv_bias;     /* convolutions have a bias */
+    double bn_epsilon;  /* added to a variance */
+    double bn_momentum; /* share of the moving statistics that a step keeps, as in Keras */
+    enum last_gamma last_gamma;
     uint64_t seed;
     int train_images;                   /* the first so many of the data set; 0: all */
     int test_images;                    /* likewise */
@@ -84,6 +103,10 @@ const struct run_preset *run_presets(size_t *ret_count);
 
 /* NULL when there is none of that name. */
 const struct run_preset *run_preset_find(const char *name);
+
+/* What a run that was stored before its network was a choice (it has no `shortcut`) calls by this
+ * name: `paper` was what is paper-v1 now. Other names are what they were. */
+const char *run_preset_of_older(const char *name);
 
 /* Checks every field on its own and against the others; the first violation is described in *error
  * as "field: what is wrong". STATUS_INVALID or STATUS_OK. */

@@ -24,6 +24,14 @@ static const char *const conv_algorithm_words[] = {
     [CONV_WINOGRAD] = "winograd",
 };
 
+static const char *const shortcut_words[] = {
+    [SHORTCUT_CONV] = "conv",
+    [SHORTCUT_CONV_BN] = "conv_bn",
+};
+static const char *const last_gamma_words[] = {
+    [LAST_GAMMA_ONE] = "one",
+    [LAST_GAMMA_ZERO] = "zero",
+};
 static const char *const activations_words[] = {
     [ACTIVATIONS_F32] = "f32",
     [ACTIVATIONS_BF16] = "bf16",
@@ -92,6 +100,21 @@ static const struct run_config_field fields[] = {
      .help =
          "Bound of the gradient's L2 norm, the penalty's included, before the optimizer; 0: none.",
      .synonyms = "clip_grad_norm, max_grad_norm, clipnorm, gradient_clip, clip"},
+    {FIELD(shortcut), CHOICE(shortcut_words), BITS, LATER(SHORTCUT_CONV),
+     .help = "Beside a block that halves the image: a 1x1 convolution, or one with batch "
+             "normalisation behind it, as the paper's network has it."},
+    {FIELD(conv_bias), BOOL, BITS, LATER(1),
+     .help = "Convolutions have a bias; one in front of a batch normalisation stays 0."},
+    {FIELD(bn_epsilon), NUMBER(1e-8, 0.1), BITS, LATER(1e-3),
+     .help = "What batch normalisation adds to a variance: 0.001 in Keras, 0.00001 in PyTorch.",
+     .synonyms = "bn_eps, batch_norm_epsilon"},
+    {FIELD(bn_momentum), NUMBER(0, 0.9999), BITS, LATER(0.99),
+     .help = "Share of the moving statistics that a step keeps: PyTorch's momentum is 1 minus it.",
+     .synonyms = "batch_norm_momentum"},
+    {FIELD(last_gamma), CHOICE(last_gamma_words), BITS, LATER(LAST_GAMMA_ONE),
+     .help = "What the last batch normalisation of a block begins with: zero makes the block "
+             "begin as its shortcut.",
+     .synonyms = "zero_init_residual, zero_gamma"},
     {FIELD(seed), .type = RUN_CONFIG_SEED, .most = MAX_SEED, BITS,
      .help = "Of all random numbers of the run.", .synonyms = "random_seed"},
     {FIELD(train_images), INT(0, MAX_IMAGES), BITS,
@@ -108,6 +131,11 @@ static const struct run_config_field fields[] = {
      .help = "What the way back needs is kept as float or as bfloat16, which takes half of the "
              "memory; arithmetic is that of float.",
      .synonyms = "dtype, precision, mixed_precision, amp"},
+    {FIELD(stop), .type = RUN_CONFIG_STOP, LATER(0),
+     .help =
+         "Ends the run, succeeded, after the first epoch at which a rule holds: val_error is not "
+         "above this, so many epochs of patience without a new best, max_seconds of training.",
+     .synonyms = "early_stopping, early_stop, target_error, patience, max_seconds, time_limit"},
     {FIELD(stop_on_nan), BOOL,
      .help = "Fail when a loss is no longer a finite number, or the training cross-entropy of an "
              "epoch is above ten times that of guessing."},
@@ -145,6 +173,7 @@ double run_config_number(const struct run_config_field *field, const struct run_
     case RUN_CONFIG_PRESET:
     case RUN_CONFIG_DATASET:
     case RUN_CONFIG_SCHEDULE:
+    case RUN_CONFIG_STOP:
         break;
     }
     return 0;
@@ -171,6 +200,9 @@ void run_config_set_number(const struct run_config_field *field, struct run_conf
     case RUN_CONFIG_CHOICE:
         choice = (unsigned)number;
         memcpy(value, &choice, sizeof(choice));
+        break;
+    case RUN_CONFIG_STOP: /* of stored runs that lack it */
+        config->stop = (struct run_stop){0};
         break;
     case RUN_CONFIG_PRESET:
     case RUN_CONFIG_DATASET:

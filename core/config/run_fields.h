@@ -28,6 +28,7 @@ enum run_config_type {
     RUN_CONFIG_SEED,     /* uint64_t, exact in a double */
     RUN_CONFIG_CHOICE,   /* an enum: the index into `words` */
     RUN_CONFIG_SCHEDULE, /* lr_schedule, n_lr_steps and lr_steps; the offset is of the first */
+    RUN_CONFIG_STOP,     /* struct run_stop */
 };
 
 struct run_config_field {
@@ -53,16 +54,20 @@ struct run_config_field {
 /* All rows, in the order in which they are written. */
 const struct run_config_field *run_config_fields(size_t *ret_count);
 
-/* The value of a field as a number: false or true, the index of a word. Not of texts and the
- * schedule (0). */
+/* The value of a field as a number: false or true, the index of a word. Not of texts, the
+ * schedule and `stop` (0). */
 double run_config_number(const struct run_config_field *field, const struct run_config *config);
 void run_config_set_number(const struct run_config_field *field, struct run_config *config,
                            double value);
 
+/* Limits of the rules of `stop`. */
+#define RUN_MOST_PATIENCE 100000
+#define RUN_MOST_SECONDS 1e9
+
 /* Sets the fields that are `later` to what a run means that was stored without them. */
 void run_config_set_older(struct run_config *config);
 
-enum { RUN_FINGERPRINT_SIZE = 2048 };
+enum { RUN_FINGERPRINT_SIZE = 4096 };
 
 /* Everything that the bits of a run depend on, as one readable line. Two runs may go on from each
  * other's checkpoints when their lines are equal. Later fields are in it only where they differ

@@ -8,6 +8,19 @@
     .dataset = "cifar10", .depth = 44, .copies = COPIES_INDEPENDENT, .cutout_squares = 1,          \
     .lr_schedule = LR_SCHEDULE_STEPS, .seed = 1, .conv_algorithm = CONV_AUTO
 
+/* The network of the Keras example, and that of the batch augmentation authors' own code. */
+#define NETWORK_KERAS .conv_bias = true, .bn_epsilon = 1e-3, .bn_momentum = 0.99
+#define NETWORK_PAPER                                                                              \
+    .shortcut = SHORTCUT_CONV_BN, .bn_epsilon = 1e-5, .bn_momentum = 0.9,                          \
+    .last_gamma = LAST_GAMMA_ZERO
+
+/* Their weight decay is 1e-4 with the 1/2, on weights only. */
+#define RECIPE_PAPER                                                                               \
+    .epochs = 100, .batch_size = 64, .m = 2, .cutout_size = 16, .flip = true, .crop_pad = 4,       \
+    .normalise = NORMALISE_CHANNEL, .drop_last = true, .optimizer = OPTIMIZER_SGD, .lr = 0.1,      \
+    .momentum = 0.9, .n_lr_steps = 3, .lr_steps = {{81, 1e-2}, {122, 1e-3}, {164, 1e-4}},          \
+    .l2 = 0.5e-4, .l2_dense = true
+
 static const struct run_preset presets[] = {
     {
         .name = "notebook-q3",
@@ -17,6 +30,7 @@ static const struct run_preset presets[] = {
         .config =
             {
                 PRESET_COMMON,
+                NETWORK_KERAS,
                 .preset = "notebook-q3",
                 .epochs = 50,
                 .batch_size = 64,
@@ -38,6 +52,7 @@ static const struct run_preset presets[] = {
         .config =
             {
                 PRESET_COMMON,
+                NETWORK_KERAS,
                 .preset = "notebook-q2",
                 .epochs = 100,
                 .batch_size = 64,
@@ -55,28 +70,9 @@ static const struct run_preset presets[] = {
     {
         .name = "paper",
         .description = "Batch augmentation as Hoffer et al. (CVPR 2020) train it: cutout 16, flip, "
-                       "padded crop, SGD with momentum. Their network's shortcuts are a 1x1 "
-                       "convolution with batch normalisation; here the one without it is kept.",
-        .config =
-            {
-                PRESET_COMMON,
-                .preset = "paper",
-                .epochs = 100,
-                .batch_size = 64,
-                .m = 2,
-                .cutout_size = 16,
-                .flip = true,
-                .crop_pad = 4,
-                .normalise = NORMALISE_CHANNEL,
-                .drop_last = true,
-                .optimizer = OPTIMIZER_SGD,
-                .lr = 0.1,
-                .momentum = 0.9,
-                .n_lr_steps = 3,
-                .lr_steps = {{81, 1e-2}, {122, 1e-3}, {164, 1e-4}},
-                /* Their weight decay is 1e-4 with the 1/2, on weights only. */ .l2 = 0.5e-4,
-                .l2_dense = true,
-            },
+                       "padded crop, SGD with momentum, and their network: shortcuts of a 1x1 "
+                       "convolution with batch normalisation, no biases, last gammas from 0.",
+        .config = {PRESET_COMMON, NETWORK_PAPER, .preset = "paper", RECIPE_PAPER},
     },
     {
         .name = "keras-example",
@@ -85,6 +81,7 @@ static const struct run_preset presets[] = {
         .config =
             {
                 PRESET_COMMON,
+                NETWORK_KERAS,
                 .preset = "keras-example",
                 .epochs = 200,
                 .batch_size = 32,
@@ -98,6 +95,12 @@ static const struct run_preset presets[] = {
                 .lr_steps = {{81, 1e-4}, {121, 1e-5}, {161, 1e-6}, {181, 5e-7}},
                 .l2 = 1e-4,
             },
+    },
+    {
+        .name = "paper-v1",
+        .description = "What the preset paper was at first: the recipe of paper, with the network "
+                       "of the Keras example, whose shortcuts have no batch normalisation.",
+        .config = {PRESET_COMMON, NETWORK_KERAS, .preset = "paper-v1", RECIPE_PAPER},
     },
 };
 
@@ -115,4 +118,8 @@ const struct run_preset *run_preset_find(const char *name) {
         }
     }
     return NULL;
+}
+
+const char *run_preset_of_older(const char *name) {
+    return strcmp(name, "paper") == 0 ? "paper-v1" : name;
 }

@@ -17,9 +17,9 @@ void engine_convolve(const struct engine *engine, const float *params, int conv,
     const struct conv_plan *plan = &engine->plans[conv];
     const float *packed = engine->packed_forward[conv];
     int bias = engine->net->convs[conv].bias;
+    bool adds_bias = bias >= 0 && !engine->net->tensors[bias].frozen;
     plan->forward(plan, n_images, src, packed ? packed : kernel_of(engine, params, conv),
-                  engine->net->tensors[bias].frozen ? NULL : values_of(engine, params, bias), dst,
-                  scratch, prefetch);
+                  adds_bias ? values_of(engine, params, bias) : NULL, dst, scratch, prefetch);
 }
 
 void engine_normalise(const struct engine *engine, int bn, int n_images, const float *y,
@@ -35,6 +35,31 @@ void engine_normalise(const struct engine *engine, int bn, int n_images, const f
         } else {
             engine->kernels->bn_relu(n->c, pixels, y + at, s->scale, s->shift, dst + at);
         }
+    }
+}
+
+void engine_two_bns(const struct engine *engine, int bn, int add_bn, struct two_bns *ret) {
+    const struct bn_state *s = &engine->bns[bn];
+    const struct bn_state *other = &engine->bns[add_bn];
+    for (int c = 0; c < engine->net->bns[bn].c; c++) {
+        ret->a[c] = s->scale[c];
+        ret->b[c] = other->scale[c];
+        ret->k[c] = s->shift[c] + other->shift[c];
+        ret->one[c] = 1.0F;
+        ret->zero[c] = 0.0F;
+    }
+}
+
+void engine_normalise_two(const struct engine *engine, int bn, int add_bn, int n_images,
+                          const float *y, const float *add, float *dst) {
+    const struct resnet_bn *n = &engine->net->bns[bn];
+    struct two_bns two;
+    int pixels = n->side * n->side;
+    size_t floats = (size_t)n->c * (size_t)pixels;
+    engine_two_bns(engine, bn, add_bn, &two);
+    for (size_t at = 0; at < (size_t)n_images * floats; at += floats) {
+        engine->kernels->bn_backward(n->c, pixels, y + at, add + at, two.a, two.b, two.k, dst + at);
+        engine->kernels->bn_relu(n->c, pixels, dst + at, two.one, two.zero, dst + at);
     }
 }
 

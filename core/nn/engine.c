@@ -95,6 +95,7 @@ static void layout_partials(struct engine *e, struct arena *arena) {
     e->losses = arena_take(arena, chunks * sizeof(*e->losses));
     e->correct = arena_take(arena, chunks * sizeof(*e->correct));
     e->sums = arena_take(arena, chunks * sizeof(*e->sums));
+    e->shortcut_sums = arena_take(arena, chunks * sizeof(*e->shortcut_sums));
     if (e->max_images == 0) {
         return;
     }
@@ -212,9 +213,9 @@ void engine_batch_statistics(const struct engine *engine, const float *params, i
     assert(bn >= 0 && bn < engine->net->n_bns);
     const struct bn_state *state = &engine->bns[bn];
     int conv = engine->net->bns[bn].conv;
-    const float *bias = values_of(engine, params, engine->net->convs[conv].bias);
+    const float *bias = bias_of(engine, params, conv);
     for (int c = 0; c < engine->net->bns[bn].c; c++) {
-        ret_mean[c] = state->mean[c] + (double)bias[c];
+        ret_mean[c] = state->mean[c] + (bias ? (double)bias[c] : 0.0);
         ret_variance[c] = state->variance[c];
     }
 }
@@ -230,10 +231,18 @@ struct step step_begin(struct engine *engine, int n_images, const float *params,
 }
 
 void step_finish_pass(const struct step *step, float *moving) {
-    if (step->pass->kind == PASS_FORWARD) {
-        reduce_statistics(step, step->pass->bn, moving);
-    } else if (step->pass->grad_in) {
-        reduce_bn_gradient(step, step->pass->in.bn);
+    const struct pass *p = step->pass;
+    const struct engine *e = step->engine;
+    if (p->kind == PASS_FORWARD) {
+        reduce_statistics(step, p->bn, e->sums, moving);
+        if (p->shortcut_bn >= 0) {
+            reduce_statistics(step, p->shortcut_bn, e->shortcut_sums, moving);
+        }
+    } else if (p->grad_in) {
+        reduce_bn_gradient(step, p->in.bn, e->sums);
+        if (p->in.add_bn >= 0) {
+            reduce_bn_gradient(step, p->in.add_bn, e->shortcut_sums);
+        }
     }
 }
 

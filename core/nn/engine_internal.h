@@ -53,9 +53,11 @@ struct member_space {
 
 enum pass_kind { PASS_FORWARD, PASS_HEAD, PASS_BACKWARD };
 
-/* What stands in front of a convolution or of the head: act = max(0, bn(y) + add). */
+/* What stands in front of a convolution or of the head: act = max(0, bn(y) + add), or with a BN of
+ * the shortcut max(0, bn(y) + add_bn(add)). */
 struct pass_input {
     int bn;       /* -1: the images themselves */
+    int add_bn;   /* -1: none */
     void *y;      /* kept [n][C/16][S][S][16] */
     void *add;    /* of the same shape; NULL: nothing is added */
     void *act;    /* of the same shape; NULL: kept nowhere, made in scratch when needed */
@@ -66,9 +68,10 @@ struct pass_input {
 struct pass {
     enum pass_kind kind;
     struct pass_input in;
-    int group;    /* images that go through the convolution together */
-    int conv;     /* -1: the head */
-    int shortcut; /* 1x1 convolution of the same input; -1: none */
+    int group;       /* images that go through the convolution together */
+    int conv;        /* -1: the head */
+    int shortcut;    /* 1x1 convolution of the same input; -1: none */
+    int shortcut_bn; /* behind it; -1: none */
 
     /* Forward writes the convolutions' outputs and sums y for its BN. Backward reads y. */
     int bn;           /* behind conv */
@@ -116,6 +119,7 @@ struct engine {
 
     /* Sums of each chunk. Two sets of kernel gradients: one is added up while the next is made. */
     double (*sums)[2][MAX_CHANNELS];                /* [chunks] */
+    double (*shortcut_sums)[2][MAX_CHANNELS];       /* [chunks] of the BN of a shortcut */
     double *losses;                                 /* [chunks] */
     int *correct;                                   /* [chunks] */
     float (*kernel_partials[2])[MAX_KERNEL_FLOATS]; /* [chunks] */
@@ -148,6 +152,12 @@ static inline const float *values_of(const struct engine *engine, const float *p
 
 static inline int smaller(int a, int b) {
     return a < b ? a : b;
+}
+
+/* NULL: the convolution has none. */
+static inline const float *bias_of(const struct engine *engine, const float *params, int conv) {
+    int bias = engine->net->convs[conv].bias;
+    return bias >= 0 ? values_of(engine, params, bias) : NULL;
 }
 
 static inline struct image_range step_chunk(const struct step *s, int chunk) {
@@ -201,11 +211,12 @@ void step_finish_pass(const struct step *step, float *moving);
 void pass_run(void *user_step, int chunk, int member);
 
 /* reduce.c: what follows from the chunks' sums of y and y^2: statistics, coefficients, moving. */
-void reduce_statistics(const struct step *step, int bn, float *moving);
+void reduce_statistics(const struct step *step, int bn, double (*sums)[2][MAX_CHANNELS],
+                       float *moving);
 
 /* reduce.c: what follows from the chunks' sums of g and g * y: coefficients, and the gradients of
  * gamma, beta, and of the bias of a shortcut that is added behind this BN. */
-void reduce_bn_gradient(const struct step *step, int bn);
+void reduce_bn_gradient(const struct step *step, int bn, double (*sums)[2][MAX_CHANNELS]);
 
 /* reduce.c: of all chunks. */
 void reduce_losses(const struct step *step, struct engine_result *ret_result);
@@ -229,6 +240,21 @@ void engine_convolve(const struct engine *engine, const float *params, int conv,
 void engine_normalise(const struct engine *engine, int bn, int n_images, const float *y,
                       const float *add, float *dst);
 
+/* conv.c: what dst = max(0, bn(y) + add_bn(add)) is made of: dst = max(0, a * y + (b * add + k)).
+ */
+struct two_bns {
+    _Alignas(64) float a[MAX_CHANNELS];
+    _Alignas(64) float b[MAX_CHANNELS];
+    _Alignas(64) float k[MAX_CHANNELS];
+    _Alignas(64) float one[MAX_CHANNELS];
+    _Alignas(64) float zero[MAX_CHANNELS];
+};
+void engine_two_bns(const struct engine *engine, int bn, int add_bn, struct two_bns *ret);
+
+/* conv.c: dst = max(0, bn(y) + add_bn(add)) of n images. dst may be y. */
+void engine_normalise_two(const struct engine *engine, int bn, int add_bn, int n_images,
+                          const float *y, const float *add, float *dst);
+
 /* kept.c: all of the following are about n images. `space` is memory for them as floats, and
  * pointers to kept tensors point to the first of these images.
  *
@@ -247,6 +273,15 @@ void kept_sum(const struct engine *engine, int bn, int n_images, const float *sr
 /* max(0, bn(y) + add), kept in act (NULL: not kept). Returns it as floats: act itself or space. */
 const float *kept_normalise(const struct engine *engine, int bn, int n_images, const void *y,
                             const void *add, void *act, float *space);
+
+/* The same with max(0, bn(y) + add_bn(add)). */
+const float *kept_normalise_two(const struct engine *engine, int bn, int add_bn, int n_images,
+                                const void *y, const void *add, void *act, float *space);
+
+/* The sums of the gradient `grad`, which is behind the ReLU whose output is act, for a BN beside
+ * the one that it was summed for: y is that one's input. space: for grad as floats. */
+void kept_sum_gradient(const struct engine *engine, int bn, int n_images, void *grad,
+                       const float *act, const void *y, float *space, double sums[2][MAX_CHANNELS]);
 
 /* diff = a * grad + b * y + k of the BN. */
 void kept_bn_backward(const struct engine *engine, int bn, int n_images, const void *grad,

@@ -28,13 +28,14 @@ void engine_evaluate_prepare(struct engine *engine, const float *params, const f
         struct bn_state *s = &engine->bns[i];
         const float *gamma = values_of(engine, params, n->gamma);
         const float *beta = values_of(engine, params, n->beta);
-        const float *bias = values_of(engine, params, engine->net->convs[n->conv].bias);
+        const float *bias = bias_of(engine, params, n->conv);
         const float *mean = values_of(engine, moving, n->moving_mean);
         const float *variance = values_of(engine, moving, n->moving_variance);
         for (int c = 0; c < n->c; c++) {
-            double scale = (double)gamma[c] / sqrt((double)variance[c] + RESNET_BN_EPSILON);
+            double scale = (double)gamma[c] / sqrt((double)variance[c] + engine->net->bn_epsilon);
+            double bias_c = bias ? (double)bias[c] : 0.0;
             s->scale[c] = (float)scale;
-            s->shift[c] = (float)((double)beta[c] + ((double)bias[c] - (double)mean[c]) * scale);
+            s->shift[c] = (float)((double)beta[c] + (bias_c - (double)mean[c]) * scale);
         }
     }
     engine_pack(engine, params, false);
@@ -53,7 +54,11 @@ static void run_block(const struct engine *e, const struct resnet_block *block, 
         engine_convolve(e, params, block->shortcut, n, src, m->diff_src, m->conv, NULL);
         add = m->diff_src;
     }
-    engine_normalise(e, block->bn2, n, m->diff, add, dst);
+    if (block->shortcut_bn >= 0) {
+        engine_normalise_two(e, block->bn2, block->shortcut_bn, n, m->diff, add, dst);
+    } else {
+        engine_normalise(e, block->bn2, n, m->diff, add, dst);
+    }
 }
 
 static void run_stage(const struct engine *e, int stage, int n_images,

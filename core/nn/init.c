@@ -54,7 +54,7 @@ void resnet_init(const struct resnet *net, uint64_t seed, float *params, float *
             fill_he_normal(seed, (uint32_t)i, t->n, t->shape[0], params + t->offset);
             break;
         case TENSOR_GAMMA:
-            fill(t->n, 1.0F, params + t->offset);
+            fill(t->n, t->zero ? 0.0F : 1.0F, params + t->offset);
             break;
         case TENSOR_MOVING_VARIANCE:
             fill(t->n, 1.0F, moving + t->offset);

@@ -83,6 +83,47 @@ const float *kept_normalise(const struct engine *engine, int bn, int n_images, c
     return space;
 }
 
+const float *kept_normalise_two(const struct engine *engine, int bn, int add_bn, int n_images,
+                                const void *y, const void *add, void *act, float *space) {
+    const struct image i = image_of(engine, bn);
+    struct two_bns two;
+    if (kept_in_place(engine)) {
+        float *dst = act ? act : space;
+        engine_normalise_two(engine, bn, add_bn, n_images, y, add, dst);
+        return dst;
+    }
+    engine_two_bns(engine, bn, add_bn, &two);
+    for (int j = 0; j < n_images; j++) {
+        float *dst = space + (size_t)j * i.floats;
+        functions(engine)->bn_backward(i.c, i.n_pixels, nth(y, i.bytes, j), nth(add, i.bytes, j),
+                                       two.a, two.b, two.k, dst);
+        engine->kernels->bn_relu(i.c, i.n_pixels, dst, two.one, two.zero, dst);
+        if (act) { /* what follows works with the rounded value */
+            functions(engine)->narrow(i.floats, dst, nth_target(act, i.bytes, j));
+            functions(engine)->widen(i.floats, nth(act, i.bytes, j), dst);
+        }
+    }
+    return space;
+}
+
+void kept_sum_gradient(const struct engine *engine, int bn, int n_images, void *grad,
+                       const float *act, const void *y, float *space,
+                       double sums[2][MAX_CHANNELS]) {
+    const struct image i = image_of(engine, bn);
+    for (int j = 0; j < n_images; j++, act += i.floats) {
+        void *g = nth_target(grad, i.bytes, j);
+        const void *y_j = nth(y, i.bytes, j);
+        /* Masked a second time it stays what it is. */
+        if (kept_in_place(engine)) {
+            engine->kernels->relu_backward(i.c, i.n_pixels, g, NULL, act, y_j, g, sums[0], sums[1]);
+        } else {
+            functions(engine)->widen(i.floats, g, space);
+            functions(engine)->relu_backward(i.c, i.n_pixels, space, NULL, act, y_j, g, sums[0],
+                                             sums[1]);
+        }
+    }
+}
+
 void kept_bn_backward(const struct engine *engine, int bn, int n_images, const void *grad,
                       const void *y, float *diff) {
     const struct image i = image_of(engine, bn);

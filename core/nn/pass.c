@@ -92,6 +92,11 @@ static const float *make_input(const struct group *g) {
     if (in->act && g->pass->kind == PASS_BACKWARD) {
         return kept_read(e, floats_in(g), at(g, in->act, in->bytes), g->space->act);
     }
+    if (in->add_bn >= 0) {
+        return kept_normalise_two(e, in->bn, in->add_bn, g->n, at(g, in->y, in->bytes),
+                                  at(g, in->add, in->bytes), at(g, in->act, in->bytes),
+                                  g->space->act);
+    }
     return kept_normalise(e, in->bn, g->n, at(g, in->y, in->bytes), at(g, in->add, in->bytes),
                           at(g, in->act, in->bytes), g->space->act);
 }
@@ -116,16 +121,28 @@ static void forward(const struct group *g) {
     if (p->shortcut >= 0) {
         y = kept_place(e, at(g, p->shortcut_y, p->bytes), g->space->diff);
         engine_convolve(e, g->step->params, p->shortcut, g->n, act, y, g->space->conv, NULL);
-        kept_write(e, floats_out(g), y, at(g, p->shortcut_y, p->bytes));
+        if (p->shortcut_bn >= 0) {
+            kept_sum(e, p->shortcut_bn, g->n, y, at(g, p->shortcut_y, p->bytes),
+                     e->shortcut_sums[g->chunk]);
+        } else {
+            kept_write(e, floats_out(g), y, at(g, p->shortcut_y, p->bytes));
+        }
         lap(g, part_of(g, p->shortcut));
     }
 }
 
-/* The gradient through the ReLU in front of a pass, summed for the BN before it. */
-static void leave(const struct group *g, const float *diff, const void *add, const float *act) {
+/* The gradient through the ReLU in front of a pass, summed for the BN before it, and for that of
+ * the shortcut beside it. diff is used up. */
+static void leave(const struct group *g, float *diff, const void *add, const float *act) {
+    const struct engine *e = g->step->engine;
     const struct pass_input *in = &g->pass->in;
-    kept_relu_backward(g->step->engine, in->bn, g->n, diff, add, act, at(g, in->y, in->bytes),
-                       at(g, g->pass->grad_in, in->bytes), g->step->engine->sums[g->chunk]);
+    void *grad_in = at(g, g->pass->grad_in, in->bytes);
+    kept_relu_backward(e, in->bn, g->n, diff, add, act, at(g, in->y, in->bytes), grad_in,
+                       e->sums[g->chunk]);
+    if (in->add_bn >= 0) {
+        kept_sum_gradient(e, in->add_bn, g->n, grad_in, act, at(g, in->add, in->bytes), diff,
+                          e->shortcut_sums[g->chunk]);
+    }
 }
 
 /* Pooling, dense layer, softmax, loss and the way back to the gradient at the last block's output.
@@ -168,13 +185,19 @@ static void finish_weights(const struct group *g, int conv, const float *accumul
     }
 }
 
-/* The shortcut's convolution: block_grad is the gradient at its output. */
+/* The shortcut's convolution: block_grad is the gradient at its output, or behind its BN. */
 static void backward_shortcut(const struct group *g, const float *act, const void *block_grad) {
     const struct engine *e = g->step->engine;
     const struct member_space *m = g->space;
     const int conv = g->pass->shortcut;
     const struct conv_plan *plan = &e->plans[conv];
-    const float *diff = kept_read(e, floats_out(g), block_grad, m->diff);
+    const float *diff = m->diff;
+    if (g->pass->shortcut_bn >= 0) {
+        kept_bn_backward(e, g->pass->shortcut_bn, g->n, block_grad,
+                         at(g, g->pass->shortcut_y, g->pass->bytes), m->diff);
+    } else {
+        diff = kept_read(e, floats_out(g), block_grad, m->diff);
+    }
     plan->weights_add(plan, g->n, act, diff, m->shortcut_accumulator, g->begins, m->conv, NULL);
     plan->backward_data(plan, g->n, diff, engine_backward_weights(e, g->step->params, conv),
                         m->diff_src, true, m->conv, NULL);
@@ -220,6 +243,7 @@ static void backward(const struct group *g) {
 
 static void begin_chunk(const struct engine *e, const struct pass *p, int chunk) {
     memset(e->sums[chunk], 0, sizeof(e->sums[chunk]));
+    memset(e->shortcut_sums[chunk], 0, sizeof(e->shortcut_sums[chunk]));
     if (p->kind == PASS_HEAD) {
         memset(e->dense_partials + (size_t)chunk * dense_floats(e), 0,
                dense_floats(e) * sizeof(*e->dense_partials));

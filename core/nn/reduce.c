@@ -10,10 +10,10 @@
 #include <math.h>
 #include <string.h>
 
-static double add_sums(const struct step *s, int which, int c) {
+static double add_sums(const struct step *s, double (*sums)[2][MAX_CHANNELS], int which, int c) {
     double sum = 0.0;
     for (int chunk = 0; chunk < s->n_chunks; chunk++) {
-        sum += s->engine->sums[chunk][which][c];
+        sum += sums[chunk][which][c];
     }
     return sum;
 }
@@ -22,37 +22,40 @@ static double values_a_channel(const struct step *s, const struct resnet_bn *bn)
     return (double)s->n_images * bn->side * bn->side;
 }
 
-static void update_moving(float *moving, double value) {
-    const double keep = RESNET_BN_MOMENTUM;
+static void update_moving(float *moving, double keep, double value) {
     *moving = (float)(keep * (double)*moving + (1.0 - keep) * value);
 }
 
-void reduce_statistics(const struct step *step, int bn, float *moving) {
+void reduce_statistics(const struct step *step, int bn, double (*sums)[2][MAX_CHANNELS],
+                       float *moving) {
     const struct engine *e = step->engine;
     const struct resnet_bn *n = &e->net->bns[bn];
     const struct tensor *tensors = e->net->tensors;
     struct bn_state *state = &e->bns[bn];
     const float *gamma = values_of(e, step->params, n->gamma);
     const float *beta = values_of(e, step->params, n->beta);
-    const float *bias = values_of(e, step->params, e->net->convs[n->conv].bias);
+    const float *bias = bias_of(e, step->params, n->conv);
+    const double epsilon = e->net->bn_epsilon;
+    const double keep = e->net->bn_momentum;
     double count = values_a_channel(step, n);
     for (int c = 0; c < n->c; c++) {
-        double mean = add_sums(step, 0, c) / count;
-        double variance = add_sums(step, 1, c) / count - mean * mean;
+        double mean = add_sums(step, sums, 0, c) / count;
+        double variance = add_sums(step, sums, 1, c) / count - mean * mean;
         variance = variance < 0.0 ? 0.0 : variance; /* rounding; NaN stays */
-        double scale = (double)gamma[c] / sqrt(variance + RESNET_BN_EPSILON);
+        double scale = (double)gamma[c] / sqrt(variance + epsilon);
         state->mean[c] = mean;
         state->variance[c] = variance;
-        state->inverse_std[c] = 1.0 / sqrt(variance + RESNET_BN_EPSILON);
+        state->inverse_std[c] = 1.0 / sqrt(variance + epsilon);
         state->scale[c] = (float)scale;
         state->shift[c] = (float)((double)beta[c] - mean * scale);
-        update_moving(&moving[tensors[n->moving_mean].offset + (size_t)c], mean + (double)bias[c]);
-        update_moving(&moving[tensors[n->moving_variance].offset + (size_t)c],
+        update_moving(&moving[tensors[n->moving_mean].offset + (size_t)c], keep,
+                      mean + (bias ? (double)bias[c] : 0.0));
+        update_moving(&moving[tensors[n->moving_variance].offset + (size_t)c], keep,
                       variance * count / (count - 1.0));
     }
 }
 
-void reduce_bn_gradient(const struct step *step, int bn) {
+void reduce_bn_gradient(const struct step *step, int bn, double (*sums)[2][MAX_CHANNELS]) {
     const struct engine *e = step->engine;
     const struct resnet_bn *n = &e->net->bns[bn];
     const struct tensor *tensors = e->net->tensors;
@@ -62,8 +65,8 @@ void reduce_bn_gradient(const struct step *step, int bn) {
     float *diff_beta = step->gradient + tensors[n->beta].offset;
     double count = values_a_channel(step, n);
     for (int c = 0; c < n->c; c++) {
-        double sum = add_sums(step, 0, c);
-        double diff = state->inverse_std[c] * (add_sums(step, 1, c) - state->mean[c] * sum);
+        double sum = add_sums(step, sums, 0, c);
+        double diff = state->inverse_std[c] * (add_sums(step, sums, 1, c) - state->mean[c] * sum);
         double a = (double)gamma[c] * state->inverse_std[c];
         double b = -a * state->inverse_std[c] * diff / count;
         diff_gamma[c] = (float)diff;
@@ -72,10 +75,9 @@ void reduce_bn_gradient(const struct step *step, int bn) {
         state->b[c] = (float)b;
         state->k[c] = (float)(-a * sum / count - b * state->mean[c]);
     }
-    /* BNs 1 + 2b and 2 + 2b belong to block b; the shortcut's output is added behind the second. */
-    int shortcut = bn > 0 && bn % 2 == 0 ? e->net->blocks[bn / 2 - 1].shortcut : -1;
-    if (shortcut >= 0) {
-        float *diff_bias = step->gradient + tensors[e->net->convs[shortcut].bias].offset;
+    int bias = n->added >= 0 ? e->net->convs[n->added].bias : -1;
+    if (bias >= 0) {
+        float *diff_bias = step->gradient + tensors[bias].offset;
         memcpy(diff_bias, diff_beta, (size_t)n->c * sizeof(*diff_bias));
     }
 }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/config/run_fields.h"
+
 bool tensor_is_moving(const struct tensor *tensor) {
     return tensor->kind == TENSOR_MOVING_MEAN || tensor->kind == TENSOR_MOVING_VARIANCE;
 }
@@ -29,14 +31,23 @@ static int add_tensor(struct resnet *net, enum tensor_kind kind, const char *lay
     return net->n_tensors++;
 }
 
-static int add_conv(struct resnet *net, int ic, int oc, int oh, int k, int stride) {
+/* What the network is planned by while it is. */
+struct planning {
+    struct resnet *net;
+    const struct run_config *config;
+};
+
+static int add_conv(const struct planning *p, int ic, int oc, int oh, int k, int stride) {
+    struct resnet *net = p->net;
     struct resnet_conv *conv = &net->convs[net->n_convs];
     const int kernel_shape[4] = {k, k, ic, oc};
     conv->shape = (struct conv_shape){
         .ic = ic, .oc = oc, .ih = oh * stride, .oh = oh, .k = k, .stride = stride};
     conv->kernel =
         add_tensor(net, TENSOR_CONV_KERNEL, "conv2d", net->n_convs, "kernel", 4, kernel_shape);
-    conv->bias = add_tensor(net, TENSOR_CONV_BIAS, "conv2d", net->n_convs, "bias", 1, &oc);
+    conv->bias = p->config->conv_bias
+                     ? add_tensor(net, TENSOR_CONV_BIAS, "conv2d", net->n_convs, "bias", 1, &oc)
+                     : -1;
     return net->n_convs++;
 }
 
@@ -47,7 +58,10 @@ static int add_bn(struct resnet *net, int conv) {
     bn->c = c;
     bn->side = net->convs[conv].shape.oh;
     bn->conv = conv;
-    net->tensors[net->convs[conv].bias].frozen = true;
+    bn->added = -1;
+    if (net->convs[conv].bias >= 0) {
+        net->tensors[net->convs[conv].bias].frozen = true;
+    }
     bn->gamma = add_tensor(net, TENSOR_GAMMA, layer, net->n_bns, "gamma", 1, &c);
     bn->beta = add_tensor(net, TENSOR_BETA, layer, net->n_bns, "beta", 1, &c);
     bn->moving_mean = add_tensor(net, TENSOR_MOVING_MEAN, layer, net->n_bns, "moving_mean", 1, &c);
@@ -56,18 +70,26 @@ static int add_bn(struct resnet *net, int conv) {
     return net->n_bns++;
 }
 
-static void add_block(struct resnet *net, int stage, bool first_of_stage) {
+static void add_block(const struct planning *p, int stage, bool first_of_stage) {
+    struct resnet *net = p->net;
     struct resnet_block *block = &net->blocks[net->n_blocks++];
     int oc = 16 << stage;
     int oh = 32 >> stage;
     bool reduces = stage > 0 && first_of_stage;
     int ic = reduces ? oc / 2 : oc;
     block->stage = stage;
-    block->conv1 = add_conv(net, ic, oc, oh, 3, reduces ? 2 : 1);
+    block->conv1 = add_conv(p, ic, oc, oh, 3, reduces ? 2 : 1);
     block->bn1 = add_bn(net, block->conv1);
-    block->conv2 = add_conv(net, oc, oc, oh, 3, 1);
+    block->conv2 = add_conv(p, oc, oc, oh, 3, 1);
     block->bn2 = add_bn(net, block->conv2);
-    block->shortcut = reduces ? add_conv(net, ic, oc, oh, 1, 2) : -1;
+    net->tensors[net->bns[block->bn2].gamma].zero = p->config->last_gamma == LAST_GAMMA_ZERO;
+    block->shortcut = reduces ? add_conv(p, ic, oc, oh, 1, 2) : -1;
+    block->shortcut_bn = -1;
+    if (reduces && p->config->shortcut == SHORTCUT_CONV_BN) {
+        block->shortcut_bn = add_bn(net, block->shortcut);
+    } else {
+        net->bns[block->bn2].added = block->shortcut;
+    }
 }
 
 enum status resnet_plan_of(const struct run_config *config, int n_classes, struct resnet *ret_net,
@@ -83,14 +105,17 @@ enum status resnet_plan_of(const struct run_config *config, int n_classes, struc
                          RESNET_MAX_CLASSES, n_classes);
     }
     struct resnet *net = ret_net;
+    const struct planning p = {net, config};
     memset(net, 0, sizeof(*net));
     net->depth = depth;
     net->n_classes = n_classes;
+    net->bn_epsilon = config->bn_epsilon;
+    net->bn_momentum = config->bn_momentum;
     int blocks_per_stage = (depth - 2) / 6;
-    (void)add_bn(net, add_conv(net, 3, 16, 32, 3, 1));
+    (void)add_bn(net, add_conv(&p, 3, 16, 32, 3, 1));
     for (int stage = 0; stage < 3; stage++) {
         for (int i = 0; i < blocks_per_stage; i++) {
-            add_block(net, stage, i == 0);
+            add_block(&p, stage, i == 0);
         }
     }
     const int dense_shape[2] = {RESNET_FEATURES, n_classes};
@@ -100,6 +125,7 @@ enum status resnet_plan_of(const struct run_config *config, int n_classes, struc
 }
 
 enum status resnet_plan(int depth, struct resnet *ret_net, struct error *error) {
-    const struct run_config config = {.depth = depth};
+    struct run_config config = {.depth = depth};
+    run_config_set_older(&config);
     return resnet_plan_of(&config, RESNET_CIFAR10_CLASSES, ret_net, error);
 }

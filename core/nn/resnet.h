@@ -9,7 +9,8 @@
  *        x --+-- conv3x3 - BN - ReLU - conv3x3 - BN -- + -- ReLU -->
  *            |                                         |
  *            +-- identity, or conv1x1 stride 2 --------+     (the latter in the first block of
- *                                                             stages 2 and 3, without BN)
+ *                                                             stages 2 and 3; with a BN of its own
+ *                                                             where shortcut is conv_bn)
  *   average pooling 8x8 - dense, one number a class - softmax.
  */
 #ifndef CUTOUTD_CORE_NN_RESNET_H
@@ -26,7 +27,7 @@
 enum {
     RESNET_MAX_BLOCKS = 54,            /* depth 110 */
     RESNET_MAX_CONVS = 2 * 54 + 1 + 2, /* two a block, the stem, two shortcuts */
-    RESNET_MAX_BNS = 2 * 54 + 1,
+    RESNET_MAX_BNS = 2 * 54 + 1 + 2,
     RESNET_MAX_TENSORS = 2 * RESNET_MAX_CONVS + 4 * RESNET_MAX_BNS + 2,
     RESNET_MAX_CLASSES = 100,
     RESNET_CIFAR10_CLASSES = 10, /* of CIFAR-10 and `shapes` */
@@ -56,12 +57,13 @@ struct tensor {
     size_t offset; /* of the first, in its vector; a multiple of 16 */
     /* A bias in front of a batch normalisation: its gradient is exactly zero, it stays as it is. */
     bool frozen;
+    bool zero; /* a gamma that begins with 0 */
 };
 
 struct resnet_conv {
     struct conv_shape shape;
     int kernel; /* tensor numbers */
-    int bias;
+    int bias;   /* -1: it has none */
 };
 
 struct resnet_bn {
@@ -69,17 +71,21 @@ struct resnet_bn {
     int side;
     int gamma, beta, moving_mean, moving_variance; /* tensor numbers */
     int conv;                                      /* the convolution that feeds it */
+    int added; /* the convolution without BN whose output is added behind it; -1: none */
 };
 
 struct resnet_block {
     int conv1, bn1, conv2, bn2; /* numbers of convs and bns */
     int shortcut;               /* conv number, -1: identity */
+    int shortcut_bn;            /* bn number, -1: none */
     int stage;                  /* 0, 1, 2 */
 };
 
 struct resnet {
     int depth;
     int n_classes; /* outputs of the dense layer */
+    double bn_epsilon;
+    double bn_momentum;
     int n_convs, n_bns, n_blocks, n_tensors;
     struct resnet_conv convs[RESNET_MAX_CONVS]; /* 0 is the stem */
     struct resnet_bn bns[RESNET_MAX_BNS];       /* 0 is the stem's */
@@ -92,12 +98,9 @@ struct resnet {
     int64_t non_trainable_count;
 };
 
-/* 1e-3 and 0.99: Keras' defaults. */
-#define RESNET_BN_EPSILON 1e-3
-#define RESNET_BN_MOMENTUM 0.99
-
-/* The network of a run (of its config the depth counts) for a data set of n_classes. depth: 6n+2,
- * 8 .. 110; n_classes: 2 .. RESNET_MAX_CLASSES; else STATUS_INVALID. */
+/* The network of a run for a data set of n_classes: depth, shortcut, conv_bias, bn_epsilon,
+ * bn_momentum and last_gamma of its config count. depth: 6n+2, 8 .. 110; n_classes: 2 ..
+ * RESNET_MAX_CLASSES; else STATUS_INVALID. */
 enum status resnet_plan_of(const struct run_config *config, int n_classes, struct resnet *ret_net,
                            struct error *error);
 
@@ -108,7 +111,8 @@ enum status resnet_plan(int depth, struct resnet *ret_net, struct error *error);
 bool tensor_is_moving(const struct tensor *tensor);
 
 /* Starting values: He-normal kernels (a normal truncated at 2 sigma, sigma =
- * sqrt(2/fan_in)/0.87962566103423978, as Keras), gamma and moving variance 1, all else 0.
+ * sqrt(2/fan_in)/0.87962566103423978, as Keras), gamma (but for those that begin with 0) and moving
+ * variance 1, all else 0.
  * params: [n_params], moving: [n_moving]; padding becomes 0. */
 void resnet_init(const struct resnet *net, uint64_t seed, float *params, float *moving);
 

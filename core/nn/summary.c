@@ -25,7 +25,8 @@ static struct summary_row *add_row(struct builder *b, const char *type, const ch
 static void add_conv_row(struct builder *b, int conv) {
     const struct resnet_conv *c = &b->net->convs[conv];
     struct summary_row *row = add_row(b, "Conv2D", "conv2d", conv, c->shape.oh, c->shape.oc);
-    row->parameters = (int64_t)(b->net->tensors[c->kernel].n + b->net->tensors[c->bias].n);
+    size_t bias = c->bias >= 0 ? b->net->tensors[c->bias].n : 0;
+    row->parameters = (int64_t)(b->net->tensors[c->kernel].n + bias);
 }
 
 static void add_bn_row(struct builder *b, int bn) {
@@ -48,6 +49,9 @@ static void add_block_rows(struct builder *b, const struct resnet_block *block) 
     add_bn_row(b, block->bn2);
     if (block->shortcut >= 0) {
         add_conv_row(b, block->shortcut);
+        if (block->shortcut_bn >= 0) {
+            add_bn_row(b, block->shortcut_bn);
+        }
     }
     (void)add_row(b, "Add", "add", b->n_adds++, side, channels);
     add_relu_row(b, side, channels);

@@ -26,22 +26,27 @@ static const char FORMAT[] = "cutoutd-checkpoint-1";
 static void format_state(const struct train_state *s, int64_t optimizer_step_count,
                          char text[STATE_SIZE]) {
     (void)snprintf(text, STATE_SIZE,
-                   "%d %d %a %" PRId64 " %" PRId64 " %a %a %a %d %d %d %d %" PRId64 " %a %d",
+                   "%d %d %a %" PRId64 " %" PRId64 " %a %a %a %d %d %d %d %" PRId64
+                   " %a %d %d %d %d %a",
                    s->epochs_done, s->step, s->loss_sum, s->correct, s->images, s->train_seconds,
                    s->plateau.scale, s->plateau.best, s->plateau.wait, s->best_epoch, s->best_wrong,
-                   s->diverged, optimizer_step_count, s->cross_entropy_sum, s->test_images);
+                   s->diverged, optimizer_step_count, s->cross_entropy_sum, s->test_images,
+                   s->own_epochs, s->epochs_without_best, s->last_wrong, s->own_seconds);
 }
 
 static bool parse_state(const char *text, struct train_state *ret, int64_t *ret_steps) {
     struct train_state s = {.cross_entropy_sum = (double)NAN};
     int diverged = 0;
-    int n =
-        sscanf(text, "%d %d %la %" SCNd64 " %" SCNd64 " %la %la %la %d %d %d %d %" SCNd64 " %la %d",
-               &s.epochs_done, &s.step, &s.loss_sum, &s.correct, &s.images, &s.train_seconds,
-               &s.plateau.scale, &s.plateau.best, &s.plateau.wait, &s.best_epoch, &s.best_wrong,
-               &diverged, ret_steps, &s.cross_entropy_sum, &s.test_images);
+    int n = sscanf(text,
+                   "%d %d %la %" SCNd64 " %" SCNd64 " %la %la %la %d %d %d %d %" SCNd64
+                   " %la %d %d %d %d %la",
+                   &s.epochs_done, &s.step, &s.loss_sum, &s.correct, &s.images, &s.train_seconds,
+                   &s.plateau.scale, &s.plateau.best, &s.plateau.wait, &s.best_epoch, &s.best_wrong,
+                   &diverged, ret_steps, &s.cross_entropy_sum, &s.test_images, &s.own_epochs,
+                   &s.epochs_without_best, &s.last_wrong, &s.own_seconds);
     s.diverged = diverged != 0;
-    if (n < 13 || s.epochs_done < 0 || s.step < 0 || s.test_images < 0 || *ret_steps < 0) {
+    if (n < 13 || s.epochs_done < 0 || s.step < 0 || s.test_images < 0 || *ret_steps < 0 ||
+        s.own_epochs < 0 || (s.own_epochs > 0 && s.test_images == 0)) {
         return false;
     }
     *ret = s;
@@ -198,6 +203,9 @@ enum status checkpoint_read(const char *path, const char *sha256,
     int64_t steps = 0;
     if (!state || !parse_state(state, contents->state, &steps)) {
         return error_set(error, STATUS_CORRUPT, "%s has no readable state", path);
+    }
+    if (contents->foreign) {
+        train_state_take_over(contents->state);
     }
     optimizer_set_steps(contents->optimizer, steps);
     for (size_t i = 0; i < list->n; i++) {

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "core/train/trainer.h"
+
 enum { PLATEAU_PATIENCE = 5 };
 static const double PLATEAU_FACTOR = 0.31622776601683794; /* sqrt(0.1) */
 static const double PLATEAU_MIN_DELTA = 1e-4;
@@ -20,19 +22,31 @@ void train_state_validate_with(struct train_state *s, int test_images) {
     if (s->test_images > 0 && s->test_images != test_images) {
         s->best_epoch = 0;
         s->best_wrong = 0;
+        s->epochs_without_best = 0;
         s->plateau.best = HUGE_VAL;
         s->plateau.wait = 0;
     }
     s->test_images = test_images;
 }
 
-void train_state_next_epoch(struct train_state *s, double val_loss, int best_wrong, bool diverged) {
+void train_state_take_over(struct train_state *s) {
+    s->own_epochs = 0;
+    s->epochs_without_best = 0;
+    s->own_seconds = 0.0;
+}
+
+void train_state_next_epoch(struct train_state *s, const struct epoch_report *report) {
     s->epochs_done++;
-    s->diverged = s->diverged || diverged;
-    plateau_update(&s->plateau, val_loss);
-    if (best_wrong >= 0) {
+    s->own_epochs++;
+    s->own_seconds += report->seconds;
+    s->diverged = s->diverged || report->diverged;
+    s->last_wrong = report->val_wrong;
+    s->epochs_without_best++;
+    plateau_update(&s->plateau, report->val_loss);
+    if (report->best) {
         s->best_epoch = s->epochs_done;
-        s->best_wrong = best_wrong;
+        s->best_wrong = report->val_wrong;
+        s->epochs_without_best = 0;
     }
     s->step = 0;
     s->loss_sum = 0.0;

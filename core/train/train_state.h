@@ -31,7 +31,15 @@ struct train_state {
     int best_wrong;
     bool diverged;
     int test_images; /* of validation, so far; 0: an older checkpoint did not say */
+    /* Of the epochs that this run trained itself; an older checkpoint did not say: then from it on.
+     */
+    int own_epochs;
+    int epochs_without_best; /* the last so many */
+    int last_wrong;          /* of the last one; valid with own_epochs > 0 */
+    double own_seconds;      /* training and validation */
 };
+
+struct epoch_report;
 
 struct train_state train_state_begin(void);
 
@@ -39,10 +47,11 @@ struct train_state train_state_begin(void);
  * about these: best epoch and plateau begin anew; the learning rate stays as low as it is. */
 void train_state_validate_with(struct train_state *state, int test_images);
 
-/* From the end of an epoch to the beginning of the next. best_wrong: of the images that it
- * validated, when they are fewer than in every epoch before; otherwise negative. */
-void train_state_next_epoch(struct train_state *state, double val_loss, int best_wrong,
-                            bool diverged);
+/* The state is one that another run has come to: nothing of it was trained by this one. */
+void train_state_take_over(struct train_state *state);
+
+/* From the end of an epoch, which was reported, to the beginning of the next. */
+void train_state_next_epoch(struct train_state *state, const struct epoch_report *report);
 
 /* Of the epoch whose sums the state holds: a loss is not finite, or the mean training cross-entropy
  * is above 10 ln(classes). */

@@ -17,6 +17,7 @@
 #include "core/nn/arithmetic.h"
 #include "core/nn/step_profile.h"
 #include "core/train/confusion.h"
+#include "core/train/stop_rule.h"
 
 /* After each step. Epochs are counted from 1 here and in every other report, as users see them. */
 struct step_report {
@@ -28,7 +29,7 @@ struct step_report {
     double accuracy; /* running mean of this epoch */
     double lr;
     double images_per_second; /* training speed of late, smoothed over seconds, not steps */
-    double eta_seconds;       /* to the end of the run, from that speed */
+    double eta_seconds;       /* to the end of the run, from that speed and stop.max_seconds */
 };
 
 /* After each epoch, validation included. Losses may be NaN or infinite: the run diverged. */
@@ -47,6 +48,8 @@ struct epoch_report {
     bool best;      /* fewer wrong than in every epoch before that had as many images */
     int64_t images; /* all copies counted */
     int steps;
+    enum stop_rule stopped_by; /* the run ends with this epoch; STOP_NONE: it goes on, or ends here
+                                  anyway */
 };
 
 enum checkpoint_kind { CHECKPOINT_LAST, CHECKPOINT_BEST };
@@ -108,14 +111,17 @@ struct trainer_result {
     int epochs_done;
     int best_epoch; /* from 1; 0: none yet */
     int best_wrong;
-    bool diverged; /* an epoch was */
+    bool diverged;             /* an epoch was */
+    enum stop_rule stopped_by; /* STOP_NONE: it ran its epochs, or did not end */
+    char reason[160];          /* of stopped_by, for people; "" for STOP_NONE */
 };
 
-/* STATUS_OK: all epochs are done. STATUS_STOPPED: should_stop said so; the last checkpoint holds
- * the exact state, unless stops_at_once said true. STATUS_CORRUPT: resume_path is damaged or
- * belongs to another config (nothing was trained; the caller may try the checkpoint before it).
- * STATUS_DIVERGED: an epoch diverged and stop_on_nan is set. STATUS_NO_MEMORY, STATUS_IO,
- * STATUS_NO_SPACE: *error says what to do; the checkpoints on disk are intact. */
+/* STATUS_OK: all epochs are done, or a rule of config->stop holds. STATUS_STOPPED: should_stop said
+ * so; the last checkpoint holds the exact state, unless stops_at_once said true. STATUS_CORRUPT:
+ * resume_path is damaged or belongs to another config (nothing was trained; the caller may try the
+ * checkpoint before it). STATUS_DIVERGED: an epoch diverged and stop_on_nan is set.
+ * STATUS_NO_MEMORY, STATUS_IO, STATUS_NO_SPACE: *error says what to do; the checkpoints on disk are
+ * intact. */
 enum status trainer_run(const struct trainer_options *options,
                         const struct trainer_callbacks *callbacks,
                         struct trainer_result *ret_result, struct error *error);

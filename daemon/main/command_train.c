@@ -244,10 +244,10 @@ static void print_end(const struct train *train, enum status status,
     FILE *out = train->options->out;
     const char *directory = train->output ? train->output->directory : NULL;
     if (status == STATUS_OK) {
-        (void)fprintf(out, "done: %d epochs, fewest wrong in epoch %d: %d%s%s%s\n",
+        (void)fprintf(out, "done: %d epochs, fewest wrong in epoch %d: %d%s%s%s%s%s\n",
                       result->epochs_done, result->best_epoch, result->best_wrong,
-                      result->diverged ? "; it diverged" : "", directory ? "; see " : "",
-                      directory ? directory : "");
+                      result->diverged ? "; it diverged" : "", result->reason[0] ? "; " : "",
+                      result->reason, directory ? "; see " : "", directory ? directory : "");
     } else if (status != STATUS_STOPPED) {
         (void)fprintf(out, "cutoutd train: %s\n", error->message);
     } else if (directory) {

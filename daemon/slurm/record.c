@@ -50,6 +50,7 @@ static const struct member epoch_members[] = {NUMBER(INT, epoch, epoch),
                                               NUMBER(BOOL, epoch, best),
                                               NUMBER(LONG, epoch, images),
                                               NUMBER(INT, epoch, steps),
+                                              NUMBER(INT, epoch, stopped_by),
                                               {0}};
 
 static const struct member checkpoint_members[] = {NUMBER(BOOL, checkpoint, best),
@@ -85,7 +86,8 @@ static const struct {
 /* A report that gets another member needs a line above. */
 _Static_assert(sizeof(struct epoch_report) == 96, "a member of epoch_report is missing here");
 _Static_assert(sizeof(struct step_report) == 56, "a member of step_report is missing here");
-_Static_assert(sizeof(enum status) == sizeof(int) && sizeof(enum record_stop) == sizeof(int),
+_Static_assert(sizeof(enum stop_rule) == sizeof(int) && sizeof(enum status) == sizeof(int) &&
+                   sizeof(enum record_stop) == sizeof(int),
                "enums are read and written as int");
 
 /* ---- writing ---- */
@@ -247,7 +249,8 @@ static bool read_members(const cJSON *tree, struct record *record) {
         }
     }
     return (int)record->status >= 0 && (int)record->status <= STATUS_INTERNAL &&
-           (int)record->stop >= 0 && record->stop <= RECORD_STOP_SIGNAL;
+           (unsigned)record->epoch.stopped_by < N_STOP_RULES && (int)record->stop >= 0 &&
+           record->stop <= RECORD_STOP_SIGNAL;
 }
 
 enum status record_read(const char *text, size_t n_bytes, struct record *ret_record,

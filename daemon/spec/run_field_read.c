@@ -118,8 +118,9 @@ static void read_preset(struct parse *parse, const struct run_config_field *row,
     const char *names[16];
     size_t n_presets = 0;
     const struct run_preset *presets = run_presets(&n_presets);
+    const char *name = cJSON_IsString(item) ? item->valuestring : "";
     const struct run_preset *named =
-        cJSON_IsString(item) ? run_preset_find(item->valuestring) : NULL;
+        run_preset_find(parse->older ? run_preset_of_older(name) : name);
     if (named) {
         run_spec_begin(parse, named);
         return;
@@ -228,6 +229,45 @@ static void read_schedule(struct parse *parse, const struct run_config_field *ro
     memset(config->lr_steps, 0, sizeof(config->lr_steps));
 }
 
+/* {"val_error":0.06,"patience":10,"max_seconds":86400}, each of them optional. */
+static void read_stop(struct parse *parse, const struct run_config_field *row, const cJSON *item) {
+    static const char *const names[] = {"val_error", "patience", "max_seconds"};
+    static const double most[] = {1, RUN_MOST_PATIENCE, RUN_MOST_SECONDS};
+    enum { N_RULES = 3, PATIENCE = 1 };
+    double values[N_RULES] = {0};
+    const cJSON *member = NULL;
+    if (!cJSON_IsObject(item)) {
+        field_errors_add(parse->errors, row->name,
+                         "stop must be an object like {\"val_error\":0.06,\"patience\":10,"
+                         "\"max_seconds\":86400}, each of them optional, not %s.",
+                         run_field_describe(item).text);
+        return;
+    }
+    cJSON_ArrayForEach(member, item) {
+        int i = 0;
+        while (i < N_RULES && strcmp(names[i], member->string) != 0) {
+            i++;
+        }
+        double value = cJSON_IsNumber(member) ? member->valuedouble : (double)NAN;
+        if (i == N_RULES) {
+            const char *near = near_miss(member->string, names, N_RULES);
+            field_errors_add_inner(parse->errors, row->name, member->string,
+                                   "stop has no rule of this name, but val_error, patience and "
+                                   "max_seconds.%s%s%s",
+                                   near ? " Did you mean " : "", near ? near : "", near ? "?" : "");
+        } else if (!(value > 0 && value <= most[i]) || (i == PATIENCE && value != floor(value))) {
+            field_errors_add_inner(parse->errors, row->name, names[i],
+                                   "%s of stop must be a%s number above 0 and at most %g, not %s.",
+                                   names[i], i == PATIENCE ? " whole" : "", most[i],
+                                   run_field_describe(member).text);
+        } else {
+            values[i] = value;
+        }
+    }
+    parse->spec.config.stop = (struct run_stop){
+        .val_error = values[0], .patience = (int)values[PATIENCE], .max_seconds = values[2]};
+}
+
 void run_field_read(struct parse *parse, const struct spec_field *field, const cJSON *item) {
     static void (*const readers[])(struct parse *, const struct run_config_field *,
                                    const cJSON *) = {
@@ -235,7 +275,7 @@ void run_field_read(struct parse *parse, const struct spec_field *field, const c
         [RUN_CONFIG_INT] = read_number,        [RUN_CONFIG_DEPTH] = read_depth,
         [RUN_CONFIG_BOOL] = read_bool,         [RUN_CONFIG_NUMBER] = read_number,
         [RUN_CONFIG_SEED] = read_number,       [RUN_CONFIG_CHOICE] = read_choice,
-        [RUN_CONFIG_SCHEDULE] = read_schedule,
+        [RUN_CONFIG_SCHEDULE] = read_schedule, [RUN_CONFIG_STOP] = read_stop,
     };
     const struct run_config_field *row = field->config;
     parse->lr_given |= row->offset == offsetof(struct run_config, lr);

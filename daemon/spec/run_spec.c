@@ -124,7 +124,9 @@ static bool is_passed_over(const char *name, const struct run_spec_context *cont
 
 enum status run_spec_resolve(const cJSON *document, const struct run_spec_context *context,
                              struct run_spec *ret_spec, struct field_errors *errors) {
-    struct parse parse = {.context = context, .errors = errors};
+    bool has_network = cJSON_GetObjectItemCaseSensitive(document, "shortcut") != NULL;
+    struct parse parse = {
+        .context = context, .errors = errors, .older = context->stored && !has_network};
     int n_before = errors->n;
     size_t n_presets = 0;
     run_spec_begin(&parse, &run_presets(&n_presets)[0]);

@@ -18,6 +18,7 @@ struct parse {
     struct field_errors *errors;
     bool lr_given;
     bool schedule_given;
+    bool older; /* it was stored before its network was a choice */
 };
 
 /* A field of a submission that is not of the configuration, or a row of the configuration. */

@@ -31,6 +31,21 @@ static void write_schedule(struct json_writer *writer, const char *key,
     json_write_end(writer, ']');
 }
 
+/* The rules that are set. */
+static void write_stop(struct json_writer *writer, const char *key, const struct run_stop *stop) {
+    json_write_object(writer, key);
+    if (stop->val_error > 0) {
+        json_write_number(writer, "val_error", stop->val_error);
+    }
+    if (stop->patience > 0) {
+        json_write_int(writer, "patience", stop->patience);
+    }
+    if (stop->max_seconds > 0) {
+        json_write_number(writer, "max_seconds", stop->max_seconds);
+    }
+    json_write_end(writer, '}');
+}
+
 static void write_field(struct json_writer *writer, const struct run_config_field *field,
                         const struct run_config *config) {
     double number = run_config_number(field, config);
@@ -57,6 +72,9 @@ static void write_field(struct json_writer *writer, const struct run_config_fiel
         break;
     case RUN_CONFIG_SCHEDULE:
         write_schedule(writer, field->name, config);
+        break;
+    case RUN_CONFIG_STOP:
+        write_stop(writer, field->name, &config->stop);
         break;
     }
 }
@@ -112,6 +130,27 @@ static bool is_current(const char *config_json) {
     return true;
 }
 
+/* "paper" without a choice of the network is what is paper-v1 now. */
+static void write_preset(struct json_writer *writer, const char *key,
+                         const struct config_values *values) {
+    size_t n_fields = 0;
+    const struct run_config_field *fields = run_config_fields(&n_fields);
+    const struct config_member *preset = &values->of[0];
+    bool has_network = false;
+    for (size_t i = 0; i < n_fields; i++) {
+        has_network |= values->of[i].n_name > 0 && strcmp(fields[i].name, "shortcut") == 0;
+    }
+    char name[RUN_NAME_SIZE] = "";
+    if (!has_network && preset->n_value >= 2 && preset->n_value < sizeof(name)) {
+        memcpy(name, preset->value + 1, preset->n_value - 2); /* without the quotes */
+    }
+    if (strcmp(name, run_preset_of_older(name)) != 0) {
+        json_write_string(writer, key, run_preset_of_older(name));
+    } else {
+        json_write_raw_bytes(writer, key, preset->value, preset->n_value);
+    }
+}
+
 /* The stored members, and for fields that came later what a run means without them: no parsing.
  * NULL: another version wrote it, with fields that this one does not know or without some that were
  * always there; *ret_no_memory: it is that instead. */
@@ -129,7 +168,9 @@ static char *complete(const char *config_json, bool *ret_no_memory) {
     json_write_object(&writer, NULL);
     for (size_t i = 0; i < n_fields; i++) {
         const struct config_member *member = &values.of[i];
-        if (member->n_name > 0) {
+        if (member->n_name > 0 && fields[i].type == RUN_CONFIG_PRESET) {
+            write_preset(&writer, fields[i].name, &values);
+        } else if (member->n_name > 0) {
             json_write_raw_bytes(&writer, fields[i].name, member->value, member->n_value);
         } else if (fields[i].later) {
             write_field(&writer, &fields[i], older);

@@ -379,7 +379,7 @@ void attempt_decide(const struct attempt *a, bool stopping, struct destination *
     int in_a_row = a->progressed ? 0 : a->run.interruptions;
     *ret = (struct destination){.to = RUN_QUEUED};
     if (a->status == STATUS_OK) {
-        go(ret, RUN_SUCCEEDED, "%s", "");
+        go(ret, RUN_SUCCEEDED, "%s", a->message);
     } else if (request == RUN_REQUEST_CANCEL || request == RUN_REQUEST_KILL ||
                (request == RUN_REQUEST_PAUSE && again)) {
         go(ret, run_request_state(request), "%s", run_request_reason(request));

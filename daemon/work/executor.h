@@ -66,7 +66,9 @@ struct executor_outcome {
     bool again;           /* another attempt may do better: the run is queued again */
     bool bounded;         /* but not for ever: with `again` */
     int64_t needed_bytes; /* with STATUS_NO_SPACE: what its next checkpoint takes; 0: unknown */
-    const char *message;  /* why; valid during the call */
+    const char
+        *message; /* why; with STATUS_OK which rule has ended it, or ""; valid during the call
+                   */
 };
 
 /* Where an executor tells what it does. From any thread; of one attempt one call at a time, in the

@@ -218,11 +218,12 @@ static enum status train_from(struct local_run *r, const struct local_try *t,
         log_about(&subject, LOG_LEVEL_INFO, "run %lld: attempt %d goes on from epoch %d, step %d",
                   (long long)r->run->id, r->run->attempt, from->epochs_done, from->step);
     }
-    struct trainer_result result;
+    struct trainer_result result = {.epochs_done = 0};
     r->from = from;
     r->moved = false;
     TRY((local->train ? local->train : trainer_run)(&options, &callbacks, &result, error));
-    return note_moved(r, error);
+    TRY(note_moved(r, error));
+    return error_set(error, STATUS_OK, "%s", result.reason);
 }
 
 /* Whether the try failed because of the file that it should have gone on from, and nothing was

@@ -403,7 +403,7 @@ static void meta_routes_answer(void **state) {
     struct reply reply = ask(fixture, "GET", "/api/v1/presets", NULL);
     cJSON *presets = json_of(&reply);
     const cJSON *items = cJSON_GetObjectItem(presets, "items");
-    assert_int_equal(cJSON_GetArraySize(items), 4);
+    assert_int_equal(cJSON_GetArraySize(items), 5);
     assert_string_equal(text_at(cJSON_GetArrayItem(items, 0), "name"), "notebook-q3");
     assert_true(cJSON_IsTrue(cJSON_GetObjectItem(cJSON_GetArrayItem(items, 0), "default")));
     cJSON_Delete(presets);

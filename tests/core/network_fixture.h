@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "core/base/rng.h"
+#include "core/config/run_fields.h"
 #include "core/nn/engine.h"
 #include "tests/core/slow.h"
 
@@ -50,14 +51,15 @@ static inline void fixture_fill_batch(struct engine *engine, int n_images) {
     }
 }
 
-/* options without net and team, which are made here. */
-static inline struct network_fixture *fixture_make_with(int depth, int n_classes, int n_threads,
-                                                        struct engine_options options) {
+/* The network of a run, on a data set of n_classes. options without net and team, which are made
+ * here. */
+static inline struct network_fixture *fixture_make_for(const struct run_config *config,
+                                                       int n_classes, int n_threads,
+                                                       struct engine_options options) {
     struct network_fixture *f = calloc(1, sizeof(*f));
     int max_images = options.max_images;
     assert_non_null(f);
-    const struct run_config config = {.depth = depth};
-    assert_int_equal(resnet_plan_of(&config, n_classes, &f->net, NULL), STATUS_OK);
+    assert_int_equal(resnet_plan_of(config, n_classes, &f->net, NULL), STATUS_OK);
     const struct team_options team_options = {.n_threads = n_threads};
     assert_int_equal(team_create(&team_options, &f->team, NULL), STATUS_OK);
     options.net = &f->net;
@@ -72,6 +74,14 @@ static inline struct network_fixture *fixture_make_with(int depth, int n_classes
         fixture_fill_batch(f->engine, max_images);
     }
     return f;
+}
+
+/* The Keras example's network. */
+static inline struct network_fixture *fixture_make_with(int depth, int n_classes, int n_threads,
+                                                        struct engine_options options) {
+    struct run_config config = {.depth = depth};
+    run_config_set_older(&config);
+    return fixture_make_for(&config, n_classes, n_threads, options);
 }
 
 /* bf16, streamed: how the engine keeps what it saves. */

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <math.h>
 
+#include "core/config/run_fields.h"
 #include "core/nn/summary.h"
 
 static struct resnet plan_of(int depth) {
@@ -71,7 +72,8 @@ static void the_dense_layer_has_as_many_outputs_as_there_are_classes(void **stat
     (void)state;
     static struct resnet net;
     static struct summary summary;
-    const struct run_config config = {.depth = 44};
+    struct run_config config = {.depth = 44};
+    run_config_set_older(&config);
     assert_int_equal(resnet_plan_of(&config, 100, &net, NULL), STATUS_OK);
     summary_make(&net, &summary);
     assert_int_equal(summary.total, 665994 + 90 * 65);

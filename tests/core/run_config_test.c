@@ -20,7 +20,7 @@ static void presets_are_those_of_the_sources(void **state) {
     (void)state;
     size_t count = 0;
     const struct run_preset *presets = run_presets(&count);
-    assert_int_equal(count, 4);
+    assert_int_equal(count, 5);
     assert_string_equal(presets[0].name, "notebook-q3");
     for (size_t i = 0; i < count; i++) {
         struct error error = {0};
@@ -84,6 +84,23 @@ static void paper_has_its_values(void **state) {
         assert_true(run_schedule_lr(&c, expected[i].epoch) == expected[i].lr);
     }
     assert_non_null(strstr(run_preset_find("paper")->description, "shortcut"));
+    assert_int_equal(c.shortcut, SHORTCUT_CONV_BN);
+    assert_int_equal(c.last_gamma, LAST_GAMMA_ZERO);
+    assert_true(!c.conv_bias && c.bn_epsilon == 1e-5 && c.bn_momentum == 0.9);
+}
+
+static void paper_v1_is_paper_with_the_network_of_the_others(void **state) {
+    (void)state;
+    struct run_config c = preset("paper-v1");
+    struct run_config other = preset("notebook-q3");
+    assert_int_equal(c.shortcut, SHORTCUT_CONV);
+    assert_int_equal(c.last_gamma, LAST_GAMMA_ONE);
+    assert_true(c.conv_bias && c.bn_epsilon == 1e-3 && c.bn_momentum == 0.99);
+    assert_true(other.conv_bias && other.bn_epsilon == 1e-3 && other.bn_momentum == 0.99);
+    other = preset("paper");
+    assert_true(c.lr == other.lr && c.l2 == other.l2 && c.epochs == other.epochs && c.m == other.m);
+    assert_string_equal(run_preset_of_older("paper"), "paper-v1");
+    assert_string_equal(run_preset_of_older("notebook-q2"), "notebook-q2");
 }
 
 static void keras_example_has_its_values(void **state) {
@@ -224,6 +241,15 @@ static void reals_out_of_range_are_refused(void **state) {
     REFUSED(grad_clip, (double)INFINITY);
     REFUSED(grad_clip, (double)NAN);
     ACCEPTED(grad_clip, 1e300);
+    REFUSED_AS("stop", c.stop.val_error = 1.1);
+    REFUSED_AS("stop", c.stop.val_error = (double)NAN);
+    REFUSED_AS("stop", c.stop.patience = -1);
+    REFUSED_AS("stop", c.stop.max_seconds = -1);
+    REFUSED_AS("stop", c.stop.max_seconds = (double)INFINITY);
+    ACCEPTED(stop.val_error, 0.06);
+    REFUSED(bn_epsilon, 0.0);
+    REFUSED(bn_momentum, 1.0);
+    ACCEPTED(bn_momentum, 0.0);
     ACCEPTED(l2, 0.0);
 }
 
@@ -242,6 +268,8 @@ static void bad_schedules_and_enums_are_refused(void **state) {
     REFUSED(normalise, (enum normalise_kind)2);
     REFUSED(lr_schedule, (enum lr_schedule_kind)2);
     REFUSED(conv_algorithm, (enum conv_algorithm)3);
+    REFUSED(shortcut, (enum shortcut)2);
+    REFUSED(last_gamma, (enum last_gamma)2);
 }
 
 int main(void) {
@@ -250,6 +278,7 @@ int main(void) {
         cmocka_unit_test(notebook_q3_has_its_values),
         cmocka_unit_test(notebook_q2_has_its_values),
         cmocka_unit_test(paper_has_its_values),
+        cmocka_unit_test(paper_v1_is_paper_with_the_network_of_the_others),
         cmocka_unit_test(keras_example_has_its_values),
         cmocka_unit_test(steps_and_images_of_an_epoch),
         cmocka_unit_test(cosine_falls_from_lr_towards_zero),

@@ -153,7 +153,7 @@ static void tell(struct executor_fake *fake, struct fake_job *job) {
     } else if (!strcmp(kind, "done") || !strcmp(kind, "stopped")) {
         end_job(fake, job,
                 &(struct executor_outcome){.status = kind[0] == 'd' ? STATUS_OK : STATUS_STOPPED,
-                                           .message = "stopped"});
+                                           .message = kind[0] == 'd' ? "" : "stopped"});
     }
     if (status == STATUS_CONFLICT) {
         job->done = true;

@@ -364,6 +364,33 @@ static void links_go_with_their_sweep(void **state) {
     assert_int_equal(read_number(handle, "SELECT sweep_id FROM link"), 2);
 }
 
+static void runs_of_before_are_stopped_by_no_rule_and_keep_what_paper_was(void **state) {
+    sqlite3 *handle = *state;
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 14, &fixture_error));
+    assert_int_equal(sqlite3_exec(handle, forks, 0, 0, 0), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(handle,
+                     "UPDATE run SET preset = 'paper', config_json = '{\"preset\":\"paper\"}'"
+                     " WHERE id = 3;"
+                     "INSERT INTO sweep (name, spec_json, created_ms) VALUES"
+                     " ('a', '{\"base\":{\"preset\":\"paper\",\"m\":2}}', 1),"
+                     " ('b', '{\"base\":{},\"grid\":{\"preset\":[\"paper\",\"p\"]}}', 1),"
+                     " ('c', 'no JSON', 1)",
+                     0, 0, 0),
+        SQLITE_OK);
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 16, &fixture_error));
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run WHERE stopped_by IS NULL"
+                                         " AND max_seconds IS NULL"),
+                     5);
+    assert_int_equal(read_number(handle, "SELECT id FROM run WHERE preset = 'paper-v1'"), 3);
+    assert_int_equal(read_number(handle,
+                                 "SELECT count(*) FROM sweep WHERE spec_json IN ("
+                                 "'{\"base\":{\"preset\":\"paper-v1\",\"m\":2}}',"
+                                 "'{\"base\":{},\"grid\":{\"preset\":[\"paper-v1\",\"p\"]}}',"
+                                 "'no JSON')"),
+                     3);
+}
+
 static void a_file_that_is_no_database_is_refused(void **state) {
     (void)state;
     struct store_fixture f;
@@ -398,6 +425,7 @@ int main(void) {
         TEST(inherited_epochs_get_the_images_of_the_run_that_trained_them),
         TEST(runs_of_before_have_no_errors_by_class),
         TEST(links_go_with_their_sweep),
+        TEST(runs_of_before_are_stopped_by_no_rule_and_keep_what_paper_was),
         TEST(events_keep_their_ids_and_new_ones_go_on_behind_them),
         cmocka_unit_test(the_store_refuses_a_newer_database_and_keeps_it),
         cmocka_unit_test(a_file_that_is_no_database_is_refused),

@@ -102,6 +102,7 @@ static void check_limits(const struct run_config_field *field, const cJSON *prop
     case RUN_CONFIG_DATASET:
     case RUN_CONFIG_BOOL:
     case RUN_CONFIG_SCHEDULE:
+    case RUN_CONFIG_STOP:
         break;
     }
 }

@@ -263,7 +263,7 @@ static void a_stored_config_of_the_first_release_is_read(void **state) {
     CLEANUP(free_pointer) char *shown = run_spec_stored_json(stored);
     CLEANUP(free_pointer) char *written = run_spec_to_json(&spec);
     assert_string_equal(shown, written);
-    assert_non_null(strstr(shown, ",\"grad_clip\":0,\"seed\":7,"));
+    assert_non_null(strstr(shown, ",\"grad_clip\":0,\""));
     assert_null(strstr(shown, "\"name\""));
     /* What is current is handed through as it is, what nobody can read as well. */
     CLEANUP(free_pointer) char *again = run_spec_stored_json(shown);

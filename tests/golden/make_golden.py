@@ -83,10 +83,13 @@ def batch(n_images):
 # ---- the network ---------------------------------------------------------------------------------
 
 class Plan:
-    """The tensors in Keras' order of creation, and how the layers hang together."""
+    """The tensors in Keras' order of creation, and how the layers hang together. paper: the network
+    of the batch augmentation authors' code: no biases but the dense layer's, a batch normalisation
+    behind each shortcut's convolution, PyTorch's own epsilon and momentum."""
 
-    def __init__(self, depth):
+    def __init__(self, depth, paper=False):
         self.n = (depth - 2) // 6
+        self.paper = paper
         self.tensors = []  # (name, kind, shape)
         self.frozen = set()  # biases that feed a batch normalisation
         self.n_convs = self.n_bns = 0
@@ -98,7 +101,9 @@ class Plan:
             for i in range(self.n):
                 a = self._conv_bn(3, ic, oc)
                 b = self._conv_bn(3, oc, oc)
-                shortcut = self._conv(1, ic, oc) if stage > 0 and i == 0 else None
+                shortcut = None
+                if stage > 0 and i == 0:
+                    shortcut = self._conv_bn(1, ic, oc) if paper else self._conv(1, ic, oc)
                 self.blocks.append((a, b, shortcut))
                 ic = oc
         self._add("dense", "kernel", (64, 10))
@@ -111,7 +116,8 @@ class Plan:
         layer = "conv2d" + (f"_{self.n_convs}" if self.n_convs else "")
         self.n_convs += 1
         self._add(layer, "kernel", (k, k, ic, oc))
-        self._add(layer, "bias", (oc,))
+        if not self.paper:
+            self._add(layer, "bias", (oc,))
         return layer
 
     def _conv_bn(self, k, ic, oc):
@@ -146,6 +152,7 @@ class Pass:
     """One pass of a batch through the network; keeps what the engine is asked for afterwards."""
 
     def __init__(self, plan, params, images, training):
+        self.plan = plan
         self.params = params
         self.training = training
         self.outputs = []  # of the stem and each block, NCHW
@@ -158,7 +165,9 @@ class Pass:
             stride = 2 if shortcut else 1
             y = F.relu(self._conv_bn(x, a, stride))
             y = self._conv_bn(y, b, 1)
-            x = F.relu(y + (self._conv(x, shortcut, 2) if shortcut else x))
+            if shortcut:
+                x = self._conv_bn(x, shortcut, 2) if plan.paper else self._conv(x, shortcut, 2)
+            x = F.relu(y + x)
             self.outputs.append(x)
         self.logits = x.mean((2, 3)) @ params["dense/kernel"] + params["dense/bias"]
 
@@ -166,11 +175,13 @@ class Pass:
         kernel = self.params[f"{layer}/kernel"]
         if kernel.shape[0] == 3:  # "same": an even side and stride 2 pad at the right and bottom
             x = F.pad(x, (1, 1, 1, 1) if stride == 1 else (0, 1, 0, 1))
-        return F.conv2d(x, kernel.permute(3, 2, 0, 1), self.params[f"{layer}/bias"], stride)
+        return F.conv2d(x, kernel.permute(3, 2, 0, 1), self.params.get(f"{layer}/bias"), stride)
 
     def _conv_bn(self, x, layers, stride):
         conv, bn = layers
         z = self._conv(x, conv, stride)
+        if self.plan.paper:
+            return self._torch_bn(z, bn)
         if self.training:
             mean = z.mean((0, 2, 3))
             variance = ((z - mean[:, None, None])**2).mean((0, 2, 3))
@@ -182,7 +193,19 @@ class Pass:
         return ((z - mean[:, None, None]) * scale[:, None, None]
                 + self.params[f"{bn}/beta"][:, None, None])
 
+    def _torch_bn(self, z, bn):
+        """PyTorch's own, at its defaults (epsilon 1e-5, momentum 0.1), moving statistics included."""
+        if self.training:
+            mean = z.mean((0, 2, 3)).detach()
+            variance = z.var((0, 2, 3), unbiased=False).detach()
+            self.statistics[bn] = (mean, variance, None)
+        moving = [self.params[f"{bn}/moving_{part}"] for part in ("mean", "variance")]
+        return F.batch_norm(z, *moving, self.params[f"{bn}/gamma"], self.params[f"{bn}/beta"],
+                            self.training)
+
     def update_moving(self):
+        if self.plan.paper:
+            return  # done in passing
         for bn, (mean, variance, n) in self.statistics.items():
             for part, value in (("mean", mean), ("variance", variance * (n / (n - 1)))):
                 moving = self.params[f"{bn}/moving_{part}"]
@@ -245,10 +268,10 @@ def relative(a, reference):
     return float(torch.linalg.norm(a.double() - reference) / torch.linalg.norm(reference))
 
 
-def make_gradients(depth, n_images):
+def make_gradients(depth, n_images, paper=False):
     """Activations, statistics, loss and every gradient of one training step."""
-    full = depth == 8
-    plan = Plan(depth)
+    full = depth == 8 and not paper
+    plan = Plan(depth, paper)
     images, labels = batch(n_images)
     labels = torch.tensor(labels)
     params = parameters(plan, torch.float64)
@@ -424,7 +447,8 @@ def main():
     different = []
     for name, content in (
             ("generator", make_generator_sample()), ("depth8", make_gradients(8, 6)),
-            ("depth44", make_gradients(44, 4)), ("optimizers", make_optimizers(8, 6)),
+            ("depth44", make_gradients(44, 4)), ("paper", make_gradients(14, 6, paper=True)),
+            ("optimizers", make_optimizers(8, 6)),
             ("epoch", make_epoch(8, EPOCH_BATCHES))):
         path = HERE / f"{name}.safetensors"
         new = content.bytes()

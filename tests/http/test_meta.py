@@ -11,7 +11,7 @@ class Meta(DaemonTestCase):
         presets = self.daemon.get("/api/v1/presets")["items"]
         self.assertEqual([p["name"] for p in presets if p["default"]], ["notebook-q3"])
         self.assertEqual({p["name"] for p in presets},
-                         {"notebook-q3", "notebook-q2", "paper", "keras-example"})
+                         {"notebook-q3", "notebook-q2", "paper", "keras-example", "paper-v1"})
         for preset in presets:
             self.assertEqual(self.daemon.get("/api/v1/presets/" + preset["name"]), preset)
             self.assertEqual(preset["config"]["preset"], preset["name"])

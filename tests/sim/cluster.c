@@ -267,7 +267,9 @@ static enum status tell(struct job *job, int index) {
         .run_id = job->run_id, .attempt = job->attempt, .number = index + 1};
     const struct step_report step = {.epoch = 1, .epochs = job->epochs, .step = 1};
     const struct executor_outcome outcome = {
-        .status = r->status, .again = r->again, .message = "as the cluster says"};
+        .status = r->status,
+        .again = r->again,
+        .message = r->status == STATUS_OK ? "" : "as the cluster says"};
     switch (r->kind) {
     case REPORT_STEP:
         return to->step(to->user, &report, &step, &error);

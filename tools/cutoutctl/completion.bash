@@ -20,7 +20,7 @@ _cutoutctl_ids() {
 _cutoutctl_values() {
     local values=""
     case $1 in
-        preset) values="notebook-q3 notebook-q2 paper keras-example" ;;
+        preset) values="notebook-q3 notebook-q2 paper keras-example paper-v1" ;;
         dataset) values="cifar10 shapes" ;;
         copies) values="independent aliased" ;;
         normalise) values="pixel_mean channel" ;;
@@ -28,7 +28,9 @@ _cutoutctl_values() {
         lr_schedule) values="constant cosine" ;;
         conv_algorithm) values="auto direct winograd" ;;
         activations) values="f32 bf16" ;;
-        flip | drop_last | nesterov | lr_plateau | l2_dense | stop_on_nan | hold) values="true false" ;;
+        shortcut) values="conv conv_bn" ;;
+        last_gamma) values="one zero" ;;
+        flip | drop_last | nesterov | lr_plateau | l2_dense | conv_bias | stop_on_nan | hold) values="true false" ;;
         state) values="queued held running paused succeeded failed canceled" ;;
         sort) values="id created updated finished priority name state m cutout_size seed best best_epoch last mean_last_5 train_seconds
             -id -created -updated -finished -priority -name -state -m -cutout_size -seed -best -best_epoch -last -mean_last_5 -train_seconds" ;;
@@ -49,8 +51,9 @@ _cutoutctl() {
         requeue delete queue export"
     local fields="name= preset= dataset= depth= epochs= batch_size= m= copies= cutout_size=
         cutout_squares= shift= flip= crop_pad= normalise= drop_last= optimizer= lr= momentum= nesterov=
-        lr_schedule= lr_plateau= l2= l2_dense= grad_clip= seed= train_images= test_images=
-        conv_algorithm= activations= stop_on_nan= priority= executor= label="
+        lr_schedule= lr_plateau= l2= l2_dense= grad_clip= shortcut= conv_bias= bn_epsilon= bn_momentum=
+        last_gamma= seed= train_images= test_images= conv_algorithm= activations= stop= stop_on_nan=
+        priority= executor= label="
     local program=${words[0]} command="" options=() offered="" i
     COMPREPLY=()
     for ((i = 1; i < n; i++)); do

@@ -81,6 +81,21 @@ RUN_FIELDS = {
     "grad_clip":
         "number from 0: Bound of the gradient's L2 norm, the penalty's included, before "
         "the optimizer; 0: none.",
+    "shortcut":
+        "\"conv\" | \"conv_bn\": Beside a block that halves the image: a 1x1 convolution, or "
+        "one with batch normalisation behind it, as the paper's network has it.",
+    "conv_bias":
+        "boolean: Convolutions have a bias; one in front of a batch normalisation stays "
+        "0.",
+    "bn_epsilon":
+        "number 1e-08 to 0.1: What batch normalisation adds to a variance: 0.001 in "
+        "Keras, 0.00001 in PyTorch.",
+    "bn_momentum":
+        "number 0 to 0.9999: Share of the moving statistics that a step keeps: PyTorch's "
+        "momentum is 1 minus it.",
+    "last_gamma":
+        "\"one\" | \"zero\": What the last batch normalisation of a block begins with: zero "
+        "makes the block begin as its shortcut.",
     "seed":
         "integer 0 to 9007199254740991: Of all random numbers of the run.",
     "train_images":
@@ -94,6 +109,10 @@ RUN_FIELDS = {
     "activations":
         "\"f32\" | \"bf16\": What the way back needs is kept as float or as bfloat16, which "
         "takes half of the memory; arithmetic is that of float.",
+    "stop":
+        "object: Ends the run, succeeded, after the first epoch at which a rule holds: "
+        "val_error is not above this, so many epochs of patience without a new best, "
+        "max_seconds of training.",
     "stop_on_nan":
         "boolean: Fail when a loss is no longer a finite number, or the training cross-"
         "entropy of an epoch is above ten times that of guessing.",

@@ -275,7 +275,7 @@ enum status bench_measure(const struct bench_options *options, const struct data
         (struct step_profile){.clock = &clock_system, .by_part = options->profile};
     b->options = options;
     b->result = ret_result;
-    TRY(resnet_plan(options->config.depth, net, error));
+    TRY(resnet_plan_of(&options->config, dataset->n_classes, net, error));
     TRY(measure_training(b, dataset, error));
     TRY(team_create(&(struct team_options){.n_threads = n_threads}, &team, error));
     TRY(measure_evaluation(b, net, team, error));

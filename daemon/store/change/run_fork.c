@@ -86,7 +86,7 @@ static enum status fork_run(struct db *db, void *arguments, struct error *error)
     for (int index = 0; index < N_STATEMENTS; index++) {
         TRY(take_over(db, index, a, error));
     }
-    TRY(run_note_epochs(db, a->id, a->fork->draft->forked_epoch + 1, false, error));
+    TRY(run_note_epochs(db, a->id, a->fork->draft->forked_epoch + 1, false, STOP_NONE, error));
     return link_files(db, a, error);
 }
 

@@ -31,17 +31,20 @@ const struct statement_set progress_statements = {
              " inherited_seconds = CASE WHEN inherited_epochs < ?2 THEN inherited_seconds"
              "  ELSE (SELECT total(seconds) FROM epoch WHERE run_id = ?1 AND epoch < ?2) END,"
              " diverged = diverged OR ?3 OR EXISTS (SELECT 1 FROM epoch WHERE run_id = ?1"
-             "  AND (train_loss IS NULL OR val_loss IS NULL))"
+             "  AND (train_loss IS NULL OR val_loss IS NULL)), stopped_by = ?4"
              " WHERE id = ?1"),
     },
 };
 
 enum status run_note_epochs(struct db *db, int64_t run_id, int first_own, bool diverged,
-                            struct error *error) {
+                            enum stop_rule stopped_by, struct error *error) {
     sqlite3_stmt *statement = db_statement(db, DB_PROGRESS, NOTE_EPOCHS);
     sqlite3_bind_int64(statement, 1, run_id);
     sqlite3_bind_int(statement, 2, first_own);
     sqlite3_bind_int(statement, 3, diverged);
+    if (stopped_by != STOP_NONE) {
+        db_bind_text(statement, 4, stop_rule_name(stopped_by));
+    }
     return db_execute(db, statement, NULL, error);
 }
 
@@ -56,7 +59,8 @@ enum status epoch_put(struct db *db, int64_t run_id, const struct epoch_row *row
     TRY(run_touch(db, run_id, row->at_ms, error));
     TRY(event_add_epoch(db, run_id, row->report.epoch, row->at_ms, error));
     TRY(epoch_write(db, run_id, row, error));
-    return run_note_epochs(db, run_id, row->report.epoch, row->report.diverged, error);
+    return run_note_epochs(db, run_id, row->report.epoch, row->report.diverged,
+                           row->report.stopped_by, error);
 }
 
 static enum status put_epoch(struct db *db, void *arguments, struct error *error) {

@@ -30,8 +30,9 @@ enum status checkpoints_put(struct db *db, int64_t run_id, const struct checkpoi
                             size_t n_rows, struct error *error);
 
 /* From a store_body: brings the run's summary columns up to its epochs, those from `first_own` on
- * trained by itself. diverged: one of them did, which a loss that is stored need not show. */
+ * trained by itself. diverged: one of them did, which a loss that is stored need not show.
+ * stopped_by: the rule that ends the run with the last of them. */
 enum status run_note_epochs(struct db *db, int64_t run_id, int first_own, bool diverged,
-                            struct error *error);
+                            enum stop_rule stopped_by, struct error *error);
 
 #endif

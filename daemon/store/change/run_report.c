@@ -58,6 +58,10 @@ static enum status check_epoch(struct db *db, int64_t id, const struct epoch_rep
                          "run %lld: a report of epoch %d; the next one can be %d", (long long)id,
                          epoch->epoch, last);
     }
+    if ((unsigned)epoch->stopped_by >= N_STOP_RULES) {
+        return error_set(error, STATUS_CORRUPT, "run %lld: a report of an end by no rule",
+                         (long long)id);
+    }
     if (epoch->val_total < 1 || epoch->val_wrong < 0 || epoch->val_wrong > epoch->val_total) {
         return error_set(error, STATUS_CORRUPT, "run %lld: a report of %d wrong images of %d",
                          (long long)id, epoch->val_wrong, epoch->val_total);

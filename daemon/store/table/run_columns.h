@@ -64,6 +64,8 @@
     X("handle", TEXT, handle)                                                                      \
     X("inherited_epochs", INT, inherited_epochs)                                                   \
     X("inherited_seconds", SUM, inherited_seconds)                                                 \
+    X("stopped_by", TEXT, stopped_by)                                                              \
+    X("max_seconds", SUM, max_seconds)                                                             \
     X("EXISTS (SELECT 1 FROM note WHERE note.run_id = run.id)", BOOL, has_note)
 
 /* What is long or a look-up of its own (enum run_part): a list may have '' in its place. Read

@@ -14,9 +14,9 @@ const struct statement_set run_statements = {
             ("INSERT INTO run (name, priority, labels_json, config_json, preset, dataset,"
              " depth, epochs, m, cutout_size, seed, copies, optimizer, owner, sweep_id,"
              " forked_from, forked_epoch, state, batch_size, train_images, drop_last, executor,"
-             " created_ms, updated_ms)"
+             " max_seconds, created_ms, updated_ms)"
              " VALUES (?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
-             " ?18, ?19, ?20, ?21, ?22, ?23, ?2, ?2)"),
+             " ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?2, ?2)"),
         [RUN_INSERT_LABELS] = ("INSERT INTO run_label (run_id, key, value)"
                                " SELECT ?1, key, value FROM json_each(?2)"),
         [RUN_GET] = ("SELECT " RUN_COLUMNS " FROM run WHERE id = ?1"),
@@ -52,7 +52,8 @@ const struct statement_set run_statements = {
              " epochs_done = 0, best_epoch = NULL, best_wrong = NULL, last_wrong = NULL,"
              " val_total = NULL, diverged = 0, images_per_second = NULL, best_error = NULL,"
              " last_error = NULL, mean_last_5 = NULL, train_seconds = 0,"
-             " inherited_epochs = 0, inherited_seconds = 0," CHANGED "WHERE id = ?1"),
+             " inherited_epochs = 0, inherited_seconds = 0, stopped_by = NULL," CHANGED
+             "WHERE id = ?1"),
         [RUN_TOUCH] = ("UPDATE run SET interruptions = 0," CHANGED "WHERE id = ?1"),
         [RUN_EDIT] = ("UPDATE run SET name = coalesce(?3, name), priority = coalesce(?4, priority),"
                       " labels_json = coalesce(?5, labels_json)," CHANGED "WHERE id = ?1"),

@@ -22,6 +22,7 @@ enum {
     RUN_OWNER_SIZE = 64,
     RUN_EXECUTOR_SIZE = 32,
     RUN_HANDLE_SIZE = 64,
+    RUN_STOP_RULE_SIZE = 16,
 };
 
 /* What trains a run that asks for nothing else. */
@@ -124,7 +125,9 @@ struct run_row {
      * theirs. They may have had other images and another speed. */
     int inherited_epochs;
     double inherited_seconds;
-    bool has_note; /* table `note` */
+    char stopped_by[RUN_STOP_RULE_SIZE]; /* core/train/stop_rule.h; "" until a rule holds */
+    double max_seconds;                  /* of the config's `stop`; 0: none */
+    bool has_note;                       /* table `note` */
 };
 
 /* Frees what the row owns and zeroes it. A zeroed row is fine. */

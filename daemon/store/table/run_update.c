@@ -49,6 +49,9 @@ enum status run_add(struct db *db, const struct run_draft *draft, int64_t now_ms
     sqlite3_bind_int(statement, 21, config->train_images);
     sqlite3_bind_int(statement, 22, config->drop_last);
     db_bind_text(statement, 23, draft->executor ? draft->executor : RUN_EXECUTOR_DEFAULT);
+    if (config->stop.max_seconds > 0) {
+        sqlite3_bind_double(statement, 24, config->stop.max_seconds);
+    }
     TRY(db_execute(db, statement, NULL, error));
     int64_t id = sqlite3_last_insert_rowid(db->handle);
     db_touch(db, id);
