@@ -123,10 +123,21 @@ static bool add_headers(struct MHD_Response *response, const struct request *req
     return !headers.failed;
 }
 
-/* The run or sweep that the request names. */
-static void name_subject(const struct request *request, struct log_subject *subject) {
+/* The run or sweep that the request made, or else names. */
+static void name_subject(const struct request *request, const char *location,
+                         struct log_subject *subject) {
+    static const char run[] = "/api/v1/runs/";
+    static const char sweep[] = "/api/v1/sweeps/";
     const char *pattern = request->route > 0 ? router_at(request->route - 1)->pattern : "";
     int64_t id = 0;
+    if (strncmp(location, run, sizeof(run) - 1) == 0 &&
+        text_to_id(location + sizeof(run) - 1, INT64_MAX, &subject->run_id)) {
+        return;
+    }
+    if (strncmp(location, sweep, sizeof(sweep) - 1) == 0 &&
+        text_to_id(location + sizeof(sweep) - 1, INT64_MAX, &subject->sweep_id)) {
+        return;
+    }
     if (request->n_parameters == 0 || !text_to_id(request->parameters[0], INT64_MAX, &id)) {
         return;
     }
@@ -146,14 +157,15 @@ static bool is_refused(const struct exchange_host *host, int http_status) {
 /* A line a request: those that may have changed something are worth keeping, and those that were
  * refused worth looking at. */
 static void account(const struct exchange_host *host, struct MHD_Connection *connection,
-                    const struct exchange *exchange, int http_status) {
+                    const struct exchange *exchange, const struct reply *reply) {
     const struct request *request = &exchange->request;
+    int http_status = reply->http_status;
     double seconds = clock_monotonic_s(host->context->options.clock) - exchange->begun_s;
     char peer[GATE_PEER_SIZE];
     struct log_subject subject = {.owner = request->owner, .request_id = request->id, .peer = peer};
     metrics_count(host->context->metrics, request->route - 1, http_status, seconds);
     gate_peer(host, connection, peer);
-    name_subject(request, &subject);
+    name_subject(request, reply->location, &subject);
     log_about(&subject,
               is_refused(host, http_status) ? LOG_LEVEL_WARNING
               : request_only_reads(request) ? LOG_LEVEL_DEBUG
@@ -204,7 +216,7 @@ static enum MHD_Result send_reply(const struct exchange_host *host,
             return MHD_NO;
         }
     }
-    account(host, connection, exchange, reply->http_status);
+    account(host, connection, exchange, reply);
     /* Half an answer is none. */
     enum MHD_Result result =
         add_headers(response, &exchange->request, reply)
@@ -237,7 +249,7 @@ static void refuse_large_head(const struct exchange_host *host, struct MHD_Conne
     bool has_body = reply.body && strcmp(request->method, "HEAD") != 0;
     head_answer(connection, reply.http_status, has_body ? reply.body : "",
                 has_body ? reply.n_body : 0);
-    account(host, connection, exchange, reply.http_status);
+    account(host, connection, exchange, &reply);
 }
 
 void exchange_end(void *host, struct MHD_Connection *connection, void **exchange_pointer,

@@ -197,6 +197,7 @@ static void write_machine(struct json_writer *writer, const struct config *confi
     json_write_object(writer, "memory");
     json_write_int(writer, "total_bytes",
                    (int64_t)sysconf(_SC_PHYS_PAGES) * (int64_t)sysconf(_SC_PAGESIZE));
+    json_write_int(writer, "daemon_limit_bytes", config->memory.n_bytes);
     json_write_int(writer, "run_limit_bytes", config->memory_limit_bytes);
     json_write_end(writer, '}');
 }

@@ -78,7 +78,7 @@ class System {
       ["Speed", speeds.length > 0 ? `${count(speeds.reduce((a, b) => a + b, 0))} images/s in ${plural(speeds.length, "run")}` : "nothing is being trained"], ["Kernels", plain(system.kernel_variant)],
       ["Queue", queue.queued + queue.held === 0 ? "empty" : `${count(queue.queued)} waiting, ${count(queue.held)} held${metrics.queue_oldest_age_seconds > 0 ? `; the oldest for ${duration(metrics.queue_oldest_age_seconds)}` : ""}`],
       ["Runs", Object.entries(system.runs).filter(([, n]) => n > 0).map(([state, n]) => `${count(n)} ${state}`).join(", ") || "none"],
-      ["Memory", `${bytes(system.memory.run_limit_bytes)} a run, of ${bytes(system.memory.total_bytes)}${metrics.resident_memory_bytes ? `; in use ${bytes(metrics.resident_memory_bytes)}` : ""}`],
+      ["Memory", `${bytes(system.memory.run_limit_bytes)} a run, of ${bytes(system.memory.daemon_limit_bytes)}${metrics.resident_memory_bytes ? `; in use ${bytes(metrics.resident_memory_bytes)}` : ""}`],
       ["Disk", metrics.state_dir_free_bytes == null ? "–" : `${bytes(metrics.state_dir_free_bytes)} free; database ${bytes(metrics.database_bytes)}`]];
     const rows = facts.map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, value)));
     rows.forEach((row, i) => {

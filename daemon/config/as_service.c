@@ -270,6 +270,8 @@ void as_service_load(const struct as_service *service, int argc, char *const *ar
             set_path(ret_config, paths[i], c);
         }
     }
+    memory_bound_of_unit(&service->unit, "/sys/fs/cgroup", &ret_config->memory);
+    (void)config_resolve_memory(ret_config, &(struct error){0}); /* a wrong one was told already */
     (void)snprintf(ret_config->tokens_file, sizeof(ret_config->tokens_file), "%s",
                    ret_config->text[CONFIG_TOKENS_FILE]);
     (void)snprintf(ret_config->tls_cert, sizeof(ret_config->tls_cert), "%s",

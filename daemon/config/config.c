@@ -307,6 +307,7 @@ void config_load_all(int argc, char *const *argv, char *const *environment,
     }
     load_environment(ret_config, environment, ret_problems);
     load_flags(ret_config, argc, argv, ret_problems);
+    memory_bound_of_process("/proc/self/cgroup", "/sys/fs/cgroup", &ret_config->memory);
     config_resolve(ret_config, ret_problems);
 }
 

@@ -16,6 +16,7 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/config/run_config.h"
+#include "daemon/config/memory_bound.h"
 
 #define CONFIG_DEFAULT_FILE "/etc/cutoutd/cutoutd.conf"
 
@@ -90,6 +91,7 @@ struct config {
     int checkpoint_interval_s;
     int keep_checkpoints_days;  /* 0: for ever */
     int keep_events_days;       /* likewise */
+    struct memory_bound memory; /* what a percentage of memory_limit is of */
     int64_t memory_limit_bytes; /* what one run may need at most; a percentage is resolved */
     enum log_level log_level;
     enum log_format log_format;

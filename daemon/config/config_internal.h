@@ -30,4 +30,7 @@ void config_load_files(struct config *config, const char *path, bool must_exist,
 /* From each value's text to its typed field; a problem names the value's origin. */
 void config_resolve(struct config *config, struct config_problems *problems);
 
+/* memory_limit once more, of config->memory. */
+enum status config_resolve_memory(struct config *config, struct error *error);
+
 #endif

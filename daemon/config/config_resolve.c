@@ -90,10 +90,9 @@ static enum status resolve_threads(struct config *config, struct error *error) {
                            error);
 }
 
-static enum status resolve_memory(struct config *config, struct error *error) {
+enum status config_resolve_memory(struct config *config, struct error *error) {
     static const char wanted[] = "a percentage from 1% to 100%, or bytes like 6G";
     const char *text = config->text[CONFIG_MEMORY_LIMIT];
-    int64_t machine = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
     char *end = NULL;
     errno = 0;
     double value = strtod(text, &end);
@@ -102,7 +101,7 @@ static enum status resolve_memory(struct config *config, struct error *error) {
     bool plain = text[0] && strspn(text, "0123456789.") == (size_t)(end - text);
     switch (!plain || errno ? '?' : *end) {
     case '%':
-        unit = (double)machine / 100.0;
+        unit = (double)config->memory.n_bytes / 100.0;
         break;
     case 'K':
         unit = 0x1p10;
@@ -313,7 +312,7 @@ void config_resolve(struct config *config, struct config_problems *problems) {
         resolve_listen,          resolve_tls,         resolve_tokens_file,
         resolve_unix_socket,     resolve_state_dir,   resolve_allowed_hosts,
         resolve_trusted_proxies, resolve_threads, /* the workers are known by then */
-        resolve_memory,          resolve_log_level,   resolve_isa,
+        config_resolve_memory,   resolve_log_level,   resolve_isa,
         resolve_conv_algorithm,  resolve_pin_threads, resolve_arithmetic_change,
         resolve_log_format,
     };
@@ -334,7 +333,11 @@ void config_print(const struct config *config, FILE *out) {
             (void)fprintf(out, ": %d", config->threads_per_run);
         }
         if (key == CONFIG_MEMORY_LIMIT && config->memory_limit_bytes > 0) {
-            (void)fprintf(out, ": %.1f GiB", (double)config->memory_limit_bytes * 0x1p-30);
+            (void)fprintf(
+                out, ": %.1f GiB; %s %.1f GiB (%s)", (double)config->memory_limit_bytes * 0x1p-30,
+                config->memory_limit_bytes > config->memory.n_bytes ? "MORE THAN THERE IS:"
+                                                                    : "there is",
+                (double)config->memory.n_bytes * 0x1p-30, config->memory.origin);
         }
         (void)fputc('\n', out);
     }

@@ -25,6 +25,7 @@ struct restore {
     char temporary[PATH_SIZE];
     char target[PATH_SIZE];
     struct stat owner; /* the state directory */
+    bool made;         /* it was not there */
     int n_files;       /* checkpoints that were copied */
     int n_missing;     /* that the database knows, and that are nowhere */
 };
@@ -156,11 +157,22 @@ static enum status bring_database(const struct restore *r, struct inspection *re
     return status;
 }
 
+/* systemd makes the directory at the service's first start, which may not have been. */
+static enum status make_state_dir(struct restore *r, struct error *error) {
+    r->made = !is_there(r->state_dir);
+    enum status status = state_dir_make(r->state_dir, error);
+    if (status != STATUS_OK) {
+        error_prefix(error, "there is no state directory; run this as root, or name a directory "
+                            "of yours with --state-dir");
+    }
+    return status;
+}
+
 static enum status restore(struct restore *r, const char *source, struct inspection *ret_found,
                            struct error *error) {
     CLEANUP(close_fd) int lock = -1;
     TRY(find_source(r, source, error));
-    TRY(state_dir_make(r->state_dir, error));
+    TRY(make_state_dir(r, error));
     enum status status = lock_take(r->state_dir, &lock, error);
     if (status == STATUS_BUSY) {
         error_prefix(error, "stop the daemon first (systemctl stop cutoutd.socket cutoutd)");
@@ -198,6 +210,11 @@ int command_restore(const struct config *config, const char *source) {
                  "copied\n",
                  r.target, (long long)found.n_runs, (long long)found.n_unfinished, found.version,
                  found.newest, r.n_files);
+    if (r.made && geteuid() == 0) {
+        (void)printf("%s was made, and is root's: cutoutd.service gives it to its user when it "
+                     "starts; for a daemon of another user: chown -R USER %s\n",
+                     r.state_dir, r.state_dir);
+    }
     if (r.n_missing > 0) {
         (void)printf("%d checkpoint(s) are not there or damaged: runs that need them go on from an "
                      "earlier one, or begin anew\n",

@@ -165,6 +165,10 @@ size_t log_line_format(enum log_line_form form, const struct log_line *line,
         put(&b, "<%d>", priorities[line->level]);
         put_words(&b, line->words);
         break;
+    case LOG_LINE_MARKED_JSON:
+        put(&b, "<%d>", priorities[line->level]);
+        put_json(&b, line, &fields);
+        break;
     case LOG_LINE_JSON:
         put_json(&b, line, &fields);
         break;

@@ -13,10 +13,11 @@
 enum { LOG_LINE_SIZE = 4096, LOG_LINE_STAMP_SIZE = 48 };
 
 enum log_line_form {
-    LOG_LINE_TEXT,    /* 2026-10-25T02:30:00.250+01:00 warning: words */
-    LOG_LINE_MARKED,  /* <4>words, for a stderr that the journal reads */
-    LOG_LINE_JSON,    /* {"time":..,"level":..,"message":..} and what the line is about */
-    LOG_LINE_JOURNAL, /* fields of the journal's own protocol, MESSAGE as the last */
+    LOG_LINE_TEXT,        /* 2026-10-25T02:30:00.250+01:00 warning: words */
+    LOG_LINE_MARKED,      /* <4>words, for a stderr that the journal reads */
+    LOG_LINE_JSON,        /* {"time":..,"level":..,"message":..} and what the line is about */
+    LOG_LINE_MARKED_JSON, /* <4>{..}, likewise */
+    LOG_LINE_JOURNAL,     /* fields of the journal's own protocol, MESSAGE as the last */
 };
 
 struct log_line {

@@ -212,7 +212,7 @@ static int open_journal(const char *path) {
 static enum log_line_form choose_form(const struct log_sink_options *options) {
     bool journal = journal_reads_stderr();
     if (options->format == LOG_FORMAT_JSON) {
-        return LOG_LINE_JSON;
+        return journal ? LOG_LINE_MARKED_JSON : LOG_LINE_JSON;
     }
     if (!journal) {
         return LOG_LINE_TEXT;

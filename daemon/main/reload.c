@@ -38,6 +38,7 @@ static bool take_value(struct config *now, const struct config *read, int key) {
         now->keep_events_days = read->keep_events_days;
         return true;
     case CONFIG_MEMORY_LIMIT:
+        now->memory = read->memory;
         now->memory_limit_bytes = read->memory_limit_bytes;
         return true;
     case CONFIG_LOG_LEVEL:
@@ -59,7 +60,10 @@ static int take_changes(struct config *now, const struct config *read) {
     int n = 0;
     for (int key = 0; key < CONFIG_KEY_COUNT; key++) {
         const char *name = config_key_name((enum config_key)key);
-        if (strcmp(now->text[key], read->text[key]) == 0) {
+        /* The control group may allow more or less than before. */
+        bool same_memory =
+            key != CONFIG_MEMORY_LIMIT || now->memory_limit_bytes == read->memory_limit_bytes;
+        if (strcmp(now->text[key], read->text[key]) == 0 && same_memory) {
             continue;
         }
         if (!take_value(now, read, key)) {

@@ -12,5 +12,5 @@ endif()
 file(CONFIGURE OUTPUT "${OUTPUT}" CONTENT "/* Made by daemon/main/version.cmake. */
 #include \"daemon/main/version.h\"
 
-const char version_commit[] = \"@commit@\";
-" @ONLY)
+const char version_commit[] = \"${commit}\";
+")

@@ -66,7 +66,11 @@ static enum status sweep_state(const char *directory, const struct clock *clock,
 enum status open_state(const char *directory, const struct clock *clock, int *ret_lock_fd,
                        struct store **ret_store, struct error *error) {
     char path[CONFIG_TEXT_SIZE + 32];
-    TRY(state_dir_make(directory, error));
+    enum status made = state_dir_make(directory, error);
+    if (made != STATUS_OK) {
+        error_prefix(error, "the state directory (name another with --state-dir)");
+    }
+    TRY(made);
     TRY(lock_take(directory, ret_lock_fd, error));
     state_dir_remove_address(directory);
     (void)snprintf(path, sizeof(path), "%s/cutoutd.db", directory);

@@ -190,6 +190,9 @@ static void each_form_says_what_a_line_is_about(void **state) {
     assert_string_equal(format(LOG_LINE_JSON, &nothing, "it rains", text),
                         "{\"time\":\"2026-10-25T00:30:00.250Z\",\"level\":\"warning\","
                         "\"message\":\"it rains\"}\n");
+    assert_string_equal(format(LOG_LINE_MARKED_JSON, &nothing, "it rains", text),
+                        "<4>{\"time\":\"2026-10-25T00:30:00.250Z\",\"level\":\"warning\","
+                        "\"message\":\"it rains\"}\n");
     assert_string_equal(format(LOG_LINE_JSON, &whole, "a \"b\" \\ \x1b \xff \xc3\xa4", text),
                         "{\"time\":\"2026-10-25T00:30:00.250Z\",\"level\":\"warning\","
                         "\"run_id\":\"7\",\"sweep_id\":\"3\",\"owner\":\"anna\","
@@ -226,20 +229,46 @@ static void a_line_that_is_too_long_is_cut_and_stays_what_it_is(void **state) {
 static int journal = -1;
 static char journal_path[64];
 
-static void log_to_journal(int trigger) {
-    (void)trigger;
+static void name_stderr_as_the_journals(void) {
     struct stat info;
     char stream[64];
     (void)fstat(STDERR_FILENO, &info);
     (void)snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)info.st_dev,
                    (unsigned long long)info.st_ino);
     (void)setenv("JOURNAL_STREAM", stream, 1);
+}
+
+static void log_to_journal(int trigger) {
+    (void)trigger;
+    name_stderr_as_the_journals();
     log_sink_install(
         &(struct log_sink_options){.max_level = LOG_LEVEL_INFO, .journal = journal_path});
     log_about(&whole, LOG_LEVEL_WARNING, "first");
     log_sink_close();
     (void)unlink(journal_path);
     (void)close(journal);
+}
+
+static void log_json_to_a_stderr_of_the_journal(int trigger) {
+    (void)trigger;
+    name_stderr_as_the_journals();
+    log_sink_install(
+        &(struct log_sink_options){.max_level = LOG_LEVEL_INFO, .format = LOG_FORMAT_JSON});
+    log_warning("first");
+    log_sink_close();
+}
+
+static void json_lines_have_their_priority_for_the_journal(void **state) {
+    (void)state;
+    pid_t pid = 0;
+    int trigger = -1;
+    int out = run_child(log_json_to_a_stderr_of_the_journal, &pid, &trigger);
+    char *all = read_all(out);
+    assert_ended_well(pid);
+    assert_int_equal(strncmp(all, "<4>{\"time\":", 11), 0);
+    free(all);
+    (void)close(out);
+    (void)close(trigger);
 }
 
 static void log_to_journal_and_to_none(int trigger) {
@@ -290,6 +319,7 @@ int main(void) {
         cmocka_unit_test(no_hour_comes_twice_in_autumn),
         cmocka_unit_test(each_form_says_what_a_line_is_about),
         cmocka_unit_test(a_line_that_is_too_long_is_cut_and_stays_what_it_is),
+        cmocka_unit_test(json_lines_have_their_priority_for_the_journal),
         cmocka_unit_test(fields_go_to_the_journal_and_lines_to_stderr_without_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,6 +48,15 @@ class CheckConfig(unittest.TestCase):
                      "cutoutd.conf:4: unknown setting", "cutoutd.conf:6: cannot open the directory /nonexistent"):
             self.assertIn(line, wrong)
 
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become the service's user")
+    def test_a_share_of_memory_is_of_what_the_unit_may_have(self):
+        self.drop_in("MemoryMax=64M\nMemoryHigh=48M\n")
+        status, stands, wrong = self.check("--as-service", config="memory_limit = 50%")
+        self.assertEqual((status, wrong), (0, ""))
+        self.assertIn(f"there is 0.0 GiB (MemoryHigh of {self.units}/cutoutd.service.d/10.conf:3)", stands)
+        self.assertIn("MORE THAN THERE IS", self.check("--as-service", config="memory_limit = 1G")[1])
+        self.assertNotIn("MORE THAN THERE IS", self.check(config="memory_limit = 64M")[1])
+
     def test_without_the_unit_nothing_is_known_of_it(self):
         os.unlink(os.path.join(self.units, "cutoutd.service"))
         status, _, wrong = self.check("--as-service")

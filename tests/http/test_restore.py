@@ -122,6 +122,22 @@ class Restore(DaemonTestCase):
         new.start()
         self.assertEqual(new.get("/api/v1/runs/1")["state"], "succeeded")
 
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become others")
+    def test_a_state_directory_that_is_missing_is_made_or_there_is_a_remedy(self):
+        old = self.stopped_daemon()
+        copy = os.path.join(old.directory, "copy.db")
+        self.assertEqual(run("backup", old, copy)[0], 0)
+        new = self.empty_daemon()
+        for path in (old.directory, new.directory, copy):
+            os.chmod(path, 0o755)
+        status, said = run("restore", new, copy, user=STRANGER)
+        self.assertEqual(status, 1)
+        self.assertIn("run this as root, or name a directory of yours with --state-dir: cannot make the directory", said)
+        self.assertFalse(os.path.exists(new.state_dir))
+        status, said = run("restore", new, copy)
+        self.assertEqual(status, 0, said)
+        self.assertIn("was made, and is root's: cutoutd.service gives it to its user when it starts", said)
+
     @unittest.skipUnless(os.geteuid() == 0, "only root can give files to others")
     def test_what_root_restores_belongs_to_the_owner_of_the_directory(self):
         old = self.stopped_daemon()

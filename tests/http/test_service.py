@@ -285,7 +285,7 @@ class Log(unittest.TestCase):
         refused = find(request_id="refused-1", peer="127.0.0.1", level="warning")
         self.assertIn(" 401 ", refused[0]["message"])
         self.assertNotIn("owner", refused[0])
-        find(request_id="taken-1", peer="127.0.0.1", level="info", owner="anna")
+        find(request_id="taken-1", peer="127.0.0.1", level="info", owner="anna", run_id="1")  # that it made
         self.assertIn("succeeded", find(run_id="1", owner="anna")[-1]["message"])
         self.assertTrue(any("data set gone cannot be used" in line["message"] for line in find(level="warning")))
 
