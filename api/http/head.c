@@ -153,13 +153,15 @@ void head_answer(struct MHD_Connection *connection, int http_status, const char 
                      http_status, MHD_get_reason_phrase_for((unsigned)http_status), n_body,
                      (int)n_body, body);
     size_t length = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
-    const union MHD_ConnectionInfo *tls =
+    /* What the library returns is overwritten by its next answer (1.0), so each is used at once. */
+    const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-    const union MHD_ConnectionInfo *socket =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (tls && tls->tls_session) {
-        (void)gnutls_record_send(tls->tls_session, text, length);
-    } else if (socket) {
-        (void)send(socket->connect_fd, text, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (info && info->tls_session) {
+        (void)gnutls_record_send(info->tls_session, text, length);
+        return;
+    }
+    info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info) {
+        (void)send(info->connect_fd, text, length, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
 }

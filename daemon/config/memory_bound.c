@@ -45,31 +45,40 @@ static void lower_by_file(struct memory_bound *bound, const char *groups, const 
 }
 
 /* group: "/a/b", or "" for the one that is mounted. */
-static void lower_by_groups(struct memory_bound *bound, const char *groups, const char *group) {
+static void lower_by_groups(struct memory_bound *bound, const char *groups, const char *group,
+                            const char *const *names) {
     char path[PATH_MAX];
     if (snprintf(path, sizeof(path), "%s", group) >= (int)sizeof(path)) {
         return;
     }
-    for (char *end = path + strlen(path);; end = strrchr(path, '/')) {
-        if (!end) {
-            return;
-        }
+    for (char *end = path + strlen(path); end; end = strrchr(path, '/')) {
         *end = '\0';
-        lower_by_file(bound, groups, path, "memory.max");
-        lower_by_file(bound, groups, path, "memory.high");
+        for (size_t i = 0; names[i]; i++) {
+            lower_by_file(bound, groups, path, names[i]);
+        }
     }
 }
 
-/* The line "0::/PATH" is that of version 2. A group outside of what this process sees begins with
- * "/..". */
+static const char *const version_2[] = {"memory.max", "memory.high", NULL};
+static const char *const version_1[] = {"memory.limit_in_bytes", NULL};
+
+/* A line is "0::/PATH", or in version 1 "4:memory:/PATH". Of a path that this process does not see
+ * (a container's, as the host has it) the group that is mounted remains. */
 void memory_bound_of_process(const char *group_file, const char *groups, struct memory_bound *ret) {
-    char line[PATH_MAX + 8];
+    char line[PATH_MAX + 32];
+    char old[PATH_MAX];
     begin_with_machine(ret);
+    (void)snprintf(old, sizeof(old), "%s/memory", groups);
     CLEANUP(close_file) FILE *file = fopen(group_file, "re");
     while (file && fgets(line, sizeof(line), file)) {
         line[strcspn(line, "\n")] = '\0';
-        if (strncmp(line, "0::/", 4) == 0 && !strstr(line, "/..")) {
-            lower_by_groups(ret, groups, strcmp(line, "0::/") == 0 ? "" : line + 3);
+        char *memory = strstr(line, ":memory:/");
+        char *path = strncmp(line, "0::/", 4) == 0 ? line + 3 : memory ? memory + 8 : NULL;
+        if (path && (strstr(path, "/..") || path[1] == '\0')) {
+            path[0] = '\0';
+        }
+        if (path) {
+            lower_by_groups(ret, memory ? old : groups, path, memory ? version_1 : version_2);
         }
     }
 }
@@ -130,5 +139,5 @@ void memory_bound_of_unit(const struct unit_file *unit, const char *groups,
     lower_by_setting(ret, unit, "MemoryMax", machine);
     lower_by_setting(ret, unit, "MemoryHigh", machine);
     slice_group(slice ? slice->value : "system.slice", group);
-    lower_by_groups(ret, groups, group);
+    lower_by_groups(ret, groups, group, version_2);
 }

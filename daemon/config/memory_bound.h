@@ -18,10 +18,9 @@ struct memory_bound {
                                             */
 };
 
-/* Of this process. `group_file` is "/proc/self/cgroup" or like it, `groups` where the groups of
- * version 2 are mounted
- * ("/sys/fs/cgroup"): memory.max and memory.high of the process's group and of all above it count.
- * What cannot be read bounds nothing. */
+/* Of this process. `group_file` is "/proc/self/cgroup" or like it, `groups` where control groups
+ * are mounted ("/sys/fs/cgroup"; those of version 1 below it): the bounds of the process's group
+ * and of all above it count. What cannot be read bounds nothing. */
 void memory_bound_of_process(const char *group_file, const char *groups, struct memory_bound *ret);
 
 /* Of a service that systemd would start from this unit: its MemoryMax= and MemoryHigh=, and the

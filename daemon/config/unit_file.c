@@ -13,9 +13,11 @@
 
 enum { PATH_SIZE = 4096, MOST_DROP_INS = 256 };
 
-static const char DEFAULT_PATH[] = "/etc/systemd/system:/run/systemd/system:"
-                                   "/usr/local/lib/systemd/system:/usr/lib/systemd/system:"
-                                   "/lib/systemd/system";
+static const char DEFAULT_PATH[] =
+    "/etc/systemd/system.control:/run/systemd/system.control:" /* of set-property */
+    "/etc/systemd/system:/run/systemd/system:"
+    "/usr/local/lib/systemd/system:/usr/lib/systemd/system:"
+    "/lib/systemd/system";
 
 void unit_file_clear(struct unit_file *unit) {
     for (size_t i = 0; i < unit->n; i++) {

@@ -73,7 +73,12 @@ static void the_least_of_all_groups_above_counts(void **state) {
     bound = of_process("0::/system.slice/x.service\n");
     assert_int_equal(bound.n_bytes, 7000000);
     assert_string_equal(bound.origin, "memory.high of /system.slice");
-    assert_int_equal(of_process("12:memory:/system.slice/x.service\n").n_bytes, machine());
+    write_group("/memory", "memory.limit_in_bytes", "9223372036854771712\n");
+    assert_int_equal(of_process("4:memory:/x.service\n").n_bytes, machine());
+    write_group("/memory/x.service", "memory.limit_in_bytes", "6500000\n");
+    bound = of_process("5:cpu:/\n4:memory:/x.service\n0::/system.slice\n");
+    assert_int_equal(bound.n_bytes, 6500000);
+    assert_string_equal(bound.origin, "memory.limit_in_bytes of /x.service");
 }
 
 static void a_container_is_bounded_by_its_own_group(void **state) {
@@ -82,7 +87,7 @@ static void a_container_is_bounded_by_its_own_group(void **state) {
     struct memory_bound bound = of_process("0::/\n");
     assert_int_equal(bound.n_bytes, 6000000);
     assert_string_equal(bound.origin, "memory.max of /");
-    assert_int_equal(of_process("0::/../outside\n").n_bytes, machine());
+    assert_int_equal(of_process("0::/../outside\n").n_bytes, 6000000);
 }
 
 static void what_cannot_be_read_bounds_nothing(void **state) {
