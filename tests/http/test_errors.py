@@ -145,10 +145,13 @@ class Memory(DaemonTestCase):
         for rest in (b"\r\n", b"X-A: b\r\n" * 900 + b"\r\n"):
             with self.subTest(rest[:10]):
                 self.repeat(head + rest, times)
-                before = self.resident_bytes()
-                self.repeat(head + rest, times)
+                growth = []
+                while not growth or (growth[-1] >= 12 * 2**20 and len(growth) < 3):  # what leaks grows each time
+                    before = self.resident_bytes()
+                    self.repeat(head + rest, times)
+                    growth.append(self.resident_bytes() - before)
                 if not SLOW_BUILD:  # sanitizers keep freed memory for a while, and look themselves
-                    self.assertLess(self.resident_bytes() - before, 12 * 2**20)
+                    self.assertLess(growth[-1], 12 * 2**20, growth)
 
 
 def long_heads():
