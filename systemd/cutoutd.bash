@@ -29,10 +29,12 @@ _cutoutd() {
             --log-level) offered="error warning info debug" ;;
             --log-format) offered="auto text json" ;;
             --pin-threads) offered="on off" ;;
+            --executors) offered="local slurm local,slurm" ;;
             --scope) offered="read submit admin" ;;
             --format) offered="text json"; [ "$command" != evaluate ] || offered+=" csv" ;;
-            --state-dir | --output) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
-            --config | --tls-cert | --tls-key | --tokens-file | --unix-socket)
+            --state-dir | --output | --attempt | --slurm-shared-dir | --slurm-bin-dir)
+                mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+            --config | --tls-cert | --tls-key | --tokens-file | --unix-socket | --slurm-program | --slurm-conf)
                 mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
             --as-service) ;; # has no value
             --*)

@@ -178,21 +178,23 @@ char *submission_labels(const struct run_spec *spec) {
     return json_write_take(&writer);
 }
 
-enum status submission_make(const struct request *request, const struct run_spec *spec,
-                            struct submission *ret_submission, struct error *error) {
+enum status submission_make(const struct api_context *context, const struct request *request,
+                            const struct run_spec *spec, struct submission *ret_submission,
+                            struct error *error) {
     struct submission *submission = ret_submission;
     submission->labels_json = submission_labels(spec);
     submission->config_json = run_spec_to_json(spec);
-    submission->draft = (struct run_draft){.name = spec->name,
-                                           .priority = spec->priority,
-                                           .labels_json = submission->labels_json,
-                                           .config_json = submission->config_json,
-                                           .config = &spec->config,
-                                           .executor = spec->executor[0] ? spec->executor : NULL,
-                                           .owner = request->owner,
-                                           .held = spec->hold,
-                                           .after_ids = spec->after,
-                                           .n_after = spec->n_after};
+    submission->draft =
+        (struct run_draft){.name = spec->name,
+                           .priority = spec->priority,
+                           .labels_json = submission->labels_json,
+                           .config_json = submission->config_json,
+                           .config = &spec->config,
+                           .executor = pool_executor(context->options.pool, spec->executor)->name,
+                           .owner = request->owner,
+                           .held = spec->hold,
+                           .after_ids = spec->after,
+                           .n_after = spec->n_after};
     return submission->labels_json && submission->config_json
                ? STATUS_OK
                : error_set(error, STATUS_NO_MEMORY, "cannot write a run as JSON");

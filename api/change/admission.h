@@ -49,8 +49,9 @@ struct submission {
 
 /* Of no sweep, no fork and without an idempotency mark: the caller adds these to the draft. On any
  * status the caller clears *ret_submission. STATUS_NO_MEMORY. */
-enum status submission_make(const struct request *request, const struct run_spec *spec,
-                            struct submission *ret_submission, struct error *error);
+enum status submission_make(const struct api_context *context, const struct request *request,
+                            const struct run_spec *spec, struct submission *ret_submission,
+                            struct error *error);
 
 /* Frees and zeroes. A zeroed one is fine. */
 void submission_clear(struct submission *submission);

@@ -72,5 +72,6 @@ void route_run_edit(struct api_context *context, const struct request *request,
         reply_error(reply, request, &error);
         return;
     }
+    pool_note_priority(context->options.pool, changed.id, changed.priority);
     route_reply_run(context, request, reply, 200, &changed);
 }

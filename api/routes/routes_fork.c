@@ -248,10 +248,11 @@ static enum status link_file(void *user, int64_t source_id, int64_t id, const ch
 }
 
 /* The form for the store; it borrows the submission. */
-static enum status make_run_fork(const struct request *request, const struct fork *fork,
-                                 char *state_dir, struct submission *submission,
-                                 struct run_fork *ret_fork, struct error *error) {
-    TRY(submission_make(request, &fork->spec, submission, error));
+static enum status make_run_fork(const struct api_context *context, const struct request *request,
+                                 const struct fork *fork, char *state_dir,
+                                 struct submission *submission, struct run_fork *ret_fork,
+                                 struct error *error) {
+    TRY(submission_make(context, request, &fork->spec, submission, error));
     submission->draft.forked_from = fork->source->id;
     submission->draft.forked_epoch = fork->epoch;
     *ret_fork = (struct run_fork){.draft = &submission->draft,
@@ -268,7 +269,7 @@ static enum status store_fork(struct api_context *context, const struct request 
     struct run_fork run_fork;
     char state_dir[CONFIG_TEXT_SIZE];
     (void)snprintf(state_dir, sizeof(state_dir), "%s", api_config(context)->state_dir);
-    TRY(make_run_fork(request, fork, state_dir, &submission, &run_fork, error));
+    TRY(make_run_fork(context, request, fork, state_dir, &submission, &run_fork, error));
     submission.draft.idempotency = request->idempotency;
     TRY(run_table_fork(context->options.store, &run_fork, clock_unix_ms(context->options.clock),
                        ret_id, error));
@@ -357,8 +358,8 @@ static bool settle_many(struct api_context *context, const struct request *reque
                          fork, reply)) {
             return false;
         }
-        if (make_run_fork(request, fork, state_dir, &many->submissions[i], &many->run_forks[i],
-                          &error) != STATUS_OK) {
+        if (make_run_fork(context, request, fork, state_dir, &many->submissions[i],
+                          &many->run_forks[i], &error) != STATUS_OK) {
             reply_error(reply, request, &error);
             return false;
         }

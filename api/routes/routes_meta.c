@@ -202,6 +202,33 @@ static void write_machine(struct json_writer *writer, const struct config *confi
     json_write_end(writer, '}');
 }
 
+/* What trains runs, the default first. */
+static void write_executors(struct json_writer *writer, const struct api_context *context) {
+    struct pool *pool = context->options.pool;
+    size_t n = 0;
+    const char *const *names = pool_executor_names(pool, &n);
+    json_write_array(writer, "executors");
+    for (size_t i = 0; i < n; i++) {
+        const struct executor *executor = pool_executor(pool, names[i]);
+        struct executor_condition condition = {.problem = ""};
+        if (executor->describe) {
+            executor->describe(executor->user, &condition);
+        }
+        json_write_object(writer, NULL);
+        json_write_string(writer, "name", names[i]);
+        json_write_string(writer, "problem", condition.problem[0] ? condition.problem : NULL);
+        if (executor->describe) {
+            json_write_object(writer, "jobs");
+            json_write_int(writer, "pending", condition.n_pending);
+            json_write_int(writer, "running", condition.n_running);
+            json_write_end(writer, '}');
+            json_write_string(writer, "excluded_nodes", condition.excluded);
+        }
+        json_write_end(writer, '}');
+    }
+    json_write_end(writer, ']');
+}
+
 void route_system(struct api_context *context, const struct request *request, struct reply *reply) {
     const struct api_options *options = &context->options;
     int64_t counts[RUN_STATE_COUNT];
@@ -219,6 +246,7 @@ void route_system(struct api_context *context, const struct request *request, st
                    (int64_t)(clock_monotonic_s(options->clock) - context->started_s));
     json_write_string(&writer, "kernel_variant", options->kernels->name);
     write_machine(&writer, api_config(context));
+    write_executors(&writer, context);
     json_write_int(&writer, "schema_version", store_schema_version(options->store));
     json_write_object(&writer, "runs");
     for (int state = 0; state < RUN_STATE_COUNT; state++) {

@@ -15,7 +15,7 @@
 #include "core/kernels/kernels.h"
 #include "daemon/work/health.h"
 
-enum { MOST_RUNNING = 64 };
+enum { MOST_RUNNING = 256 };
 
 #define CONTENT_METRICS "text/plain; version=0.0.4; charset=utf-8"
 
@@ -75,6 +75,48 @@ static void write_training(FILE *out, const struct api_context *context) {
                             progress_board_epochs(board));
 }
 
+/* The next executor that has something to say of itself, from place *at on; NULL: none. */
+static const char *next_condition(const struct api_context *context, size_t *at,
+                                  struct executor_condition *ret_condition) {
+    struct pool *pool = context->options.pool;
+    size_t n = 0;
+    const char *const *names = pool_executor_names(pool, &n);
+    while (*at < n) {
+        const char *name = names[(*at)++];
+        const struct executor *executor = pool_executor(pool, name);
+        if (executor->describe) {
+            executor->describe(executor->user, ret_condition);
+            return name;
+        }
+    }
+    return NULL;
+}
+
+/* Of executors that place runs elsewhere. */
+static void write_executors(FILE *out, const struct api_context *context) {
+    struct executor_condition condition;
+    const char *name = NULL;
+    metrics_write_head(out, "cutoutd_executor_up", "gauge",
+                       "1 while the executor starts runs; 0: what it relies on is not there.");
+    for (size_t i = 0; (name = next_condition(context, &i, &condition));) {
+        (void)fprintf(out, "cutoutd_executor_up{executor=\"%s\"} %d\n", name,
+                      !condition.problem[0]);
+    }
+    metrics_write_head(out, "cutoutd_executor_jobs", "gauge", "Its jobs that wait and that run.");
+    for (size_t i = 0; (name = next_condition(context, &i, &condition));) {
+        (void)fprintf(out,
+                      "cutoutd_executor_jobs{executor=\"%s\",state=\"pending\"} %d\n"
+                      "cutoutd_executor_jobs{executor=\"%s\",state=\"running\"} %d\n",
+                      name, condition.n_pending, name, condition.n_running);
+    }
+    metrics_write_head(out, "cutoutd_executor_excluded_nodes", "gauge",
+                       "Nodes that get no runs for a while, because attempts died on them.");
+    for (size_t i = 0; (name = next_condition(context, &i, &condition));) {
+        (void)fprintf(out, "cutoutd_executor_excluded_nodes{executor=\"%s\"} %d\n", name,
+                      condition.n_excluded);
+    }
+}
+
 static void write_server(FILE *out, const struct api_context *context) {
     metrics_write_requests(out, context->metrics);
     if (context->connections) {
@@ -116,6 +158,7 @@ void route_metrics(struct api_context *context, const struct request *request,
     write_process(out, context);
     write_runs(out, context, &health);
     write_training(out, context);
+    write_executors(out, context);
     write_server(out, context);
     write_storage(out, context, &health.disk);
     bool complete = !ferror(out);

@@ -40,8 +40,18 @@ static void write_short_run(struct json_writer *writer, const struct run_row *ro
 static bool explain_missing(const struct api_context *context, const struct run_row *row,
                             char *text, size_t size) {
     struct dataset_registry *datasets = context->options.datasets;
-    if (!pool_executor(context->options.pool, row->executor)) {
+    const struct executor *executor = pool_executor(context->options.pool, row->executor);
+    struct executor_condition condition = {.problem = ""};
+    if (!executor) {
         (void)snprintf(text, size, "There is no executor %s in the config.", row->executor);
+        return true;
+    }
+    if (executor->describe) {
+        executor->describe(executor->user, &condition);
+    }
+    if (condition.problem[0]) {
+        (void)snprintf(text, size, "The executor %s starts nothing: %.*s.", row->executor,
+                       (int)(size / 2), condition.problem);
         return true;
     }
     for (size_t i = 0; i < dataset_registry_count(datasets); i++) {

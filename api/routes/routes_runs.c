@@ -71,7 +71,7 @@ static bool submit(struct api_context *context, const struct request *request,
                    const struct run_spec *spec, struct reply *reply, int64_t *ret_id) {
     CLEANUP(submission_clear) struct submission submission = {.labels_json = NULL};
     struct error error;
-    enum status status = submission_make(request, spec, &submission, &error);
+    enum status status = submission_make(context, request, spec, &submission, &error);
     submission.draft.idempotency = request->idempotency;
     if (status == STATUS_OK &&
         queue_submit(context->options.queue, &submission.draft, ret_id, &error) == STATUS_OK) {

@@ -127,8 +127,9 @@ static void children_clear(struct children *children) {
     free(children->drafts);
 }
 
-static enum status make_children(const struct request *request, const struct sweep_spec *spec,
-                                 struct children *children, struct error *error) {
+static enum status make_children(const struct api_context *context, const struct request *request,
+                                 const struct sweep_spec *spec, struct children *children,
+                                 struct error *error) {
     children->submissions = calloc(spec->n_children, sizeof(*children->submissions));
     children->drafts = calloc(spec->n_children, sizeof(*children->drafts));
     if (!children->submissions || !children->drafts) {
@@ -137,7 +138,7 @@ static enum status make_children(const struct request *request, const struct swe
     for (size_t i = 0; i < spec->n_children; i++) {
         struct submission *submission = &children->submissions[i];
         children->n++; /* to be cleared in any case */
-        TRY(submission_make(request, &spec->children[i].spec, submission, error));
+        TRY(submission_make(context, request, &spec->children[i].spec, submission, error));
         submission->draft.held |= spec->hold;
         children->drafts[i] = submission->draft;
     }
@@ -150,7 +151,7 @@ static void accept(struct api_context *context, const struct request *request,
     CLEANUP(children_clear) struct children children = {.n = 0};
     CLEANUP(sweep_parts_clear) struct sweep_parts parts = {.n_ids = 0};
     struct error error;
-    if (make_children(request, spec, &children, &error) != STATUS_OK) {
+    if (make_children(context, request, spec, &children, &error) != STATUS_OK) {
         reply_error(reply, request, &error);
         return;
     }

@@ -138,7 +138,8 @@ static void write_fork(struct json_writer *writer, const char *key, const struct
     }
 }
 
-/* Where it is trained; null: nowhere at present, and it will be in this process. */
+/* Where it is trained, or was the last time; null: nowhere at present, and it will be in this
+ * process. What another program says of it counts while it runs. */
 static void write_placement(struct json_writer *writer, const char *key,
                             const struct run_row *row) {
     bool local = strcmp(row->executor, RUN_EXECUTOR_DEFAULT) == 0;
@@ -148,7 +149,11 @@ static void write_placement(struct json_writer *writer, const char *key,
     }
     json_write_object(writer, key);
     json_write_string(writer, "executor", row->executor);
-    write_text(writer, "job", local ? "" : row->handle);
+    bool running = row->state == RUN_RUNNING;
+    write_text(writer, "job", row->placement.job);
+    write_text(writer, "node", row->placement.node);
+    write_text(writer, "state", running ? row->placement.state : "");
+    write_text(writer, "reason", running ? row->placement.reason : "");
     json_write_end(writer, '}');
 }
 

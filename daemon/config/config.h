@@ -51,6 +51,28 @@ enum config_key {
     CONFIG_ON_ARITHMETIC_CHANGE,
     CONFIG_SHAPES_TRAIN,
     CONFIG_SHAPES_TEST,
+    CONFIG_EXECUTORS,
+    CONFIG_SLURM_SHARED_DIR, /* of section [slurm], as the following */
+    CONFIG_SLURM_PARTITION,
+    CONFIG_SLURM_ACCOUNT,
+    CONFIG_SLURM_QOS,
+    CONFIG_SLURM_TIME,
+    CONFIG_SLURM_CPUS,
+    CONFIG_SLURM_MEM,
+    CONFIG_SLURM_CONSTRAINT_AVX512,
+    CONFIG_SLURM_CONSTRAINT_AVX2,
+    CONFIG_SLURM_CONSTRAINT_BLAS,
+    CONFIG_SLURM_EXTRA,
+    CONFIG_SLURM_MAX_JOBS,
+    CONFIG_SLURM_POLL_S,
+    CONFIG_SLURM_TIMEOUT_S,
+    CONFIG_SLURM_ABSENT_S,
+    CONFIG_SLURM_SHARED_LAG_S,
+    CONFIG_SLURM_GRACE_S,
+    CONFIG_SLURM_RETRY,
+    CONFIG_SLURM_PROGRAM,
+    CONFIG_SLURM_BIN_DIR,
+    CONFIG_SLURM_CONF,
     CONFIG_KEY_COUNT,
 };
 
@@ -72,6 +94,43 @@ enum log_format {
     LOG_FORMAT_AUTO, /* the journal's fields where it reads stderr, otherwise text */
     LOG_FORMAT_TEXT,
     LOG_FORMAT_JSON,
+};
+
+/* Why an attempt in Slurm ended without an outcome of its own. */
+enum slurm_cause {
+    SLURM_TIME_LIMIT,
+    SLURM_PREEMPTED,
+    SLURM_NODE_FAILURE,
+    SLURM_OUT_OF_MEMORY,
+    SLURM_CANCELED,       /* by somebody else */
+    SLURM_LAUNCH_FAILURE, /* it never began */
+    SLURM_LOST,           /* ended without a word, or is not there any more */
+    SLURM_CAUSES,
+};
+
+enum { SLURM_ALWAYS = -1 };
+
+struct slurm_retry {
+    int n; /* ends in a row without progress that are followed by another attempt, or SLURM_ALWAYS
+            */
+    int after_s;
+};
+
+/* Section [slurm]. */
+struct config_slurm {
+    char shared_dir[CONFIG_TEXT_SIZE]; /* what daemon and nodes both see */
+    int cpus;
+    int64_t mem_bytes; /* of a job; 0: not asked for */
+    int max_jobs;
+    int poll_s;
+    int timeout_s;    /* of each command */
+    int absent_s;     /* a job that is not seen for so long is gone */
+    int shared_lag_s; /* a file may be seen so late */
+    int grace_s;      /* before the time limit: checkpoint, and end */
+    struct slurm_retry retry[SLURM_CAUSES];
+    char program[CONFIG_TEXT_SIZE]; /* cutoutd on the nodes; "": as here */
+    char bin_dir[CONFIG_TEXT_SIZE]; /* of sbatch and the others; "": /usr/bin and so on */
+    char conf[CONFIG_TEXT_SIZE];    /* SLURM_CONF of the commands; "": their own */
 };
 
 struct config {
@@ -100,6 +159,10 @@ struct config {
     enum arithmetic_change on_arithmetic_change;
     int shapes_train;
     int shapes_test;
+    bool has_local; /* executors, in their order: the first is the default */
+    bool has_slurm;
+    bool slurm_first;
+    struct config_slurm slurm; /* valid with has_slurm */
     int n_datasets;
     struct config_dataset datasets[CONFIG_MAX_DATASETS];
 
@@ -147,6 +210,9 @@ void config_check_files(const struct config *config, unsigned parts,
 
 /* One line a value: key = value  # where from. */
 void config_print(const struct config *config, FILE *out);
+
+/* "time_limit", as `retry` of [slurm] has it. */
+const char *config_cause_name(enum slurm_cause cause);
 
 /* Whether the listen address can be reached from other machines. */
 bool config_is_public(const struct config *config);

@@ -73,19 +73,30 @@ static char *read_line(char *text, int size, void *user) {
     return text;
 }
 
+/* `constraint.avx2` in [slurm] is the setting slurm_constraint_avx2; -1: there is none. */
+static int find_slurm_key(const char *name) {
+    char full[64];
+    int n = snprintf(full, sizeof(full), "slurm_%s", name);
+    for (char *dot = strchr(full, '.'); dot; dot = strchr(dot, '.')) {
+        *dot = '_';
+    }
+    return n < (int)sizeof(full) ? config_find_key(full, (size_t)n) : -1;
+}
+
 static int handle_key(void *user, const char *section, const char *name, const char *value) {
     struct file_reader *r = user;
     struct error error;
     enum status status = STATUS_OK;
     char origin[CONFIG_ORIGIN_SIZE];
     (void)snprintf(origin, sizeof(origin), "%s:%d", r->path, r->line);
-    int key = config_find_key(name, strlen(name));
+    bool in_slurm = !strcmp(section, "slurm");
+    int key = in_slurm ? find_slurm_key(name) : config_find_key(name, strlen(name));
     if (!strcmp(section, "datasets")) {
         status = config_set_dataset(r->config, name, strlen(name), value, origin, &error);
-    } else if (*section) {
+    } else if (*section && !in_slurm) {
         status = error_set(&error, STATUS_INVALID,
                            "%s: there is no section [%s]; settings stand above all sections, data "
-                           "sets in [datasets]",
+                           "sets in [datasets], those of Slurm in [slurm]",
                            origin, section);
     } else if (key < 0) {
         status = error_set(&error, STATUS_INVALID, "%s: unknown setting '%s'", origin, name);

@@ -33,4 +33,11 @@ void config_resolve(struct config *config, struct config_problems *problems);
 /* memory_limit once more, of config->memory. */
 enum status config_resolve_memory(struct config *config, struct error *error);
 
+/* The executors and [slurm]. */
+void config_resolve_slurm(struct config *config, struct config_problems *problems);
+
+/* STATUS_INVALID: the setting's value should be `wanted`; names the origin. */
+enum status config_invalid(const struct config *config, enum config_key key, const char *wanted,
+                           struct error *error);
+
 #endif

@@ -14,7 +14,7 @@
 
 enum { MAX_THREADS = 64, MAX_SHAPES = 1000000 };
 
-static enum status invalid(const struct config *config, enum config_key key, const char *wanted,
+enum status config_invalid(const struct config *config, enum config_key key, const char *wanted,
                            struct error *error) {
     return error_set(error, STATUS_INVALID, "%s: %s is '%s', it should be %s", config->origin[key],
                      config_settings[key].name, config->text[key], wanted);
@@ -25,7 +25,7 @@ static enum status resolve_integer(const struct config *config, enum config_key 
     if (!text_to_int(config->text[key], low, high, ret)) {
         char wanted[64];
         (void)snprintf(wanted, sizeof(wanted), "a whole number from %d to %d", low, high);
-        return invalid(config, key, wanted, error);
+        return config_invalid(config, key, wanted, error);
     }
     return STATUS_OK;
 }
@@ -50,7 +50,7 @@ static enum status resolve_listen(struct config *config, struct error *error) {
     }
     if (length == 0 || length >= sizeof(config->listen_address) ||
         !text_to_int(colon + 1, 0, 65535, &config->listen_port)) {
-        return invalid(config, CONFIG_LISTEN, wanted, error);
+        return config_invalid(config, CONFIG_LISTEN, wanted, error);
     }
     char *address = config->listen_address;
     (void)snprintf(address, sizeof(config->listen_address), "%.*s", (int)length, text);
@@ -59,7 +59,7 @@ static enum status resolve_listen(struct config *config, struct error *error) {
     }
     unsigned char binary[sizeof(struct in6_addr)];
     if (inet_pton(brackets ? AF_INET6 : AF_INET, address, binary) != 1) {
-        return invalid(config, CONFIG_LISTEN, wanted, error);
+        return config_invalid(config, CONFIG_LISTEN, wanted, error);
     }
     return STATUS_OK;
 }
@@ -121,7 +121,7 @@ enum status config_resolve_memory(struct config *config, struct error *error) {
     bool whole = *end == '\0' || end[1] == '\0';
     bool too_much = *end == '%' && value > 100.0;
     if (!whole || too_much || !(unit > 0.0) || !(value * unit >= 1.0) || !(value * unit < 9e18)) {
-        return invalid(config, CONFIG_MEMORY_LIMIT, wanted, error);
+        return config_invalid(config, CONFIG_MEMORY_LIMIT, wanted, error);
     }
     config->memory_limit_bytes = (int64_t)(value * unit);
     return STATUS_OK;
@@ -137,7 +137,7 @@ static enum status resolve_word(const struct config *config, enum config_key key
             return STATUS_OK;
         }
     }
-    return invalid(config, key, wanted, error);
+    return config_invalid(config, key, wanted, error);
 }
 
 static enum status resolve_log_level(struct config *config, struct error *error) {
@@ -181,12 +181,12 @@ static enum status resolve_isa(struct config *config, struct error *error) {
             return STATUS_OK;
         }
     }
-    return invalid(config, CONFIG_ISA, "auto, ref, blas, avx2 or avx512", error);
+    return config_invalid(config, CONFIG_ISA, "auto, ref, blas, avx2 or avx512", error);
 }
 
 static enum status resolve_conv_algorithm(struct config *config, struct error *error) {
     if (!conv_algorithm_from_name(config->text[CONFIG_CONV_ALGORITHM], &config->conv_algorithm)) {
-        return invalid(config, CONFIG_CONV_ALGORITHM, "auto, direct or winograd", error);
+        return config_invalid(config, CONFIG_CONV_ALGORITHM, "auto, direct or winograd", error);
     }
     if (config->conv_algorithm == CONV_AUTO) {
         config->conv_algorithm = CONV_BEST;
@@ -216,7 +216,8 @@ static enum status resolve_state_dir(struct config *config, struct error *error)
     /* One that depends on where the daemon was started would be another one the next time. */
     return config->state_dir[0] == '/'
                ? STATUS_OK
-               : invalid(config, CONFIG_STATE_DIR, "a directory with its whole path (/...)", error);
+               : config_invalid(config, CONFIG_STATE_DIR, "a directory with its whole path (/...)",
+                                error);
 }
 
 static enum status resolve_unix_socket(struct config *config, struct error *error) {
@@ -292,6 +293,13 @@ static const struct {
     {CONFIG_KEEP_EVENTS_DAYS, 0, 36500, offsetof(struct config, keep_events_days)},
     {CONFIG_SHAPES_TRAIN, 1, MAX_SHAPES, offsetof(struct config, shapes_train)},
     {CONFIG_SHAPES_TEST, 1, MAX_SHAPES, offsetof(struct config, shapes_test)},
+    {CONFIG_SLURM_CPUS, 1, MAX_THREADS, offsetof(struct config, slurm.cpus)},
+    {CONFIG_SLURM_MAX_JOBS, 1, 100000, offsetof(struct config, slurm.max_jobs)},
+    {CONFIG_SLURM_POLL_S, 1, 3600, offsetof(struct config, slurm.poll_s)},
+    {CONFIG_SLURM_TIMEOUT_S, 1, 600, offsetof(struct config, slurm.timeout_s)},
+    {CONFIG_SLURM_ABSENT_S, 1, 86400, offsetof(struct config, slurm.absent_s)},
+    {CONFIG_SLURM_SHARED_LAG_S, 0, 3600, offsetof(struct config, slurm.shared_lag_s)},
+    {CONFIG_SLURM_GRACE_S, 1, 65535, offsetof(struct config, slurm.grace_s)},
 };
 
 static void resolve_numbers(struct config *config, struct config_problems *problems) {
@@ -317,6 +325,7 @@ void config_resolve(struct config *config, struct config_problems *problems) {
         resolve_log_format,
     };
     resolve_numbers(config, problems);
+    config_resolve_slurm(config, problems);
     for (size_t i = 0; i < sizeof(resolvers) / sizeof(resolvers[0]); i++) {
         struct error error;
         if (resolvers[i](config, &error) != STATUS_OK) {
@@ -327,6 +336,9 @@ void config_resolve(struct config *config, struct config_problems *problems) {
 
 void config_print(const struct config *config, FILE *out) {
     for (int key = 0; key < CONFIG_KEY_COUNT; key++) {
+        if (key >= CONFIG_SLURM_SHARED_DIR && !config->has_slurm) {
+            continue; /* of no use to anybody */
+        }
         (void)fprintf(out, "%-22s = %-24s # %s", config_settings[key].name, config->text[key],
                       config->origin[key]);
         if (key == CONFIG_THREADS_PER_RUN && !strcmp(config->text[key], "auto")) {

@@ -9,6 +9,7 @@
 #include "core/base/cleanup.h"
 #include "daemon/config/state_dir.h"
 #include "daemon/main/notify.h"
+#include "daemon/store/table/setting_table.h"
 #include "daemon/work/open_state.h"
 #include "daemon/work/recovery.h"
 #include "daemon/work/sweep_links.h"
@@ -124,6 +125,35 @@ static void warn_of_clear_text(const struct parts *parts) {
     }
 }
 
+static void wake_queue(void *user) {
+    struct parts *parts = user;
+    queue_wake(parts->queue);
+}
+
+/* In the order of the config. */
+static enum status make_executors(struct parts *parts, struct error *error) {
+    const struct config *config = parts->config;
+    parts->trains_here = executor_local_make(&parts->local);
+    parts->slurm = (struct executor_slurm){.config = config,
+                                           .local = &parts->trains_here,
+                                           .datasets = parts->datasets,
+                                           .wake = wake_queue,
+                                           .wake_user = parts};
+    size_t n = 0;
+    for (int i = 0; i < 2; i++) {
+        bool slurm = config->slurm_first == (i == 0);
+        if (slurm && config->has_slurm) {
+            TRY(setting_table_get(parts->store, SETTING_INSTANCE, parts->slurm.instance,
+                                  sizeof(parts->slurm.instance), error));
+            parts->executors[n++] = executor_slurm_make(&parts->slurm);
+        } else if (!slurm && config->has_local) {
+            parts->executors[n++] = parts->trains_here;
+        }
+    }
+    parts->n_executors = n;
+    return STATUS_OK;
+}
+
 static enum status make_pool(struct parts *parts, struct error *error) {
     const struct config *config = parts->config;
     parts->local = (struct executor_local){
@@ -138,7 +168,7 @@ static enum status make_pool(struct parts *parts, struct error *error) {
         .memory_limit_bytes = config->memory_limit_bytes,
         .pin_threads = config->pin_threads,
     };
-    parts->executors[0] = executor_local_make(&parts->local);
+    TRY(make_executors(parts, error));
     const struct pool_options options = {
         .n_workers = config->workers,
         .store = parts->store,
@@ -146,7 +176,7 @@ static enum status make_pool(struct parts *parts, struct error *error) {
         .notifier = parts->notifier,
         .progress = parts->progress,
         .executors = parts->executors,
-        .n_executors = sizeof(parts->executors) / sizeof(parts->executors[0]),
+        .n_executors = parts->n_executors,
         .clock = &clock_system,
         .state_dir = config->state_dir,
         .on_arithmetic_change = config->on_arithmetic_change,

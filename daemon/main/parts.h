@@ -10,6 +10,7 @@
 #include "api/http/listener.h"
 #include "api/server.h"
 #include "daemon/config/config.h"
+#include "daemon/slurm/executor_slurm.h"
 #include "daemon/work/executor_local.h"
 #include "daemon/work/health.h"
 #include "daemon/work/pool.h"
@@ -31,7 +32,10 @@ struct parts {
     struct progress_board *progress;
     struct dataset_registry *datasets;
     struct executor_local local;
-    struct executor executors[1];
+    struct executor trains_here; /* also asked by the next, when no run is trained here */
+    struct executor_slurm slurm;
+    struct executor executors[2]; /* [n_executors], the default first */
+    size_t n_executors;
     struct pool *pool;
     struct retention *retention; /* NULL: checkpoints are kept for ever */
     struct api_server *server;

@@ -1,10 +1,12 @@
 /* The directory of an attempt, on a file system that the daemon and the job both see.
  *
- *     attempt.json   what to train, from the daemon; gone: the attempt is over, whoever trains it
- * ends checkpoints/   those to go on from, and those that the job writes journal        what the
- * job reports (journal.h); who makes it trains the attempt, nobody else requests       what the
- * daemon asks: "checkpoint N" (N grows), "stop", "kill", a line each lease          written again
- * and again while training moves job.sh, output what Slurm runs, and what that prints
+ *     attempt.json   what to train, from the daemon; without it whoever trains the attempt ends
+ *     checkpoints/   those to go on from, and those that the job writes
+ *     journal        what the job reports (journal.h); who makes it trains the attempt
+ *     requests       what the daemon asks, a line each: "checkpoint N" (N grows), "stop", "kill"
+ *     lease          written again and again while training moves
+ *     job.sh         what Slurm runs
+ *     output         what that prints
  *
  * Layer: daemon/slurm. Thread rule: pure functions; the daemon writes attempt.json and requests,
  * the job the rest.

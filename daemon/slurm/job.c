@@ -75,11 +75,19 @@ static enum status put(struct job *job, struct record *record, bool flush, struc
     return STATUS_OK;
 }
 
+/* Slurm's name of it, where that placed the job. */
+static void name_node(char node[RECORD_NODE_SIZE]) {
+    const char *given = getenv("SLURMD_NODENAME");
+    char host[HOST_NAME_MAX + 1] = "";
+    (void)gethostname(host, sizeof(host) - 1);
+    (void)snprintf(node, RECORD_NODE_SIZE, "%.63s", given ? given : host);
+}
+
 static enum status check_origin(const struct job *job, const struct executor_origin *found,
                                 struct error *error) {
     const struct run_row *run = &job->order.run;
-    char node[HOST_NAME_MAX + 1] = "";
-    (void)gethostname(node, sizeof(node) - 1);
+    char node[RECORD_NODE_SIZE];
+    name_node(node);
     if (strcmp(found->dataset_sha256, run->dataset_sha256) != 0) {
         return error_set(error, STATUS_CONFLICT,
                          "the data set %s on %s is not the one that the daemon has (sha256 %.12s, "
@@ -103,7 +111,7 @@ static enum status begin(void *user, const struct run_report *report,
     (void)report;
     TRY(job->executor.origin(&job->local, &job->order.run, &origin, error));
     TRY(check_origin(job, &origin, error));
-    (void)gethostname(record.node, sizeof(record.node) - 1);
+    name_node(record.node);
     (void)snprintf(record.job, sizeof(record.job), "%s", number ? number : "");
     (void)snprintf(record.variant, sizeof(record.variant), "%s", origin.variant);
     (void)snprintf(ret_plan->variant, sizeof(ret_plan->variant), "%s", origin.variant);
@@ -310,7 +318,8 @@ static enum status prepare(struct job *job, struct error *error) {
         .memory_limit_bytes = INT64_MAX,
     };
     job->executor = executor_local_make(&job->local);
-    job->reports = (struct executor_reports){job, begin, step, epoch, checkpoint, note, outcome};
+    job->reports =
+        (struct executor_reports){job, begin, step, epoch, checkpoint, note, outcome, NULL};
     return journal_create(path, &job->journal, error);
 }
 

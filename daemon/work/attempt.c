@@ -320,6 +320,14 @@ static enum status note(void *user, const struct run_report *report, const char 
                       run_report_note(table->options->store, report, reason, now_ms(table), error));
 }
 
+static enum status placed(void *user, const struct run_report *report,
+                          const struct run_placement *placement, struct error *error) {
+    struct attempt_table *table = user;
+    struct attempt *a = NULL;
+    TRY(find(table, report, &a, error));
+    return run_report_placement(table->options->store, report, placement, now_ms(table), error);
+}
+
 static void outcome(void *user, const struct run_report *report,
                     const struct executor_outcome *outcome) {
     struct attempt_table *table = user;
@@ -332,6 +340,7 @@ static void outcome(void *user, const struct run_report *report,
     a->status = outcome->status;
     a->again = outcome->again;
     a->bounded = outcome->bounded;
+    a->at_once = outcome->at_once;
     a->needed_bytes = outcome->needed_bytes;
     (void)snprintf(a->message, sizeof(a->message), "%s", outcome->message);
     table->on_outcome(table->user, a);
@@ -342,7 +351,7 @@ void attempt_table_init(struct attempt_table *table, const struct pool_options *
     *table = (struct attempt_table){
         .options = options,
         .arithmetic_change = (int)options->on_arithmetic_change,
-        .reports = {table, begin, step, epoch, checkpoint, note, outcome},
+        .reports = {table, begin, step, epoch, checkpoint, note, outcome, placed},
         .on_outcome = on_outcome,
         .user = user,
     };
@@ -392,7 +401,7 @@ void attempt_decide(const struct attempt *a, bool stopping, struct destination *
     } else if (again) {
         go(ret, RUN_QUEUED, "will be tried again: %.400s", a->message);
         ret->count = bounded;
-        ret->wait = true;
+        ret->wait = !a->at_once;
     } else {
         go(ret, RUN_FAILED, "%.500s", a->message);
     }

@@ -30,8 +30,9 @@ struct attempt {
     bool progressed;   /* an epoch or a checkpoint was stored */
     bool store_failed; /* a report could not be stored */
     enum status status;
-    bool again; /* as in struct executor_outcome */
+    bool again; /* as in struct executor_outcome, with the next three */
     bool bounded;
+    bool at_once;
     int64_t needed_bytes;
     char message[RUN_REASON_SIZE];
 

@@ -65,6 +65,7 @@ struct executor_outcome {
     enum status status;   /* STATUS_OK: all epochs are done; STATUS_STOPPED: as it was asked to */
     bool again;           /* another attempt may do better: the run is queued again */
     bool bounded;         /* but not for ever: with `again` */
+    bool at_once;         /* with `again`: what ended it concerns no other run */
     int64_t needed_bytes; /* with STATUS_NO_SPACE: what its next checkpoint takes; 0: unknown */
     const char
         *message; /* why; with STATUS_OK which rule has ended it, or ""; valid during the call
@@ -95,6 +96,18 @@ struct executor_reports {
     /* The run that was given to start or attach is gone when it returns. */
     void (*outcome)(void *user, const struct run_report *report,
                     const struct executor_outcome *outcome);
+    /* Where the attempt is, between the others: also before begin. */
+    enum status (*placed)(void *user, const struct run_report *report,
+                          const struct run_placement *placement, struct error *error);
+};
+
+/* How an executor is at this moment. */
+struct executor_condition {
+    char problem[RUN_REASON_SIZE]; /* why it starts nothing at present; "": it would */
+    int n_pending;                 /* attempts that wait in what places them */
+    int n_running;
+    int n_excluded;
+    char excluded[512]; /* nodes that get no runs at present: "n1,n7" */
 };
 
 enum executor_request {
@@ -130,6 +143,8 @@ struct executor {
     enum status (*attach)(void *user, const struct run_row *run, struct error *error);
     /* Any thread; does not wait for what it asks. A handle that is not there is fine. */
     void (*ask)(void *user, const char *handle, enum executor_request request);
+    /* Likewise: the run's priority is another one now. May be NULL. */
+    void (*prioritize)(void *user, const char *handle, int priority);
     /* May be NULL. Readable when follow has something to do; follow does not wait, and reports from
      * the calling thread: one thread follows all executors. */
     int (*events)(void *user);
@@ -143,6 +158,9 @@ struct executor {
     /* Does not wait. For how many seconds, as the calls saw it, nothing has moved in the attempt
      * that stands still the longest; 0: everything moves. One thread. NULL: always 0. */
     double (*stalled_s)(void *user);
+
+    /* Any thread; does not wait. May be NULL: nothing is to be said. */
+    void (*describe)(void *user, struct executor_condition *ret_condition);
 
     /* Does not wait. Whether an attempt that was asked to stop has heard of it and is writing its
      * checkpoint. May be NULL. */

@@ -275,6 +275,20 @@ void pool_stop(struct pool *pool) {
 
 /* ---- from outside ---- */
 
+/* With moves held. */
+static void pass_on_priority(struct pool *pool, int64_t run_id, int priority) {
+    const struct attempt *a = attempt_table_find(&pool->attempts, run_id);
+    if (a && a->started && !a->ended && a->executor->prioritize) {
+        a->executor->prioritize(a->executor->user, a->run.handle, priority);
+    }
+}
+
+void pool_note_priority(struct pool *pool, int64_t run_id, int priority) {
+    (void)pthread_mutex_lock(&pool->moves);
+    pass_on_priority(pool, run_id, priority);
+    (void)pthread_mutex_unlock(&pool->moves);
+}
+
 /* The lock keeps every run where its row says it is, from the first row that is read to the last
  * executor that is told. What an executor obeys is stored first. */
 enum status pool_act(struct pool *pool, const struct queue_action *asked,
@@ -289,6 +303,9 @@ enum status pool_act(struct pool *pool, const struct queue_action *asked,
         if (a) {
             a->request = outcome->row.request;
             pool_pass_on_request(a);
+        }
+        if (outcome->action == BATCH_EDIT) {
+            pass_on_priority(pool, outcome->id, outcome->row.priority);
         }
     }
     (void)pthread_mutex_unlock(&pool->moves);

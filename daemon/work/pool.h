@@ -83,6 +83,9 @@ enum status pool_act(struct pool *pool, const struct queue_action *asked,
 /* Asks for a checkpoint now. False: the run is not running. */
 bool pool_checkpoint(struct pool *pool, int64_t run_id);
 
+/* The run's priority was changed in the store: tells the executor that trains it. */
+void pool_note_priority(struct pool *pool, int64_t run_id, int priority);
+
 /* How many runs are trained in this process at once. With more, waiting ones start at once; one too
  * many is not followed by another. Kept in the store over restarts. n_workers:
  * 1 .. POOL_MAX_WORKERS. Statuses of the store. */

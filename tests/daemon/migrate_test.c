@@ -391,6 +391,16 @@ static void runs_of_before_are_stopped_by_no_rule_and_keep_what_paper_was(void *
                      3);
 }
 
+static void older_runs_have_no_placement(void **state) {
+    sqlite3 *handle = *state;
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 8, &fixture_error));
+    assert_int_equal(sqlite3_exec(handle, forks, 0, 0, 0), SQLITE_OK);
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 17, &fixture_error));
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run WHERE job = '' AND node = ''"
+                                         " AND job_state = '' AND job_reason = ''"),
+                     5);
+}
+
 static void a_file_that_is_no_database_is_refused(void **state) {
     (void)state;
     struct store_fixture f;
@@ -426,6 +436,7 @@ int main(void) {
         TEST(runs_of_before_have_no_errors_by_class),
         TEST(links_go_with_their_sweep),
         TEST(runs_of_before_are_stopped_by_no_rule_and_keep_what_paper_was),
+        TEST(older_runs_have_no_placement),
         TEST(events_keep_their_ids_and_new_ones_go_on_behind_them),
         cmocka_unit_test(the_store_refuses_a_newer_database_and_keeps_it),
         cmocka_unit_test(a_file_that_is_no_database_is_refused),

@@ -68,7 +68,7 @@ class Start(DaemonTestCase):
         waiting = daemon.submit(executor="local", **TINY)
         daemon.events(running, until=lambda event: event["event"] == "epoch")
         self.assertEqual(daemon.get(f"/api/v1/runs/{running}")["placement"],
-                         {"executor": "local", "job": None})
+                         {"executor": "local", "job": None, "node": None, "state": None, "reason": None})
         self.assertIsNone(daemon.get(f"/api/v1/runs/{waiting}")["placement"])
         problem = self.assert_problem(
             daemon.curl("/api/v1/runs", "-d", '{"executor":"locl"}', "-H",

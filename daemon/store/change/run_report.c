@@ -17,6 +17,7 @@ struct report_arguments {
     const struct checkpoint_row *checkpoints;
     size_t n_checkpoints;
     const char *reason;
+    const struct run_placement *placement;
     int64_t now_ms;
 };
 
@@ -103,6 +104,9 @@ static enum status store_report(struct db *db, void *arguments, struct error *er
         }
         return checkpoints_put(db, id, a->checkpoints, a->n_checkpoints, error);
     }
+    if (a->placement) {
+        return run_set_placement(db, id, a->placement, a->now_ms, error);
+    }
     TRY(run_set_reason(db, id, a->reason, a->now_ms, error));
     return event_add_state(db, id, a->now_ms, error);
 }
@@ -118,6 +122,15 @@ enum status run_report_checkpoints(struct store *store, const struct run_report 
                                    struct error *error) {
     struct report_arguments arguments = {
         .report = report, .checkpoints = rows, .n_checkpoints = n_rows};
+    return store_write(store, store_report, &arguments, error);
+}
+
+enum status run_report_placement(struct store *store, const struct run_report *report,
+                                 const struct run_placement *placement, int64_t now_ms,
+                                 struct error *error) {
+    const struct run_report unnumbered = {.run_id = report->run_id, .attempt = report->attempt};
+    struct report_arguments arguments = {
+        .report = &unnumbered, .placement = placement, .now_ms = now_ms};
     return store_write(store, store_report, &arguments, error);
 }
 

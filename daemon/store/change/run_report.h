@@ -14,6 +14,7 @@
 
 #include "daemon/store/table/checkpoint_table.h"
 #include "daemon/store/table/epoch_table.h"
+#include "daemon/store/table/run_table.h"
 
 /* Which report of which attempt. */
 struct run_report {
@@ -30,6 +31,11 @@ enum status run_report_epoch(struct store *store, const struct run_report *repor
 enum status run_report_checkpoints(struct store *store, const struct run_report *report,
                                    const struct checkpoint_row *rows, size_t n_rows,
                                    struct error *error);
+
+/* Where the attempt is; has no number. */
+enum status run_report_placement(struct store *store, const struct run_report *report,
+                                 const struct run_placement *placement, int64_t now_ms,
+                                 struct error *error);
 
 /* Something to be said about the run: shown as its reason, told as an event. */
 enum status run_report_note(struct store *store, const struct run_report *report,

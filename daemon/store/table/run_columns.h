@@ -66,7 +66,11 @@
     X("inherited_seconds", SUM, inherited_seconds)                                                 \
     X("stopped_by", TEXT, stopped_by)                                                              \
     X("max_seconds", SUM, max_seconds)                                                             \
-    X("EXISTS (SELECT 1 FROM note WHERE note.run_id = run.id)", BOOL, has_note)
+    X("EXISTS (SELECT 1 FROM note WHERE note.run_id = run.id)", BOOL, has_note)                    \
+    X("job", TEXT, placement.job)                                                                  \
+    X("node", TEXT, placement.node)                                                                \
+    X("job_state", TEXT, placement.state)                                                          \
+    X("job_reason", TEXT, placement.reason)
 
 /* What is long or a look-up of its own (enum run_part): a list may have '' in its place. Read
  * behind the columns, in this order, as text that the row owns. */

@@ -46,6 +46,8 @@ enum status run_take_report(struct db *db, int64_t id, int attempt, int64_t numb
 enum status run_set_reason(struct db *db, int64_t id, const char *reason, int64_t now_ms,
                            struct error *error);
 
+enum status run_set_placement(struct db *db, int64_t id, const struct run_placement *placement,
+                              int64_t now_ms, struct error *error);
 /* Name, priority and labels. */
 enum status run_set_edit(struct db *db, int64_t id, const struct run_edit *edit, int64_t now_ms,
                          struct error *error);

@@ -29,6 +29,7 @@ const struct statement_set run_statements = {
         /* The handle is stored with the state: whatever was started has a name in the row. */
         [RUN_CLAIM] =
             ("UPDATE run SET state = 'running', reason = '', reports = 0, began = 0,"
+             " job = '', node = '', job_state = '', job_reason = '',"
              " handle = 'run-' || id || '.' || attempt,"
              " started_ms = coalesce(started_ms, ?2)," CHANGED
              "WHERE state = 'queued' AND id = (SELECT id FROM run AS r WHERE state = 'queued'"
@@ -45,6 +46,9 @@ const struct statement_set run_statements = {
         [RUN_SET_ORIGIN] =
             ("UPDATE run SET variant = ?3, dataset_sha256 = ?4, steps_per_epoch = ?5,"
              " images_per_epoch = ?6, arithmetic = ?7," CHANGED "WHERE id = ?1"),
+        [RUN_SET_PLACEMENT] =
+            ("UPDATE run SET job = ?3, node = ?4, job_state = ?5, job_reason = ?6," CHANGED
+             "WHERE id = ?1"),
         [RUN_SET_REASON] = ("UPDATE run SET reason = ?3," CHANGED "WHERE id = ?1"),
         [RUN_RESET] =
             ("UPDATE run SET reason = ?3, variant = '', arithmetic = '', dataset_sha256 = '',"

@@ -16,6 +16,7 @@ enum run_statement {
     RUN_REQUEST,
     RUN_REPORT,
     RUN_SET_ORIGIN,
+    RUN_SET_PLACEMENT,
     RUN_SET_REASON,
     RUN_RESET,
     RUN_TOUCH,

@@ -25,6 +25,14 @@ enum {
     RUN_STOP_RULE_SIZE = 16,
 };
 
+/* Where an executor that places runs elsewhere has put an attempt; "" what is not known. */
+struct run_placement {
+    char job[32]; /* the name that it has there */
+    char node[64];
+    char state[32];  /* in the words of what places it */
+    char reason[96]; /* why it waits */
+};
+
 /* What trains a run that asks for nothing else. */
 #define RUN_EXECUTOR_DEFAULT "local"
 
@@ -128,6 +136,7 @@ struct run_row {
     char stopped_by[RUN_STOP_RULE_SIZE]; /* core/train/stop_rule.h; "" until a rule holds */
     double max_seconds;                  /* of the config's `stop`; 0: none */
     bool has_note;                       /* table `note` */
+    struct run_placement placement;      /* of the latest attempt */
 };
 
 /* Frees what the row owns and zeroes it. A zeroed row is fine. */

@@ -135,6 +135,21 @@ enum status run_set_reason(struct db *db, int64_t id, const char *reason, int64_
     return change_existing(db, statement, id, now_ms, error);
 }
 
+/* Cut to its room by whoever filled it; the words are of another program. */
+static void bind_words(sqlite3_stmt *statement, int place, const char *text) {
+    bind_reason(statement, place, text);
+}
+
+enum status run_set_placement(struct db *db, int64_t id, const struct run_placement *placement,
+                              int64_t now_ms, struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_SET_PLACEMENT);
+    bind_words(statement, 3, placement->job);
+    bind_words(statement, 4, placement->node);
+    bind_words(statement, 5, placement->state);
+    bind_words(statement, 6, placement->reason);
+    return change_existing(db, statement, id, now_ms, error);
+}
+
 static enum status replace_labels(struct db *db, int64_t id, const char *labels_json,
                                   struct error *error) {
     sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_FORGET_LABELS);

@@ -1,0 +1,245 @@
+/* From a run that was claimed to a job that Slurm has. Layer: daemon/slurm. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/cleanup.h"
+#include "core/base/durable.h"
+#include "daemon/config/copy_file.h"
+#include "daemon/config/state_dir.h"
+#include "daemon/config/text_file.h"
+#include "daemon/slurm/slurm_internal.h"
+
+/* Until something that failed is tried again. */
+static const double TRY_AGAIN_S = 10.0;
+
+enum { HIGHEST_PRIORITY = 1000 };
+
+/* ---- the directory ---- */
+
+/* Whether there is something that has to be waited for. */
+static bool may_pass(enum status status) {
+    return status == STATUS_IO || status == STATUS_NO_SPACE || status == STATUS_NO_MEMORY ||
+           status == STATUS_NOT_FOUND;
+}
+
+static enum status make_directories(struct executor_slurm *slurm, const struct slurm_job *job,
+                                    struct error *error) {
+    char path[ATTEMPT_PATH_SIZE];
+    struct stat info;
+    const char *shared = slurm->config->slurm.shared_dir;
+    if (stat(shared, &info) != 0) {
+        return error_set_errno(error, errno, "the shared directory %s", shared);
+    }
+    TRY(durable_directory(slurm->base, error));
+    TRY(durable_directory(job->dir, error));
+    TRY(attempt_path(job->dir, "checkpoints", path, error));
+    return durable_directory(path, error);
+}
+
+/* Those to go on from; one that is damaged is left out, as the job would. */
+static enum status copy_checkpoints(const struct slurm_job *job, const struct executor_plan *plan,
+                                    struct error *error) {
+    char from[ATTEMPT_PATH_SIZE];
+    char to[ATTEMPT_PATH_SIZE];
+    char directory[ATTEMPT_PATH_SIZE];
+    TRY(attempt_path(job->dir, "checkpoints", directory, error));
+    for (size_t i = 0; i < plan->checkpoints.n; i++) {
+        const char *name = plan->checkpoints.rows[i].path;
+        TRY(attempt_path(plan->run_dir, name, from, error));
+        TRY(attempt_path(directory, name, to, error));
+        if (unlink(to) != 0 && errno != ENOENT) {
+            return error_set_errno(error, errno, "cannot replace %s", to);
+        }
+        enum status status = copy_file(from, to, NULL, error);
+        if (status == STATUS_NO_SPACE || (status != STATUS_OK && access(from, R_OK) == 0)) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status write_script(const struct executor_slurm *slurm, const struct slurm_job *job,
+                                struct error *error) {
+    char path[ATTEMPT_PATH_SIZE];
+    CLEANUP(free_pointer) char *text = NULL;
+    TRY(attempt_path(job->dir, "job.sh", path, error));
+    if (asprintf(&text, "#!/bin/sh\nexec '%s' train --attempt '%s'\n", slurm->program, job->dir) <
+        0) {
+        text = NULL;
+        return error_set(error, STATUS_NO_MEMORY, "no memory for %s", path);
+    }
+    return text_file_write(path, text, error);
+}
+
+/* What the run's row does not say yet: its images and arithmetic may have been noted just now. */
+static enum status write_order(struct executor_slurm *slurm, struct slurm_job *job,
+                               const struct executor_plan *plan, struct error *error) {
+    const struct config *config = slurm->config;
+    struct executor_origin origin;
+    struct attempt_order order = {.shapes_train = config->shapes_train,
+                                  .shapes_test = config->shapes_test,
+                                  .n_threads = config->slurm.cpus,
+                                  .checkpoint_interval_s = config->checkpoint_interval_s,
+                                  .any_arithmetic = plan->any_arithmetic,
+                                  .checkpoints = plan->checkpoints};
+    TRY(slurm->local->origin(slurm->local->user, job->run, &origin, error));
+    order.run = *job->run; /* borrowed: not cleared */
+    (void)snprintf(order.run.arithmetic, sizeof(order.run.arithmetic), "%s", origin.arithmetic);
+    (void)snprintf(order.run.dataset_sha256, sizeof(order.run.dataset_sha256), "%s",
+                   origin.dataset_sha256);
+    (void)snprintf(order.isa, sizeof(order.isa), "%s", config->isa);
+    for (int i = 0; i < config->n_datasets; i++) {
+        if (!strcmp(config->datasets[i].name, job->run->dataset)) {
+            (void)snprintf(order.dataset_directory, sizeof(order.dataset_directory), "%s",
+                           config->datasets[i].directory);
+        }
+    }
+    (void)snprintf(job->variant, sizeof(job->variant), "%s", origin.variant);
+    return attempt_order_write(job->dir, &order, error);
+}
+
+static enum status write_all(struct executor_slurm *slurm, struct slurm_job *job,
+                             const struct executor_plan *plan, struct error *error) {
+    TRY(copy_checkpoints(job, plan, error));
+    TRY(write_script(slurm, job, error));
+    if (plan->checkpoints.n > 0) {
+        (void)snprintf(job->previous, sizeof(job->previous), "%.47s",
+                       plan->checkpoints.rows[0].path);
+    }
+    return write_order(slurm, job, plan, error);
+}
+
+static void wait_with(struct executor_slurm *slurm, struct slurm_job *job, const char *why) {
+    job->due_at_s = slurm_now_s() + TRY_AGAIN_S;
+    (void)snprintf(job->why, sizeof(job->why), "%.90s", why);
+    slurm_tell_placement(slurm, job);
+}
+
+/* What fails on the shared directory passes: it is tried again, and nothing more is claimed. What
+ * fails otherwise is the run's. */
+void slurm_begin_job(struct executor_slurm *slurm, struct slurm_job *job) {
+    CLEANUP(executor_plan_clear) struct executor_plan plan = {.variant = ""};
+    struct error error = {.message = ""};
+    if (slurm_now_s() < job->due_at_s) {
+        return;
+    }
+    enum status status = make_directories(slurm, job, &error);
+    if (status == STATUS_OK) {
+        enum status begun =
+            slurm->reports->begin(slurm->reports->user, &job->report, &plan, &error);
+        if (begun != STATUS_OK) {
+            slurm_end_job(
+                slurm, job,
+                &(struct executor_outcome){.status = begun,
+                                           .again = begun == STATUS_NO_SPACE || begun == STATUS_IO,
+                                           .bounded = true,
+                                           .message = error.message});
+            return;
+        }
+        status = write_all(slurm, job, &plan, &error);
+    }
+    if (status == STATUS_OK) {
+        slurm->trouble[0] = '\0';
+        job->phase = PHASE_UNSENT;
+        job->due_at_s = slurm_nodes_take_delay(&slurm->nodes, job->report.run_id);
+        job->why[0] = '\0';
+    } else if (may_pass(status)) {
+        if (!slurm->trouble[0]) {
+            log_warning("the executor slurm waits: %s", error.message);
+        }
+        (void)snprintf(slurm->trouble, sizeof(slurm->trouble), "%s", error.message);
+        wait_with(slurm, job, error.message);
+    } else {
+        slurm_end_job(slurm, job,
+                      &(struct executor_outcome){.status = status, .message = error.message});
+    }
+}
+
+/* ---- sbatch ---- */
+
+/* The features of nodes whose kernels have the run's bits: those of AVX2 and AVX-512 are the same.
+ */
+static void find_constraint(const struct executor_slurm *slurm, const struct slurm_job *job,
+                            char text[2 * CONFIG_TEXT_SIZE]) {
+    const char *avx2 = slurm->config->text[CONFIG_SLURM_CONSTRAINT_AVX2];
+    const char *avx512 = slurm->config->text[CONFIG_SLURM_CONSTRAINT_AVX512];
+    bool x86 = !strcmp(job->variant, "avx2") || !strcmp(job->variant, "avx512");
+    text[0] = '\0';
+    if (!strcmp(job->variant, "blas")) {
+        (void)snprintf(text, CONFIG_TEXT_SIZE, "%s",
+                       slurm->config->text[CONFIG_SLURM_CONSTRAINT_BLAS]);
+    } else if (x86) {
+        bool both = avx2[0] && avx512[0] && strcmp(avx2, avx512) != 0;
+        (void)snprintf(text, 2 * CONFIG_TEXT_SIZE,
+                       both      ? "%s|%s"
+                       : avx2[0] ? "%s"
+                                 : "%.0s%s",
+                       avx2, avx512);
+    }
+}
+
+static enum status submit(struct executor_slurm *slurm, struct slurm_job *job,
+                          struct error *error) {
+    char script[ATTEMPT_PATH_SIZE];
+    char output[ATTEMPT_PATH_SIZE];
+    char constraint[2 * CONFIG_TEXT_SIZE];
+    char exclude[1024];
+    TRY(attempt_path(job->dir, "job.sh", script, error));
+    TRY(attempt_path(job->dir, "output", output, error));
+    find_constraint(slurm, job, constraint);
+    (void)slurm_nodes_excluded(&slurm->nodes, slurm_now_s(), exclude, sizeof(exclude));
+    const struct slurm_order order = {.name = job->handle,
+                                      .comment = slurm->comment,
+                                      .script = script,
+                                      .output = output,
+                                      .constraint = constraint,
+                                      .exclude = exclude,
+                                      .time = "",
+                                      .nice = HIGHEST_PRIORITY - job->priority};
+    return slurm_submit(&slurm->client, &order, job->id, error);
+}
+
+static void note_refusal(struct executor_slurm *slurm, struct slurm_job *job,
+                         const struct error *error) {
+    if (!slurm->refusal[0]) {
+        log_warning("the executor slurm waits: %s", error->message);
+    }
+    (void)snprintf(slurm->refusal, sizeof(slurm->refusal), "%s", error->message);
+    slurm->submit_at_s = slurm_now_s() + TRY_AGAIN_S;
+    wait_with(slurm, job, error->message);
+}
+
+/* Whatever goes wrong once sbatch was started: Slurm may have the job. It is looked for before
+ * another one is given; should both be there, the second finds the journal of the first and ends.
+ */
+void slurm_send_job(struct executor_slurm *slurm, struct slurm_job *job) {
+    struct error error = {.message = ""};
+    double now = slurm_now_s();
+    if (now < job->due_at_s || now < slurm->submit_at_s || slurm->silence[0]) {
+        return;
+    }
+    job->phase = PHASE_SOUGHT;
+    job->sought_since = slurm->n_polls;
+    job->sought_at_s = now;
+    enum status status = submit(slurm, job, &error);
+    if (status == STATUS_OK) {
+        slurm->refusal[0] = '\0';
+        job->phase = PHASE_SENT;
+        job->moved_at_s = slurm_now_s();
+        job->absent_at_s = 0;
+        job->why[0] = '\0';
+        (void)snprintf(job->state, sizeof(job->state), "PENDING");
+        const struct log_subject subject = run_row_subject(job->run);
+        log_about(&subject, LOG_LEVEL_INFO, "run %lld: attempt %d is job %s of Slurm",
+                  (long long)job->report.run_id, job->report.attempt, job->id);
+        slurm_tell_placement(slurm, job);
+        return;
+    }
+    bool never_started = status == STATUS_NOT_FOUND || status == STATUS_IO;
+    job->phase = never_started ? PHASE_UNSENT : PHASE_SOUGHT;
+    job->sought_at_s = slurm_now_s();
+    slurm->poll_at_s = 0;
+    note_refusal(slurm, job, &error);
+}

@@ -1,0 +1,259 @@
+"""The executor slurm over commands that go wrong in every way (fake_slurm); tests/slurm has the real ones."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import tempfile
+import unittest
+
+from daemon_process import SLOW_BUILD, TINY, Daemon, wait_for
+
+FAKE = pathlib.Path(__file__).with_name("fake_slurm")
+SMALL = TINY if SLOW_BUILD else dict(TINY, train_images=32, test_images=20)  # 20 ms an epoch
+LONG = dict(SMALL, epochs=10 if SLOW_BUILD else 50)
+ENDLESS = dict(SMALL, epochs=20000)
+
+CONFIG = """
+executors = local, slurm
+[slurm]
+shared_dir = {root}/shared
+bin_dir = {root}/bin
+poll_s = 1
+timeout_s = 3
+absent_s = 3
+shared_lag_s = 1
+max_jobs = 2
+retry = lost:5, launch_failure:5
+"""
+
+
+# A sanitizer's build sees the paths; that it goes on to the same bits after each fault is the release build's.
+release_only = unittest.skipIf(SLOW_BUILD, "takes long under a sanitizer")
+
+
+class Slurm(unittest.TestCase):
+    def setUp(self):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="cutoutd-slurm-"))
+        self.addCleanup(shutil.rmtree, self.root, True)
+        for name in ("shared", "bin", "jobs", "faults"):
+            (self.root / name).mkdir()
+        for name in ("sbatch", "squeue", "scontrol", "scancel"):
+            shutil.copy(FAKE, self.root / "bin" / name)
+        (self.root / "conf").write_text(CONFIG.format(root=self.root))
+        self.addCleanup(self.end_jobs)
+        self.daemon = Daemon(str(self.root), {"SBATCH_PARTITION": "wrong", "SLURM_JOB_ID": "77"})
+        self.daemon.flags = ["--config", str(self.root / "conf")]
+        self.daemon.start()
+        self.addCleanup(lambda: self.daemon.running and self.daemon.kill())
+
+    def end_jobs(self):
+        for job in self.jobs():
+            if "pid" in job and not (self.root / "jobs" / f"{job['id']}.exit").exists():
+                try:
+                    os.killpg(job["pid"], signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+
+    def jobs(self):
+        return [json.loads(path.read_text())
+                for path in sorted((self.root / "jobs").glob("*.json"), key=lambda path: int(path.stem))]
+
+    def fault(self, name, text=""):
+        (self.root / "faults" / name).write_text(text)
+
+    def heal(self, name):
+        (self.root / "faults" / name).unlink(missing_ok=True)
+
+    def run_of(self, run):
+        return self.daemon.get(f"/api/v1/runs/{run}")
+
+    local = {}  # histories of runs that were trained without Slurm, by what they are
+
+    def history_here(self, base):
+        key = json.dumps(base, sort_keys=True)
+        if key not in self.local:
+            here = self.daemon.submit(**dict(base, executor="local"))
+            self.daemon.wait_for_end(here)
+            self.local[key] = self.daemon.history(here)
+        return self.local[key]
+
+    def submit(self, base=SMALL, **fields):
+        return self.daemon.submit(**dict(base, executor="slurm", **fields))
+
+    def wait_for_epoch(self, run):
+        self.daemon.events(run, until=lambda event: event["event"] in ("epoch", "end"))
+
+    def succeeds(self, run, attempt, base=SMALL):
+        """It has ended well, at this attempt, with the history of a run that was trained here."""
+        self.assertEqual(self.daemon.wait_for_end(run)["state"], "succeeded", self.daemon.log())
+        row = self.run_of(run)
+        self.assertEqual(row["attempt"], attempt)
+        self.assertEqual(self.daemon.history(run), self.history_here(base))
+        return row
+
+    def session_of(self, job):
+        """Processes of a job that live."""
+        found = []
+        for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = path.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == job["pid"] and fields[0] != "Z":
+                found.append(int(path.parent.name))
+        return found
+
+    def kill_job(self, job, number=signal.SIGKILL):
+        """The process that trains, as cutoutd train."""
+        for pid in self.session_of(job):
+            if b"--attempt" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                os.kill(pid, number)
+
+    def test_a_sweep_is_trained_there_to_the_same_bits_and_never_more_at_once_than_allowed(self):
+        response = self.daemon.curl("/api/v1/sweeps", data={
+            "base": dict(SMALL, executor="slurm"), "grid": {"seed": [1, 2, 3]}})
+        self.assertEqual(response.status, 201, response.body)
+        sweep = response.json()["id"]
+        self.daemon.follow(f"/api/v1/sweeps/{sweep}/events")
+        runs = self.daemon.get(f"/api/v1/runs?sweep={sweep}&sort=id")["items"]
+        self.assertEqual([run["state"] for run in runs], ["succeeded"] * 3, self.daemon.log())
+        for run in runs:
+            self.assertEqual(run["placement"]["node"], "n1")
+            self.assertIsNone(run["placement"]["state"])
+            self.succeeds(run["id"], 1, dict(SMALL, seed=run["config"]["seed"]))
+        names = [job["name"] for job in self.jobs()]
+        self.assertEqual(names, [f"run-{run['id']}.1" for run in runs])
+        options = self.jobs()[0]["options"]
+        self.assertEqual((options["export"], options["signal"], options["nice"]), ("NONE", "B:USR2@120", "1000"))
+        self.assertIn("no-requeue", options)
+        leaked = [name for name in self.jobs()[0]["environment"] if name.startswith(("SLURM", "SBATCH", "CUTOUTD"))]
+        self.assertEqual(leaked, [])
+        weights = self.daemon.curl(f"/api/v1/runs/{runs[0]['id']}/checkpoints")
+        self.assertEqual(weights.json()["items"][0]["epochs_done"], 2)
+
+    def test_a_lost_answer_of_sbatch_starts_nothing_twice(self):
+        self.fault("lose_reply")
+        run = self.submit()
+        self.succeeds(run, 1)
+        self.assertEqual(len(self.jobs()), 1)
+
+    @release_only
+    def test_a_refusal_is_said_and_tried_again(self):
+        self.fault("refuse")
+        first = self.submit()
+        wait_for(lambda: "Invalid partition" in ((self.run_of(first)["placement"] or {}).get("reason") or ""))
+        wait_for(lambda: self.daemon.get("/api/v1/system")["executors"][1]["problem"])
+        second = self.submit(seed=5)
+        items = self.daemon.get("/api/v1/queue")["items"]
+        self.assertIn("Invalid partition", items[0]["why_waiting"])
+        self.assertIn('cutoutd_executor_up{executor="slurm"} 0', self.daemon.curl("/metrics").body)
+        self.heal("refuse")
+        self.succeeds(first, 1)
+        self.assertEqual(self.daemon.wait_for_end(second)["state"], "succeeded")
+
+    @release_only
+    def test_a_slurm_that_hangs_keeps_nobody_else_waiting(self):
+        run = self.submit(LONG)
+        self.wait_for_epoch(run)
+        self.fault("hang")
+        wait_for(lambda: "does not answer" in (self.daemon.get("/api/v1/system")["executors"][1]["problem"] or ""))
+        self.assertEqual(self.daemon.wait_for_end(self.daemon.submit(**SMALL))["state"], "succeeded")
+        self.heal("hang")
+        self.succeeds(run, 1, LONG)
+
+    @release_only
+    def test_what_squeue_does_not_show_is_not_gone_while_it_writes(self):
+        self.fault("absent")
+        run = self.submit(LONG)
+        self.wait_for_epoch(run)
+        self.fault("garbage")
+        self.succeeds(run, 1, LONG)
+        self.assertEqual(len(self.jobs()), 1)
+
+    def test_a_job_that_is_killed_is_followed_by_another_attempt(self):
+        run = self.submit(LONG)
+        self.wait_for_epoch(run)
+        self.kill_job(self.jobs()[0])
+        self.succeeds(run, 2, LONG)
+
+    def test_a_daemon_that_is_killed_finds_what_goes_on(self):
+        run = self.submit(LONG)
+        self.wait_for_epoch(run)
+        self.daemon.kill()
+        self.daemon.start()
+        self.succeeds(run, 1, LONG)
+        self.assertEqual(len(self.jobs()), 1)
+
+    @release_only
+    def test_a_daemon_that_stops_leaves_its_jobs_alone(self):
+        run = self.submit(LONG)
+        self.wait_for_epoch(run)
+        self.assertEqual(self.daemon.terminate(), 0)
+        self.daemon.start()
+        self.succeeds(run, 1, LONG)
+
+    def test_an_orphan_of_a_lost_node_is_refused_and_ends(self):
+        run = self.submit(ENDLESS)
+        self.wait_for_epoch(run)
+        self.fault("state.1", "NODE_FAIL")
+        wait_for(lambda: self.run_of(run)["attempt"] == 2)
+        wait_for(lambda: not self.session_of(self.jobs()[0]))
+        self.assertEqual(self.daemon.curl(f"/api/v1/runs/{run}/cancel", "-X", "POST").status, 202)
+        self.assertEqual(self.daemon.wait_for_end(run)["state"], "canceled")
+        epochs = [row["epoch"] for row in self.daemon.history(run)]
+        self.assertEqual(epochs, list(range(1, len(epochs) + 1)))
+
+    @release_only
+    def test_canceled_in_slurm_is_a_failure_that_a_requeue_goes_on_from(self):
+        run = self.submit(ENDLESS)
+        self.wait_for_epoch(run)
+        (self.root / "jobs" / "1.canceled").touch()
+        self.kill_job(self.jobs()[0], signal.SIGTERM)
+        end = self.daemon.wait_for_end(run)
+        self.assertEqual((end["state"], end["reason"]), ("failed", "canceled: its job 1 was canceled in Slurm"))
+        self.assertEqual(self.daemon.curl(f"/api/v1/runs/{run}/requeue", "-X", "POST").status, 200)
+        self.wait_for_epoch(run)
+        self.assertEqual(self.run_of(run)["attempt"], 2)
+
+    @release_only
+    def test_a_time_limit_is_no_failure(self):
+        run = self.submit(LONG)
+        self.wait_for_epoch(run)
+        self.fault("state.1", "TIMEOUT")
+        self.kill_job(self.jobs()[0], signal.SIGUSR2)
+        self.succeeds(run, 2, LONG)
+
+    def test_requests_reach_what_waits_and_what_runs(self):
+        self.fault("pend")
+        waiting = self.submit()
+        wait_for(lambda: (self.run_of(waiting)["placement"] or {}).get("reason") == "Priority")
+        self.assertEqual(self.daemon.curl(f"/api/v1/runs/{waiting}", "-X", "PATCH", data={"priority": 7}).status, 200)
+        wait_for((self.root / "jobs" / "1.nice").exists)
+        self.assertEqual((self.root / "jobs" / "1.nice").read_text(), "993")
+        self.daemon.curl(f"/api/v1/runs/{waiting}/cancel", "-X", "POST")
+        self.assertEqual(self.daemon.wait_for_end(waiting)["state"], "canceled")
+        self.heal("pend")
+        run = self.submit(dict(LONG, epochs=150))
+        self.wait_for_epoch(run)
+        self.daemon.curl(f"/api/v1/runs/{run}/pause", "-X", "POST")
+        wait_for(lambda: self.run_of(run)["state"] == "paused")
+        self.daemon.curl(f"/api/v1/runs/{run}/resume", "-X", "POST")
+        self.assertEqual(self.daemon.wait_for_end(run)["state"], "succeeded", self.daemon.log())
+        self.assertEqual(self.run_of(run)["attempt"], 2)
+
+    @release_only
+    def test_a_job_that_never_begins_fails_after_some_tries(self):
+        self.daemon.terminate()
+        text = (self.root / "conf").read_text() + f"program = {self.root}/nothing\n"
+        (self.root / "conf").write_text(text.replace("launch_failure:5", "lost:1, launch_failure:1"))
+        self.daemon.start()
+        run = self.submit()
+        end = self.daemon.wait_for_end(run)
+        self.assertEqual(end["state"], "failed")
+        self.assertIn("exit status 127", end["reason"])
+
+
+if __name__ == "__main__":
+    unittest.main()
