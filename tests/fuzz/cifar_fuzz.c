@@ -1,5 +1,5 @@
-/* Directories of CIFAR-10: the input is the files one after the other, each behind two bytes of its
- * length, the higher first. One of length 65,535 is not there. */
+/* Directories of CIFAR-10 and CIFAR-100: the input is the files one after the other, each behind
+ * two bytes of its length, the higher first. One of length 65,535 is not there. */
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -7,10 +7,11 @@
 #include "core/data/dataset.h"
 #include "tests/fuzz/fuzz.h"
 
-static const char *const names[] = {"data_batch_1.bin", "test_batch.bin",   "batches.meta.txt",
-                                    "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
-                                    "data_batch_5.bin"};
-enum { N_NAMES = sizeof(names) / sizeof(names[0]), ROW_BYTES = 3073 };
+static const char *const names[] = {"data_batch_1.bin",    "test_batch.bin",   "batches.meta.txt",
+                                    "data_batch_2.bin",    "data_batch_3.bin", "data_batch_4.bin",
+                                    "data_batch_5.bin",    "train.bin",        "test.bin",
+                                    "fine_label_names.txt"};
+enum { TEST = 1, META = 2, TRAIN_100 = 7, N_NAMES = sizeof(names) / sizeof(names[0]) };
 
 static char directory[] = "/tmp/cutoutd-cifar-fuzz-XXXXXX";
 
@@ -27,7 +28,8 @@ static void clean_up(void) {
     (void)rmdir(directory);
 }
 
-/* Returns the rows that the training files have together, as far as they are whole. */
+/* Returns the rows that the training files have together, as far as they are whole: those of
+ * CIFAR-100 if its file is there. */
 static size_t write_files(const uint8_t *data, size_t size) {
     size_t n_rows = 0;
     for (size_t i = 0; i < N_NAMES; i++) {
@@ -43,7 +45,8 @@ static size_t write_files(const uint8_t *data, size_t size) {
         size_t n = wanted < size - 2 ? wanted : size - 2;
         FILE *file = fopen(path, "wb");
         REQUIRE(file && fwrite(data + 2, 1, n, file) == n && fclose(file) == 0);
-        n_rows += i != 1 && i != 2 ? n / ROW_BYTES : 0;
+        n_rows += i < TRAIN_100 && i != TEST && i != META ? n / CIFAR10_ROW_BYTES : 0;
+        n_rows = i == TRAIN_100 ? n / CIFAR100_ROW_BYTES : n_rows;
         data += 2 + n;
         size -= 2 + n;
     }
