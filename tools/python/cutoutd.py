@@ -358,7 +358,9 @@ class Client:
                     failures = 0
                     if on_event:
                         on_event(event)
-            except (OSError, http.client.HTTPException):
+            except (OSError, http.client.HTTPException, Problem) as error:
+                if isinstance(error, Problem) and error.status < 500:
+                    raise
                 failures += 1
                 time.sleep(min(0.1 * 2 ** failures, 5))
 
