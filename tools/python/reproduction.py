@@ -178,27 +178,22 @@ def axis_table(results, part):
                    "seeds", "validation error at the end, %", "best, %", "train accuracy, %"), rows)
 
 
-def target_of(results):
-    """What M = 1 ends with at equal epochs, or None while it has not ended."""
-    for m, runs in results.groups("equal-epochs"):
-        if m == 1:
-            return statistics.mean(results.last(run) for run in runs)
-    return None
-
-
 def target_table(results):
-    target = target_of(results)
-    if target is None:
-        return "M = 1 has not ended."
+    """Until each M was as good as the least one at its end."""
+    groups = results.groups("equal-epochs")
+    if not groups:
+        return "None has been trained to the end yet."
+    least, runs = groups[0]
+    target = statistics.mean(results.last(run) for run in runs)
     rows = []
-    for m, runs in results.groups("equal-epochs"):
+    for m, runs in groups:
         reached = [found for run in runs if (found := results.reached(run, target))]
         means = [statistics.mean(values) for values in zip(*reached)]
         rows.append((m, f"{len(reached)} of {len(runs)}",
                      *([f"{means[0]:.1f}", _count(means[1]), _count(means[2])]
                        if reached else ["-"] * 3)))
-    return (f"Until the validation error was at most {_percent(target)} %, which M = 1 ended with "
-            "(mean of its seeds):\n\n"
+    return (f"Until the validation error was at most {_percent(target)} %, which M = {least} ended "
+            "with (mean of its seeds):\n\n"
             + _table(("M", "seeds that reached it", "epochs", "instances", "seconds"), rows))
 
 
