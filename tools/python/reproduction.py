@@ -300,7 +300,10 @@ def lacks(results, page):
 
 def tables(results, page):
     """{name: Markdown}; `page` is the folder of the notebook's own numbers."""
+    figures = {f"{part}-figure": f"![{title}]({part}.svg)" if results.of(part) else ""
+               for part, (title, _, _) in PARTS.items()}
     return {
+        **figures,
         "answer": answer(results),
         "lacks": lacks(results, results.directory),
         "equal-epochs": axis_table(results, "equal-epochs"),
