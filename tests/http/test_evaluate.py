@@ -44,7 +44,9 @@ class Checkpoints(DaemonTestCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.runs = {"lab": cls.daemon.submit(dataset="lab", epochs=2),
-                    "cifar100": cls.daemon.submit(**dict(HUNDRED, epochs=1))}
+                    "cifar100": cls.daemon.submit(**dict(HUNDRED, epochs=1)),
+                    "paper": cls.daemon.submit(dataset="lab", preset="paper", normalise="pixel_mean",
+                                               lr=0.01)}
         cls.best = {name: cls.daemon.wait_for_end(run)["best"] for name, run in cls.runs.items()}
         cls.file = {}
         for name, run in cls.runs.items():
@@ -59,9 +61,8 @@ class Checkpoints(DaemonTestCase):
         return result.stderr if status else result.stdout
 
     def as_json(self, name="lab"):
-        place = {"lab": self.images, "cifar100": self.hundred}[name]
-        return json.loads(self.evaluate(self.file[name], "--dataset", f"{name}={place}",
-                                        "--format", "json"))
+        place = f"cifar100={self.hundred}" if name == "cifar100" else f"lab={self.images}"
+        return json.loads(self.evaluate(self.file[name], "--dataset", place, "--format", "json"))
 
 
 class Evaluate(Checkpoints):
@@ -125,13 +126,14 @@ class Convert(Checkpoints):
         self.addCleanup(directory.cleanup)
         self.directory = directory.name
 
-    def convert(self, name, source=None, status=0):
+    def convert(self, name, source=None, status=0, says=""):
         target = os.path.join(self.directory, name)
         result = subprocess.run([sys.executable, "-B", os.path.join(ROOT, "tools", "convert"),
                                  source or self.file["lab"], target],
                                 capture_output=True, encoding="utf-8", timeout=PATIENCE_S, check=False)
         self.assertEqual(result.returncode, status, result.stderr)
         self.assertEqual(os.listdir(self.directory), [] if status else [name])
+        self.assertIn(says, result.stdout)
         return result.stderr if status else target
 
     def inputs(self):
@@ -142,8 +144,8 @@ class Convert(Checkpoints):
                      ].mean(axis=0) / 255
         return (images / 255 - mean).astype(np.float32)
 
-    def assert_logits(self, logits):
-        expected = np.array([image["logits"] for image in self.as_json()["images"]])
+    def assert_logits(self, logits, name="lab"):
+        expected = np.array([image["logits"] for image in self.as_json(name)["images"]])
         self.assertLess(np.abs(logits - expected).max(), 1e-3 * np.abs(expected).max())
 
     def test_keras_weights_have_all_parts_in_the_order_of_a_layer(self):
@@ -159,10 +161,14 @@ class Convert(Checkpoints):
     def test_pytorch_has_the_same_logits(self):
         import resnet_torch
         import torch
-        network = resnet_torch.load(self.convert("net.pt"))
-        with torch.no_grad():
-            logits = network(torch.from_numpy(self.inputs().transpose(0, 3, 1, 2).copy()))
-        self.assert_logits(logits.numpy())
+        for name, epsilon in (("lab", 1e-3), ("paper", 1e-5)):
+            with self.subTest(name):
+                path = self.convert("net.pt", self.file[name], says=f"bn_epsilon={epsilon:g}")
+                network = resnet_torch.load(path, epsilon)
+                with torch.no_grad():
+                    logits = network(torch.from_numpy(self.inputs().transpose(0, 3, 1, 2).copy()))
+                self.assert_logits(logits.numpy(), name)
+                os.unlink(path)
 
     @unittest.skipUnless(HAS_TORCH, "no python3-torch")
     def test_pytorch_has_a_hundred_classes_where_the_run_had(self):
