@@ -25,6 +25,7 @@
 #include "daemon/main/serve.h"
 #include "daemon/main/version.h"
 #include "daemon/slurm/job.h"
+#include "daemon/slurm/slurm_check.h"
 
 enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -121,6 +122,18 @@ static void check_use(const struct as_service *service, const struct config *con
     }
 }
 
+/* The cluster itself, once everything else is right. */
+static void try_cluster(const struct config *config, struct config_problems *problems) {
+    static const double PATIENCE_S = 60.0;
+    if (config->has_slurm && problems->n == 0) {
+        (void)puts("\n# slurm: a job of a minute is given to the cluster ...");
+        (void)fflush(stdout);
+        slurm_check(config, PATIENCE_S, problems);
+        (void)puts(problems->n > 0 ? "# slurm: failed"
+                                   : "# slurm: it wrote to the shared directory");
+    }
+}
+
 static int tell_problems(const struct config_problems *problems, int n_in_settings) {
     (void)fflush(stdout);
     for (int i = 0; i < problems->n && i < CONFIG_MAX_PROBLEMS; i++) {
@@ -153,6 +166,9 @@ static int check_config(int argc, char **argv, char **environment) {
         int n_in_settings = problems->n;
         config_print(config, stdout);
         check_use(service, config, problems);
+        if (!service) {
+            try_cluster(config, problems);
+        }
         code = tell_problems(problems, n_in_settings);
     }
     as_service_free(service);

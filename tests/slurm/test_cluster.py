@@ -1,0 +1,192 @@
+"""cutoutd over a real Slurm: two nodes on this machine (cluster.py)."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "http")]
+
+from cluster import Cluster, kill, trainers, wait_for, why_not  # noqa: E402
+from daemon_process import TINY, Daemon  # noqa: E402
+
+SMALL = dict(TINY, train_images=32, test_images=20)  # 20 ms an epoch
+LONG = dict(SMALL, epochs=60)
+ENDLESS = dict(SMALL, epochs=20000)
+
+CONFIG = """
+executors = local, slurm
+[slurm]
+shared_dir = {root}/shared
+conf = {root}/slurm.conf
+bin_dir = {root}/bin
+poll_s = 1
+timeout_s = 5
+absent_s = 5
+shared_lag_s = 1
+retry = lost:5/0, launch_failure:5/0
+"""
+
+
+class OverSlurm(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="cutoutd-cluster-"))
+        cls.addClassCleanup(shutil.rmtree, cls.root, True)
+        cls.cluster = Cluster(cls.root)
+        cls.addClassCleanup(cls.cluster.stop)
+        cls.cluster.start()
+        (cls.root / "conf").write_text(CONFIG.format(root=cls.root))
+
+    def setUp(self):
+        wait_for(self.cluster.recover, "two idle nodes")
+        self.directory = tempfile.mkdtemp(prefix="cutoutd-slurm-")
+        self.addCleanup(shutil.rmtree, self.directory, True)
+        self.daemon = Daemon(self.directory)
+        self.daemon.flags = ["--config", str(self.root / "conf")]
+        self.daemon.start()
+        self.addCleanup(self.end)
+
+    def end(self):
+        if self.daemon.running:
+            self.daemon.kill()
+        for name, state, number in self.cluster.jobs():
+            if state in ("RUNNING", "PENDING"):
+                self.cluster.call("scancel", "--signal=KILL", number, check=False)
+                self.cluster.call("scancel", number, check=False)
+
+    def submit(self, base=SMALL, **fields):
+        return self.daemon.submit(**dict(base, executor="slurm", **fields))
+
+    def run_of(self, run):
+        return self.daemon.get(f"/api/v1/runs/{run}")
+
+    def wait_for_epoch(self, run):
+        self.daemon.events(run, until=lambda event: event["event"] in ("epoch", "end"))
+
+    def trainer(self, run, attempt=1):
+        return trainers(self.root / "shared").get(f"run-{run}.{attempt}")
+
+    local = {}  # histories of runs that were trained without Slurm, by what they are
+
+    def history_here(self, base):
+        key = json.dumps(base, sort_keys=True)
+        if key not in self.local:
+            here = self.daemon.submit(**dict(base, executor="local"))
+            self.daemon.wait_for_end(here)
+            self.local[key] = self.daemon.history(here)
+        return self.local[key]
+
+    def succeeds(self, run, attempt, base=SMALL):
+        """It has ended well, at this attempt, once, with the history of a run that was trained here."""
+        self.assertEqual(self.daemon.wait_for_end(run)["state"], "succeeded", self.daemon.log() + self.cluster.log())
+        row = self.run_of(run)
+        self.assertEqual(row["attempt"], attempt, self.daemon.log())
+        self.assertEqual(self.daemon.history(run), self.history_here(base))
+        return row
+
+    def cancel(self, run):
+        self.daemon.curl(f"/api/v1/runs/{run}/cancel", "-X", "POST")
+        self.assertEqual(self.daemon.wait_for_end(run)["state"], "canceled", self.daemon.log())
+
+    def test_a_sweep_of_six_over_both_nodes_beside_a_local_run(self):
+        response = self.daemon.curl("/api/v1/sweeps", data={
+            "base": dict(SMALL, epochs=20, executor="slurm"), "grid": {"seed": [1, 2, 3, 4, 5, 6]}})
+        self.assertEqual(response.status, 201, response.body)
+        beside = self.daemon.submit(**dict(SMALL, executor="local"))
+        sweep = response.json()["id"]
+        self.daemon.follow(f"/api/v1/sweeps/{sweep}/events")
+        runs = self.daemon.get(f"/api/v1/runs?sweep={sweep}&sort=id")["items"]
+        self.assertEqual(self.daemon.wait_for_end(beside)["state"], "succeeded")
+        self.assertEqual({run["placement"]["node"] for run in runs}, {"n1", "n2"})
+        for run in runs:
+            self.succeeds(run["id"], 1, dict(SMALL, epochs=20, seed=run["config"]["seed"]))
+
+    def test_a_job_that_is_killed_goes_on_from_its_checkpoint(self):
+        run = self.submit(LONG)
+        self.wait_for_epoch(run)
+        kill(self.trainer(run))
+        self.succeeds(run, 2, LONG)
+
+    def test_a_daemon_that_is_killed_finds_its_jobs(self):
+        run = self.submit(LONG)
+        self.wait_for_epoch(run)
+        self.daemon.kill()
+        self.daemon.start()
+        self.succeeds(run, 1, LONG)
+
+    def test_a_controller_that_is_killed_is_said_and_nothing_is_lost(self):
+        run = self.submit(LONG)
+        wait_for(lambda: self.trainer(run), "a job")
+        self.cluster.kill("slurmctld")  # early in its life
+        wait_for(lambda: self.daemon.get("/api/v1/system")["executors"][1]["problem"], "that it is said")
+        waiting = self.submit(seed=9)
+        self.assertIn("Slurm", self.daemon.get("/api/v1/queue")["items"][0]["why_waiting"])
+        self.cluster.start_slurmctld()
+        self.assertEqual(self.daemon.wait_for_end(waiting)["state"], "succeeded", self.daemon.log())
+        self.assertEqual(self.daemon.wait_for_end(run)["state"], "succeeded", self.daemon.log())
+        self.assertEqual(self.daemon.history(run), self.history_here(LONG))
+
+    def test_canceled_held_and_put_back_behind_our_back(self):
+        run = self.submit(ENDLESS)
+        self.wait_for_epoch(run)
+        self.cluster.call("scontrol", "requeue", self.run_of(run)["placement"]["job"], check=False)  # --no-requeue
+        self.cluster.call("scancel", self.run_of(run)["placement"]["job"])
+        end = self.daemon.wait_for_end(run)
+        self.assertEqual(end["state"], "failed", self.daemon.log())
+        self.assertIn("canceled in Slurm", end["reason"])
+        self.cluster.call("scontrol", "update", "NodeName=n1,n2", "State=DRAIN", "Reason=test")
+        self.addCleanup(self.cluster.recover)
+        held = self.submit()
+        job = wait_for(lambda: (self.run_of(held)["placement"] or {}).get("job"), "a job")
+        self.cluster.call("scontrol", "hold", job)
+        wait_for(lambda: (self.run_of(held)["placement"]["reason"] or "").startswith("JobHeld"), "that it is said")
+        self.cluster.call("scontrol", "update", "NodeName=n1,n2", "State=RESUME")
+        self.cluster.call("scontrol", "release", job)
+        self.succeeds(held, 1)
+
+    def test_a_node_that_dies_is_replaced_and_its_orphan_refused(self):
+        run = self.submit(ENDLESS)
+        self.wait_for_epoch(run)
+        node = self.run_of(run)["placement"]["node"]
+        orphan = self.trainer(run)
+        self.cluster.kill_node(node)
+        self.assertIsNotNone(self.trainer(run))
+        wait_for(lambda: self.run_of(run)["attempt"] == 2, self.cluster.log())
+        wait_for(lambda: self.run_of(run)["placement"]["node"] not in (None, node), "the other node")
+        wait_for(lambda: not os.path.exists(f"/proc/{orphan}"), "the end of the orphan")
+        self.cluster.start_slurmd(node)
+        self.cancel(run)
+        epochs = [row["epoch"] for row in self.daemon.history(run)]
+        self.assertEqual(epochs, list(range(1, len(epochs) + 1)))
+
+    def test_a_full_shared_disk_is_waited_for(self):
+        small = self.root / "small"
+        small.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", small], capture_output=True,
+                          check=False).returncode != 0:
+            self.skipTest("nothing can be mounted here")
+        self.addCleanup(subprocess.run, ["umount", "-l", small], check=False)
+        self.daemon.terminate()
+        other = self.root / "conf.small"
+        other.write_text(CONFIG.format(root=self.root).replace("/shared", "/small"))
+        (small / "ballast").write_bytes(bytes((6 << 20) - 40960))
+        self.daemon.flags = ["--config", str(other)]
+        self.daemon.start()
+        run = self.submit()
+        wait_for(lambda: "space" in self.daemon.log() or "full" in self.daemon.log(), "that it is said")
+        (small / "ballast").unlink()
+        self.assertEqual(self.daemon.wait_for_end(run)["state"], "succeeded", self.daemon.log())
+
+
+if __name__ == "__main__":
+    if reason := why_not():
+        print(f"skipped: {reason}")
+        sys.exit(77)
+    unittest.main()
