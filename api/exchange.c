@@ -93,7 +93,7 @@ static bool add_headers(struct MHD_Response *response, const struct request *req
         (void)snprintf(seconds, sizeof(seconds), "%d", reply->retry_after_s);
     }
     add_header(&headers, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
-    add_header(&headers, MHD_HTTP_HEADER_CONTENT_ENCODING, reply->gzip ? "gzip" : "");
+    add_header(&headers, MHD_HTTP_HEADER_CONTENT_ENCODING, reply->encoding ? reply->encoding : "");
     add_header(&headers, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
     char location[sizeof(request->prefix) + sizeof(reply->location)];
     (void)snprintf(location, sizeof(location), "%s%s", reply->location[0] ? request->prefix : "",

@@ -41,6 +41,7 @@ static const struct route routes[] = {
     {"GET", "/openapi.json", SCOPE_NONE, "", LANE_HERE, route_openapi},
     {"GET", V1 "/openapi.json", SCOPE_NONE, "", LANE_HERE, route_openapi},
     {"POST", V1 "/runs", SCOPE_SUBMIT, "dry_run", LANE_WRITE, route_run_create},
+    {"POST", V1 "/runs/measure", SCOPE_SUBMIT, "", LANE_SLOW, route_run_measure},
     {"GET", V1 "/runs", SCOPE_READ, RUN_LIST_ARGUMENTS, LANE_READ, route_run_list},
     {"POST", V1 "/runs/bulk", SCOPE_SUBMIT, "", LANE_WRITE, route_run_bulk},
     {"GET", V1 "/runs/{id}", SCOPE_READ, "fields", LANE_READ, route_run_get},

@@ -152,22 +152,29 @@ void reply_admission(struct reply *reply, const struct request *request,
     reply_problem_end(reply, request, STATUS_INVALID, &writer);
 }
 
+void admission_write_times(struct json_writer *writer, const struct run_config *config,
+                           const struct admission *admission, double images_per_second,
+                           const char *source) {
+    bool known = images_per_second > 0 && admission->images_per_epoch > 0;
+    double per_epoch =
+        known ? (double)admission->images_per_epoch / images_per_second : (double)NAN;
+    json_write_number(writer, "images_per_second", known ? images_per_second : (double)NAN);
+    json_write_number(writer, "seconds_per_epoch", per_epoch);
+    json_write_number(writer, "seconds", per_epoch * config->epochs);
+    json_write_string(writer, "source", known ? source : NULL);
+}
+
 enum status admission_write_estimate(const struct api_context *context, struct json_writer *writer,
                                      const struct run_config *config,
                                      const struct admission *admission, struct error *error) {
     struct run_speed speed;
     TRY(run_table_speed(context->options.store, config, &speed, error));
-    bool known = speed.n_runs > 0 && speed.images_per_second > 0 && admission->images_per_epoch > 0;
-    double per_epoch =
-        known ? (double)admission->images_per_epoch / speed.images_per_second : (double)NAN;
     char source[96];
     (void)snprintf(source, sizeof(source), "the last %d runs of this depth, m and batch_size",
                    speed.n_runs);
     json_write_object(writer, "estimate");
-    json_write_number(writer, "images_per_second", known ? speed.images_per_second : (double)NAN);
-    json_write_number(writer, "seconds_per_epoch", per_epoch);
-    json_write_number(writer, "seconds", per_epoch * config->epochs);
-    json_write_string(writer, "source", known ? source : NULL);
+    admission_write_times(writer, config, admission,
+                          speed.n_runs > 0 ? speed.images_per_second : 0.0, source);
     json_write_end(writer, '}');
     return STATUS_OK;
 }

@@ -41,6 +41,12 @@ enum status admission_write_estimate(const struct api_context *context, struct j
                                      const struct run_config *config,
                                      const struct admission *admission, struct error *error);
 
+/* Its members, at this speed: "images_per_second", "seconds_per_epoch", "seconds" and "source", all
+ * null where the speed (0) or the size of an epoch is unknown. */
+void admission_write_times(struct json_writer *writer, const struct run_config *config,
+                           const struct admission *admission, double images_per_second,
+                           const char *source);
+
 struct submission {
     struct run_draft draft; /* borrows the texts, the spec and the request's owner */
     char *labels_json;

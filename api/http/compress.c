@@ -17,21 +17,35 @@ static bool is_refused(const char *parameters, size_t n) {
     return false;
 }
 
-bool gzip_is_accepted(const char *accept_encoding) {
-    bool by_star = false;
+enum answer { UNNAMED, REFUSED, ACCEPTED };
+
+/* Of one name ("*" is a name as well). */
+static enum answer answer_for(const char *accept_encoding, const char *name) {
     for (const char *at = accept_encoding; *at; at += *at == ',') {
         at += strspn(at, " \t");
         size_t n = strcspn(at, ",");
         size_t n_name = strcspn(at, ",; \t");
-        bool refused = is_refused(at + n_name, n - n_name);
-        if ((n_name == 4 && strncasecmp(at, "gzip", 4) == 0) ||
-            (n_name == 6 && strncasecmp(at, "x-gzip", 6) == 0)) {
-            return !refused;
+        if (n_name == strlen(name) && strncasecmp(at, name, n_name) == 0) {
+            return is_refused(at + n_name, n - n_name) ? REFUSED : ACCEPTED;
         }
-        by_star |= n_name == 1 && *at == '*' && !refused;
         at += n;
     }
-    return by_star;
+    return UNNAMED;
+}
+
+bool gzip_is_accepted(const char *accept_encoding) {
+    static const char *const names[] = {"gzip", "x-gzip", "*"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        enum answer answer = answer_for(accept_encoding, names[i]);
+        if (answer != UNNAMED) {
+            return answer == ACCEPTED;
+        }
+    }
+    return false;
+}
+
+bool brotli_is_accepted(const char *accept_encoding) {
+    return answer_for(accept_encoding, "br") == ACCEPTED;
 }
 
 char *gzip_make(const char *body, size_t n_body, size_t *ret_n) {

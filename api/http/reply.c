@@ -165,8 +165,8 @@ static bool is_packed(const char *content_type) {
 void reply_compress(struct reply *reply, const struct request *request) {
     enum { LEAST_BYTES = 1024 };
     bool strong = reply->etag[0] == '"';
-    if (reply->n_body < LEAST_BYTES || reply->gzip || strong || is_packed(reply->content_type) ||
-        !gzip_is_accepted(request->accept_encoding)) {
+    if (reply->n_body < LEAST_BYTES || reply->encoding || strong ||
+        is_packed(reply->content_type) || !gzip_is_accepted(request->accept_encoding)) {
         return;
     }
     size_t n = 0;
@@ -175,7 +175,7 @@ void reply_compress(struct reply *reply, const struct request *request) {
         free(reply->body);
         reply->body = packed;
         reply->n_body = n;
-        reply->gzip = true;
+        reply->encoding = "gzip";
     }
 }
 

@@ -56,8 +56,8 @@ struct reply {
     const char *authenticate;    /* static; what a 401 asks for */
     char *link;                  /* owned by the reply */
     const char *security_policy; /* static; Content-Security-Policy */
-    bool for_ever; /* what is at this address never changes: may be cached without asking */
-    bool gzip;     /* the body is */
+    bool for_ever;        /* what is at this address never changes: may be cached without asking */
+    const char *encoding; /* static; of a body that is packed: "gzip", "br" */
     int retry_after_s;
     bool replayed;              /* the stored answer to an Idempotency-Key */
     bool stored;                /* already, in the transaction of what it tells about */

@@ -115,7 +115,9 @@ enum { MOST_TEXT_BYTES = 200 };
 
 /* The largest value of a field that is a number. */
 static int64_t largest(enum run_field field) {
-    return field == RUN_FIELD_SEED || field == RUN_FIELD_SWEEP ? INT64_MAX : 99999;
+    bool wide =
+        field == RUN_FIELD_SEED || field == RUN_FIELD_SWEEP || field == RUN_FIELD_FORKED_FROM;
+    return wide ? INT64_MAX : 99999;
 }
 
 static bool read_number(const char *text, size_t n, int64_t most, int64_t *ret_value) {

@@ -13,7 +13,7 @@ enum { CURSOR_TEXT_SIZE = 512 };
 /* For the table of routes. */
 #define RUN_LIST_ARGUMENTS                                                                         \
     "state*, m*, cutout_size*, dataset*, preset*, optimizer*, copies*, seed*, depth*, owner*, "    \
-    "sweep*, label*, name*, text*, sort, fields, limit, cursor"
+    "sweep*, forked_from*, label*, name*, text*, sort, fields, limit, cursor"
 
 /* Reads filters, sort, limit and cursor. The values in *ret_query point into the request. false:
  * *reply names the argument that cannot be used, and why. `fields` is left to the caller. */

@@ -14,7 +14,7 @@ typedef void handler(struct api_context *context, const struct request *request,
                      struct reply *reply);
 
 /* routes_runs.c */
-handler route_run_create;
+handler route_run_create, route_run_measure;
 
 /* routes_actions.c */
 handler route_run_act, route_run_bulk, route_run_delete, route_sweep_act, route_sweep_delete;

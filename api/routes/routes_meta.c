@@ -41,14 +41,15 @@ void route_asset(struct api_context *context, const struct request *request, str
             "There is no such file; another version of the page may be open. Load it again.");
         return;
     }
-    bool gzip = gzip_is_accepted(request->accept_encoding);
-    size_t n = gzip ? asset->n_gzip : asset->n_bytes;
+    bool brotli = asset->brotli && brotli_is_accepted(request->accept_encoding);
+    bool gzip = !brotli && gzip_is_accepted(request->accept_encoding);
+    size_t n = brotli ? asset->n_brotli : gzip ? asset->n_gzip : asset->n_bytes;
     char *bytes = malloc(n);
     if (bytes) {
-        memcpy(bytes, gzip ? asset->gzip : asset->bytes, n);
+        memcpy(bytes, brotli ? asset->brotli : gzip ? asset->gzip : asset->bytes, n);
     }
     reply_bytes(reply, request, asset->content_type, bytes, n);
-    reply->gzip = gzip && bytes;
+    reply->encoding = !bytes ? NULL : brotli ? "br" : gzip ? "gzip" : NULL;
     reply->for_ever = true;
 }
 

@@ -105,24 +105,29 @@ static void reply_dry_run(const struct api_context *context, const struct reques
     reply_json(reply, request, 200, &writer);
 }
 
-void route_run_create(struct api_context *context, const struct request *request,
+/* Reads the run that is asked for. false: *reply says why this daemon would not train it. */
+static bool read_spec(const struct api_context *context, const struct request *request,
+                      struct run_spec *ret_spec, struct admission *ret_admission,
                       struct reply *reply) {
     const struct run_spec_context spec_context = run_surroundings(context);
-    struct run_spec spec;
-    struct admission admission;
     struct field_errors errors;
-    bool dry_run = false;
-    if (!arguments_read_flag(request, reply, "dry_run", &dry_run)) {
-        return;
-    }
     enum status status =
-        run_spec_parse(request->body, request->n_body, &spec_context, &spec, &errors);
+        run_spec_parse(request->body, request->n_body, &spec_context, ret_spec, &errors);
     if (status != STATUS_OK) {
         reply_field_errors(reply, request, status, "run", &errors);
-        return;
+        return false;
     }
+    return check_admission(context, request, ret_spec, ret_admission, reply);
+}
+
+void route_run_create(struct api_context *context, const struct request *request,
+                      struct reply *reply) {
+    struct run_spec spec;
+    struct admission admission;
+    bool dry_run = false;
     int64_t id = 0;
-    if (!check_admission(context, request, &spec, &admission, reply)) {
+    if (!arguments_read_flag(request, reply, "dry_run", &dry_run) ||
+        !read_spec(context, request, &spec, &admission, reply)) {
         return;
     }
     if (dry_run) {
@@ -140,4 +145,49 @@ void route_run_create(struct api_context *context, const struct request *request
     }
     route_reply_run(context, request, reply, 201, &row);
     (void)snprintf(reply->location, sizeof(reply->location), "/api/v1/runs/%" PRId64, id);
+}
+
+/* POST /runs/measure */
+
+static void reply_speed(const struct request *request, const struct run_spec *spec,
+                        const struct admission *admission, const struct executor_speed *speed,
+                        struct reply *reply) {
+    struct json_writer writer = {0};
+    char source[96];
+    (void)snprintf(source, sizeof(source), "%d step%s of %d images, timed here", speed->n_steps,
+                   speed->n_steps == 1 ? "" : "s", speed->n_images);
+    json_write_object(&writer, NULL);
+    admission_write_times(&writer, &spec->config, admission, speed->images_per_second, source);
+    json_write_int(&writer, "steps", speed->n_steps);
+    json_write_int(&writer, "images_per_step", speed->n_images);
+    json_write_int(&writer, "threads", speed->n_threads);
+    json_write_end(&writer, '}');
+    reply_json(reply, request, 200, &writer);
+}
+
+void route_run_measure(struct api_context *context, const struct request *request,
+                       struct reply *reply) {
+    static const double most_s = 2.0;
+    struct run_spec spec;
+    struct admission admission;
+    struct executor_speed speed;
+    struct error error;
+    if (!read_spec(context, request, &spec, &admission, reply)) {
+        return;
+    }
+    const struct executor *executor = pool_executor(context->options.pool, spec.executor);
+    if (!executor->measure) {
+        reply_problem(reply, request, STATUS_CONFLICT,
+                      "What trains elsewhere cannot be measured from here (executor %s).",
+                      executor->name);
+        return;
+    }
+    enum status status = executor->measure(executor->user, &spec.config, most_s, &speed, &error);
+    if (status == STATUS_BUSY) {
+        reply_problem(reply, request, status, "Not measured: %s.", error.message);
+    } else if (status != STATUS_OK) {
+        reply_error(reply, request, &error);
+    } else {
+        reply_speed(request, &spec, &admission, &speed, reply);
+    }
 }

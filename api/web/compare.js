@@ -144,9 +144,9 @@ class Compare {
         this.copyButton = el("button", { type: "button", onclick: () => copy(location.href, this.copyButton) }, "Copy link"))));
     this.panels = el("div", { class: "panels" });
     this.table = el("table", { class: "groups" });
-    this.foot = el("p", { class: "small" });
-    this.view.replaceChildren(el("div", { class: "bar title" }, el("h1", {}, name), this.subtitle, this.sweep && !link ? sweepActions(this.sweep, () => this.soon()) : ""), this.sentence, this.controls, this.panels,
-      el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Groups" }, this.table), this.foot, this.sweep && !link ? el("div", { class: "sweep-note" }, note(`/sweeps/${this.sweep.id}/note`, this.sweep.has_note)) : "");
+    this.foot = el("p", { class: "small foot" });
+    this.view.replaceChildren(el("div", { class: "bar title" }, el("h1", {}, name), this.subtitle, this.sweep && !link ? sweepActions(this.sweep, () => this.soon()) : ""), this.sentence, this.controls, this.panels, this.foot,
+      el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Groups" }, this.table), this.sweep && !link ? el("div", { class: "sweep-note" }, note(`/sweeps/${this.sweep.id}/note`, this.sweep.has_note)) : "");
     this.arrange();
   }
 

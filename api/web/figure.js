@@ -10,6 +10,7 @@ const css = (name) => getComputedStyle(document.documentElement).getPropertyValu
 const BOTTOM_SPACE = 0.9;
 const LABEL_GAP = 17;
 const MOST_LABELS = 12;
+const NEAR = 24; // pixels
 
 // dygraphs is no module; it is fetched when the first figure is drawn.
 export const ready = new Promise((resolve, reject) => {
@@ -33,10 +34,17 @@ export class Figure {
     this.overlay = el("canvas", { class: "overlay", "aria-hidden": "true" });
     holder.replaceChildren(this.title, el("div", { class: "panel" }, this.plot, this.overlay, this.labels));
     this.hovered = null;
+    this.near = null; // one of many curves, at the pointer
     this.ends = [];
+    if (!options.small) { this.plot.addEventListener("pointermove", (event) => { if (this.hovered != null) { this.hover(this.hovered, this.pointerY(event)); } }); }
+  }
+
+  pointerY(event) {
+    return event.clientY - this.plot.getBoundingClientRect().top;
   }
 
   set(groups, view) {
+    this.near = null;
     this.groups = groups;
     this.view = view;
     this.title.textContent = view.title;
@@ -53,7 +61,7 @@ export class Figure {
       dateWindow: view.zoom ? [view.zoom[0], view.zoom[1]] : this.window(),
       underlayCallback: (context, area, g) => this.under(context, area, g),
       drawCallback: (g) => { this.placeLabels(g); this.mark(); },
-      highlightCallback: (event, x) => this.hover(x),
+      highlightCallback: (event, x) => this.hover(x, this.pointerY(event)),
       unhighlightCallback: () => this.hover(null),
       zoomCallback: (from, to, y) => this.options.onZoom?.([from, to, ...y[0]]),
       ...(this.options.small ? { interactionModel: {} } : {}),
@@ -250,8 +258,9 @@ export class Figure {
       context.lineTo(x, area.y + area.h);
       context.stroke();
     }
+    if (this.near) { this.trace(context, g, this.near); }
     for (const group of this.groups) {
-      const point = this.at(group);
+      const point = group.plain && group !== this.near ? null : this.at(group);
       if (point) {
         context.strokeStyle = group.look.color;
         context.fillStyle = css("--paper");
@@ -270,9 +279,31 @@ export class Figure {
     return group.places.get(this.hovered);
   }
 
-  hover(x) {
-    if (x === this.hovered || this.options.small) { return; }
+  // One of many curves, in its own colour.
+  trace(context, g, group) {
+    context.strokeStyle = group.look.color;
+    context.lineWidth = 2;
+    context.setLineDash(group.look.dash || []);
+    context.beginPath();
+    for (const p of group.points) { if (p.mean != null) { context.lineTo(this.domX(g, p.x), g.toDomYCoord(p.mean)); } }
+    context.stroke();
+    context.setLineDash([]);
+  }
+
+  // The curve at the pointer, where there are too many to give each a colour.
+  nearest(y) {
+    const g = this.graph;
+    const away = (group) => { const point = this.at(group); return point ? Math.abs(g.toDomYCoord(point.mean) - y) : Infinity; };
+    const best = y == null || !g ? null : this.groups.reduce((near, group) => (away(group) < (near ? away(near) : NEAR) ? group : near), null);
+    return best?.plain ? best : null;
+  }
+
+  hover(x, y = null) {
+    if (this.options.small) { return; }
+    const before = [this.hovered, this.near];
     this.hovered = x;
+    this.near = this.nearest(y);
+    if (before[0] === x && before[1] === this.near) { return; }
     this.options.onHover?.(x);
     if (this.graph) {
       this.mark();
@@ -295,7 +326,7 @@ export class Figure {
     const head = el("p", { class: "quiet small end-head" }, this.hovered == null ? `mean${unit}` : `at ${this.xText(this.hovered)}${unit}`);
     const area = g.getArea();
     const inside = (y) => Math.min(Math.max(y, area.y), area.y + area.h);
-    const ends = this.groups.filter((group) => !group.plain).map((group) => ({ group, last: group.points.findLast((p) => p.mean != null) })).filter(({ last }) => last)
+    const ends = this.groups.filter((group) => !group.plain || group === this.near).map((group) => ({ group, last: group.points.findLast((p) => p.mean != null) })).filter(({ last }) => last)
       .map(({ group, last }) => ({ group, value: this.hovered == null ? last.mean : this.at(group)?.mean, at: inside(g.toDomYCoord(last.mean)), y: inside(g.toDomYCoord(last.mean)), touches: this.domX(g, last.x) > area.x + area.w - 6 }))
       .sort((a, b) => a.y - b.y).slice(0, MOST_LABELS);
     for (let i = 1; i < ends.length; i++) { ends[i].y = Math.max(ends[i].y, ends[i - 1].y + LABEL_GAP); }

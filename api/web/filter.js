@@ -1,6 +1,6 @@
 // The filter of a list as a line of text: name=value words, and loose words that name, note or labels contain. Pure functions.
 
-export const FILTERS = ["state", "m", "cutout_size", "dataset", "preset", "optimizer", "copies", "seed", "depth", "owner", "sweep", "label", "name", "text"];
+export const FILTERS = ["state", "m", "cutout_size", "dataset", "preset", "optimizer", "copies", "seed", "depth", "owner", "sweep", "forked_from", "label", "name", "text"];
 
 export function filtersOf(values) {
   return Object.fromEntries(FILTERS.filter((name) => values[name]).map((name) => [name, values[name]]));

@@ -2,6 +2,7 @@
 
 import { address, complain, go } from "./frame.js";
 import { base, blob, get, prefix, Problem, send } from "./api.js";
+import { Chips } from "./chips.js";
 import { copy, el, say } from "./dom.js";
 import { labelsOf, labelsText, title } from "./fields.js";
 import { bytes, count, duration, plain, plural, short } from "./format.js";
@@ -18,6 +19,10 @@ const MOST_CHOICES = 4; // more stand in a list
 const MOST_KINDS = 12; // of runs whose speed is asked for
 const MOST_FOLDED = 6; // fields of the folded part whose values are told
 const DRY_RUN_MS = 400;
+const MEASURE_MS = 800; // after the dry run: it takes seconds of all cores
+const MOST_MEASURED = 8; // kinds of runs
+const MOST_TRIES = 4;
+const TRY_AGAIN_MS = 2000;
 
 // "2, 4, 8", "1..3" -> texts.
 export function split(text) {
@@ -48,8 +53,35 @@ function choicesOf(schema) {
   return values.includes(null) ? null : values.map((value) => (value === "true" ? "on" : value === "false" ? "off" : value));
 }
 
+// Whether several values in the field are several runs: not where a value has commas of its own.
+function severalOf(schema, choices) {
+  return Boolean(choices) || ["integer", "number", "string", "boolean"].includes(schema.type);
+}
+
 function capital(text) {
   return text[0].toUpperCase() + text.slice(1);
+}
+
+// Runs that take as long an image.
+function kind({ config }) {
+  return JSON.stringify([config.depth, config.m, config.batch_size]);
+}
+
+function timed(item, speed) {
+  const seconds = speed?.images_per_second > 0 && item.images_per_epoch ? item.images_per_epoch / speed.images_per_second * item.config.epochs : null;
+  return { ...item, estimate: { ...speed, seconds } };
+}
+
+// The daemon measures one kind at a time, perhaps still one that the form asked for before it was changed.
+async function measured(config, signal) {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await send("POST", "/runs/measure", config, { signal });
+    } catch (problem) {
+      if (problem.status !== 503 || tries === MOST_TRIES || signal.aborted) { throw problem; }
+      await new Promise((resolve) => { setTimeout(resolve, TRY_AGAIN_MS); });
+    }
+  }
 }
 
 // A time, or that it is not known.
@@ -80,7 +112,7 @@ class New {
     const given = { ...(from ? { ...from.config, name: from.name || "" } : {}), ...(sweep ? { ...sweep.spec.base, name: sweep.name || "", ...grid } : {}), ...this.context.values };
     for (const [key, value] of Object.entries(given)) { if (this.inputs.has(key)) { this.inputs.get(key).value = textOf(key, value); } }
     this.changed();
-    return () => { clearTimeout(this.timer); this.asked?.abort(); };
+    return () => { clearTimeout(this.timer); clearTimeout(this.measuring); this.asked?.abort(); };
   }
 
   field(name) {
@@ -91,8 +123,10 @@ class New {
     const input = el("input", { id, name, autocomplete: "off", spellcheck: false, "aria-describedby": `${id}-hint`, oninput: () => this.changed(), class: ["m", "seed"].includes(name) ? "long" : "" });
     this.inputs.set(name, input);
     const control = choices && choices.length <= MOST_CHOICES && name !== "dataset" ? this.toggles(name, input, choices) : null;
+    const chips = !control && severalOf(schema, choices) ? new Chips(input, split, () => this.changed()) : null;
+    if (chips) { this.inputs.set(name, chips); }
     if (choices && !control) { input.setAttribute("list", `${id}-list`); }
-    return el("div", { class: "field" }, el("label", { htmlFor: control ? null : id, id: `${id}-label` }, TITLES[name] || capital(title(name))), el("span", { class: "control" }, control || input, name === "m" ? (this.stubs = el("span", { class: "stubs" })) : "",
+    return el("div", { class: "field" }, el("label", { htmlFor: control ? null : id, id: `${id}-label` }, TITLES[name] || capital(title(name))), el("span", { class: "control" }, control || chips?.node || input, name === "m" ? (this.stubs = el("span", { class: "stubs" })) : "",
       choices && !control ? el("datalist", { id: `${id}-list` }, ...choices.map((value) => el("option", { value }))) : ""), hint);
   }
 
@@ -154,7 +188,7 @@ class New {
       const schema = this.schema[name] || {};
       if (name === "labels") { single.labels = labelsOf(text) ?? text; continue; }
       if (name === "after") { single.after = split(text); continue; }
-      const whole = name === "name" || !(choicesOf(schema) || ["integer", "number", "string", "boolean"].includes(schema.type));
+      const whole = name === "name" || !severalOf(schema, choicesOf(schema));
       const values = whole ? [text] : split(text);
       if (values.length > 1) { grid[name] = values.map((value) => valueOf(value, schema)); } else { single[name] = valueOf(values[0] ?? text, schema); }
     }
@@ -190,6 +224,7 @@ class New {
     this.shown = body;
     address.set({ from: this.context.values.from, sweep: this.context.values.sweep, preset: this.preset.default ? "" : this.preset.name, ...Object.fromEntries([...this.inputs].map(([name, input]) => [name, input.value.trim()])) }, false);
     clearTimeout(this.timer);
+    clearTimeout(this.measuring);
     this.timer = setTimeout(() => { this.dryRun(); this.preview(); }, DRY_RUN_MS);
   }
 
@@ -210,7 +245,12 @@ class New {
     try {
       const plan = await send("POST", `${path}?dry_run=true`, body, { signal: this.asked.signal });
       this.paintErrors([]);
-      this.paintCost(await this.estimated(plan.items || [plan], this.asked.signal));
+      const { signal } = this.asked;
+      const items = await this.estimated(plan.items || [plan], signal);
+      this.unmeasured = "";
+      this.paintCost(items);
+      clearTimeout(this.measuring);
+      this.measuring = setTimeout(() => this.measure(items, signal).catch(complain), MEASURE_MS);
     } catch (problem) {
       if (problem instanceof Problem && problem.errors.length > 0) { this.paintErrors(problem.errors); } else { complain(problem); }
     }
@@ -218,15 +258,31 @@ class New {
 
   // The plan of a sweep tells no times: they are asked for once for each kind of run, as far as kinds are few.
   async estimated(items, signal) {
-    const kind = ({ config }) => JSON.stringify([config.depth, config.m, config.batch_size]);
     const speeds = new Map();
     for (const item of items) { if (!item.estimate && !speeds.has(kind(item)) && speeds.size < MOST_KINDS) { speeds.set(kind(item), send("POST", "/runs?dry_run=true", item.config, { signal })); } }
     for (const [key, answer] of speeds) { speeds.set(key, (await answer.catch(() => null))?.estimate); }
-    return items.map((item) => {
-      const known = item.estimate || speeds.get(kind(item));
-      const seconds = known?.images_per_second > 0 && item.images_per_epoch ? item.images_per_epoch / known.images_per_second * item.config.epochs : null;
-      return { ...item, estimate: { ...known, seconds } };
-    });
+    return items.map((item) => timed(item, item.estimate || speeds.get(kind(item))));
+  }
+
+  // Kinds that were never trained here: the daemon times some of their steps, one kind after the other. What it may not time
+  // now stays unknown, with its reason.
+  async measure(items, signal) {
+    const unknown = new Map(items.filter((item) => !(item.estimate?.images_per_second > 0)).map((item) => [kind(item), item]));
+    for (const [key, { config }] of [...unknown].slice(0, MOST_MEASURED)) {
+      if (signal.aborted || !this.context.alive()) { return; }
+      this.unmeasured = `Timing some steps with M ${config.m} …`;
+      this.paintCost(items);
+      try {
+        const speed = await measured(config, signal);
+        items = items.map((item) => (kind(item) === key ? timed(item, speed) : item));
+        this.unmeasured = "";
+      } catch (problem) {
+        if (!(problem instanceof Problem)) { return; } // the form has changed
+        this.unmeasured = plain(problem.message);
+        break;
+      }
+    }
+    this.paintCost(items);
   }
 
   paintCost(items) {
@@ -247,10 +303,12 @@ class New {
 
   speedText(items) {
     const known = items.filter((item) => item.estimate?.images_per_second > 0);
-    if (known.length === 0) { return "No run of this kind was measured here yet: the time is unknown until one has trained an epoch."; }
+    const why = this.unmeasured ? ` ${this.unmeasured}` : "";
+    if (known.length === 0) { return `No run of this kind has trained an epoch here yet.${why}`; }
     const speeds = known.map((item) => item.estimate.images_per_second);
     const [low, high] = [Math.min(...speeds), Math.max(...speeds)].map(count);
-    return `At ${low === high ? low : `${low} to ${high}`} images/s, as measured by ${plain(known[0].estimate.source)}.${known.length < items.length ? ` ${plural(items.length - known.length, "run")} of a kind that was not measured yet.` : ""}`;
+    const sources = [...new Set(known.map((item) => plain(item.estimate.source)))].join("; ");
+    return `At ${low === high ? low : `${low} to ${high}`} images/s: ${sources}.${known.length < items.length ? ` ${plural(items.length - known.length, "run")} of a kind that was not measured yet.${why}` : why}`;
   }
 
   paintErrors(errors) {

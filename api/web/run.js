@@ -5,7 +5,7 @@ import { address, complain, go } from "./frame.js";
 import { all, base, blob, get, link, prefix, save } from "./api.js";
 import { confusion } from "./confusion.js";
 import { copy, el, say } from "./dom.js";
-import { labelsText, same, title, valueText } from "./fields.js";
+import { differing, labelsText, same, title, valueText } from "./fields.js";
 import { bytes, clock, count, duration, error as errorText, fixed, plain, when } from "./format.js";
 import { listen } from "./live.js";
 import { note } from "./note.js";
@@ -17,6 +17,7 @@ const HISTORY = [["Epoch", (e) => count(e.epoch)], ["Val. error, %", (e) => erro
   ["Train error, %", (e) => errorText(1 - e.train_accuracy)], ["Train loss", (e) => fixed(e.train_loss, 4)], ["Val. loss", (e) => fixed(e.val_loss, 4)],
   ["Learning rate", (e) => (e.lr == null ? "–" : String(Number(e.lr.toPrecision(3))))], ["Time", (e) => clock(e.seconds)], ["Images/s", (e) => count(e.images_per_second)]];
 const ROWS = 200;
+const MOST_FORKS = 12; // that are named
 
 class Run {
   constructor(view, context) {
@@ -29,6 +30,7 @@ class Run {
   async load() {
     const [run, epochs, checkpoints, log] = await Promise.all([get(`/runs/${this.id}`), all(`/runs/${this.id}/epochs`, { limit: 500 }, 100000), this.loadCheckpoints(), get(`/runs/${this.id}/log`)]);
     Object.assign(this, { run, epochs, checkpoints: checkpoints.items, log, attempts: attemptsOf(log) });
+    this.forks = link ? { items: [] } : await get("/runs", { forked_from: this.id, sort: "id", limit: MOST_FORKS, fields: "id,name,state,forked_from,config" });
     this.preset ??= link ? null : await get(`/presets/${run.config.preset}`).catch(() => null);
   }
 
@@ -159,22 +161,24 @@ class Run {
   buildSide() {
     const { run } = this;
     const base_ = this.preset?.config || {};
-    const differing = this.preset ? Object.keys(run.config).filter((key) => key !== "preset" && base_[key] !== "auto" && JSON.stringify(run.config[key]) !== JSON.stringify(base_[key])) : [];
+    const changed = this.preset ? Object.keys(run.config).filter((key) => key !== "preset" && base_[key] !== "auto" && JSON.stringify(run.config[key]) !== JSON.stringify(base_[key])) : [];
     const rows = (names) => names.map((name) => el("tr", {}, el("td", {}, title(name)), el("td", {}, valueText(run.config[name], name)), el("td", { class: "number quiet" }, this.preset ? valueText(base_[name], name) : "")));
-    const body = el("tbody", {}, ...rows(differing));
+    const body = el("tbody", {}, ...rows(changed));
     const more = el("button", { type: "button", class: "link", onclick: () => { body.replaceChildren(...rows(Object.keys(run.config))); more.remove(); } }, "All fields");
-    const config = { ...(run.name ? { name: run.name } : {}), preset: run.config.preset, ...Object.fromEntries(differing.map((key) => [key, run.config[key]])) };
+    const config = { ...(run.name ? { name: run.name } : {}), preset: run.config.preset, ...Object.fromEntries(changed.map((key) => [key, run.config[key]])) };
     const line = `curl ${location.host}${base}/runs -d '${JSON.stringify(config).replaceAll("'", "'\\''")}'`;
     const copyButton = el("button", { type: "button", class: "link", onclick: () => copy(line, copyButton) }, "Copy");
     this.files = el("section");
     this.origin = el("p", { class: "second" });
+    this.children = el("section", { id: "forks", hidden: true });
     const n = Object.keys(run.config).length - 1;
     this.side.replaceChildren(
-      el("section", {}, el("h2", {}, differing.length === 0 ? `As the preset ${plain(run.config.preset)}` : `Differs from ${plain(run.config.preset)} in ${count(differing.length)} of ${count(n)} fields`),
-        differing.length === 0 ? body : el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Field"), el("th", { scope: "col" }, "Here"), el("th", { scope: "col", class: "number" }, plain(run.config.preset)))), body),
-        el("p", { class: "second space-small" }, `${same(run.config, differing).join(", ")}. `, more)),
+      el("section", {}, el("h2", {}, changed.length === 0 ? `As the preset ${plain(run.config.preset)}` : `Differs from ${plain(run.config.preset)} in ${count(changed.length)} of ${count(n)} fields`),
+        changed.length === 0 ? body : el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Field"), el("th", { scope: "col" }, "Here"), el("th", { scope: "col", class: "number" }, plain(run.config.preset)))), body),
+        el("p", { class: "second space-small" }, `${same(run.config, changed).join(", ")}. `, more)),
       link ? "" : this.sees(), link ? "" : this.files,
       el("section", {}, el("h2", {}, "Where it comes from"), this.origin),
+      this.children,
       el("section", {}, el("h2", {}, "Made by"), el("pre", {}, line), copyButton),
       link ? "" : note(`/runs/${this.id}/note`, run.has_note));
   }
@@ -193,6 +197,18 @@ class Run {
       run.forked_from ? el("a", { href: `${prefix}/runs/${run.forked_from.run}` }, `Forked from run ${run.forked_from.run}, epoch ${count(run.forked_from.epoch)}`) : "", run.forked_from ? ". " : "",
       ...(run.after || []).flatMap((id) => [el("a", { href: `${prefix}/runs/${id}` }, `After run ${id}`), ". "]), labels ? `Labels: ${labels}. ` : "",
       run.arithmetic ? `Arithmetic ${plain(run.arithmetic)}.` : "");
+    this.paintForks();
+  }
+
+  // What went on from here, and with what else.
+  paintForks() {
+    const { items, next_cursor: more } = this.forks;
+    this.children.hidden = items.length === 0;
+    if (items.length === 0) { return; }
+    const changed = (config) => differing([this.run.config, config]).map((name) => `${title(name)} ${valueText(config[name], name)}`).join(", ") || "the same settings";
+    this.children.replaceChildren(el("h2", {}, "Its forks"), el("ul", { class: "plain second" }, ...items.map((fork_) => el("li", {}, glyph(fork_.state), " ",
+      el("a", { href: `${prefix}/runs/${fork_.id}` }, plain(fork_.name) || `run ${fork_.id}`), ` from epoch ${count(fork_.forked_from.epoch)}: ${changed(fork_.config)}`))),
+    more ? el("p", { class: "second" }, el("a", { href: `${prefix}/runs?forked_from=${this.id}` }, "All its forks")) : "");
   }
 
   sees() {

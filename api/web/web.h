@@ -17,6 +17,8 @@ struct web_asset {
     size_t n_bytes;
     const unsigned char *gzip; /* the same, packed; [n_gzip] */
     size_t n_gzip;
+    const unsigned char *brotli; /* likewise; NULL: this build has none */
+    size_t n_brotli;
 };
 
 /* Static, ended by an entry whose name is NULL. Written by embed.cmake. */

@@ -36,6 +36,14 @@ struct executor_admission {
     int n_test_images;
 };
 
+/* What some steps of a run took. */
+struct executor_speed {
+    double images_per_second; /* all copies counted */
+    int n_steps;              /* that were timed */
+    int n_images;             /* of each */
+    int n_threads;
+};
+
 /* How to train an attempt; filled by struct executor_reports.begin. */
 struct executor_plan {
     char variant[RUN_VARIANT_SIZE];     /* kernels to use */
@@ -127,6 +135,12 @@ struct executor {
     /* Any thread; quick. */
     void (*admit)(void *user, const struct run_config *config,
                   struct executor_admission *ret_admission);
+    /* Any thread; after open. How fast it would train the run: some steps of it are timed, for
+     * most_s seconds and a few more at most. STATUS_BUSY: a run is trained here at present or
+     * begins meanwhile, which comes first, or something else is being measured; others: why it
+     * cannot be trained. NULL: it cannot say. */
+    enum status (*measure)(void *user, const struct run_config *config, double most_s,
+                           struct executor_speed *ret_speed, struct error *error);
     /* Appends "NAME/DATASET," for each data set that cannot be read at present, if it should come
      * back: its runs wait. One thread. May be NULL. */
     void (*missing)(void *user, char *text, size_t size);

@@ -5,17 +5,16 @@
  */
 #include "daemon/work/executor_local.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 #include "core/train/checkpoint.h"
 #include "daemon/spec/run_spec.h"
+#include "daemon/work/local_bench.h"
 #include "daemon/work/local_kernels.h"
 
 struct local_run {
@@ -90,6 +89,15 @@ static void admit(void *user, const struct run_config *config,
                                     .has_images = dataset.known,
                                     .n_train_images = dataset.n_train,
                                     .n_test_images = dataset.n_test};
+}
+
+bool executor_local_is_training(const struct executor_local *local) {
+    for (int i = 0; i < EXECUTOR_LOCAL_MOST; i++) {
+        if (atomic_load(&local->runs[i].busy)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void missing(void *user, char *text, size_t size) {
@@ -295,19 +303,6 @@ static enum status train_run(struct local_run *r, struct error *error) {
     return status;
 }
 
-/* Training takes every core for days; an answer takes a millisecond. So the threads of the API come
- * first, whatever priority the process has: on Linux this is the calling thread's alone, and the
- * threads that it makes have it from it. */
-static void yield_to_others(void) {
-    enum { BELOW_OTHERS = 10, LOWEST = 19 };
-    errno = 0;
-    int mine = getpriority(PRIO_PROCESS, 0);
-    int wanted = mine + BELOW_OTHERS < LOWEST ? mine + BELOW_OTHERS : LOWEST;
-    if (errno != 0 || setpriority(PRIO_PROCESS, 0, wanted) != 0) {
-        log_warning("training threads keep their priority: answers may be slow while they run");
-    }
-}
-
 static int64_t needed_bytes(const struct run_row *run, enum status status) {
     CLEANUP(free_pointer) struct run_spec *spec = NULL;
     return status == STATUS_NO_SPACE && read_config(run, &spec, NULL) == STATUS_OK
@@ -320,7 +315,7 @@ static void *thread_main(void *user) {
     const struct executor_reports *reports = r->local->reports;
     const struct run_report report = r->report;
     struct error error = {.code = STATUS_OK};
-    yield_to_others();
+    local_yield_to_others();
     enum status status = train_run(r, &error);
     bool io = status == STATUS_IO && r->has_images;
     bool unmounted = status != STATUS_OK && !r->moved &&
@@ -346,6 +341,7 @@ static enum status open_local(void *user, const struct executor_reports *reports
         return error_set(error, STATUS_NO_MEMORY, "no memory for the runs that are trained");
     }
     (void)pthread_mutex_init(&local->mutex, NULL);
+    (void)pthread_mutex_init(&local->bench.mutex, NULL);
     atomic_store(&local->stopping, false);
     local->reports = reports;
     for (int i = 0; i < EXECUTOR_LOCAL_MOST; i++) {
@@ -478,6 +474,8 @@ static void close_local(void *user) {
         join(local, &local->runs[i]);
     }
     (void)pthread_mutex_destroy(&local->mutex);
+    (void)pthread_mutex_destroy(&local->bench.mutex);
+    local_bench_clear(&local->bench);
     free(local->runs);
     local->runs = NULL;
 }
@@ -487,6 +485,7 @@ struct executor executor_local_make(struct executor_local *local) {
                              .user = local,
                              .origin = origin,
                              .admit = admit,
+                             .measure = local_bench_measure,
                              .missing = missing,
                              .open = open_local,
                              .start = start,

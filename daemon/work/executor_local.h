@@ -22,6 +22,20 @@ typedef enum status executor_local_train(const struct trainer_options *options,
 
 struct local_run;
 
+enum { LOCAL_BENCH_KNOWN = 16 };
+
+struct local_bench_entry {
+    char *kind; /* of runs (local_bench.c); owned */
+    struct executor_speed speed;
+};
+
+/* What was measured; guarded by its mutex, which is held during a measurement. */
+struct local_bench {
+    pthread_mutex_t mutex;
+    struct local_bench_entry known[LOCAL_BENCH_KNOWN]; /* a ring */
+    int n;                                             /* ever added */
+};
+
 struct executor_local {
     const struct kernels *kernels; /* chosen at start */
     const struct clock *clock;
@@ -37,9 +51,13 @@ struct executor_local {
     struct local_run *runs; /* [EXECUTOR_LOCAL_MOST] */
     const struct executor_reports *reports;
     atomic_bool stopping;
+    struct local_bench bench;
 };
 
 /* *local must outlive the executor. */
 struct executor executor_local_make(struct executor_local *local);
+
+/* Any thread; after open. */
+bool executor_local_is_training(const struct executor_local *local);
 
 #endif

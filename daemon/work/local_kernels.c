@@ -1,11 +1,14 @@
 /* Layer: daemon/work. */
 #include "daemon/work/local_kernels.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
+#include "core/base/log.h"
 #include "core/train/trainer.h"
 #include "daemon/work/executor.h"
 
@@ -63,4 +66,17 @@ bool local_pin(int place, int n_threads) {
         }
     }
     return pthread_setaffinity_np(pthread_self(), sizeof(mine), &mine) == 0;
+}
+
+/* Training takes every core for days; an answer takes a millisecond. So the threads of the API come
+ * first, whatever priority the process has: on Linux this is the calling thread's alone, and the
+ * threads that it makes have it from it. */
+void local_yield_to_others(void) {
+    enum { BELOW_OTHERS = 10, LOWEST = 19 };
+    errno = 0;
+    int mine = getpriority(PRIO_PROCESS, 0);
+    int wanted = mine + BELOW_OTHERS < LOWEST ? mine + BELOW_OTHERS : LOWEST;
+    if (errno != 0 || setpriority(PRIO_PROCESS, 0, wanted) != 0) {
+        log_warning("training threads keep their priority: answers may be slow while they run");
+    }
 }

@@ -25,4 +25,7 @@ const struct kernels *local_kernels_choose(const struct kernels *preferred,
  * there are enough. False: the system refused. */
 bool local_pin(int place, int n_threads);
 
+/* Lowers the priority of the thread, and of those that it starts. */
+void local_yield_to_others(void);
+
 #endif

@@ -58,9 +58,20 @@ static void what_would_not_be_shorter_stays(void **state) {
     assert_null(gzip_make("", 0, &n));
 }
 
+static void brotli_is_taken_by_name_alone(void **state) {
+    (void)state;
+    assert_true(brotli_is_accepted("gzip, deflate, br, zstd"));
+    assert_true(brotli_is_accepted("BR;q=0.1"));
+    assert_false(brotli_is_accepted("br;q=0, gzip"));
+    assert_false(brotli_is_accepted("gzip, *"));
+    assert_false(brotli_is_accepted("brotli"));
+    assert_false(brotli_is_accepted(""));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clients_say_whether_they_take_it),
+        cmocka_unit_test(brotli_is_taken_by_name_alone),
         cmocka_unit_test(a_body_comes_back_as_it_was),
         cmocka_unit_test(what_would_not_be_shorter_stays),
     };

@@ -49,6 +49,27 @@ page_test("a sweep is made by keys alone, from the form to the last tab of a run
   await page.locator("#panel pre", { hasText: "epoch 1" }).waitFor();
 });
 
+page_test("values become chips, and the time of a kind that was never trained is measured", async ({ daemon, page, shot }) => {
+  await page.goto(`${daemon.url}/new?${new URLSearchParams({ ...SMALL, batch_size: 8 })}`);
+  await page.locator("#field-m").pressSequentially("1..2,4");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Queue 3 runs" }).waitFor();
+  assert.deepEqual(await page.locator(".chips:has(#field-m) .chip").allInnerTexts(), ["1", "2", "4"]);
+  await page.keyboard.press("Backspace");
+  assert.equal(await page.locator("#field-m").inputValue(), "4");
+  await page.keyboard.press("Enter");
+  await page.getByText(/images\/s: \d+ steps? of \d+ images, timed here/).waitFor();
+  await page.waitForFunction(() => [...document.querySelectorAll(".cost tbody tr.strong td.number")].at(-1).textContent !== "–");
+  assert.equal((await daemon.call("GET", "/runs")).items.length, 0);
+  await shot("new-chips");
+  await assert_accessible(page);
+  await page.getByRole("button", { name: "Remove 2" }).click();
+  await page.getByRole("button", { name: "Queue 2 runs" }).waitFor();
+  assert.ok(await page.evaluate(() => document.activeElement.id === "field-m"));
+  await page.keyboard.press("Enter"); // nothing typed: it sends the form
+  await page.waitForURL(/\/compare\?sweep=1/);
+});
+
 page_test("the form is filled from a run, from a sweep and from its own address", async ({ daemon, page }) => {
   await daemon.call("POST", "/scheduler/drain");
   await daemon.call("POST", "/runs", { ...SMALL, name: "model", m: 3, flip: false });

@@ -52,6 +52,10 @@ page_test("a run is forked and edited on its page, its note is kept, its files a
   await page.waitForURL(/\/runs\/2$/);
   await page.getByText("Forked from run 1, epoch 1").waitFor();
   await page.getByText("succeeded, attempt 1").waitFor();
+  await page.goto(`${daemon.url}/runs/1`);
+  await page.locator("#forks li", { hasText: "from epoch 1: epochs 2" }).getByRole("link").click();
+  await page.waitForURL(/\/runs\/2$/);
+  await page.getByText("Forked from run 1, epoch 1").waitFor();
   await page.getByRole("tab", { name: "Checkpoints" }).click();
   await page.getByRole("tab", { name: "Layers" }).click();
   await page.locator("#panel pre", { hasText: "conv" }).waitFor();

@@ -308,6 +308,7 @@ static void few_runs_are_found_by_the_index_of_their_condition(void **state) {
         const char *index;
     } cases[] = {{RUN_FIELD_LABEL, "COVERING INDEX run_by_label (key=? AND value=?)"},
                  {RUN_FIELD_SWEEP, "COVERING INDEX run_of_sweep (sweep_id=?)"},
+                 {RUN_FIELD_FORKED_FROM, "COVERING INDEX run_of_fork (forked_from=?)"},
                  {RUN_FIELD_OWNER, "COVERING INDEX run_of_owner (owner=?)"},
                  {RUN_FIELD_NAME, "COVERING INDEX run_by_name (name=?)"}};
     const struct run_query_plan second = {.driver = 1};

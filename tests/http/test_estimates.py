@@ -3,7 +3,7 @@
 import datetime
 import unittest
 
-from daemon_process import TINY, DaemonTestCase
+from daemon_process import TINY, DaemonTestCase, wait_for
 
 NOTHING = {"seconds_per_epoch": None, "expected_start_at": None, "expected_end_at": None}
 FIELDS = "/api/v1/runs?sort=id&limit=500&fields=id,epochs_done,train_seconds,estimate"
@@ -88,6 +88,44 @@ class Estimates(DaemonTestCase):
         self.assertIsNotNone(self.estimate(first)["expected_end_at"])
         self.drain("resume")
         self.assertIsNotNone(self.estimate(second)["expected_start_at"])
+
+    def test_some_steps_of_a_run_are_timed_where_none_was_trained(self):
+        asked = dict(TINY, epochs=7, m=2)
+        plan = self.daemon.curl("/api/v1/runs?dry_run=true", data=asked).json()
+        self.assertIsNone(plan["estimate"]["images_per_second"])
+        answer = self.daemon.curl("/api/v1/runs/measure", data=asked)
+        self.assertEqual(answer.status, 200, answer.body)
+        speed = answer.json()
+        self.assertGreater(speed["images_per_second"], 0)
+        self.assertGreaterEqual(speed["steps"], 1)
+        self.assertEqual(speed["images_per_step"], 2 * TINY["batch_size"])
+        self.assertAlmostEqual(speed["seconds_per_epoch"], plan["images_per_epoch"] / speed["images_per_second"], 6)
+        self.assertAlmostEqual(speed["seconds"], 7 * speed["seconds_per_epoch"], 6)
+        # It is remembered, whatever does not change the time of an image; nothing was stored.
+        self.assertEqual(self.daemon.curl("/api/v1/runs/measure", data=dict(asked, seed=5, lr=0.5)).json(), speed)
+        self.assertEqual(self.daemon.get("/api/v1/runs")["items"], [])
+        # It is of the size of what a run takes.
+        run = self.daemon.submit(epochs=7, m=2)
+        self.daemon.wait_for_end(run)
+        trained = self.daemon.get(f"/api/v1/runs/{run}/epochs")["items"][-1]["images_per_second"]
+        self.assertLess(max(trained, speed["images_per_second"]), 20 * min(trained, speed["images_per_second"]))
+
+    def test_a_large_step_is_measured_by_a_small_one(self):
+        for m, batch_size, n_images in ((300, 4, 300), (8, 400, 256), (3, 7, 21)):
+            answers = []
+
+            def measure():  # a machine that does something else may do no step in two seconds
+                answers.append(self.daemon.curl("/api/v1/runs/measure", data=dict(TINY, m=m, batch_size=batch_size)))
+                return answers[-1].status != 503
+            wait_for(measure)
+            self.assertEqual(answers[-1].json()["images_per_step"], n_images)
+
+    def test_a_run_that_is_trained_comes_before_a_measurement(self):
+        self.start_endless()
+        answer = self.daemon.curl("/api/v1/runs/measure", data=dict(TINY, m=3))
+        self.assertEqual(answer.status, 503)
+        self.assertIn("a run is being trained here", answer.json()["detail"])
+        self.assertEqual(self.daemon.curl("/api/v1/runs/measure", data={"m": 0}).status, 422)
 
     def test_run_of_another_kind_makes_what_is_behind_it_unknown(self):
         self.start_endless()

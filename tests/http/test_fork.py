@@ -80,6 +80,27 @@ class Forks(DaemonTestCase):
                          ("succeeded", 3, None))
         self.assertEqual(end["forked_from"]["run"], source)
 
+    def test_the_forks_of_a_run_are_listed(self):
+        source = self.daemon.submit(epochs=2)
+        self.daemon.wait_for_end(source)
+        made = [self.daemon.curl(f"/api/v1/runs/{source}/fork", data={"overrides": {"epochs": 3, "seed": seed}}).json()["id"]
+                for seed in (5, 6)]
+        other = self.daemon.submit(epochs=1)
+        for run in (*made, other):
+            self.daemon.wait_for_end(run)
+        again = self.daemon.curl(f"/api/v1/runs/{made[0]}/fork", data={"overrides": {"epochs": 4}}).json()["id"]
+        self.daemon.wait_for_end(again)
+
+        def forks(arguments):
+            return [run["id"] for run in self.daemon.get("/api/v1/runs?sort=id&" + arguments)["items"]]
+
+        self.assertEqual(forks(f"forked_from={source}"), made)
+        self.assertEqual(forks(f"forked_from={source},{made[0]}"), [*made, again])
+        self.assertEqual(forks(f"forked_from={source}&seed=6"), made[1:])
+        self.assertEqual(forks(f"forked_from={source}&limit=1"), made[:1])
+        self.assertEqual(forks(f"forked_from={other}"), [])
+        self.assertEqual(self.daemon.curl("/api/v1/runs?forked_from=x").status, 400)
+
     def test_fork_survives_a_kill_of_the_daemon(self):
         daemon = self.fresh()
         source = daemon.submit(epochs=2)

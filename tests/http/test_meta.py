@@ -1,6 +1,8 @@
 """Presets, data sets, the system, health and the welcome page."""
 
 import os
+import re
+import shutil
 import unittest
 
 from daemon_process import DaemonTestCase
@@ -60,6 +62,16 @@ class Meta(DaemonTestCase):
                              ("text/plain, text/html;q=0.1", "text/plain")):
             with self.subTest(accept):
                 self.assertTrue(self.daemon.curl("/", "-H", "Accept: " + accept).type.startswith(type))
+
+    def test_the_pages_files_come_packed_as_the_client_takes_them(self):
+        page = self.daemon.curl("/", "-H", "Accept: text/html").body
+        address = re.search(r'"(/assets/[^"]*/app\.js)"', page).group(1)
+        plain = self.daemon.curl(address, malformed=True)
+        self.assertNotIn("content-encoding", plain.headers)
+        for accepted, encoding in (("gzip", "gzip"), ("gzip, deflate, br", "br" if shutil.which("brotli") else "gzip")):
+            packed = self.daemon.curl(address, "--compressed", "-H", "Accept-Encoding: " + accepted, malformed=True)
+            self.assertEqual(packed.headers["content-encoding"], encoding)
+            self.assertEqual(packed.body, plain.body)
 
     def test_every_answer_says_its_type_and_is_not_guessed(self):
         for path in ("/", "/healthz", "/api/v1/runs", "/api/v1/presets", "/api/v1/nothing"):

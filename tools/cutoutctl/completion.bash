@@ -84,7 +84,7 @@ _cutoutctl() {
                 submit) offered="$fields after= hold=" ;;
                 sweep) offered="$fields hold=" ;;
                 list) offered="state= m= cutout_size= dataset= preset= optimizer= copies= seed= depth=
-                    owner= sweep= label= name= text= sort= fields= limit= cursor=" ;;
+                    owner= sweep= forked_from= label= name= text= sort= fields= limit= cursor=" ;;
                 queue) ;;
                 export) mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
                 *) offered=$(_cutoutctl_ids "$command" "$program" "${options[@]}") ;;

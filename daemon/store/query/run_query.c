@@ -85,7 +85,9 @@ static enum status make_plan(struct db *db, const struct run_query *query,
         }
         bool label = query->conditions[i].field == RUN_FIELD_LABEL;
         bool text = query->conditions[i].field == RUN_FIELD_TEXT;
-        plan->listed |= text || (label && n <= SOME_RUNS) ? 1u << i : 0;
+        /* No index of an order has the origin of forks. */
+        bool origin = query->conditions[i].field == RUN_FIELD_FORKED_FROM;
+        plan->listed |= text || origin || (label && n <= SOME_RUNS) ? 1u << i : 0;
     }
     if (plan->driver >= 0) {
         plan->listed = 0;

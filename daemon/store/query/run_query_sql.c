@@ -4,8 +4,8 @@
  * bound. Its inner part finds the ids of one page, and reads nothing but indexes for it, each of
  * which has all columns that can be asked for. There are five ways to find them:
  *
- *     a label, sweep, owner or name of     those runs, which the condition's own index names;
- *     few runs
+ *     a label, sweep, owner, name or       those runs, which the condition's own index names;
+ *     origin of few runs
  *     a label, in order of id              its index, which has that order, until the page is full;
  *     states that are not final            the small index of unfinished runs;
  *     a common order                       its index, from the cursor on until the page is full,
@@ -36,6 +36,7 @@ static const struct {
     [RUN_FIELD_SEED] = {"seed", "seed", false},
     [RUN_FIELD_DEPTH] = {"depth", "depth", false},
     [RUN_FIELD_SWEEP] = {"sweep", "sweep_id", false},
+    [RUN_FIELD_FORKED_FROM] = {"forked_from", "forked_from", false},
     [RUN_FIELD_DATASET] = {"dataset", "dataset", true},
     [RUN_FIELD_PRESET] = {"preset", "preset", true},
     [RUN_FIELD_OPTIMIZER] = {"optimizer", "optimizer", true},
@@ -172,6 +173,9 @@ static bool add_ids(struct sql *sql, const struct run_condition *condition) {
         return true;
     case RUN_FIELD_SWEEP:
         add(sql, "SELECT id FROM run INDEXED BY run_of_sweep WHERE sweep_id IN (");
+        break;
+    case RUN_FIELD_FORKED_FROM:
+        add(sql, "SELECT id FROM run INDEXED BY run_of_fork WHERE forked_from IN (");
         break;
     case RUN_FIELD_OWNER:
         add(sql, "SELECT id FROM run INDEXED BY run_of_owner WHERE owner IN (");

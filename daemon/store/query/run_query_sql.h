@@ -12,11 +12,12 @@
 
 enum { RUN_QUERY_SQL_SIZE = 16384 };
 
-/* How conditions on labels, sweeps, owners and names, whose runs can be counted, are used. */
+/* How conditions on labels, sweeps, owners, names and origins of forks, whose runs can be counted,
+ * are used. */
 struct run_query_plan {
     int driver;      /* the condition whose runs are looked at, and no others; -1: none */
-    unsigned listed; /* bits of conditions on labels and texts whose runs are listed before the
-                        walk */
+    unsigned listed; /* bits of conditions on labels, texts and origins whose runs are listed before
+                        the walk */
 };
 
 /* Whether the condition is one label and the order that of its index: it drives, common or rare. */
