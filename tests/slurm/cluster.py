@@ -60,7 +60,22 @@ def why_not():
     if os.geteuid() != 0:
         return "Slurm's daemons need root"
     missing = [program for program in PROGRAMS if not find(program)]
-    return f"without {', '.join(missing)} (Debian: munge slurmctld slurmd slurm-client)" if missing else None
+    if missing:
+        return f"without {', '.join(missing)} (Debian: munge slurmctld slurmd slurm-client)"
+    environment = dict(os.environ, LD_LIBRARY_PATH=library_path())
+    for program in ("munged", "slurmctld", "slurmd"):
+        result = subprocess.run([find(program), "-V"], env=environment, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            return f"{program}: {result.stderr.strip()}"
+    return None
+
+
+def plugin_folders():
+    return list((pathlib.Path(find("slurmctld")).parent.parent / "lib").glob("*/slurm-wlm"))
+
+
+def library_path():
+    return ":".join(str(path) for folder in plugin_folders() for path in (folder, folder.parent))
 
 
 def free_ports(n):
@@ -112,9 +127,8 @@ class Cluster:
 
     def find_libraries(self):
         """Of packages that are only unpacked: their folders of plugins, and commands that find their libraries."""
-        there = pathlib.Path(find("slurmctld")).parent.parent / "lib"
-        plugins = list(there.glob("*/slurm-wlm"))
-        self.environment["LD_LIBRARY_PATH"] = ":".join(str(path) for folder in plugins for path in (folder, folder.parent))
+        plugins = plugin_folders()
+        self.environment["LD_LIBRARY_PATH"] = library_path()
         (self.root / "bin").mkdir()
         for name in ("sbatch", "squeue", "scontrol", "scancel"):
             path = self.root / "bin" / name
