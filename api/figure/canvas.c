@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/figure/fonts.h"
+#include "core/base/text_stream.h"
 
 static const struct {
     const char *name;
@@ -110,10 +111,8 @@ void canvas_clear(struct canvas *canvas) {
 
 static void finish_svg(struct canvas *canvas) {
     (void)fputs("</svg>\n", canvas->svg);
-    bool failed = ferror(canvas->svg) != 0;
-    failed |= fclose(canvas->svg) != 0;
+    canvas->failed |= !text_stream_close(canvas->svg, &canvas->bytes);
     canvas->svg = NULL;
-    canvas->failed |= failed;
 }
 
 enum status canvas_finish(struct canvas *canvas, char **ret_bytes, size_t *ret_n_bytes,

@@ -13,6 +13,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/base/text_stream.h"
 
 enum { RETRY_AFTER_S = 5 };
 
@@ -208,10 +209,7 @@ void reply_link_next(struct reply *reply, const struct request *request, const c
         }
     }
     (void)fprintf(out, "cursor=%s>; rel=\"next\"", cursor);
-    if (fclose(out) != 0) {
-        free(reply->link);
-        reply->link = NULL;
-    }
+    (void)text_stream_close(out, &reply->link);
 }
 
 void reply_page(struct reply *reply, const struct request *request, struct json_writer *writer,

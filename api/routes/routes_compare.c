@@ -8,6 +8,7 @@
 #include "api/query/compare_query.h"
 #include "api/routes/routes.h"
 #include "core/base/cleanup.h"
+#include "core/base/text_stream.h"
 
 /* {"mean":..,"std":..,"min":..,"max":..,"n":..}; without the object's brackets. */
 static void write_stat_members(struct json_writer *writer, const struct compare_stat *stat) {
@@ -244,12 +245,7 @@ static char *comparison_csv(const struct compare_query *query,
         }
         (void)fputc('\n', out);
     }
-    bool failed = ferror(out) != 0;
-    if (fclose(out) != 0 || failed) {
-        free(text);
-        return NULL;
-    }
-    return text;
+    return text_stream_close(out, &text);
 }
 
 void route_compare(struct api_context *context, const struct request *request,

@@ -5,6 +5,7 @@
 
 #include "api/routes/routes.h"
 #include "core/base/cleanup.h"
+#include "core/base/text_stream.h"
 #include "daemon/store/table/confusion_table.h"
 #include "daemon/store/table/run_table.h"
 
@@ -68,12 +69,7 @@ static char *matrix_csv(const struct confusion *confusion) {
         }
     }
     (void)fputc('\n', out);
-    bool failed = ferror(out) != 0;
-    if (fclose(out) != 0 || failed) {
-        free(text);
-        return NULL;
-    }
-    return text;
+    return text_stream_close(out, &text);
 }
 
 void route_run_confusion(struct api_context *context, const struct request *request,

@@ -7,6 +7,7 @@
 #include "api/query/arguments.h"
 #include "api/routes/routes.h"
 #include "core/base/cleanup.h"
+#include "core/base/text_stream.h"
 #include "core/base/time_text.h"
 #include "daemon/compare/epoch_view.h"
 #include "daemon/store/query/event_list.h"
@@ -134,12 +135,7 @@ static char *write_log(const struct event_list *list) {
         return NULL;
     }
     put_events(out, list);
-    bool failed = ferror(out) != 0;
-    if (fclose(out) != 0 || failed) {
-        free(text);
-        return NULL;
-    }
-    return text;
+    return text_stream_close(out, &text);
 }
 
 void route_run_log(struct api_context *context, const struct request *request,

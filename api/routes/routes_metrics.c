@@ -12,6 +12,7 @@
 #include "api/routes/routes.h"
 #include "api/stream/stream.h"
 #include "core/base/cleanup.h"
+#include "core/base/text_stream.h"
 #include "core/kernels/kernels.h"
 #include "daemon/work/health.h"
 
@@ -161,10 +162,5 @@ void route_metrics(struct api_context *context, const struct request *request,
     write_executors(out, context);
     write_server(out, context);
     write_storage(out, context, &health.disk);
-    bool complete = !ferror(out);
-    complete &= fclose(out) == 0;
-    reply_text(reply, request, 200, CONTENT_METRICS, complete ? text : NULL);
-    if (!complete) {
-        free(text);
-    }
+    reply_text(reply, request, 200, CONTENT_METRICS, text_stream_close(out, &text));
 }

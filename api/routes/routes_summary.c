@@ -6,18 +6,9 @@
 
 #include "api/routes/routes.h"
 #include "core/base/cleanup.h"
+#include "core/base/text_stream.h"
 #include "core/nn/summary.h"
 #include "daemon/spec/run_spec.h"
-
-/* The finished text of a memory stream, or NULL when memory ran out. */
-static char *close_text(FILE *stream, char **text) {
-    bool failed = ferror(stream) != 0;
-    if (fclose(stream) != 0 || failed) {
-        free(*text);
-        return NULL;
-    }
-    return *text;
-}
 
 /* "(32, 32, 16)" */
 static void shape_text(const struct summary_row *row, char text[48]) {
@@ -46,7 +37,7 @@ static char *summary_text(const struct summary *summary) {
     (void)fprintf(out, "\nTotal parameters: %" PRId64 "\n", summary->total);
     (void)fprintf(out, "Trainable: %" PRId64 "\n", summary->trainable);
     (void)fprintf(out, "Not trainable: %" PRId64 "\n", summary->non_trainable);
-    return close_text(out, &text);
+    return text_stream_close(out, &text);
 }
 
 static void write_summary(struct json_writer *writer, const struct summary *summary) {

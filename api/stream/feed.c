@@ -9,6 +9,7 @@
 #include "api/stream/tail.h"
 #include "api/view/event_view.h"
 #include "core/base/cleanup.h"
+#include "core/base/text_stream.h"
 
 enum { EVENTS_A_TIME = 100 };
 static const double step_interval_s = 1.0;
@@ -311,8 +312,7 @@ enum status feed_next(struct feed *feed, const struct api_context *context, char
     }
     feed->wake_s = (double)INFINITY;
     enum status status = put_all(feed, context, now_s, out, error);
-    bool failed = ferror(out) != 0;
-    if (fclose(out) != 0 || failed) {
+    if (!text_stream_close(out, &text)) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for events");
     }
     TRY(status);

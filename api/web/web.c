@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/text_stream.h"
+
 static const char DOCUMENT[] = "index.html";
 static const char PLACE[] = "@PREFIX@";
 
@@ -35,9 +37,5 @@ char *web_page_make(const char *prefix) {
         }
         at = place ? place + strlen(PLACE) : end;
     }
-    if (fclose(out) != 0) {
-        free(page);
-        return NULL;
-    }
-    return page;
+    return text_stream_close(out, &page);
 }

@@ -8,6 +8,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/durable.h"
+#include "core/base/text_stream.h"
 #include "core/train/safetensors_internal.h"
 
 enum { DATA_ALIGNMENT = 64 };
@@ -71,9 +72,7 @@ static enum status make_header(const struct safetensors_tensor *tensors, size_t 
     while (ftell(out) % DATA_ALIGNMENT != 0) {
         (void)fputc(' ', out);
     }
-    bool failed = ferror(out) != 0;
-    if (fclose(out) != 0 || failed) {
-        free(header);
+    if (!text_stream_close(out, &header)) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for a checkpoint's header");
     }
     uint64_t length = size - HEADER_LENGTH_BYTES;

@@ -7,6 +7,7 @@
 
 #include "core/base/analyzer.h"
 #include "core/base/cleanup.h"
+#include "core/base/text_stream.h"
 #include "daemon/compare/compare_internal.h"
 #include "daemon/spec/config_text.h"
 #include "daemon/spec/run_spec_json.h"
@@ -41,13 +42,7 @@ static char *make_label(const struct compare_request *request, const struct comp
     if (request->n_fields == 0) {
         (void)fputs("all runs", out);
     }
-    bool failed = ferror(out) != 0;
-    failed |= fclose(out) != 0;
-    if (failed) {
-        free(label);
-        return NULL;
-    }
-    return label;
+    return text_stream_close(out, &label);
 }
 ANALYZER_GOES_ON
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/text_stream.h"
+
 double error_ratio(int wrong, int total) {
     return total > 0 ? (double)wrong / total : 0;
 }
@@ -132,16 +134,6 @@ static void put_row(FILE *out, const struct epoch_row *row, enum epoch_columns w
     }
 }
 
-/* Closes a memory stream; NULL when memory ran out. */
-static char *take_text(FILE *out, char **text) {
-    bool failed = ferror(out) != 0;
-    if (fclose(out) != 0 || failed) {
-        free(*text);
-        return NULL;
-    }
-    return *text;
-}
-
 char *epoch_csv_line(const struct epoch_row *row) {
     char *text = NULL;
     size_t size = 0;
@@ -155,7 +147,7 @@ char *epoch_csv_line(const struct epoch_row *row) {
     } else {
         put_header(out, EPOCH_ALL);
     }
-    return take_text(out, &text);
+    return text_stream_close(out, &text);
 }
 
 char *epochs_format(const struct epoch_list *list, enum epoch_columns which,
@@ -176,7 +168,7 @@ char *epochs_format(const struct epoch_list *list, enum epoch_columns which,
         (void)fputs(format == EPOCH_JSON ? "" : "\n", out);
     }
     (void)fputs(format == EPOCH_JSON ? "]" : "", out);
-    return take_text(out, &text);
+    return text_stream_close(out, &text);
 }
 
 void epochs_thin(struct epoch_list *list, size_t n) {

@@ -11,6 +11,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/durable.h"
 #include "core/base/sha256.h"
+#include "core/base/text_stream.h"
 #include "daemon/config/copy_file.h"
 #include "daemon/config/lock.h"
 #include "daemon/config/text_file.h"
@@ -122,7 +123,7 @@ static enum status post(const struct config *config, const struct place *place, 
     CURLcode code = set_options(curl, config, place, headers, body, reason)
                         ? curl_easy_perform(curl)
                         : CURLE_FAILED_INIT;
-    bool whole = fclose(body) == 0;
+    bool whole = text_stream_close(body, ret_body) != NULL;
     if (code != CURLE_OK) {
         return error_set(error, STATUS_IO, "cannot ask the daemon at %s: %s",
                          place->socket_path[0] ? place->socket_path : place->origin,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/text_stream.h"
 #include "daemon/config/lock.h"
 #include "daemon/config/text_file.h"
 #include "daemon/spec/run_spec_json.h"
@@ -215,8 +216,7 @@ enum status train_output_note_digest(const struct train_output *output, const ch
     }
     enum status status = keep_digests(output, &digests, name, out, error);
     (void)fprintf(out, "%s  %s\n", sha256, name);
-    bool failed = ferror(out) != 0;
-    if (fclose(out) != 0 || failed) {
+    if (!text_stream_close(out, &text)) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for the digests of checkpoints");
     }
     TRY(status);

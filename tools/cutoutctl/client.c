@@ -10,6 +10,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/host.h"
 #include "core/base/text.h"
+#include "core/base/text_stream.h"
 #include "daemon/config/text_file.h"
 
 enum { CONNECT_TIMEOUT_S = 10, SILENCE_S = 60, TOKEN_FILE_MOST = 4096 };
@@ -182,7 +183,7 @@ enum status client_send(const struct client *client, const struct call *call, st
     (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
     CURLcode code = curl_easy_perform(curl);
-    bool whole = fclose(body) == 0;
+    bool whole = text_stream_close(body, &answer->body) != NULL;
     if (code != CURLE_OK) {
         return say_no_answer(client, code, reason, error);
     }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/text_stream.h"
 #include "tools/cutoutctl/command.h"
 #include "tools/cutoutctl/event_file.h"
 
@@ -184,8 +185,8 @@ static int put_csv(struct export *export, const char *id, const cJSON *epochs) {
         print_cells(out, epoch);
     }
     (void)fputc('\n', out);
-    bool failed = ferror(out) != 0;
-    if (fclose(out) != 0 || failed || asprintf(&path, "%s/run-%s.csv", export->directory, id) < 0) {
+    if (!text_stream_close(out, &text) ||
+        asprintf(&path, "%s/run-%s.csv", export->directory, id) < 0) {
         path = NULL;
         return no_memory();
     }
@@ -353,8 +354,7 @@ static int export_asked(struct export *export) {
 static int put_runs(struct export *export) {
     CLEANUP(free_pointer) char *path = NULL;
     (void)fputc('\n', export->runs);
-    bool failed = ferror(export->runs) != 0;
-    failed = fclose(export->runs) != 0 || failed;
+    bool failed = !text_stream_close(export->runs, &export->runs_text);
     if (!failed && export->n_exported == 0) {
         return EXIT_DONE;
     }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/text_stream.h"
 #include "daemon/spec/json_write.h"
 
 enum { KEY_SIZE = 64 };
@@ -260,7 +261,7 @@ enum status values_to_query(char *const *arguments, int n, char **ret_query, str
             curl_free(text);
         }
     }
-    if (fclose(out) != 0 && status == STATUS_OK) {
+    if (!text_stream_close(out, ret_query) && status == STATUS_OK) {
         status = error_set(error, STATUS_NO_MEMORY, "no memory");
     }
     if (status != STATUS_OK) {
