@@ -81,7 +81,7 @@ static enum deed take_checkpoint(struct executor_slurm *slurm, struct slurm_job 
     }
     state_dir_run_path(state_dir, job->report.run_id, NULL, run_dir, sizeof(run_dir));
     state_dir_run_path(state_dir, job->report.run_id, record->file, to, sizeof(to));
-    (void)snprintf(from, sizeof(from), "%.3900s/checkpoints/%s", job->dir, record->file);
+    (void)snprintf(from, sizeof(from), "%.3800s/checkpoints/%.200s", job->dir, record->file);
     bool known = access(to, F_OK) == 0 && sha256_file(to, found, NULL) == STATUS_OK &&
                  strcmp(found, record->sha256) == 0;
     enum status status = known ? STATUS_OK : copy_checkpoint(from, to, record->sha256, &error);
