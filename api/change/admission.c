@@ -61,7 +61,7 @@ static void check_memory(const struct executor *executor, const struct run_confi
     field_errors_add(errors, fits > 0 ? "m" : "batch_size",
                      "A step of batch_size %d times m %d trains %" PRId64 " images and needs about "
                      "%.2f GiB of memory; the limit is %.2f GiB. %s",
-                     config->batch_size, config->m, (int64_t)config->batch_size * config->m,
+                     run_batch_sources(config), config->m, (int64_t)run_batch_images(config),
                      gib(needed), gib(limit), advice);
 }
 

@@ -22,6 +22,8 @@ enum rng_purpose {
     RNG_FLIP = 5,    /* left-right */
     RNG_CROP = 6,    /* offsets of the crop */
     RNG_DATASET = 7, /* the generated data set: epoch = split, image = index */
+    RNG_PHASE = 8,   /* which side comes first where flips alternate: epoch and copy 0 */
+    RNG_MIX = 9,     /* cutmix, mixup, random erasing */
 };
 
 /* The counter of one draw. `draw` numbers the blocks of four words of the same stream. */

@@ -38,9 +38,13 @@ static enum status check_number(const struct run_config_field *field,
 
 static enum status check_schedule(const struct run_config_field *field,
                                   const struct run_config *config, struct error *error) {
-    if ((unsigned)config->lr_schedule > LR_SCHEDULE_COSINE) {
+    if ((unsigned)config->lr_schedule > LR_SCHEDULE_LINEAR) {
         return error_set(error, STATUS_INVALID, "%s: %u is no value of it", field->name,
                          (unsigned)config->lr_schedule);
+    }
+    if (!(config->lr_warmup >= 0 && config->lr_warmup <= RUN_MOST_WARMUP)) {
+        return error_set(error, STATUS_INVALID, "%s: warmup must be between 0 and %g, not %g",
+                         field->name, RUN_MOST_WARMUP, config->lr_warmup);
     }
     if (config->n_lr_steps < 0 || config->n_lr_steps > RUN_MAX_LR_STEPS) {
         return error_set(error, STATUS_INVALID, "%s: has %d steps, at most %d are allowed",
@@ -96,6 +100,7 @@ static enum status check_field(const struct run_config_field *field,
     case RUN_CONFIG_BOOL:
     case RUN_CONFIG_NUMBER:
     case RUN_CONFIG_CHOICE:
+    case RUN_CONFIG_SWITCH:
         break;
     }
     return check_number(field, config, error);
@@ -111,29 +116,44 @@ enum status run_config_check(const struct run_config *config, struct error *erro
         return error_set(error, STATUS_INVALID, "depth: must be 6n+2 (8, 14, 20, ... 110), not %d",
                          config->depth);
     }
+    if (config->unique_per_batch && config->batch_size % config->m != 0) {
+        return error_set(error, STATUS_INVALID,
+                         "unique_per_batch: a batch_size of %d is no multiple of m = %d, so it "
+                         "cannot be made of whole images with all their copies",
+                         config->batch_size, config->m);
+    }
     if (config->drop_last && config->train_images > 0 &&
-        config->train_images < config->batch_size) {
+        config->train_images < run_batch_sources(config)) {
         return error_set(
             error, STATUS_INVALID,
             "train_images: %d images are less than one batch of %d, and this run drops "
             "the last, smaller batch of an epoch: nothing would be trained",
-            config->train_images, config->batch_size);
+            config->train_images, run_batch_sources(config));
     }
     return STATUS_OK;
 }
 
 /* Epochs and learning rates. */
 
+int run_batch_sources(const struct run_config *config) {
+    int sources = config->unique_per_batch ? config->batch_size / config->m : config->batch_size;
+    return sources > 0 ? sources : 1; /* of a config that is not checked yet */
+}
+
+int run_batch_images(const struct run_config *config) {
+    return run_batch_sources(config) * config->m;
+}
+
 int run_steps_per_epoch(const struct run_config *config, int n_train) {
-    int whole = n_train / config->batch_size;
-    bool partial = n_train % config->batch_size != 0;
+    int whole = n_train / run_batch_sources(config);
+    bool partial = n_train % run_batch_sources(config) != 0;
     return partial && !config->drop_last ? whole + 1 : whole;
 }
 
 int64_t run_images_per_epoch(const struct run_config *config, int n_train) {
     int64_t n_sources = n_train;
     if (config->drop_last) {
-        n_sources -= n_train % config->batch_size;
+        n_sources -= n_train % run_batch_sources(config);
     }
     return n_sources * config->m;
 }
@@ -144,6 +164,8 @@ double run_schedule_lr(const struct run_config *config, int epoch) {
     switch (config->lr_schedule) {
     case LR_SCHEDULE_COSINE:
         return lr / 2 * (1 + cos(pi * epoch / config->epochs));
+    case LR_SCHEDULE_LINEAR:
+        return run_step_lr(config, epoch, 0, 1);
     case LR_SCHEDULE_STEPS:
         break;
     }
@@ -151,4 +173,16 @@ double run_schedule_lr(const struct run_config *config, int epoch) {
         lr = config->lr_steps[i].lr;
     }
     return lr;
+}
+
+double run_step_lr(const struct run_config *config, int epoch, int step, int steps_per_epoch) {
+    if (config->lr_schedule != LR_SCHEDULE_LINEAR) {
+        return run_schedule_lr(config, epoch);
+    }
+    double total = (double)config->epochs * steps_per_epoch;
+    double at = (double)epoch * steps_per_epoch + step;
+    double warmup = config->lr_warmup * total;
+    double up = warmup > 0 ? (at + 1) / warmup : 1.0;
+    double down = (total - at) / (total - warmup);
+    return config->lr * fmin(1.0, fmin(up, down));
 }

@@ -20,7 +20,11 @@ enum { RUN_MAX_LR_STEPS = 16, RUN_MAX_SQUARES = 1024, RUN_NAME_SIZE = 64 };
 enum copies { COPIES_INDEPENDENT, COPIES_ALIASED };
 enum optimizer_kind { OPTIMIZER_ADAM, OPTIMIZER_RMSPROP, OPTIMIZER_SGD };
 enum normalise_kind { NORMALISE_PIXEL_MEAN, NORMALISE_CHANNEL };
-enum lr_schedule_kind { LR_SCHEDULE_STEPS, LR_SCHEDULE_COSINE };
+enum lr_schedule_kind { LR_SCHEDULE_STEPS, LR_SCHEDULE_COSINE, LR_SCHEDULE_LINEAR };
+enum flip { FLIP_OFF, FLIP_RANDOM, FLIP_ALTERNATE };
+/* What is done to a copy in the place of cutout; none: cutout. */
+enum mix { MIX_NONE, MIX_CUTMIX, MIX_MIXUP, MIX_ERASING };
+enum tta { TTA_NONE, TTA_MIRROR };
 enum conv_algorithm {
     CONV_AUTO,
     CONV_DIRECT,
@@ -56,12 +60,15 @@ struct run_config {
     int epochs;                  /* 1 .. 100,000 */
     int batch_size;              /* B, source images a step, 1 .. 65,536 */
     int m;                       /* copies of each, 1 .. 1,024; a step trains B*M images */
+    bool unique_per_batch; /* batch_size is that of a step: B/M source images, M copies each */
     enum copies copies;
     int cutout_size;    /* pixels a side, 0 (none) .. 64 */
     int cutout_squares; /* a copy, 1 .. RUN_MAX_SQUARES */
     double shift;       /* largest shift as a fraction of the side, 0 .. 1 */
-    bool flip;
-    int crop_pad; /* pixels, 0 (no crop) .. 16 */
+    enum flip flip;
+    enum mix mix;
+    double mix_alpha; /* of cutmix and mixup: their share is drawn from Beta(alpha, alpha) */
+    int crop_pad;     /* pixels, 0 (no crop) .. 16 */
     enum normalise_kind normalise;
     bool drop_last; /* leave out the last batch of an epoch when it is smaller than B */
     enum optimizer_kind optimizer;
@@ -69,9 +76,14 @@ struct run_config {
     double momentum; /* SGD only, 0 .. <1 */
     bool nesterov;   /* SGD only */
     enum lr_schedule_kind lr_schedule;
-    int n_lr_steps; /* 0: constant */
+    double lr_warmup; /* of a linear schedule: the share of all steps before the peak, 0 .. <1 */
+    int n_lr_steps;   /* 0: constant */
     struct lr_step lr_steps[RUN_MAX_LR_STEPS];
     bool lr_plateau; /* ReduceLROnPlateau on val_loss: factor sqrt(0.1), patience 5, floor 5e-7 */
+    double label_smoothing; /* 0 .. <1: the share of the target that is spread over all classes */
+    double backward_share;  /* 0 < .. 1: of the instances of a step, those with the highest loss */
+    double ema;             /* decay a step of the averaged weights, 0 (none) .. <1 */
+    enum tta tta;
     struct run_stop stop;
     bool stop_on_nan; /* an epoch that diverged (trainer.h) ends the run as failed */
     double l2;        /* penalty l2 * sum(w^2) over the conv kernels (no 1/2) */
@@ -119,6 +131,10 @@ const char *normalise_name(enum normalise_kind value);
 bool conv_algorithm_from_name(const char *name, enum conv_algorithm *ret);
 bool activations_from_name(const char *name, enum activations *ret);
 
+/* Source images of a step, and images with all their copies. */
+int run_batch_sources(const struct run_config *config);
+int run_batch_images(const struct run_config *config);
+
 /* Steps of one epoch over n_train source images (after train_images was applied). */
 int run_steps_per_epoch(const struct run_config *config, int n_train);
 
@@ -129,5 +145,10 @@ int64_t run_images_per_epoch(const struct run_config *config, int n_train);
  * lr/2 * (1 + cos(pi * epoch / epochs)) for cosine (Loshchilov & Hutter, SGDR, 2017, eq. 5 without
  * restarts). */
 double run_schedule_lr(const struct run_config *config, int epoch);
+
+/* Learning rate of a step of an epoch, both from 0. That of a linear schedule is
+ * lr * min(1, (s + 1) / W, (T - s) / (T - W)) at step s of all T, W = lr_warmup * T; others change
+ * between epochs only. */
+double run_step_lr(const struct run_config *config, int epoch, int step, int steps_per_epoch);
 
 #endif

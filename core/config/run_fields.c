@@ -24,6 +24,21 @@ static const char *const conv_algorithm_words[] = {
     [CONV_WINOGRAD] = "winograd",
 };
 
+static const char *const flip_words[] = {
+    [FLIP_OFF] = "false",
+    [FLIP_RANDOM] = "true",
+    [FLIP_ALTERNATE] = "alternate",
+};
+static const char *const mix_words[] = {
+    [MIX_NONE] = "none",
+    [MIX_CUTMIX] = "cutmix",
+    [MIX_MIXUP] = "mixup",
+    [MIX_ERASING] = "erasing",
+};
+static const char *const tta_words[] = {
+    [TTA_NONE] = "none",
+    [TTA_MIRROR] = "mirror",
+};
 static const char *const shortcut_words[] = {
     [SHORTCUT_CONV] = "conv",
     [SHORTCUT_CONV_BN] = "conv_bn",
@@ -48,6 +63,9 @@ enum { MAX_IMAGES = 1000000 };
 #define CHOICE(table)                                                                              \
     .type = RUN_CONFIG_CHOICE, .words = (table), .n_words = sizeof(table) / sizeof((table)[0]),    \
     .most = sizeof(table) / sizeof((table)[0]) - 1
+#define SWITCH(table)                                                                              \
+    .type = RUN_CONFIG_SWITCH, .words = (table), .n_words = sizeof(table) / sizeof((table)[0]),    \
+    .most = sizeof(table) / sizeof((table)[0]) - 1
 #define BITS .arithmetic = true
 #define LATER(value) .later = true, .older = (value)
 
@@ -64,6 +82,9 @@ static const struct run_config_field fields[] = {
      .synonyms = "bs"},
     {FIELD(m), INT(1, 1024), BITS, .help = "Copies of each image in a batch.",
      .synonyms = "duplicates, multiplicity, repeats"},
+    {FIELD(unique_per_batch), BOOL, BITS, LATER(0),
+     .help = "batch_size counts all copies: a step has batch_size / m images with m copies each.",
+     .synonyms = "repeated_augmentation"},
     {FIELD(copies), CHOICE(copies_words), BITS,
      .help = "independent: each copy has its own squares; aliased: each has those of all."},
     {FIELD(cutout_size), INT(0, 64), .most_new = 32, BITS,
@@ -74,8 +95,19 @@ static const struct run_config_field fields[] = {
          "the copy.",
      .synonyms = "n_holes, holes"},
     {FIELD(shift), NUMBER(0, 1), BITS, .help = "Largest random shift, as a part of the side."},
-    {FIELD(flip), BOOL, BITS, .help = "Mirror a copy with probability 1/2.",
-     .synonyms = "horizontal_flip, mirror"},
+    {FIELD(flip), SWITCH(flip_words), BITS,
+     .help =
+         "Mirror a copy with probability 1/2; alternate: by turns, from epoch to epoch and from "
+         "copy to copy, where a hash of the image says which is first.",
+     .synonyms = "horizontal_flip"},
+    {FIELD(mix), CHOICE(mix_words), BITS, LATER(MIX_NONE),
+     .help = "In the place of cutout, what it is compared with: cutmix (a rectangle of another "
+             "training image, and its share of the label), mixup (a weighted mean with one) or "
+             "erasing (random erasing); none: cutout itself.",
+     .synonyms = "cutmix, mixup, random_erasing, erasing"},
+    {FIELD(mix_alpha), NUMBER(0.05, 100), BITS, LATER(1),
+     .help = "Of cutmix and mixup: the share of the other image is drawn from Beta(alpha, alpha).",
+     .synonyms = "cutmix_alpha, mixup_alpha, alpha"},
     {FIELD(crop_pad), INT(0, 16), BITS,
      .help = "Zeros around the image before a random crop; 0: no crop.", .synonyms = "padding"},
     {FIELD(normalise), CHOICE(normalise_words), BITS, .help = "What is taken from the pixels.",
@@ -89,7 +121,8 @@ static const struct run_config_field fields[] = {
     {FIELD(momentum), NUMBER(0, 0.9999), BITS, .help = "Of sgd."},
     {FIELD(nesterov), BOOL, BITS, .help = "Of sgd."},
     {FIELD(lr_schedule), .type = RUN_CONFIG_SCHEDULE, BITS,
-     .help = "Learning rates from given epochs on, constant or cosine.",
+     .help = "Learning rates from given epochs on, constant, cosine, or linear: up over a share of "
+             "all steps (warmup), then down to 0.",
      .synonyms = "scheduler, lr_scheduler, learning_rate_schedule"},
     {FIELD(lr_plateau), BOOL, BITS, .help = "Lower the rate when val_loss no longer falls."},
     {FIELD(l2), NUMBER(0, 1), BITS,
@@ -100,6 +133,20 @@ static const struct run_config_field fields[] = {
      .help =
          "Bound of the gradient's L2 norm, the penalty's included, before the optimizer; 0: none.",
      .synonyms = "clip_grad_norm, max_grad_norm, clipnorm, gradient_clip, clip"},
+    {FIELD(label_smoothing), NUMBER(0, 0.99), BITS, LATER(0),
+     .help = "Share of the training target that is spread over all classes.",
+     .synonyms = "smoothing"},
+    {FIELD(backward_share), NUMBER(0.001, 1), BITS, LATER(1),
+     .help = "Share of a step's instances that get a backward pass, those with the highest loss; "
+             "below 1 all go forward once more, to find them.",
+     .synonyms = "hard_share, selective_backprop"},
+    {FIELD(ema), NUMBER(0, 0.999999), BITS, LATER(0),
+     .help = "Decay a step of a moving average of the weights, which is validated too "
+             "(val_error_ema); 0: none.",
+     .synonyms = "ema_decay, weight_averaging"},
+    {FIELD(tta), CHOICE(tta_words), LATER(TTA_NONE),
+     .help = "mirror: validate each image together with its mirror image too (val_error_tta).",
+     .synonyms = "test_time_augmentation, mirror"},
     {FIELD(shortcut), CHOICE(shortcut_words), BITS, LATER(SHORTCUT_CONV),
      .help = "Beside a block that halves the image: a 1x1 convolution, or one with batch "
              "normalisation behind it, as the paper's network has it."},
@@ -168,6 +215,7 @@ double run_config_number(const struct run_config_field *field, const struct run_
     case RUN_CONFIG_SEED:
         return (double)*(const uint64_t *)value;
     case RUN_CONFIG_CHOICE:
+    case RUN_CONFIG_SWITCH:
         memcpy(&choice, value, sizeof(choice));
         return choice;
     case RUN_CONFIG_PRESET:
@@ -198,6 +246,7 @@ void run_config_set_number(const struct run_config_field *field, struct run_conf
         *(uint64_t *)value = (uint64_t)number;
         break;
     case RUN_CONFIG_CHOICE:
+    case RUN_CONFIG_SWITCH:
         choice = (unsigned)number;
         memcpy(value, &choice, sizeof(choice));
         break;

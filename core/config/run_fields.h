@@ -28,6 +28,7 @@ enum run_config_type {
     RUN_CONFIG_SEED,     /* uint64_t, exact in a double */
     RUN_CONFIG_CHOICE,   /* an enum: the index into `words` */
     RUN_CONFIG_SCHEDULE, /* lr_schedule, n_lr_steps and lr_steps; the offset is of the first */
+    RUN_CONFIG_SWITCH,   /* an enum as well, whose first two words are written as false and true */
     RUN_CONFIG_STOP,     /* struct run_stop */
 };
 
@@ -59,6 +60,9 @@ const struct run_config_field *run_config_fields(size_t *ret_count);
 double run_config_number(const struct run_config_field *field, const struct run_config *config);
 void run_config_set_number(const struct run_config_field *field, struct run_config *config,
                            double value);
+
+/* Of a linear schedule. */
+#define RUN_MOST_WARMUP 0.99
 
 /* Limits of the rules of `stop`. */
 #define RUN_MOST_PATIENCE 100000

@@ -42,6 +42,10 @@ static void append_first(struct line *line, const struct run_config *c, const ch
         append(line, " cosine over %d epochs", c->epochs);
         return;
     }
+    if (c->lr_schedule == LR_SCHEDULE_LINEAR) {
+        append(line, " linear over %d epochs, warmup %.17g", c->epochs, c->lr_warmup);
+        return;
+    }
     for (int i = 0; i < c->n_lr_steps; i++) {
         append(line, " %d:%.17g", c->lr_steps[i].epoch, c->lr_steps[i].lr);
     }

@@ -6,7 +6,8 @@
 /* What the presets have in common. */
 #define PRESET_COMMON                                                                              \
     .dataset = "cifar10", .depth = 44, .copies = COPIES_INDEPENDENT, .cutout_squares = 1,          \
-    .lr_schedule = LR_SCHEDULE_STEPS, .seed = 1, .conv_algorithm = CONV_AUTO
+    .lr_schedule = LR_SCHEDULE_STEPS, .seed = 1, .conv_algorithm = CONV_AUTO, .mix_alpha = 1,      \
+    .backward_share = 1
 
 /* The network of the Keras example, and that of the batch augmentation authors' own code. */
 #define NETWORK_KERAS .conv_bias = true, .bn_epsilon = 1e-3, .bn_momentum = 0.99

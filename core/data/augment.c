@@ -106,7 +106,7 @@ static void crop(float *pixels, int dy, int dx) {
     }
 }
 
-static void flip(float *pixels) {
+void augment_mirror(float pixels[NETWORK_IMAGE_FLOATS]) {
     for (int y = 0; y < IMAGE_SIDE; y++) {
         float *left = pixels + y * ROW_FLOATS;
         float *right = left + ROW_FLOATS - VALUES;
@@ -126,10 +126,25 @@ static void cut_out(float *pixels, const struct cutout_square *square) {
     }
 }
 
+static bool is_flipped(const struct run_config *config, int epoch, int image, int copy) {
+    switch (config->flip) {
+    case FLIP_RANDOM:
+        return rng_below(draw_make(config, RNG_FLIP, epoch, image, copy).words[0], 2) == 1;
+    case FLIP_ALTERNATE: {
+        uint32_t first = rng_below(draw_make(config, RNG_PHASE, 0, image, 0).words[0], 2);
+        return (first + (uint32_t)epoch + (uint32_t)copy) % 2 == 1;
+    }
+    case FLIP_OFF:
+        break;
+    }
+    return false;
+}
+
 void augment_train_image(const struct run_config *config, const struct normaliser *normaliser,
                          const struct image_set *set, int epoch, int image, int copy,
                          float ret_pixels[NETWORK_IMAGE_FLOATS]) {
-    int n_squares = config->cutout_size > 0 ? config->cutout_squares : 0;
+    bool cuts_out = config->cutout_size > 0 && config->mix == MIX_NONE;
+    int n_squares = cuts_out ? config->cutout_squares : 0;
     if (config->copies == COPIES_ALIASED) {
         copy = 0;
         n_squares *= config->m;
@@ -151,11 +166,8 @@ void augment_train_image(const struct run_config *config, const struct normalise
         crop(ret_pixels, (int)rng_below(draw.words[0], n_offsets) - config->crop_pad,
              (int)rng_below(draw.words[1], n_offsets) - config->crop_pad);
     }
-    if (config->flip) {
-        const struct draw draw = draw_make(config, RNG_FLIP, epoch, image, copy);
-        if (rng_below(draw.words[0], 2) == 1) {
-            flip(ret_pixels);
-        }
+    if (is_flipped(config, epoch, image, copy)) {
+        augment_mirror(ret_pixels);
     }
     for (int i = 0; i < n_squares; i++) {
         const struct cutout_square square =

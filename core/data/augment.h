@@ -32,6 +32,25 @@ void augment_train_image(const struct run_config *config, const struct normalise
                          const struct image_set *set, int epoch, int image, int copy,
                          float ret_pixels[NETWORK_IMAGE_FLOATS]);
 
+/* What a copy has of another image's label. */
+struct other_label {
+    uint8_t label;
+    float share; /* 0 .. 1; 0: nothing, label is not to be looked at */
+};
+
+/* The same with what config->mix does in the place of cutout: cutmix (Yun et al., 2019), mixup
+ * (Zhang et al., 2018) with a partner among the first n_train images, drawn for each copy, which is
+ * shifted, cropped and flipped as that image's own copy is; random erasing (Zhong et al., 2020):
+ * with probability 1/2 a rectangle of 2 to 33 % of the image, 0.3 to 3.3 times as high as wide, is
+ * set to zero. With COPIES_ALIASED all copies are mixed as copy 0 is. */
+void augment_train_instance(const struct run_config *config, const struct normaliser *normaliser,
+                            const struct image_set *set, int n_train, int epoch, int image,
+                            int copy, float ret_pixels[NETWORK_IMAGE_FLOATS],
+                            struct other_label *ret_other);
+
+/* The image becomes its mirror image. */
+void augment_mirror(float pixels[NETWORK_IMAGE_FLOATS]);
+
 /* One validation image: normalised only. */
 void augment_test_image(const struct normaliser *normaliser, const struct image_set *set, int image,
                         float ret_pixels[NETWORK_IMAGE_FLOATS]);

@@ -40,6 +40,8 @@ static void layout_batch(struct engine *e, struct arena *arena) {
     size_t n = (size_t)e->max_images;
     e->images = take_floats(arena, n * ENGINE_IMAGE_FLOATS);
     e->labels = arena_take(arena, n);
+    e->others = arena_take(arena, n * sizeof(*e->others));
+    e->image_losses = arena_take(arena, n * sizeof(*e->image_losses));
     e->logits = take_floats(arena, n * (size_t)net->n_classes);
     e->y[0] = take_kept(e, arena, TENSOR_FLOATS);
     e->out[0] = take_kept(e, arena, TENSOR_FLOATS);
@@ -136,6 +138,7 @@ static enum status prepare(const struct engine_options *options, int n_threads, 
         .team = options->team,
         .max_images = options->max_images,
         .profile = options->profile,
+        .label_smoothing = options->label_smoothing,
         .kept = kept_type_for(options),
         .n_members = n_threads,
     };
@@ -177,6 +180,9 @@ enum status engine_create(const struct engine_options *options, struct engine **
     }
     layout(e, &e->arena);
     engine_plan_passes(e);
+    if (e->max_images > 0) {
+        memset(e->others, 0, (size_t)e->max_images * sizeof(*e->others));
+    }
     *ret_engine = e;
     return STATUS_OK;
 }
@@ -196,6 +202,11 @@ float *engine_images(struct engine *engine) {
 uint8_t *engine_labels(struct engine *engine) {
     assert(engine->max_images > 0);
     return engine->labels;
+}
+
+struct engine_other *engine_others(struct engine *engine) {
+    assert(engine->max_images > 0);
+    return engine->others;
 }
 
 const float *engine_block_output(const struct engine *engine, int block) {
@@ -271,5 +282,22 @@ void engine_train(struct engine *engine, int n_images, const float *params, floa
         reduce_weights(&step, step.pass, share); /* of the stem */
     }
     clear_frozen(engine->net, gradient);
+    reduce_losses(&step, ret_result);
+}
+
+void engine_losses(struct engine *engine, int n_images, const float *params, float *moving,
+                   double *ret_losses, struct engine_result *ret_result) {
+    assert(n_images >= 1 && n_images <= engine->max_images);
+    assert(params && moving && ret_losses && ret_result && (uintptr_t)params % 64 == 0);
+    struct step step = step_begin(engine, n_images, params, NULL);
+    engine_pack(engine, params, false);
+    for (int i = 0; i < engine->n_passes && engine->passes[i].kind != PASS_BACKWARD; i++) {
+        step.pass = &engine->passes[i];
+        team_run(engine->team, pass_run, &step, step.n_chunks);
+        if (step.pass->kind == PASS_FORWARD) {
+            step_finish_pass(&step, moving);
+        }
+    }
+    memcpy(ret_losses, engine->image_losses, (size_t)n_images * sizeof(*ret_losses));
     reduce_losses(&step, ret_result);
 }

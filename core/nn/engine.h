@@ -31,6 +31,7 @@ struct engine_options {
     bool winograd;                /* where the variant has it */
     bool bf16;                    /* keep what is saved between passes as bfloat16 */
     bool streamed;                /* write it past the caches: changes no bit */
+    double label_smoothing;       /* of engine_train, 0 .. <1 */
     struct step_profile *profile; /* filled by engine_train; outlives the engine; NULL: none */
 };
 
@@ -48,10 +49,22 @@ int64_t engine_memory_bytes(const struct engine_options *options, int n_threads)
 float *engine_images(struct engine *engine);
 uint8_t *engine_labels(struct engine *engine);
 
+/* Likewise, and 0 until it is set: what an image of the batch has of another label. [max_images] */
+struct engine_other {
+    float share; /* 0 .. 1: target = (1 - share) * label + share * other */
+    uint8_t label;
+};
+struct engine_other *engine_others(struct engine *engine);
+
 struct engine_result {
     double loss; /* sum over the images of the cross-entropy; L2 is the trainer's business */
     int correct;
 };
+
+/* The loss of each of the first n_images of the batch, as engine_train would find it; nothing goes
+ * backward. moving: [n_moving], changed as by engine_train. ret_losses: [n_images]. */
+void engine_losses(struct engine *engine, int n_images, const float *params, float *moving,
+                   double *ret_losses, struct engine_result *ret_result);
 
 /* One pass forward and backward over the first n_images of the batch (1 .. max_images).
  * Labels are below the network's n_classes. params: [n_params], aligned to 64 bytes. moving:

@@ -97,7 +97,8 @@ struct engine {
     struct step_profile *profile; /* NULL: none */
     struct arena arena;
     const float *evaluate_params; /* of the last engine_evaluate_prepare */
-    enum kept_type kept;          /* of the tensors that are called kept below */
+    double label_smoothing;
+    enum kept_type kept; /* of the tensors that are called kept below */
 
     struct conv_plan plans[RESNET_MAX_CONVS];
     float *packed_forward[RESNET_MAX_CONVS]; /* NULL: the variant reads HWIO */
@@ -105,9 +106,11 @@ struct engine {
     struct bn_state *bns; /* [n_bns] */
 
     /* Tensors of the batch; n: max_images. */
-    float *images;   /* [n][32][32][4] */
-    uint8_t *labels; /* [n] */
-    float *logits;   /* [n][classes] */
+    float *images;               /* [n][32][32][4] */
+    uint8_t *labels;             /* [n] */
+    struct engine_other *others; /* [n] */
+    double *image_losses;        /* [n] */
+    float *logits;               /* [n][classes] */
     /* Kept, each [n][C/16][S][S][16]. */
     void *y[RESNET_MAX_BNS];          /* of the convolution in front of BN i */
     void *out[RESNET_MAX_BLOCKS + 1]; /* input of block b; the last: output */
@@ -298,6 +301,12 @@ void kept_relu_backward(const struct engine *engine, int bn, int n_images, const
 double head_image(const struct resnet *net, const float *params, const float *features, int label,
                   double ret_pooled[RESNET_FEATURES], double *ret_logits, double *ret_probability,
                   int *ret_correct);
+
+/* head.c: the loss of a target that is no single class, from that of class `label`, and its
+ * gradient in place of ret_diff, the probabilities. */
+double head_soft_target(int n_classes, double smoothing, int label,
+                        const struct engine_other *other, double loss, const double *logits,
+                        double *ret_diff);
 
 /* head.c: the class that the logits speak for: the first with the largest one. */
 int head_class(int n_classes, const double *logits);

@@ -59,6 +59,21 @@ double head_image(const struct resnet *net, const float *params, const float *fe
     return log(sum) + ret_logits[best] - ret_logits[label];
 }
 
+double head_soft_target(int n_classes, double smoothing, int label,
+                        const struct engine_other *other, double loss, const double *logits,
+                        double *ret_diff) {
+    const double share = (double)other->share;
+    const double log_sum = loss + logits[label];
+    double sum = 0.0;
+    for (int j = 0; j < n_classes; j++) {
+        double hard = (j == label ? 1.0 - share : 0.0) + (j == other->label ? share : 0.0);
+        double target = (1.0 - smoothing) * hard + smoothing / n_classes;
+        sum += target * (log_sum - logits[j]);
+        ret_diff[j] -= target;
+    }
+    return sum;
+}
+
 void head_spread(const struct resnet *net, const float *params, const double *diff_logits,
                  float *ret_diff_features) {
     const int n_classes = net->n_classes;

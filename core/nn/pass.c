@@ -157,14 +157,22 @@ static void head(const struct group *g) {
     int label = e->labels[g->first];
     int correct = 0;
     assert(label < n_classes);
+    const struct engine_other *other = &e->others[g->first];
     const float *out = make_input(g);
     lap(g, PART_BN);
-    e->losses[g->chunk] +=
-        head_image(e->net, s->params, out, label, pooled, logits, diff, &correct);
+    double loss = head_image(e->net, s->params, out, label, pooled, logits, diff, &correct);
+    if (other->share > 0.0F || e->label_smoothing > 0.0) {
+        loss = head_soft_target(n_classes, e->label_smoothing, label, other, loss, logits, diff);
+        correct = head_class(n_classes, logits) == (other->share > 0.5F ? other->label : label);
+    } else {
+        diff[label] -= 1.0;
+    }
+    e->image_losses[g->first] = loss;
+    e->losses[g->chunk] += loss;
     e->correct[g->chunk] += correct;
     for (int j = 0; j < n_classes; j++) {
         e->logits[(size_t)g->first * (size_t)n_classes + (size_t)j] = (float)logits[j];
-        diff[j] = (diff[j] - (j == label ? 1.0 : 0.0)) / s->n_images;
+        diff[j] /= s->n_images;
     }
     head_add_gradient(n_classes, pooled, diff,
                       e->dense_partials + (size_t)g->chunk * dense_floats(e));

@@ -15,7 +15,7 @@
 enum {
     STATE_SIZE = 512,
     MAX_SLOTS = 2,
-    MAX_FILE_TENSORS = (1 + MAX_SLOTS) * RESNET_MAX_TENSORS,
+    MAX_FILE_TENSORS = (2 + MAX_SLOTS) * RESNET_MAX_TENSORS,
     TENSOR_NAME_SIZE = 80,
 };
 
@@ -83,6 +83,11 @@ static struct tensor_list *list_make(const struct checkpoint_contents *contents)
         const struct tensor *t = &net->tensors[i];
         list_add(list, t, "", tensor_is_moving(t) ? contents->moving : contents->params);
     }
+    for (int i = 0; list && contents->ema.params && i < net->n_tensors; i++) {
+        const struct tensor *t = &net->tensors[i];
+        list_add(list, t, "ema/",
+                 tensor_is_moving(t) ? contents->ema.moving : contents->ema.params);
+    }
     for (int slot = 0; list && slot < optimizer_slot_count(contents->optimizer); slot++) {
         char prefix[32];
         (void)snprintf(prefix, sizeof(prefix), "optimizer/%s/",
@@ -104,7 +109,7 @@ int64_t checkpoint_bytes(const struct run_config *config) {
         return 0;
     }
     size_t n_floats = net->n_params * (1 + MAX_SLOTS) + net->n_moving;
-    return (int64_t)(n_floats * sizeof(float)) + HEADER_BYTES;
+    return (int64_t)(n_floats * sizeof(float)) + ema_bytes(config, net) + HEADER_BYTES;
 }
 
 enum status checkpoint_write(const struct checkpoint_contents *contents,
@@ -190,6 +195,13 @@ static void free_safetensors(struct safetensors **file) {
     safetensors_free(*file);
 }
 
+/* A run of other settings had perhaps no average: it begins here. */
+static bool lacks_ema(const struct safetensors *file, const struct checkpoint_contents *contents) {
+    char name[TENSOR_NAME_SIZE];
+    (void)snprintf(name, sizeof(name), "ema/%s", contents->net->tensors[0].name);
+    return contents->foreign && contents->ema.params && !safetensors_find(file, name);
+}
+
 enum status checkpoint_read(const char *path, const char *sha256,
                             struct checkpoint_contents *contents, struct error *error) {
     CLEANUP(free_safetensors) struct safetensors *file = NULL;
@@ -208,13 +220,20 @@ enum status checkpoint_read(const char *path, const char *sha256,
         train_state_take_over(contents->state);
     }
     optimizer_set_steps(contents->optimizer, steps);
+    bool no_ema = lacks_ema(file, contents);
     for (size_t i = 0; i < list->n; i++) {
+        if (no_ema && !strncmp(list->names[i], "ema/", strlen("ema/"))) {
+            continue;
+        }
         const struct safetensors_tensor *t = safetensors_find(file, list->names[i]);
         if (!t || !same_form(t, &list->tensors[i])) {
             return error_set(error, STATUS_CORRUPT, "%s lacks the tensor %s in the right shape",
                              path, list->names[i]);
         }
         memcpy(list->targets[i], t->data, (size_t)safetensors_numbers(t) * sizeof(float));
+    }
+    if (no_ema) {
+        ema_begin(&contents->ema, contents->net, contents->params, contents->moving);
     }
     return STATUS_OK;
 }

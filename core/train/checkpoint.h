@@ -12,6 +12,7 @@
 #include "core/base/sha256.h"
 #include "core/config/run_config.h"
 #include "core/nn/resnet.h"
+#include "core/train/ema.h"
 #include "core/train/optimizer.h"
 #include "core/train/train_state.h"
 
@@ -21,8 +22,9 @@ struct checkpoint_contents {
     bool winograd;
     const char *arithmetic; /* of these kernels (core/nn/arithmetic.h) */
     const struct resnet *net;
-    float *params; /* [n_params] */
-    float *moving; /* [n_moving] */
+    float *params;  /* [n_params] */
+    float *moving;  /* [n_moving] */
+    struct ema ema; /* as "ema/conv2d_17/kernel"; without params: none */
     struct optimizer *optimizer;
     struct train_state *state;
     bool foreign; /* read what a run of other settings wrote; network and optimizer must agree */
@@ -45,10 +47,11 @@ enum status checkpoint_write(const struct checkpoint_contents *contents,
 /* About how many bytes of the disk one takes, rather too many than too few; 0: without memory. */
 int64_t checkpoint_bytes(const struct run_config *config);
 
-/* Fills params, moving, the optimizer's slots and the state. sha256 may be NULL. STATUS_NOT_FOUND,
- * STATUS_IO, or STATUS_CORRUPT when the file is damaged, lacks a tensor or belongs to a run with
- * another config or arithmetic; then the contents may be partly overwritten. A file of before
- * arithmetics had names is of another. */
+/* Fills params, moving, the average (from params and moving, if the file is of a run of other
+ * settings and has none), the optimizer's slots and the state. sha256 may be NULL.
+ * STATUS_NOT_FOUND, STATUS_IO, or STATUS_CORRUPT when the file is damaged, lacks a tensor or
+ * belongs to a run with another config or arithmetic; then the contents may be partly overwritten.
+ * A file of before arithmetics had names is of another. */
 enum status checkpoint_read(const char *path, const char *sha256,
                             struct checkpoint_contents *contents, struct error *error);
 

@@ -48,6 +48,10 @@ struct epoch_report {
     bool best;      /* fewer wrong than in every epoch before that had as many images */
     int64_t images; /* all copies counted */
     int steps;
+    int tta_wrong; /* of tta_total images, each seen together with its mirror image */
+    int tta_total; /* 0: that was not asked for, as the next */
+    int ema_wrong; /* of ema_total images, by the average of the weights */
+    int ema_total;
     enum stop_rule stopped_by; /* the run ends with this epoch; STOP_NONE: it goes on, or ends here
                                   anyway */
 };

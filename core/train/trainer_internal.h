@@ -10,6 +10,7 @@
 #include "core/nn/engine.h"
 #include "core/train/checkpoint.h"
 #include "core/train/checkpoint_files.h"
+#include "core/train/ema.h"
 #include "core/train/optimizer.h"
 #include "core/train/trainer.h"
 
@@ -29,6 +30,10 @@ struct trainer {
     float *params;
     float *moving;
     float *moving_before; /* before the step that is under way */
+    float *moving_unused; /* what choosing the hardest would have made of it */
+    double *losses;       /* [a batch] of the instances, where only the hardest go backward */
+    int *hardest;         /* likewise */
+    struct ema ema;
     float *gradient;
     int32_t *order; /* of the epoch under way */
 
@@ -46,6 +51,8 @@ struct trainer {
     int batch_first;            /* place in `order` of the batch that is being filled */
     struct confusion confusion; /* of the last validation */
     uint8_t predicted[ENGINE_EVALUATE_MAX];
+    float logits[2][ENGINE_EVALUATE_MAX *
+                    RESNET_MAX_CLASSES]; /* of images and of their mirror images */
 };
 
 /* trainer_open.c: everything of *trainer but options, callbacks and config, which are set. What was
@@ -56,9 +63,6 @@ void trainer_close(struct trainer **trainer);
 /* trainer_step.c: one step, and its report. STATUS_STOPPED: it was broken off, and nothing of it is
  * left. */
 enum status trainer_step(struct trainer *trainer, struct error *error);
-
-/* trainer_step.c: the learning rate of the step that comes next. */
-double trainer_lr(const struct trainer *trainer);
 
 /* trainer_validate.c: the epoch whose steps are done. STATUS_STOPPED: it was broken off. */
 enum status trainer_validate(struct trainer *trainer, struct epoch_report *ret_report,

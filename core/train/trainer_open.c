@@ -15,6 +15,10 @@ void trainer_close(struct trainer **trainer) {
         free(t->params);
         free(t->moving);
         free(t->moving_before);
+        free(t->moving_unused);
+        free(t->losses);
+        free(t->hardest);
+        ema_close(&t->ema);
         free(t->gradient);
         free(t->order);
         free(t);
@@ -47,7 +51,7 @@ static enum status resolve_sizes(struct trainer *t, struct error *error) {
         return error_set(error, STATUS_INVALID,
                          "batch_size: %d training images make no whole batch of %d, and drop_last "
                          "leaves out what is smaller",
-                         t->n_train, t->config->batch_size);
+                         t->n_train, run_batch_sources(t->config));
     }
     return STATUS_OK;
 }
@@ -59,9 +63,10 @@ static struct engine_options engine_options_of(const struct run_config *config,
         .net = net,
         .kernels = kernels,
         .team = team,
-        .max_images = config->batch_size * config->m,
+        .max_images = run_batch_images(config),
         .winograd = trainer_uses_winograd(config, kernels),
         .bf16 = config->activations == ACTIVATIONS_BF16,
+        .label_smoothing = config->label_smoothing,
     };
 }
 
@@ -79,10 +84,18 @@ static enum status open_memory(struct trainer *t, struct error *error) {
     t->moving_before = new_floats(t->net.n_moving);
     t->gradient = new_floats(t->net.n_params);
     t->order = calloc((size_t)t->n_train, sizeof(*t->order));
-    if (!t->params || !t->moving || !t->moving_before || !t->gradient || !t->order) {
+    bool complete = t->params && t->moving && t->moving_before && t->gradient && t->order;
+    if (t->config->backward_share < 1) {
+        size_t n = (size_t)run_batch_images(t->config);
+        t->moving_unused = new_floats(t->net.n_moving);
+        t->losses = calloc(n, sizeof(*t->losses));
+        t->hardest = calloc(n, sizeof(*t->hardest));
+        complete = complete && t->moving_unused && t->losses && t->hardest;
+    }
+    if (!complete) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for the parameters of the network");
     }
-    return STATUS_OK;
+    return ema_open(t->config, &t->net, &t->ema, error);
 }
 
 static enum status open_state(struct trainer *t, struct error *error) {
@@ -98,6 +111,7 @@ static enum status open_state(struct trainer *t, struct error *error) {
         t->saved_step = t->state.step;
     } else {
         resnet_init(&t->net, t->config->seed, t->params, t->moving);
+        ema_begin(&t->ema, &t->net, t->params, t->moving);
     }
     train_state_validate_with(&t->state, t->n_test);
     return STATUS_OK;
@@ -130,5 +144,5 @@ int64_t trainer_memory_bytes(const struct run_config *config, const struct kerne
     const struct engine_options options = engine_options_of(config, kernels, net, NULL);
     int slots = config->optimizer == OPTIMIZER_ADAM ? 2 : 1;
     return engine_memory_bytes(&options, n_threads) +
-           (int64_t)(net->n_params * sizeof(float)) * (2 + slots);
+           (int64_t)(net->n_params * sizeof(float)) * (2 + slots) + ema_bytes(config, net);
 }

@@ -14,6 +14,7 @@ struct checkpoint_contents trainer_contents(struct trainer *t) {
         .net = &t->net,
         .params = t->params,
         .moving = t->moving,
+        .ema = t->ema,
         .optimizer = t->optimizer,
         .state = &t->state,
         .foreign = t->options->resume_foreign,

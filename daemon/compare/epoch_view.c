@@ -68,6 +68,16 @@ static double get_steps(const struct epoch_row *row) {
     return known(row->report.steps);
 }
 
+static double get_val_error_tta(const struct epoch_row *row) {
+    const struct epoch_report *r = &row->report;
+    return r->tta_total > 0 ? error_ratio(r->tta_wrong, r->tta_total) : (double)NAN;
+}
+
+static double get_val_error_ema(const struct epoch_row *row) {
+    const struct epoch_report *r = &row->report;
+    return r->ema_total > 0 ? error_ratio(r->ema_wrong, r->ema_total) : (double)NAN;
+}
+
 static const struct column {
     const char *name;
     double (*get)(const struct epoch_row *row);
@@ -86,6 +96,8 @@ static const struct column {
     {"images_per_second", get_images_per_second, false},
     {"images", get_images, false},
     {"steps", get_steps, false},
+    {"val_error_tta", get_val_error_tta, false},
+    {"val_error_ema", get_val_error_ema, false},
 };
 
 enum { N_COLUMNS = sizeof(columns) / sizeof(columns[0]) };

@@ -108,7 +108,7 @@ static enum status memory_check(const struct train *train, struct error *error) 
     if (needed > train->options->config->memory_limit_bytes) {
         return error_set(error, STATUS_INVALID,
                          "a step of %d x %d images takes %.1f GiB, memory_limit allows %.1f",
-                         train->spec.config.batch_size, train->spec.config.m,
+                         run_batch_sources(&train->spec.config), train->spec.config.m,
                          (double)needed / 0x1p30,
                          (double)train->options->config->memory_limit_bytes / 0x1p30);
     }

@@ -50,6 +50,10 @@ static const struct member epoch_members[] = {NUMBER(INT, epoch, epoch),
                                               NUMBER(BOOL, epoch, best),
                                               NUMBER(LONG, epoch, images),
                                               NUMBER(INT, epoch, steps),
+                                              NUMBER(INT, epoch, tta_wrong),
+                                              NUMBER(INT, epoch, tta_total),
+                                              NUMBER(INT, epoch, ema_wrong),
+                                              NUMBER(INT, epoch, ema_total),
                                               NUMBER(INT, epoch, stopped_by),
                                               {0}};
 
@@ -84,7 +88,7 @@ static const struct {
 };
 
 /* A report that gets another member needs a line above. */
-_Static_assert(sizeof(struct epoch_report) == 96, "a member of epoch_report is missing here");
+_Static_assert(sizeof(struct epoch_report) == 112, "a member of epoch_report is missing here");
 _Static_assert(sizeof(struct step_report) == 56, "a member of step_report is missing here");
 _Static_assert(sizeof(enum stop_rule) == sizeof(int) && sizeof(enum status) == sizeof(int) &&
                    sizeof(enum record_stop) == sizeof(int),

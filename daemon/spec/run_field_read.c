@@ -113,6 +113,22 @@ static void read_choice(struct parse *parse, const struct run_config_field *row,
     run_field_refuse_choice(parse, row->name, item, row->words, (size_t)row->n_words);
 }
 
+/* false, true, or one of the words behind these. */
+static void read_switch(struct parse *parse, const struct run_config_field *row,
+                        const cJSON *item) {
+    if (cJSON_IsBool(item)) {
+        run_config_set_number(row, &parse->spec.config, cJSON_IsTrue(item));
+        return;
+    }
+    for (int i = 2; i < row->n_words; i++) {
+        if (cJSON_IsString(item) && strcmp(item->valuestring, row->words[i]) == 0) {
+            run_config_set_number(row, &parse->spec.config, i);
+            return;
+        }
+    }
+    run_field_refuse_choice(parse, row->name, item, row->words, (size_t)row->n_words);
+}
+
 static void read_preset(struct parse *parse, const struct run_config_field *row,
                         const cJSON *item) {
     const char *names[16];
@@ -208,6 +224,29 @@ static void read_steps(struct parse *parse, const char *name, const cJSON *array
     memcpy(config->lr_steps, steps, sizeof(steps[0]) * (size_t)n_steps);
 }
 
+/* {"kind":"linear","warmup":0.2}; warmup may be left out. */
+static void read_linear(struct parse *parse, const char *name, const cJSON *item) {
+    struct run_config *config = &parse->spec.config;
+    const cJSON *kind = cJSON_GetObjectItemCaseSensitive(item, "kind");
+    const cJSON *warmup = cJSON_GetObjectItemCaseSensitive(item, "warmup");
+    double share = warmup ? warmup->valuedouble : 0;
+    bool good = cJSON_IsString(kind) && strcmp(kind->valuestring, "linear") == 0 &&
+                (!warmup || cJSON_IsNumber(warmup)) && share >= 0 && share <= RUN_MOST_WARMUP;
+    if (!good || cJSON_GetArraySize(item) != (warmup ? 2 : 1)) {
+        field_errors_add(
+            parse->errors, name,
+            "A linear lr_schedule must look like {\"kind\":\"linear\",\"warmup\":0.2}: "
+            "warmup is the share of all steps over which the rate rises, a number "
+            "between 0 and %g.",
+            RUN_MOST_WARMUP);
+        return;
+    }
+    config->lr_schedule = LR_SCHEDULE_LINEAR;
+    config->lr_warmup = share;
+    config->n_lr_steps = 0;
+    memset(config->lr_steps, 0, sizeof(config->lr_steps));
+}
+
 static void read_schedule(struct parse *parse, const struct run_config_field *row,
                           const cJSON *item) {
     struct run_config *config = &parse->spec.config;
@@ -215,12 +254,17 @@ static void read_schedule(struct parse *parse, const struct run_config_field *ro
         read_steps(parse, row->name, item);
         return;
     }
+    if (cJSON_IsObject(item)) {
+        read_linear(parse, row->name, item);
+        return;
+    }
     const char *word = cJSON_IsString(item) ? item->valuestring : "";
     bool cosine = strcmp(word, "cosine") == 0;
     if (!cosine && strcmp(word, "constant") != 0) {
         field_errors_add(parse->errors, row->name,
-                         "lr_schedule must be \"constant\", \"cosine\" or steps like "
-                         "[{\"epoch\":80,\"lr\":0.0001}], not %s.",
+                         "lr_schedule must be \"constant\", \"cosine\", steps like "
+                         "[{\"epoch\":80,\"lr\":0.0001}] or {\"kind\":\"linear\",\"warmup\":0.2}, "
+                         "not %s.",
                          run_field_describe(item).text);
         return;
     }
@@ -271,13 +315,17 @@ static void read_stop(struct parse *parse, const struct run_config_field *row, c
 void run_field_read(struct parse *parse, const struct spec_field *field, const cJSON *item) {
     static void (*const readers[])(struct parse *, const struct run_config_field *,
                                    const cJSON *) = {
-        [RUN_CONFIG_PRESET] = read_preset,     [RUN_CONFIG_DATASET] = read_dataset,
-        [RUN_CONFIG_INT] = read_number,        [RUN_CONFIG_DEPTH] = read_depth,
-        [RUN_CONFIG_BOOL] = read_bool,         [RUN_CONFIG_NUMBER] = read_number,
-        [RUN_CONFIG_SEED] = read_number,       [RUN_CONFIG_CHOICE] = read_choice,
-        [RUN_CONFIG_SCHEDULE] = read_schedule, [RUN_CONFIG_STOP] = read_stop,
+        [RUN_CONFIG_PRESET] = read_preset, [RUN_CONFIG_DATASET] = read_dataset,
+        [RUN_CONFIG_INT] = read_number,    [RUN_CONFIG_DEPTH] = read_depth,
+        [RUN_CONFIG_BOOL] = read_bool,     [RUN_CONFIG_NUMBER] = read_number,
+        [RUN_CONFIG_SEED] = read_number,   [RUN_CONFIG_CHOICE] = read_choice,
+        [RUN_CONFIG_SWITCH] = read_switch, [RUN_CONFIG_SCHEDULE] = read_schedule,
+        [RUN_CONFIG_STOP] = read_stop,
     };
     const struct run_config_field *row = field->config;
+    if (row->type == RUN_CONFIG_SCHEDULE) {
+        parse->spec.config.lr_warmup = 0;
+    }
     parse->lr_given |= row->offset == offsetof(struct run_config, lr);
     parse->schedule_given |= row->type == RUN_CONFIG_SCHEDULE;
     readers[row->type](parse, row, item);

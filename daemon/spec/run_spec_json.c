@@ -14,6 +14,12 @@ static void write_schedule(struct json_writer *writer, const char *key,
     case LR_SCHEDULE_COSINE:
         json_write_string(writer, key, "cosine");
         return;
+    case LR_SCHEDULE_LINEAR:
+        json_write_object(writer, key);
+        json_write_string(writer, "kind", "linear");
+        json_write_number(writer, "warmup", config->lr_warmup);
+        json_write_end(writer, '}');
+        return;
     case LR_SCHEDULE_STEPS:
         break;
     }
@@ -72,6 +78,13 @@ static void write_field(struct json_writer *writer, const struct run_config_fiel
         break;
     case RUN_CONFIG_SCHEDULE:
         write_schedule(writer, field->name, config);
+        break;
+    case RUN_CONFIG_SWITCH:
+        if (number < 2) {
+            json_write_bool(writer, field->name, number != 0);
+        } else {
+            json_write_string(writer, field->name, field->words[(int)number]);
+        }
         break;
     case RUN_CONFIG_STOP:
         write_stop(writer, field->name, &config->stop);

@@ -285,20 +285,22 @@ static void history_is_exact_in_json_and_csv(void **state) {
         "{\"run\":\"1\",\"state\":\"running\",\"items\":[{\"epoch\":1,\"train_loss\":"
         "0.3333333333333333,\"train_accuracy\":0.25,\"val_loss\":1.5,\"val_accuracy\":0.25,"
         "\"val_error\":0.75,\"val_wrong\":150,\"val_total\":200,\"lr\":0.001,\"seconds\":2.5,"
-        "\"images_per_second\":800,\"images\":2000,\"steps\":10},{\"epoch\":2,\"train_loss\":null,"
+        "\"images_per_second\":800,\"images\":2000,\"steps\":10,"
+        "\"val_error_tta\":null,\"val_error_ema\":null},{\"epoch\":2,\"train_loss\":null,"
         "\"train_accuracy\":0.25,"
         "\"val_loss\":1.5,\"val_accuracy\":0.1,\"val_error\":0.9,\"val_wrong\":180,\"val_total\":"
         "200,\"lr\":0.001,\"seconds\":2.5,\"images_per_second\":800,\"images\":2000,"
-        "\"steps\":10,\"diverged\":true}],"
+        "\"steps\":10,\"val_error_tta\":null,\"val_error_ema\":null,\"diverged\":true}],"
         "\"next_cursor\":null}\n");
     reply_clear(&reply);
     reply = ask(fixture, "GET", "/api/v1/runs/1/epochs?format=csv", NULL);
     assert_string_equal(reply.content_type, CONTENT_CSV);
-    assert_string_equal(reply.body,
-                        "epoch,train_loss,train_accuracy,val_loss,val_accuracy,val_error,val_wrong,"
-                        "val_total,lr,seconds,images_per_second,images,steps\n"
-                        "1,0.3333333333333333,0.25,1.5,0.25,0.75,150,200,0.001,2.5,800,2000,10\n"
-                        "2,,0.25,1.5,0.1,0.9,180,200,0.001,2.5,800,2000,10\n");
+    assert_string_equal(
+        reply.body,
+        "epoch,train_loss,train_accuracy,val_loss,val_accuracy,val_error,val_wrong,"
+        "val_total,lr,seconds,images_per_second,images,steps,val_error_tta,val_error_ema\n"
+        "1,0.3333333333333333,0.25,1.5,0.25,0.75,150,200,0.001,2.5,800,2000,10,,\n"
+        "2,,0.25,1.5,0.1,0.9,180,200,0.001,2.5,800,2000,10,,\n");
     reply_clear(&reply);
     reply = ask(fixture, "GET", "/api/v1/runs/1/validation-error", NULL);
     assert_string_equal(reply.body, "{\"run\":\"1\",\"name\":null,\"state\":\"running\",\"m\":4,"
@@ -313,10 +315,11 @@ static void history_is_exact_in_json_and_csv(void **state) {
     reply = ask(fixture, "GET", "/api/v1/runs/1/epochs?format=ndjson&since_epoch=1", NULL);
     assert_string_equal(reply.content_type, CONTENT_NDJSON);
     assert_string_equal(
-        reply.body, "{\"epoch\":2,\"train_loss\":null,\"train_accuracy\":0.25,\"val_loss\":1.5,"
-                    "\"val_accuracy\":0.1,\"val_error\":0.9,\"val_wrong\":180,\"val_total\":200,"
-                    "\"lr\":0.001,\"seconds\":2.5,\"images_per_second\":800,\"images\":2000,"
-                    "\"steps\":10,\"diverged\":true}\n");
+        reply.body,
+        "{\"epoch\":2,\"train_loss\":null,\"train_accuracy\":0.25,\"val_loss\":1.5,"
+        "\"val_accuracy\":0.1,\"val_error\":0.9,\"val_wrong\":180,\"val_total\":200,"
+        "\"lr\":0.001,\"seconds\":2.5,\"images_per_second\":800,\"images\":2000,"
+        "\"steps\":10,\"val_error_tta\":null,\"val_error_ema\":null,\"diverged\":true}\n");
     reply_clear(&reply);
     reply = ask(fixture, "GET", "/api/v1/runs/1/validation-error?format=ndjson", NULL);
     assert_string_equal(reply.body,

@@ -139,6 +139,35 @@ static void steps_and_images_of_an_epoch(void **state) {
     assert_true(run_images_per_epoch(&c, 10000000) == 10240000000LL);
 }
 
+static void a_batch_of_unique_images_has_all_their_copies(void **state) {
+    (void)state;
+    struct run_config c = preset("notebook-q3");
+    c.m = 8;
+    assert_int_equal(run_batch_images(&c), 512);
+    c.unique_per_batch = true;
+    assert_int_equal(run_batch_sources(&c), 8);
+    assert_int_equal(run_batch_images(&c), 64);
+    assert_int_equal(run_steps_per_epoch(&c, 50000), 6250);
+    assert_int_equal(run_images_per_epoch(&c, 50000), 400000);
+    assert_int_equal(run_images_per_epoch(&c, 50007), 400000);
+}
+
+static void a_linear_schedule_rises_and_falls(void **state) {
+    (void)state;
+    struct run_config c = preset("paper");
+    c.lr_schedule = LR_SCHEDULE_LINEAR;
+    c.epochs = 5;
+    c.lr_warmup = 0.4; /* 8 of 20 steps */
+    assert_true(fabs(run_step_lr(&c, 0, 0, 4) - 0.1 / 8) < 1e-15);
+    assert_true(run_step_lr(&c, 1, 3, 4) == 0.1 && run_step_lr(&c, 2, 0, 4) == 0.1);
+    assert_true(fabs(run_step_lr(&c, 4, 3, 4) - 0.1 / 12) < 1e-15);
+    c.lr_warmup = 0;
+    assert_true(run_step_lr(&c, 0, 0, 4) == 0.1);
+    assert_true(fabs(run_step_lr(&c, 2, 2, 4) - 0.05) < 1e-15);
+    c.lr_schedule = LR_SCHEDULE_STEPS;
+    assert_true(run_step_lr(&c, 81, 3, 4) == 0.01);
+}
+
 static void cosine_falls_from_lr_towards_zero(void **state) {
     (void)state;
     struct run_config c = preset("paper");
@@ -266,7 +295,16 @@ static void bad_schedules_and_enums_are_refused(void **state) {
     REFUSED(copies, (enum copies) - 1);
     REFUSED(optimizer, (enum optimizer_kind)3);
     REFUSED(normalise, (enum normalise_kind)2);
-    REFUSED(lr_schedule, (enum lr_schedule_kind)2);
+    REFUSED(lr_schedule, (enum lr_schedule_kind)3);
+    REFUSED_AS("lr_schedule", c.lr_warmup = 1);
+    REFUSED(flip, (enum flip)3);
+    REFUSED(mix, (enum mix)4);
+    REFUSED(mix_alpha, 0.0);
+    REFUSED(tta, (enum tta)2);
+    REFUSED(ema, 1.0);
+    REFUSED(label_smoothing, 1.0);
+    REFUSED(backward_share, 0.0);
+    REFUSED_AS("unique_per_batch", (c.unique_per_batch = true, c.m = 3));
     REFUSED(conv_algorithm, (enum conv_algorithm)3);
     REFUSED(shortcut, (enum shortcut)2);
     REFUSED(last_gamma, (enum last_gamma)2);
@@ -281,6 +319,8 @@ int main(void) {
         cmocka_unit_test(paper_v1_is_paper_with_the_network_of_the_others),
         cmocka_unit_test(keras_example_has_its_values),
         cmocka_unit_test(steps_and_images_of_an_epoch),
+        cmocka_unit_test(a_batch_of_unique_images_has_all_their_copies),
+        cmocka_unit_test(a_linear_schedule_rises_and_falls),
         cmocka_unit_test(cosine_falls_from_lr_towards_zero),
         cmocka_unit_test(names_are_those_of_the_rows),
         cmocka_unit_test(integers_out_of_range_are_refused),

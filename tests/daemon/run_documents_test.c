@@ -101,6 +101,18 @@ static void check_limits(const struct run_config_field *field, const cJSON *prop
     case RUN_CONFIG_PRESET:
     case RUN_CONFIG_DATASET:
     case RUN_CONFIG_BOOL:
+    case RUN_CONFIG_SWITCH: {
+        const cJSON *word = NULL;
+        int n = 2; /* false and true */
+        cJSON_ArrayForEach(word, cJSON_GetObjectItemCaseSensitive(property, "anyOf")) {
+            const cJSON *value = cJSON_GetObjectItemCaseSensitive(word, "const");
+            if (value) {
+                assert_string_equal(value->valuestring, field->words[n++]);
+            }
+        }
+        assert_int_equal(n, field->n_words);
+        break;
+    }
     case RUN_CONFIG_SCHEDULE:
     case RUN_CONFIG_STOP:
         break;

@@ -28,6 +28,13 @@ static const struct {
     {"\"stop\":{}", "\"stop\":{}"},
     {"\"stop\":{\"max_seconds\":0.5,\"val_error\":0.06}",
      "\"stop\":{\"val_error\":0.06,\"max_seconds\":0.5}"},
+    {"\"flip\":\"alternate\"", "\"flip\":\"alternate\""},
+    {"\"flip\":true", "\"flip\":true"},
+    {"\"lr_schedule\":{\"warmup\":0.2,\"kind\":\"linear\"}",
+     "\"lr_schedule\":{\"kind\":\"linear\",\"warmup\":0.2}"},
+    {"\"lr_schedule\":{\"kind\":\"linear\"}", "\"lr_schedule\":{\"kind\":\"linear\",\"warmup\":0}"},
+    {"\"unique_per_batch\":true,\"batch_size\":64,\"m\":8", "\"unique_per_batch\":true"},
+    {"\"mix\":\"cutmix\",\"mix_alpha\":0.5", "\"mix\":\"cutmix\",\"mix_alpha\":0.5"},
     {"\"stop\":{\"patience\":10}", "\"stop\":{\"patience\":10}"},
 };
 
@@ -42,6 +49,16 @@ static const struct {
     {"\"stop\":{\"val_error\":1.5}", "/stop/val_error", "at most 1, not 1.5"},
     {"\"stop\":{\"patience\":2.5}", "/stop/patience", "a whole number"},
     {"\"stop\":{\"max_seconds\":\"1h\"}", "/stop/max_seconds", "not the string \"1h\""},
+    {"\"flip\":\"alternating\"", "/flip", "Did you mean alternate?"},
+    {"\"flip\":\"true\"", "/flip", "must be one of false, true, alternate"},
+    {"\"lr_schedule\":{\"kind\":\"linear\",\"warmup\":1}", "/lr_schedule", "between 0 and 0.99"},
+    {"\"lr_schedule\":{\"kind\":\"square\"}", "/lr_schedule", "must look like"},
+    {"\"lr_schedule\":{\"kind\":\"linear\",\"epoch\":1}", "/lr_schedule", "must look like"},
+    {"\"unique_per_batch\":true,\"batch_size\":64,\"m\":3", "/unique_per_batch",
+     "64 is no multiple of m = 3"},
+    {"\"backward_share\":0", "/backward_share", "between 0.001 and 1"},
+    {"\"ema\":1", "/ema", "between 0 and 0.999999"},
+    {"\"cutmix\":1", "/cutmix", "Did you mean \"mix\"?"},
     {"\"patience\":3", "/patience", "Did you mean \"stop\"?"},
 };
 

@@ -18,7 +18,7 @@
 
 #define HEADER                                                                                     \
     "epoch,train_loss,train_accuracy,val_loss,val_accuracy,val_error,val_wrong,val_total,lr,"      \
-    "seconds,images_per_second,images,steps\n"
+    "seconds,images_per_second,images,steps,val_error_tta,val_error_ema\n"
 
 static char parent[64];
 static char directory[80];
@@ -102,7 +102,7 @@ static void rows_come_back_after_reopening(void **state) {
     const char *row = text + strlen(HEADER);
     assert_int_equal(sscanf(row, "1,%lf,", &loss), 1);
     assert_true(loss == 1.0 / 3); /* the very same bits */
-    assert_non_null(strstr(row, ",0.5,2.5,0.7,0.3,3,10,0.001,1.25,100,640,5\n2,"));
+    assert_non_null(strstr(row, ",0.5,2.5,0.7,0.3,3,10,0.001,1.25,100,640,5,,\n2,"));
 
     output = open_good();
     assert_int_equal(output.csv.n_rows, 2);
@@ -131,7 +131,7 @@ static void a_history_of_an_earlier_version_goes_on(void **state) {
     output = open_good();
     put_good(&output, 2);
     char *text = content_of("epochs.csv");
-    assert_non_null(strstr(text, HEADER "1,2,0.5,2.5,0.7,0.3,3,10,0.001,1.25,100,,\n2,"));
+    assert_non_null(strstr(text, HEADER "1,2,0.5,2.5,0.7,0.3,3,10,0.001,1.25,100,,,,\n2,"));
     free(text);
     train_output_close(&output);
 }

@@ -425,6 +425,87 @@ def make_epoch(depth, sizes):
     return out
 
 
+# ---- options ---------------------------------------------------------------------------------------
+
+OPTION_STEPS = 5
+SMOOTHING = 0.2
+SHARE = 0.5
+EMA = 0.75
+WARMUP = 0.4
+
+
+def warmed_up(step):
+    """Of LambdaLR: up over WARMUP of the steps, then down to 0."""
+    peak = WARMUP * OPTION_STEPS
+    return min(1, (step + 1) / peak, (OPTION_STEPS - step) / (OPTION_STEPS - peak))
+
+
+def loss_of(option, logits, labels):
+    if option == "smoothing":
+        return F.cross_entropy(logits, labels, label_smoothing=SMOOTHING)
+    if option == "mixed":  # image i has i / 8 of the label after its own
+        share = torch.arange(len(labels), dtype=logits.dtype) / 8
+        own = F.cross_entropy(logits, labels, reduction="none")
+        other = F.cross_entropy(logits, (labels + 1) % 10, reduction="none")
+        return ((1 - share) * own + share * other).mean()
+    return F.cross_entropy(logits, labels)
+
+
+def hardest(plan, params, images, labels):
+    """The half with the highest loss, in order; the moving statistics stay as they are."""
+    with torch.no_grad():
+        logits = Pass(plan, params, images, training=True).logits
+        losses = F.cross_entropy(logits, labels, reduction="none")
+    return sorted(torch.topk(losses, math.ceil(SHARE * len(labels))).indices.tolist())
+
+
+def train_option(option, dtype):
+    """Steps of torch.optim.SGD without L2. Returns the losses and what the weights have become."""
+    plan = Plan(8)
+    params = parameters(plan, dtype)
+    images, labels = batch(6)
+    labels = torch.tensor(labels)
+    optimizer = torch.optim.SGD([params[name] for name in plan.trained()], 1e-2, momentum=0.9)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, warmed_up if option == "linear" else lambda step: 1.0)
+    average = {name: value.detach().clone() for name, value in params.items()}
+    losses = []
+    for _ in range(OPTION_STEPS):
+        chosen = hardest(plan, params, images, labels) if option == "hardest" else list(range(6))
+        result = Pass(plan, params, images[chosen], training=True)
+        loss = loss_of(option, result.logits, labels[chosen])
+        losses.append(float(loss))
+        optimizer.zero_grad()
+        loss.backward()
+        result.update_moving()
+        optimizer.step()
+        schedule.step()
+        for name, value in params.items():
+            average[name].mul_(EMA).add_(value.detach(), alpha=1 - EMA)
+    return losses, average if option == "ema" else params, plan
+
+
+def make_options():
+    out = Safetensors({"depth": 8, "images": 6, "steps": OPTION_STEPS})
+    for option in ("smoothing", "mixed", "linear", "ema", "hardest"):
+        losses, params, plan = train_option(option, torch.float64)
+        single_losses, single, _ = train_option(option, torch.float32)
+        out.add(f"{option}/losses", np.array(losses))
+        out.add(f"{option}/losses_float32", np.array(single_losses))
+        for name, _, _ in plan.tensors:
+            out.add(f"{option}/norm/{name}", torch.linalg.norm(params[name]))
+            out.add(f"{option}/samples/{name}", spread(params[name], 16))
+            out.add(f"{option}/float32_deviation/{name}", relative(single[name], params[name]))
+    plan = Plan(8)
+    params = parameters(plan, torch.float64)
+    images, _ = batch(6)
+    with torch.no_grad():
+        both = [Pass(plan, params, np.ascontiguousarray(side), training=False).logits
+                for side in (images, images[:, :, ::-1])]
+    out.add("tta/logits", both[0] + both[1])
+    return out
+
+
 def make_generator_sample():
     """The beginning of every tensor, so that a C generator can be checked on its own."""
     plan = Plan(8)
@@ -449,7 +530,7 @@ def main():
             ("generator", make_generator_sample()), ("depth8", make_gradients(8, 6)),
             ("depth44", make_gradients(44, 4)), ("paper", make_gradients(14, 6, paper=True)),
             ("optimizers", make_optimizers(8, 6)),
-            ("epoch", make_epoch(8, EPOCH_BATCHES))):
+            ("epoch", make_epoch(8, EPOCH_BATCHES)), ("options", make_options())):
         path = HERE / f"{name}.safetensors"
         new = content.bytes()
         if not check:

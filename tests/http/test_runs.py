@@ -7,7 +7,7 @@ import unittest
 from daemon_process import TINY, DaemonTestCase
 
 COLUMNS = ("epoch train_loss train_accuracy val_loss val_accuracy val_error val_wrong val_total lr "
-           "seconds images_per_second images steps").split()
+           "seconds images_per_second images steps val_error_tta val_error_ema").split()
 
 
 class Submission(DaemonTestCase):

@@ -29,8 +29,11 @@ _cutoutctl_values() {
         conv_algorithm) values="auto direct winograd" ;;
         activations) values="f32 bf16" ;;
         shortcut) values="conv conv_bn" ;;
+        flip) values="false true alternate" ;;
+        mix) values="none cutmix mixup erasing" ;;
+        tta) values="none mirror" ;;
         last_gamma) values="one zero" ;;
-        flip | drop_last | nesterov | lr_plateau | l2_dense | conv_bias | stop_on_nan | hold) values="true false" ;;
+        drop_last | unique_per_batch | nesterov | lr_plateau | l2_dense | conv_bias | stop_on_nan | hold) values="true false" ;;
         state) values="queued held running paused succeeded failed canceled" ;;
         sort) values="id created updated finished priority name state m cutout_size seed best best_epoch last mean_last_5 train_seconds
             -id -created -updated -finished -priority -name -state -m -cutout_size -seed -best -best_epoch -last -mean_last_5 -train_seconds" ;;
@@ -49,9 +52,10 @@ _cutoutctl() {
     local current=${words[n]} previous=${words[n - 1]}
     local commands="submit sweep list show watch wait curve cancel kill pause resume hold release
         requeue delete queue export"
-    local fields="name= preset= dataset= depth= epochs= batch_size= m= copies= cutout_size=
-        cutout_squares= shift= flip= crop_pad= normalise= drop_last= optimizer= lr= momentum= nesterov=
-        lr_schedule= lr_plateau= l2= l2_dense= grad_clip= shortcut= conv_bias= bn_epsilon= bn_momentum=
+    local fields="name= preset= dataset= depth= epochs= batch_size= m= unique_per_batch= copies=
+        cutout_size= cutout_squares= shift= flip= mix= mix_alpha= crop_pad= normalise= drop_last=
+        optimizer= lr= momentum= nesterov= lr_schedule= lr_plateau= l2= l2_dense= grad_clip=
+        label_smoothing= backward_share= ema= tta= shortcut= conv_bias= bn_epsilon= bn_momentum=
         last_gamma= seed= train_images= test_images= conv_algorithm= activations= stop= stop_on_nan=
         priority= executor= label="
     local program=${words[0]} command="" options=() offered="" i

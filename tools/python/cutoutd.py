@@ -42,6 +42,9 @@ RUN_FIELDS = {
         "integer 1 to 65536: Images of a step before they are copied.",
     "m":
         "integer 1 to 1024: Copies of each image in a batch.",
+    "unique_per_batch":
+        "boolean: batch_size counts all copies: a step has batch_size / m images with m "
+        "copies each.",
     "copies":
         "\"independent\" | \"aliased\": independent: each copy has its own squares; aliased: "
         "each has those of all.",
@@ -53,7 +56,16 @@ RUN_FIELDS = {
     "shift":
         "number 0 to 1: Largest random shift, as a part of the side.",
     "flip":
-        "boolean: Mirror a copy with probability 1/2.",
+        "Mirror a copy with probability 1/2; alternate: by turns, from epoch to epoch and"
+        " from copy to copy, where a hash of the image says which is first.",
+    "mix":
+        "\"none\" | \"cutmix\" | \"mixup\" | \"erasing\": In the place of cutout, what it is "
+        "compared with: cutmix (a rectangle of another training image, and its share of "
+        "the label), mixup (a weighted mean with one) or erasing (random erasing); none: "
+        "cutout itself.",
+    "mix_alpha":
+        "number 0.05 to 100: Of cutmix and mixup: the share of the other image is drawn "
+        "from Beta(alpha, alpha).",
     "crop_pad":
         "integer 0 to 16: Zeros around the image before a random crop; 0: no crop.",
     "normalise":
@@ -70,7 +82,8 @@ RUN_FIELDS = {
     "nesterov":
         "boolean: Of sgd.",
     "lr_schedule":
-        "Learning rates from given epochs on, constant or cosine.",
+        "Learning rates from given epochs on, constant, cosine, or linear: up over a "
+        "share of all steps (warmup), then down to 0.",
     "lr_plateau":
         "boolean: Lower the rate when val_loss no longer falls.",
     "l2":
@@ -81,6 +94,17 @@ RUN_FIELDS = {
     "grad_clip":
         "number from 0: Bound of the gradient's L2 norm, the penalty's included, before "
         "the optimizer; 0: none.",
+    "label_smoothing":
+        "number 0 to 0.99: Share of the training target that is spread over all classes.",
+    "backward_share":
+        "number 0.001 to 1: Share of a step's instances that get a backward pass, those "
+        "with the highest loss; below 1 all go forward once more, to find them.",
+    "ema":
+        "number 0 to 0.999999: Decay a step of a moving average of the weights, which is "
+        "validated too (val_error_ema); 0: none.",
+    "tta":
+        "\"none\" | \"mirror\": mirror: validate each image together with its mirror image "
+        "too (val_error_tta).",
     "shortcut":
         "\"conv\" | \"conv_bn\": Beside a block that halves the image: a 1x1 convolution, or "
         "one with batch normalisation behind it, as the paper's network has it.",
@@ -138,6 +162,7 @@ FIGURE_ARGUMENTS = (
 EPOCH_COLUMNS = (
     "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_error",
     "val_wrong", "val_total", "lr", "seconds", "images_per_second", "images", "steps",
+    "val_error_tta", "val_error_ema",
 )
 # end
 

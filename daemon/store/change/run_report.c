@@ -46,6 +46,10 @@ static enum status accept(struct db *db, const struct run_report *report, bool *
     return taken ? STATUS_OK : explain(db, report, ret_again, error);
 }
 
+static bool is_count(int wrong, int total) {
+    return total >= 0 && wrong >= 0 && wrong <= total;
+}
+
 /* What comes from a file of another process may be damaged. A run's epochs follow each other; one
  * may come again, after a checkpoint of before it. */
 static enum status check_epoch(struct db *db, int64_t id, const struct epoch_report *epoch,
@@ -61,6 +65,11 @@ static enum status check_epoch(struct db *db, int64_t id, const struct epoch_rep
     }
     if ((unsigned)epoch->stopped_by >= N_STOP_RULES) {
         return error_set(error, STATUS_CORRUPT, "run %lld: a report of an end by no rule",
+                         (long long)id);
+    }
+    if (!is_count(epoch->tta_wrong, epoch->tta_total) ||
+        !is_count(epoch->ema_wrong, epoch->ema_total)) {
+        return error_set(error, STATUS_CORRUPT, "run %lld: a report of more wrong images than all",
                          (long long)id);
     }
     if (epoch->val_total < 1 || epoch->val_wrong < 0 || epoch->val_wrong > epoch->val_total) {

@@ -26,6 +26,10 @@
     X(images_per_second, REAL, report.images_per_second)                                           \
     X(images, OF_RUN64, report.images)                                                             \
     X(steps, OF_RUN, report.steps)                                                                 \
+    X(tta_wrong, INT, report.tta_wrong)                                                            \
+    X(tta_total, INT, report.tta_total)                                                            \
+    X(ema_wrong, INT, report.ema_wrong)                                                            \
+    X(ema_total, INT, report.ema_total)                                                            \
     X(at_ms, INT64, at_ms)
 
 #define EPOCH_NAME(column, kind, member) #column ", "
