@@ -16,12 +16,14 @@
 struct sweep_parts {
     struct sweep_row row;
     struct sweep_progress progress;
+    struct halving_state halving;
     int64_t *ids; /* [n_ids] */
     size_t n_ids;
 };
 
 static void sweep_parts_clear(struct sweep_parts *parts) {
     sweep_row_clear(&parts->row);
+    halving_state_clear(&parts->halving);
     free(parts->ids);
     parts->ids = NULL;
 }
@@ -31,6 +33,7 @@ static enum status read_rest(struct api_context *context, struct sweep_parts *pa
                              struct error *error) {
     struct store *store = context->options.store;
     TRY(sweep_table_progress(store, parts->row.id, &parts->progress, error));
+    TRY(sweep_table_halving(store, parts->row.id, &parts->halving, error));
     return sweep_table_runs(store, parts->row.id, &parts->ids, &parts->n_ids, error);
 }
 
@@ -45,8 +48,8 @@ static void reply_sweep(struct api_context *context, const struct request *reque
                         struct reply *reply, int http_status, const struct sweep_parts *parts) {
     static const int64_t none[1];
     struct json_writer writer = {.link_prefix = request->prefix};
-    sweep_write(&writer, NULL, &parts->row, &parts->progress, parts->ids ? parts->ids : none,
-                parts->n_ids, count_workers(context));
+    sweep_write(&writer, NULL, &parts->row, &parts->progress, &parts->halving,
+                parts->ids ? parts->ids : none, parts->n_ids, count_workers(context));
     reply_json(reply, request, http_status, &writer);
 }
 
@@ -116,6 +119,7 @@ static void reply_dry_run(struct reply *reply, const struct request *request,
 struct children {
     struct submission *submissions; /* [n] */
     struct run_draft *drafts;       /* [n] */
+    const char **settings;          /* [n], borrowed from the spec */
     size_t n;
 };
 
@@ -125,6 +129,7 @@ static void children_clear(struct children *children) {
     }
     free(children->submissions);
     free(children->drafts);
+    free(children->settings);
 }
 
 static enum status make_children(const struct api_context *context, const struct request *request,
@@ -132,7 +137,8 @@ static enum status make_children(const struct api_context *context, const struct
                                  struct error *error) {
     children->submissions = calloc(spec->n_children, sizeof(*children->submissions));
     children->drafts = calloc(spec->n_children, sizeof(*children->drafts));
-    if (!children->submissions || !children->drafts) {
+    children->settings = calloc(spec->n_children, sizeof(*children->settings));
+    if (!children->submissions || !children->drafts || !children->settings) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for the runs of a sweep");
     }
     for (size_t i = 0; i < spec->n_children; i++) {
@@ -141,6 +147,7 @@ static enum status make_children(const struct api_context *context, const struct
         TRY(submission_make(context, request, &spec->children[i].spec, submission, error));
         submission->draft.held |= spec->hold;
         children->drafts[i] = submission->draft;
+        children->settings[i] = spec->children[i].setting;
     }
     return STATUS_OK;
 }
@@ -155,11 +162,16 @@ static void accept(struct api_context *context, const struct request *request,
         reply_error(reply, request, &error);
         return;
     }
+    const struct halving_rule halving = {.first_epochs = spec->halving.first_epochs,
+                                         .eta = spec->halving.eta,
+                                         .metric = spec->halving.metric};
     const struct sweep_draft draft = {.name = spec->name,
                                       .owner = request->owner,
                                       .spec_json = spec->spec_json,
                                       .runs = children.drafts,
                                       .n_runs = children.n,
+                                      .halving = spec->halving.given ? &halving : NULL,
+                                      .settings = children.settings,
                                       .idempotency = request->idempotency};
     int64_t id = 0;
     if (queue_submit_sweep(context->options.queue, &draft, &id, &error) != STATUS_OK ||
@@ -233,7 +245,7 @@ void route_sweep_list(struct api_context *context, const struct request *request
     for (size_t i = 0; status == STATUS_OK && i < list.n; i++) {
         struct sweep_progress progress = {0};
         status = sweep_table_progress(store, list.rows[i].id, &progress, &error);
-        sweep_write(&writer, NULL, &list.rows[i], &progress, NULL, 0, count_workers(context));
+        sweep_write(&writer, NULL, &list.rows[i], &progress, NULL, NULL, 0, count_workers(context));
     }
     if (status != STATUS_OK) {
         json_write_free(&writer);

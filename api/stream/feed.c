@@ -114,7 +114,7 @@ static enum status put_stored(struct feed *feed, const struct api_context *conte
                           error));
             feed->last_id = event->id;
         }
-        feed->check_end |= event->type == EVENT_STATE && run_state_is_final(event->state) &&
+        feed->check_end |= event->type == EVENT_STATE && event_may_end_sweep(event->state) &&
                            feed->watch.kind != WATCH_ALL;
     }
     feed->position = list.upto_id;

@@ -97,7 +97,7 @@ static void append(struct tail *tail, const struct event_row *event, char *json)
         .run_id = event->run_id,
         .sweep_id = event->sweep_id,
         .type = event_type_name(event->type),
-        .final = event->type == EVENT_STATE && run_state_is_final(event->state),
+        .final = event->type == EVENT_STATE && event_may_end_sweep(event->state),
         .json = json,
     };
     tail->newest_id = event->id;

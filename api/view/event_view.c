@@ -98,3 +98,7 @@ char *event_deleted_json(const struct watch *watch) {
     json_write_end(&writer, '}');
     return json_write_take(&writer);
 }
+
+bool event_may_end_sweep(enum run_state state) {
+    return run_state_is_final(state) || state == RUN_PAUSED;
+}

@@ -29,4 +29,8 @@ char *event_snapshot_json(const struct api_context *context, const struct watch 
  * ran out. */
 char *event_deleted_json(const struct watch *watch);
 
+/* Whether nothing more may happen in a sweep after a run has come to this state: it has ended, or
+ * paused and was ranked out. */
+bool event_may_end_sweep(enum run_state state);
+
 #endif

@@ -180,6 +180,23 @@ static void write_stopped_by(struct json_writer *writer, const char *key,
     write_text(writer, key, row->state == RUN_SUCCEEDED ? row->stopped_by : "");
 }
 
+static void write_halving(struct json_writer *writer, const char *key, const struct run_row *row) {
+    if (row->rung == 0 && !row->ranked_out) {
+        json_write_null(writer, key);
+        return;
+    }
+    json_write_object(writer, key);
+    if (row->rung > 0) {
+        json_write_int(writer, "rung", row->rung);
+        json_write_int(writer, "pause_at", row->pause_at);
+    } else {
+        json_write_null(writer, "rung");
+        json_write_null(writer, "pause_at");
+    }
+    json_write_bool(writer, "ranked_out", row->ranked_out);
+    json_write_end(writer, '}');
+}
+
 static void write_diverged(struct json_writer *writer, const char *key, const struct run_row *row) {
     json_write_bool(writer, key, row->diverged);
 }
@@ -232,6 +249,7 @@ static const struct {
     {"mean_last_5", COLUMN(MEMBER_NUMBER, mean_last_5)},
     {"train_seconds", COLUMN(MEMBER_NUMBER, train_seconds)},
     {"diverged", MEMBER_OTHER, 0, write_diverged, 0},
+    {"halving", MEMBER_OTHER, 0, write_halving, 0},
     {"has_note", MEMBER_OTHER, 0, write_has_note, 0},
     {"kernel_variant", COLUMN(MEMBER_TEXT, variant)},
     {"arithmetic", COLUMN(MEMBER_TEXT, arithmetic)},

@@ -11,7 +11,8 @@
  * NaN when that cannot be said. Runs that are held or paused take for ever. */
 static double estimate_seconds(const struct sweep_progress *progress, int n_workers) {
     int64_t active = progress->by_state[RUN_QUEUED] + progress->by_state[RUN_RUNNING];
-    if (progress->by_state[RUN_HELD] + progress->by_state[RUN_PAUSED] > 0) {
+    if (progress->by_state[RUN_HELD] + progress->by_state[RUN_PAUSED] - progress->n_ranked_out >
+        0) {
         return (double)NAN;
     }
     if (active == 0) {
@@ -44,6 +45,32 @@ static void write_progress(struct json_writer *writer, const struct sweep_progre
     json_write_end(writer, '}');
 }
 
+/* null: the sweep is not one by halving. */
+static void write_halving(struct json_writer *writer, const struct halving_state *halving,
+                          const struct sweep_progress *progress) {
+    char text[TIME_TEXT_SIZE];
+    if (!halving->there) {
+        json_write_null(writer, "halving");
+        return;
+    }
+    json_write_object(writer, "halving");
+    json_write_int(writer, "first_epochs", halving->first_epochs);
+    json_write_int(writer, "eta", halving->eta);
+    json_write_string(writer, "metric", halving->metric);
+    json_write_array(writer, "rungs");
+    for (size_t i = 0; i < halving->n_rungs; i++) {
+        json_write_object(writer, NULL);
+        json_write_int(writer, "epochs", halving->rungs[i].epochs);
+        json_write_string(writer, "ended_at", time_format(halving->rungs[i].at_ms, text));
+        json_write_raw(writer, "ranking", halving->rungs[i].ranking_json);
+        json_write_end(writer, '}');
+    }
+    json_write_end(writer, ']');
+    json_write_int(writer, "ranked_out", progress->n_ranked_out);
+    json_write_int(writer, "epochs_saved", progress->epochs_saved);
+    json_write_end(writer, '}');
+}
+
 static void write_links(struct json_writer *writer, int64_t id) {
     char path[96];
     json_write_object(writer, "links");
@@ -59,8 +86,8 @@ static void write_links(struct json_writer *writer, int64_t id) {
 }
 
 void sweep_write(struct json_writer *writer, const char *key, const struct sweep_row *row,
-                 const struct sweep_progress *progress, const int64_t *ids, size_t n_ids,
-                 int n_workers) {
+                 const struct sweep_progress *progress, const struct halving_state *halving,
+                 const int64_t *ids, size_t n_ids, int n_workers) {
     char text[TIME_TEXT_SIZE];
     json_write_object(writer, key);
     json_write_id(writer, "id", row->id);
@@ -70,6 +97,9 @@ void sweep_write(struct json_writer *writer, const char *key, const struct sweep
     json_write_string(writer, "created_at", time_format(row->created_ms, text));
     json_write_bool(writer, "has_note", row->has_note);
     write_progress(writer, progress, n_workers);
+    if (halving) {
+        write_halving(writer, halving, progress);
+    }
     if (ids) {
         json_write_array(writer, "runs");
         for (size_t i = 0; i < n_ids; i++) {

@@ -13,7 +13,7 @@ import { listen } from "./live.js";
 import { note } from "./note.js";
 import { median, topOf } from "./scale.js";
 import { looksOfGroups } from "./series.js";
-import { sweepActions } from "./sweep.js";
+import { rungTable, sweepActions } from "./sweep.js";
 
 const AXES = { epoch: "epochs", step: "steps", images: "images", seconds: "time" };
 const FIELDS = "id,name,state,config,best,last,epochs_done,sweep";
@@ -146,7 +146,7 @@ class Compare {
     this.table = el("table", { class: "groups" });
     this.foot = el("p", { class: "small foot" });
     this.view.replaceChildren(el("div", { class: "bar title" }, el("h1", {}, name), this.subtitle, this.sweep && !link ? sweepActions(this.sweep, () => this.soon()) : ""), this.sentence, this.controls, this.panels, this.foot,
-      el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Groups" }, this.table), this.sweep && !link ? el("div", { class: "sweep-note" }, note(`/sweeps/${this.sweep.id}/note`, this.sweep.has_note)) : "");
+      el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Groups" }, this.table), this.sweep ? rungTable(this.sweep.halving) : "", this.sweep && !link ? el("div", { class: "sweep-note" }, note(`/sweeps/${this.sweep.id}/note`, this.sweep.has_note)) : "");
     this.arrange();
   }
 

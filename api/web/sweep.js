@@ -25,6 +25,16 @@ export function sweepActions(sweep, onDone) {
     el("button", { type: "button", onclick: () => share(sweep).catch(complain) }, "Share…"));
 }
 
+// The rungs of a sweep by halving, the latest first: who went on, and what was saved.
+export function rungTable(halving) {
+  if (!halving) { return ""; }
+  const name = (entry) => (entry.setting ? plain(entry.setting) : `run ${entry.runs.join(", ")}`);
+  const rows = [...halving.rungs].reverse().flatMap((rung) => rung.ranking.map((entry) => el("tr", {}, el("td", {}, String(rung.epochs)), el("td", {}, String(entry.rank)), el("td", {}, name(entry)),
+    el("td", {}, entry.value === null ? "–" : entry.value.toFixed(4)), el("td", {}, entry.promoted ? "goes on" : "paused"))));
+  return el("section", { class: "rungs" }, el("h2", {}, "Halving"), el("p", { class: "second" }, halving.rungs.length === 0 ? `The first rung is at epoch ${halving.first_epochs}.` : `${plural(halving.ranked_out, "run")} paused for good, ${plural(halving.epochs_saved, "epoch")} saved so far.`),
+    rows.length === 0 ? "" : el("table", {}, el("thead", {}, el("tr", {}, ...["Epoch", "Rank", "Setting", halving.metric.replace("_", " "), ""].map((text) => el("th", { scope: "col" }, text || el("span", { class: "hidden" }, "Outcome"))))), el("tbody", {}, ...rows)));
+}
+
 // Links that show this sweep to whoever has them; the secret is told once.
 async function share(sweep) {
   const list = el("div", { class: "links" });

@@ -9,6 +9,7 @@
 #include "core/base/text.h"
 #include "daemon/spec/json_tree.h"
 #include "daemon/spec/run_spec_fields.h"
+#include "daemon/spec/sweep_halving.h"
 
 void sweep_spec_clear(struct sweep_spec *spec) {
     free(spec->children);
@@ -26,7 +27,7 @@ static const cJSON *member(const cJSON *object, const char *name) {
 }
 
 static void check_members(const cJSON *document, struct field_errors *errors) {
-    static const char *const known[] = {"name", "base", "grid", "hold"};
+    static const char *const known[] = {"name", "base", "grid", "hold", "halving"};
     const size_t n_known = sizeof(known) / sizeof(known[0]);
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, document) {
@@ -42,9 +43,10 @@ static void check_members(const cJSON *document, struct field_errors *errors) {
                              "%s is a field of a run: it belongs into base or grid.", item->string);
         } else {
             const char *near = near_miss(item->string, known, n_known);
-            field_errors_add(
-                errors, item->string, "A sweep has name, base, grid and hold, not \"%.40s\".%s%s%s",
-                item->string, near ? " Did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+            field_errors_add(errors, item->string,
+                             "A sweep has name, base, grid, hold and halving, not \"%.40s\".%s%s%s",
+                             item->string, near ? " Did you mean \"" : "", near ? near : "",
+                             near ? "\"?" : "");
         }
     }
 }
@@ -294,19 +296,25 @@ static enum status expand(const cJSON *base, const cJSON *grid,
         of_run->n = 0;
         if (run_spec_resolve(document, context, &child->spec, of_run) != STATUS_OK) {
             sweep_errors_add(spec, child, of_run, errors);
+        } else {
+            sweep_halving_check(&spec->halving, child, errors);
         }
+        sweep_halving_name(&spec->halving, document, child);
         name_child(spec, grid, child);
         advance(grid, spec->n_fields, picks);
     }
     return STATUS_OK;
 }
 
-static char *write_spec(const cJSON *base, const cJSON *grid) {
+static char *write_spec(const cJSON *base, const cJSON *grid, const cJSON *halving) {
     CLEANUP(free_pointer) char *base_text = base ? cJSON_PrintUnformatted(base) : strdup("{}");
     CLEANUP(free_pointer) char *grid_text = cJSON_PrintUnformatted(grid);
+    CLEANUP(free_pointer)
+    char *halving_text = halving ? cJSON_PrintUnformatted(halving) : strdup("");
     char *text = NULL;
-    return base_text && grid_text &&
-                   asprintf(&text, "{\"base\":%s,\"grid\":%s}", base_text, grid_text) >= 0
+    return base_text && grid_text && halving_text &&
+                   asprintf(&text, "{\"base\":%s,\"grid\":%s%s%s}", base_text, grid_text,
+                            halving ? ",\"halving\":" : "", halving_text) >= 0
                ? text
                : NULL;
 }
@@ -333,6 +341,7 @@ enum status sweep_spec_parse(const char *json, size_t n_bytes,
     check_members(document, ret_errors);
     read_name(member(document, "name"), &spec, ret_errors);
     read_hold(member(document, "hold"), &spec, ret_errors);
+    sweep_halving_read(member(document, "halving"), grid, &spec.halving, ret_errors);
     int n_before = ret_errors->n;
     bool base_is_good = check_base(base, ret_errors);
     bool grid_is_good = check_grid(grid, ret_errors);
@@ -346,7 +355,7 @@ enum status sweep_spec_parse(const char *json, size_t n_bytes,
     if (ret_errors->n > 0) {
         return STATUS_INVALID;
     }
-    spec.spec_json = write_spec(base, grid);
+    spec.spec_json = write_spec(base, grid, member(document, "halving"));
     if (!spec.spec_json) {
         return no_memory(ret_errors);
     }

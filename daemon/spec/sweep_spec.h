@@ -4,6 +4,8 @@
  *
  *     {"name":"which m","base":{"preset":"notebook-q3"},"grid":{"m":[2,4],"seed":[1,2,3]}}
  *
+ * The sweep may have "halving":{"first_epochs":5,"eta":3,"metric":"val_error","rank_by":["m"]}.
+ *
  * The runs are all combinations, in the order of the grid: the first field varies slowest. A field
  * in both places takes the grid's values.
  */
@@ -14,7 +16,18 @@
 
 enum { SWEEP_MAX_RUNS = 1000, SWEEP_MAX_FIELDS = 16, SWEEP_NAME_MAX = 100 };
 
+/* Runs pause at rungs, and the best go on. */
+struct sweep_halving {
+    bool given;
+    int first_epochs;
+    int eta;
+    char metric[16];
+    int n_rank_by;
+    char rank_by[SWEEP_MAX_FIELDS][32]; /* fields of the grid that make a setting; none: each run */
+};
+
 struct sweep_child {
+    char setting[128];           /* "m=8": what it is ranked with; "": itself */
     struct run_spec spec;        /* named "NAME m=4 seed=2" */
     int picks[SWEEP_MAX_FIELDS]; /* index of its value of each field of the grid */
 };
@@ -22,11 +35,12 @@ struct sweep_child {
 struct sweep_spec {
     char name[SWEEP_NAME_MAX + 1]; /* "" when none was given */
     bool hold;                     /* the runs start held instead of queued */
+    struct sweep_halving halving;
     int n_fields;
     char fields[SWEEP_MAX_FIELDS][32]; /* of the grid, in its order */
     size_t n_children;
     struct sweep_child *children; /* [n_children] */
-    char *spec_json;              /* {"base":..,"grid":..} as it was given */
+    char *spec_json;              /* {"base":..,"grid":..}, and "halving", as it was given */
 };
 
 /* Parses and expands `json`. All errors are collected, once each, with pointers into the document

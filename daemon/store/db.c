@@ -45,6 +45,8 @@ static const struct statement_set *const statement_sets[DB_TABLE_COUNT] = {
     [DB_OLD_ROWS] = &old_rows_statements,
     [DB_CONFUSION] = &confusion_statements,
     [DB_LINK] = &link_statements,
+    [DB_HALVING] = &halving_statements,
+    [DB_HALVING_VIEW] = &halving_view_statements,
     [DB_AFTER] = &after_statements,
     [DB_IDEMPOTENCY] = &idempotency_statements,
 };

@@ -35,6 +35,8 @@ enum db_table {
     DB_OLD_ROWS,
     DB_CONFUSION,
     DB_LINK,
+    DB_HALVING,
+    DB_HALVING_VIEW,
     DB_TABLE_COUNT,
 };
 
@@ -61,6 +63,8 @@ extern const struct statement_set note_statements;
 extern const struct statement_set old_rows_statements;
 extern const struct statement_set confusion_statements;
 extern const struct statement_set link_statements;
+extern const struct statement_set halving_statements;
+extern const struct statement_set halving_view_statements;
 extern const struct statement_set after_statements;
 extern const struct statement_set idempotency_statements;
 

@@ -12,6 +12,7 @@
 #include "daemon/config/state_dir.h"
 #include "daemon/queue/run_action.h"
 #include "daemon/store/change/run_change.h"
+#include "daemon/store/table/sweep_table.h"
 #include "daemon/work/recovery.h"
 
 /* Followers are woken by steps no more often than this; epochs and states wake them at once. */
@@ -278,6 +279,11 @@ static enum status epoch(void *user, const struct run_report *report,
     const struct epoch_row row = {.report = *epoch, .at_ms = now_ms(table)};
     TRY(note_store(a, run_report_epoch(table->options->store, report, &row, error)));
     a->progressed = true;
+    bool ends = epoch->stopped_by != STOP_NONE || epoch->epoch >= a->run.epochs;
+    if (a->run.pause_at > 0 && epoch->epoch >= a->run.pause_at && !ends) {
+        a->at_rung = true;
+        a->executor->ask(a->executor->user, a->run.handle, EXECUTOR_STOP);
+    }
     progress_board_add_epoch(table->options->progress, epoch->seconds);
     const struct log_subject subject = run_row_subject(&a->run);
     log_about(&subject, LOG_LEVEL_INFO,
@@ -392,6 +398,8 @@ void attempt_decide(const struct attempt *a, bool stopping, struct destination *
     } else if (request == RUN_REQUEST_CANCEL || request == RUN_REQUEST_KILL ||
                (request == RUN_REQUEST_PAUSE && again)) {
         go(ret, run_request_state(request), "%s", run_request_reason(request));
+    } else if (a->status == STATUS_STOPPED && !a->store_failed && a->at_rung) {
+        go(ret, RUN_PAUSED, HALVING_WAITS, a->run.pause_at);
     } else if (a->status == STATUS_STOPPED && !a->store_failed) {
         go(ret, RUN_QUEUED, "%s", stopping ? "daemon stopped" : a->message);
         ret->wait = !stopping;

@@ -28,6 +28,7 @@ struct attempt {
     struct progress progress;
     double published_at_s;
     bool progressed;   /* an epoch or a checkpoint was stored */
+    bool at_rung;      /* it has come to the epoch at which its sweep pauses it */
     bool store_failed; /* a report could not be stored */
     enum status status;
     bool again; /* as in struct executor_outcome, with the next three */

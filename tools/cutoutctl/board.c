@@ -29,6 +29,8 @@ void board_set(struct board_run *run, const cJSON *json) {
     (void)run_label(json, run->label);
     copy_text(run->state, sizeof(run->state), json_text(json, "state", "?"));
     copy_text(run->reason, sizeof(run->reason), json_text(json, "reason", ""));
+    run->ranked_out = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(
+        cJSON_GetObjectItemCaseSensitive(json, "halving"), "ranked_out"));
     run->epochs = json_number(config, "epochs", 1);
     run->epochs_done = json_number(json, "epochs_done", 0);
     run->val_error = json_number(cJSON_GetObjectItemCaseSensitive(json, "last"), "val_error", -1);
@@ -61,7 +63,8 @@ void board_hear(struct board *board, const char *event, const cJSON *data) {
 
 bool board_is_final(const struct board_run *run) {
     return strcmp(run->state, "succeeded") == 0 || strcmp(run->state, "failed") == 0 ||
-           strcmp(run->state, "canceled") == 0;
+           strcmp(run->state, "canceled") == 0 ||
+           (strcmp(run->state, "paused") == 0 && run->ranked_out);
 }
 
 bool board_is_done(const struct board *board) {

@@ -13,6 +13,7 @@ struct board_run {
     char id[24];
     char label[LABEL_SIZE];
     char state[16];
+    bool ranked_out; /* paused for good by its sweep */
     char reason[160];
     double epochs; /* of the whole run */
     double epochs_done;

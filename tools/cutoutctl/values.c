@@ -195,7 +195,7 @@ enum status values_to_run(char *const *arguments, int n, char **ret_json, struct
 }
 
 static bool is_of_sweep(const char *argument) {
-    return is_key(argument, "name") || is_key(argument, "hold");
+    return is_key(argument, "name") || is_key(argument, "hold") || is_key(argument, "halving");
 }
 
 static bool is_of_grid(const char *argument) {

@@ -61,7 +61,12 @@ static bool hear_line(void *user, const char *line) {
         going = ask_all(follower);
         follower->heard = going;
     } else {
-        board_hear(&follower->board, event, cJSON_GetObjectItemCaseSensitive(json, "data"));
+        const cJSON *data = cJSON_GetObjectItemCaseSensitive(json, "data");
+        board_hear(&follower->board, event, data);
+        /* Whether it is paused for good is not in the event. */
+        if (strcmp(event, "state") == 0 && strcmp(json_text(data, "state", ""), "paused") == 0) {
+            going = ask_all(follower);
+        }
     }
     cJSON_Delete(json);
     bool done = going && board_is_done(&follower->board);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "daemon/store/change/halving.h"
 #include "daemon/store/table/after_table.h"
 #include "daemon/store/table/checkpoint_rows.h"
 #include "daemon/store/table/confusion_rows.h"
@@ -108,13 +109,19 @@ static enum status fail_waiting(struct db *db, const struct run_move *cause, str
 
 /* Everything that may refuse comes before the first change, because run_batch.c commits the other
  * runs after a refusal of one. */
-enum status run_move(struct db *db, const struct run_move *move, struct error *error) {
-    if (move->to == RUN_QUEUED && run_state_may_move(move->from, move->to)) {
-        TRY(after_check(db, move->id, error));
+enum status run_move(struct db *db, const struct run_move *asked, struct error *error) {
+    struct run_move move = *asked;
+    char reason[RUN_REASON_SIZE];
+    TRY(halving_adjust(db, &move, reason, error));
+    if (move.to == RUN_QUEUED && run_state_may_move(move.from, move.to)) {
+        TRY(after_check(db, move.id, error));
     }
-    TRY(move_one(db, move, error));
-    bool lost = run_state_is_final(move->to) && move->to != RUN_SUCCEEDED;
-    return lost ? fail_waiting(db, move, error) : STATUS_OK;
+    TRY(move_one(db, &move, error));
+    bool lost = run_state_is_final(move.to) && move.to != RUN_SUCCEEDED;
+    if (lost) {
+        TRY(fail_waiting(db, &move, error));
+    }
+    return halving_follow(db, &move, error);
 }
 
 static enum status move_run(struct db *db, void *arguments, struct error *error) {
@@ -225,6 +232,7 @@ enum status run_delete(struct db *db, int64_t id, int64_t now_ms, struct error *
     struct run_row row = {0};
     TRY(run_read(db, id, &row, error));
     enum run_state state = row.state;
+    int64_t sweep_id = row.sweep_id;
     run_row_clear(&row);
     if (state == RUN_RUNNING) {
         return error_set(error, STATUS_CONFLICT,
@@ -242,5 +250,6 @@ enum status run_delete(struct db *db, int64_t id, int64_t now_ms, struct error *
         TRY(tell_failed(db, id, now_ms, error));
     }
     TRY(after_forget(db, id, error));
-    return run_remove(db, id, error);
+    TRY(run_remove(db, id, error));
+    return halving_end_rungs(db, sweep_id, now_ms, error);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/base/cleanup.h"
+#include "daemon/store/change/halving.h"
 #include "daemon/store/change/run_change.h"
 #include "daemon/store/table/idempotency_table.h"
 #include "daemon/store/table/sweep_rows.h"
@@ -16,12 +17,20 @@ struct insert_arguments {
 
 static enum status insert(struct db *db, void *arguments, struct error *error) {
     struct insert_arguments *a = arguments;
+    const struct halving_rule *halving = a->draft->halving;
     TRY(sweep_add(db, a->draft, a->now_ms, &a->id, error));
+    if (halving) {
+        TRY(halving_begin(db, a->id, halving, error));
+    }
     for (size_t i = 0; i < a->draft->n_runs; i++) {
         struct run_draft run = a->draft->runs[i];
         int64_t run_id = 0;
         run.sweep_id = a->id;
         TRY(run_insert(db, &run, a->now_ms, &run_id, error));
+        if (halving) {
+            TRY(halving_enter(db, run_id, halving, a->draft->settings ? a->draft->settings[i] : "",
+                              error));
+        }
     }
     return idempotency_add_created(db, a->draft->idempotency, "/api/v1/sweeps", a->id, a->now_ms,
                                    error);
@@ -48,6 +57,7 @@ static enum status delete_sweep(struct db *db, void *arguments, struct error *er
     CLEANUP(sweep_row_clear) struct sweep_row row = {0};
     TRY(sweep_read(db, a->id, &row, error));
     TRY(sweep_read_runs(db, a->id, &a->ids, &a->n_ids, error));
+    TRY(halving_forget(db, a->id, error));
     for (size_t i = a->n_ids; i > 0; i--) {
         TRY(run_delete(db, a->ids[i - 1], a->now_ms, error));
     }

@@ -27,7 +27,8 @@ const struct statement_set watch_statements = {
         [SWEEP_COUNT] = "SELECT state, count(*) FROM run WHERE sweep_id = ?1 GROUP BY state",
         [ALL_COUNT] = "SELECT state, count(*) FROM run GROUP BY state",
         [SWEEP_IS_OPEN] = ("SELECT 1 FROM run WHERE sweep_id = ?1"
-                           " AND state NOT IN ('succeeded', 'failed', 'canceled') LIMIT 1"),
+                           " AND state NOT IN ('succeeded', 'failed', 'canceled')"
+                           " AND NOT (state = 'paused' AND ranked_out) LIMIT 1"),
         [SWEEP_IN_STATE] = ("SELECT id FROM run WHERE sweep_id = ?1 AND state = ?2"
                             " ORDER BY priority DESC, id LIMIT ?3"),
         [ALL_IN_STATE] = ("SELECT id FROM run WHERE state = ?2"

@@ -66,6 +66,9 @@
     X("inherited_seconds", SUM, inherited_seconds)                                                 \
     X("stopped_by", TEXT, stopped_by)                                                              \
     X("max_seconds", SUM, max_seconds)                                                             \
+    X("rung + 1", INT, rung)                                                                       \
+    X("pause_at", INT, pause_at)                                                                   \
+    X("ranked_out", BOOL, ranked_out)                                                              \
     X("EXISTS (SELECT 1 FROM note WHERE note.run_id = run.id)", BOOL, has_note)                    \
     X("job", TEXT, placement.job)                                                                  \
     X("node", TEXT, placement.node)                                                                \

@@ -135,8 +135,11 @@ struct run_row {
     double inherited_seconds;
     char stopped_by[RUN_STOP_RULE_SIZE]; /* core/train/stop_rule.h; "" until a rule holds */
     double max_seconds;                  /* of the config's `stop`; 0: none */
-    bool has_note;                       /* table `note` */
-    struct run_placement placement;      /* of the latest attempt */
+    int rung;        /* of a sweep by halving, from 1; 0: it is in none, or in none any more */
+    int pause_at;    /* the epoch at which it pauses for it; 0: none */
+    bool ranked_out; /* paused by it, because others were better */
+    bool has_note;   /* table `note` */
+    struct run_placement placement; /* of the latest attempt */
 };
 
 /* Frees what the row owns and zeroes it. A zeroed row is fine. */

@@ -27,7 +27,9 @@ const struct statement_set sweep_statements = {
                       " total(CAST(epochs_done AS REAL) * m * (depth - 2)),"
                       " total(CASE WHEN state IN ('queued', 'running')"
                       "  THEN CAST(epochs - epochs_done AS REAL) * m * (depth - 2) END),"
-                      " total(train_seconds) FROM run WHERE sweep_id = ?1 GROUP BY state"),
+                      " total(train_seconds), sum(ranked_out),"
+                      " sum(ranked_out * (epochs - epochs_done)) FROM run WHERE sweep_id = ?1 "
+                      "GROUP BY state"),
         [RUNS] = "SELECT id FROM run WHERE sweep_id = ?1 ORDER BY id",
         [DELETE] = "DELETE FROM sweep WHERE id = ?1",
     },
@@ -155,6 +157,8 @@ static enum status read_progress(struct db *db, int64_t id, struct sweep_progres
         progress->work_done += sqlite3_column_double(s, 5);
         progress->work_left += sqlite3_column_double(s, 6);
         progress->train_seconds += sqlite3_column_double(s, 7);
+        progress->n_ranked_out += sqlite3_column_int64(s, 8);
+        progress->epochs_saved += sqlite3_column_int64(s, 9);
         TRY(db_step(db, s, &row, error));
     }
     return STATUS_OK;

@@ -19,6 +19,18 @@ struct sweep_row {
 /* Frees what the row owns and zeroes it. A zeroed row is fine. */
 void sweep_row_clear(struct sweep_row *row);
 
+enum { HALVING_SETTING_SIZE = 128 };
+
+/* Runs pause at first_epochs, first_epochs * eta, ..: daemon/store/change/halving.h. */
+struct halving_rule {
+    int first_epochs;
+    int eta;
+    const char *metric; /* "val_error", "val_loss" */
+};
+
+/* What a run says that has come to its rung; takes the epoch. */
+#define HALVING_WAITS "waits at epoch %d for the other runs of its rung"
+
 /* All pointers are borrowed for the call. */
 struct sweep_draft {
     const char *name;
@@ -26,6 +38,8 @@ struct sweep_draft {
     const char *spec_json;
     const struct run_draft *runs; /* [n_runs]; their sweep_id is not looked at */
     size_t n_runs;
+    const struct halving_rule *halving; /* NULL: none */
+    const char *const *settings;        /* [n_runs] what each is ranked with, "": itself; or NULL */
     const struct idempotency_mark *idempotency; /* stored with it; NULL: none */
 };
 
@@ -52,6 +66,8 @@ void sweep_list_clear(struct sweep_list *list);
 struct sweep_progress {
     int64_t n_runs;
     int64_t by_state[RUN_STATE_COUNT];
+    int64_t n_ranked_out; /* paused, because others were better: they have ended */
+    int64_t epochs_saved; /* of these */
     int64_t epochs_done;
     int64_t epochs_total;
     int64_t revision_sum; /* grows with every change of one of the runs */
@@ -65,6 +81,26 @@ struct sweep_progress {
 /* An unknown sweep has no runs. */
 enum status sweep_table_progress(struct store *store, int64_t id,
                                  struct sweep_progress *ret_progress, struct error *error);
+
+/* Of a sweep by halving. */
+struct halving_rung {
+    int epochs;
+    char *ranking_json; /* as it is shown */
+    int64_t at_ms;
+};
+struct halving_state {
+    bool there; /* it is one; otherwise nothing below is valid */
+    int first_epochs;
+    int eta;
+    char metric[16];
+    size_t n_rungs;
+    struct halving_rung *rungs; /* [n_rungs] that have ended */
+};
+
+/* The caller owns what is in *ret (halving_state_clear). */
+enum status sweep_table_halving(struct store *store, int64_t id, struct halving_state *ret,
+                                struct error *error);
+void halving_state_clear(struct halving_state *state);
 
 /* The ids of its runs, oldest first. The caller owns *ret_ids (free). */
 enum status sweep_table_runs(struct store *store, int64_t id, int64_t **ret_ids, size_t *ret_n,
