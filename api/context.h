@@ -16,6 +16,7 @@
 
 struct listeners;
 struct sweep_links;
+struct sender;
 
 /* Everything is borrowed and must outlive the server. */
 struct api_options {
@@ -37,6 +38,7 @@ struct api_options {
     struct dataset_registry *datasets;
     struct tokens *tokens;     /* NULL: everybody may do everything */
     struct sweep_links *links; /* NULL: there are none */
+    struct sender *sender;     /* of webhooks; NULL: nothing is sent */
     /* Seconds a client has for a whole request head (also between two requests), and for a body;
      * 0: API_HEAD_S, API_BODY_S. */
     double head_deadline_s;

@@ -151,6 +151,7 @@ static bool hold_grant(const struct exchange_host *host, struct MHD_Connection *
 
 handler *gate_admit(const struct exchange_host *host, struct MHD_Connection *connection,
                     struct request *request, struct reply *reply) {
+    gate_peer(host, connection, request->peer);
     copy_header(connection, MHD_HTTP_HEADER_ACCEPT, request->accept);
     copy_header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING, request->accept_encoding);
     copy_header(connection, MHD_HTTP_HEADER_IF_NONE_MATCH, request->if_none_match);

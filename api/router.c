@@ -6,6 +6,8 @@
 
 #include "api/access.h"
 #include "api/idempotency.h"
+#include "api/notify/routes_webhooks.h"
+#include "api/owners/routes_owners.h"
 #include "api/query/arguments.h"
 #include "api/query/compare_query.h"
 #include "api/query/figure_query.h"
@@ -89,6 +91,15 @@ static const struct route routes[] = {
     {"POST", V1 "/sweeps/{id}/requeue", SCOPE_SUBMIT, "", LANE_WRITE, route_sweep_act},
     {"GET", V1 "/compare", SCOPE_READ, COMPARE_ARGUMENTS ", format", LANE_READ, route_compare},
     {"GET", V1 "/queue", SCOPE_READ, "limit, cursor", LANE_READ, route_queue},
+    {"GET", V1 "/audit", SCOPE_ADMIN, "limit, cursor, owner, subject, subject_id", LANE_SLOW,
+     route_audit},
+    {"POST", V1 "/webhooks", SCOPE_ADMIN, "", LANE_WRITE, route_webhook_create},
+    {"GET", V1 "/webhooks", SCOPE_READ, "", LANE_READ, route_webhook_list},
+    {"DELETE", V1 "/webhooks/{id}", SCOPE_ADMIN, "", LANE_WRITE, route_webhook_delete},
+    {"GET", V1 "/webhooks/{id}/deliveries", SCOPE_ADMIN, "limit, cursor", LANE_READ,
+     route_webhook_deliveries},
+    {"POST", V1 "/webhooks/{id}/test", SCOPE_ADMIN, "", LANE_WRITE, route_webhook_test},
+    {"GET", V1 "/owners", SCOPE_READ, "limit, cursor", LANE_READ, route_owner_list},
     {"GET", V1 "/scheduler", SCOPE_READ, "", LANE_READ, route_scheduler},
     {"PATCH", V1 "/scheduler", SCOPE_ADMIN, "", LANE_WRITE, route_scheduler_edit},
     {"POST", V1 "/scheduler/drain", SCOPE_ADMIN, "", LANE_WRITE, route_scheduler_drain},
@@ -103,6 +114,7 @@ static const struct route routes[] = {
     {"GET", V1 "/system", SCOPE_READ, "", LANE_READ, route_system},
 };
 
+enum { AUDIT_REQUEST_SIZE = 256 };
 enum { N_ROUTES = sizeof(routes) / sizeof(routes[0]) };
 
 /* Whether `path` has the form of `pattern`; the segments in the places of {name} are copied. */
@@ -151,9 +163,20 @@ const char *router_body_type(int index) {
 
 void router_answer(struct api_context *context, struct request *request, handler *found,
                    struct reply *reply) {
-    if (access_link_reaches(context, request, routes[request->route - 1].pattern, reply)) {
-        idempotency_dispatch(context, request, found, reply);
+    if (!access_link_reaches(context, request, routes[request->route - 1].pattern, reply)) {
+        return;
     }
+    char what[AUDIT_REQUEST_SIZE];
+    (void)snprintf(what, sizeof(what), "%s %.*s", request->method, AUDIT_REQUEST_SIZE - 32,
+                   request->url.path);
+    const struct store_actor actor = {.at_ms = clock_unix_ms(context->options.clock),
+                                      .owner = request->owner,
+                                      .peer = request->peer,
+                                      .request_id = request->id,
+                                      .request = what};
+    store_act_for(request_only_reads(request) ? NULL : &actor);
+    idempotency_dispatch(context, request, found, reply);
+    store_act_for(NULL);
 }
 
 handler *router_find(struct api_context *context, struct request *request, struct reply *reply) {

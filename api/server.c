@@ -222,7 +222,10 @@ static void *tick(void *user) {
         connections_tick(server->host.connections, now_s);
         stream_set_tick(server->context.streams, now_s);
         struct sweep_links *links = server->context.options.links;
-        if (links && sweep_links_expire(links) > 0) {
+        struct tokens *tokens = server->context.options.tokens;
+        int n_over = links ? sweep_links_expire(links) : 0;
+        n_over += tokens ? tokens_expire(tokens) : 0;
+        if (n_over > 0) {
             (void)grants_end_revoked(&server->context);
         }
         (void)pthread_mutex_lock(&server->mutex);

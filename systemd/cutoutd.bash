@@ -40,6 +40,7 @@ _cutoutd() {
             --*)
                 [[ $(_cutoutd_flags "$program" "$command") != *"$previous"* ]] || return ;; # a value of its own
         esac
+        [[ $command != token || $COMP_CWORD -ne 2 || $current == -* ]] || offered="list revoke"
         if [ -z "$offered" ] && [[ $current != -* ]]; then
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             return

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/cleanup.h"
 #include "daemon/spec/field_errors.h"
 #include "daemon/spec/run_spec_json.h"
 #include "daemon/store/table/run_table.h"
+#include "daemon/store/table/webhook_table.h"
 
 struct run_spec_context run_surroundings(const struct api_context *context) {
     const struct dataset_registry *datasets = context->options.datasets;
@@ -99,13 +101,54 @@ static void check_dataset(const struct executor_admission *found, const struct r
     }
 }
 
-void admission_check(const struct api_context *context, const struct run_spec *spec,
-                     struct admission *ret_admission, struct field_errors *errors) {
+void admission_check_priority(const struct api_context *context, const struct request *request,
+                              int priority, struct field_errors *errors) {
+    int most = api_config(context)->max_priority;
+    if (request->scope < SCOPE_ADMIN && priority > most) {
+        field_errors_add(errors, "priority",
+                         "priority may be at most %d here (max_priority), not %d; an admin may "
+                         "raise it afterwards.",
+                         most, priority);
+    }
+}
+
+static void check_notify(const struct api_context *context, const char *notify,
+                         struct field_errors *errors) {
+    CLEANUP(webhook_list_clear) struct webhook_list list = {.n = 0};
+    struct error error;
+    if (!notify[0]) {
+        return;
+    }
+    if (webhook_table_list(context->options.store, &list, &error) != STATUS_OK) {
+        field_errors_add(errors, "notify", "The webhooks cannot be read at the moment.");
+        return;
+    }
+    for (const char *name = notify + 1; *name;) {
+        size_t n = strcspn(name, ",");
+        size_t i = 0;
+        while (i < list.n &&
+               !(strlen(list.rows[i].name) == n && strncmp(list.rows[i].name, name, n) == 0)) {
+            i++;
+        }
+        if (i == list.n) {
+            field_errors_add(errors, "notify",
+                             "There is no webhook %.*s; GET /api/v1/webhooks names them.", (int)n,
+                             name);
+        }
+        name += n + 1;
+    }
+}
+
+void admission_check(const struct api_context *context, const struct request *request,
+                     const struct run_spec *spec, struct admission *ret_admission,
+                     struct field_errors *errors) {
     const struct executor *executor = pool_executor(context->options.pool, spec->executor);
     struct executor_admission found;
     executor->admit(executor->user, &spec->config, &found);
     *ret_admission =
         (struct admission){.needed_bytes = found.needed_bytes, .limit_bytes = found.limit_bytes};
+    admission_check_priority(context, request, spec->priority, errors);
+    check_notify(context, spec->notify, errors);
     check_dataset(&found, &spec->config, ret_admission, errors);
     check_memory(executor, &spec->config, ret_admission, errors);
 }
@@ -200,6 +243,10 @@ enum status submission_make(const struct api_context *context, const struct requ
                            .executor = pool_executor(context->options.pool, spec->executor)->name,
                            .owner = request->owner,
                            .held = spec->hold,
+                           .not_before_ms = spec->not_before_ms,
+                           .notify = spec->notify,
+                           .max_queued = api_config(context)->max_queued,
+                           .max_disk = api_config(context)->max_disk_bytes,
                            .after_ids = spec->after,
                            .n_after = spec->n_after};
     return submission->labels_json && submission->config_json

@@ -23,8 +23,14 @@ struct admission {
 
 /* Adds an error for each thing that is in the way of training the run where it asks for. The spec
  * was read in these surroundings: its executor is there. */
-void admission_check(const struct api_context *context, const struct run_spec *spec,
-                     struct admission *ret_admission, struct field_errors *errors);
+void admission_check(const struct api_context *context, const struct request *request,
+                     const struct run_spec *spec, struct admission *ret_admission,
+                     struct field_errors *errors);
+
+/* Adds an error when the one who asks may not give this priority: nobody but admins goes above
+ * max_priority. */
+void admission_check_priority(const struct api_context *context, const struct request *request,
+                              int priority, struct field_errors *errors);
 
 /* What a dry run shows: the members "config", "steps_per_epoch", "images_per_epoch" and "memory".
  */

@@ -46,6 +46,8 @@ static struct http_answer answer_of(enum status status) {
         return (struct http_answer){404, "Not found"};
     case STATUS_CONFLICT:
         return (struct http_answer){409, "Conflict with the current state"};
+    case STATUS_QUOTA:
+        return (struct http_answer){409, "Over a limit of its owner"};
     case STATUS_TOO_LARGE:
         return (struct http_answer){413, "Too large"};
     case STATUS_CORRUPT:

@@ -43,6 +43,7 @@ struct request {
     /* Who asks: the name of the token, "" without one, and what it allows. */
     char owner[TOKEN_NAME_SIZE];
     enum scope scope;
+    char peer[64];                    /* "10.1.2.3", "unix" by a path, "" when it is not known */
     struct token_grant grant;         /* with tokens, when scope is not SCOPE_NONE */
     char prefix[REQUEST_PREFIX_SIZE]; /* of the path at a proxy, "/cutoutd"; "": none */
     /* Of an Idempotency-Key; NULL without one. Creating handlers hand it to the store. */

@@ -2,10 +2,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/change/admission.h"
 #include "api/change/run_actions.h"
 #include "api/query/body.h"
 #include "api/routes/routes.h"
 #include "core/base/cleanup.h"
+#include "daemon/queue/queue.h"
 #include "daemon/spec/field_errors.h"
 #include "daemon/spec/run_spec.h"
 #include "daemon/store/change/sweep_change.h"
@@ -95,6 +97,10 @@ static void edit_many(struct api_context *context, const struct request *request
         field_errors_add(&errors, "", "Give at least one of priority and labels.");
     }
     enum status status = errors.n > 0 ? STATUS_INVALID : check_edit(document, &spec, &errors);
+    if (status == STATUS_OK && priority) {
+        admission_check_priority(context, request, spec.priority, &errors);
+        status = errors.n > 0 ? STATUS_INVALID : STATUS_OK;
+    }
     if (status == STATUS_OK) {
         run_actions_edit(context, request, reply, priority ? &spec.priority : NULL, labels, ids,
                          n_ids);
@@ -196,5 +202,6 @@ void route_sweep_delete(struct api_context *context, const struct request *reque
     for (size_t i = 0; i < n_ids; i++) {
         run_files_remove(context, ids[i]);
     }
+    queue_wake(context->options.queue); /* its owner may have room again */
     reply->http_status = 204;
 }

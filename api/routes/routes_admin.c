@@ -6,7 +6,10 @@
 #include "api/query/body.h"
 #include "api/routes/routes.h"
 #include "core/base/cleanup.h"
+#include "core/base/log.h"
+#include "daemon/queue/queue.h"
 #include "daemon/spec/field_errors.h"
+#include "daemon/store/table/audit_table.h"
 #include "daemon/work/backup.h"
 #include "daemon/work/retention.h"
 
@@ -27,6 +30,14 @@ static void reply_failure(struct reply *reply, const struct request *request,
         reply_problem(reply, request, STATUS_BUSY, "The daemon is stopping.");
     } else {
         reply_error(reply, request, error);
+    }
+}
+
+/* In the audit: it is in the log as well, should it not be stored. */
+static void note_act(const struct api_context *context, const char *subject, const char *id) {
+    struct error error;
+    if (audit_table_add(context->options.store, subject, id, "{}", &error) != STATUS_OK) {
+        log_warning("the audit has no line of the %s %s: %s", subject, id, error.message);
     }
 }
 
@@ -83,6 +94,7 @@ void route_admin_backup(struct api_context *context, const struct request *reque
         STATUS_OK) {
         reply_failure(reply, request, context, &error);
     } else {
+        note_act(context, "backup", backup.name);
         reply_backup(reply, request, &backup);
     }
 }
@@ -124,6 +136,12 @@ void route_admin_purge(struct api_context *context, const struct request *reques
     if (retention_purge(&options, days, dry_run, &result, &error) != STATUS_OK) {
         reply_failure(reply, request, context, &error);
         return;
+    }
+    if (!dry_run) {
+        char text[32];
+        (void)snprintf(text, sizeof(text), "%d days", days);
+        note_act(context, "purge", text);
+        queue_wake(context->options.queue); /* an owner may have room again */
     }
     struct json_writer writer = {0};
     json_write_object(&writer, NULL);

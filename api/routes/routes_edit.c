@@ -1,13 +1,14 @@
-/* PATCH /runs/{id}: another name, priority or labels. Layer: api. */
+/* PATCH /runs/{id}: another name, priority, labels or not_before. Layer: api. */
 
 #include "api/change/admission.h"
 #include "api/query/body.h"
 #include "api/routes/routes.h"
 #include "core/base/cleanup.h"
+#include "daemon/queue/queue.h"
 #include "daemon/spec/field_errors.h"
 #include "daemon/store/change/run_change.h"
 
-static const char editable[] = "name, priority, labels";
+static const char editable[] = "name, priority, labels, not_before";
 
 /* Whether it gives something that may change, and nothing else; otherwise *reply says what does. */
 static bool check_edit(const cJSON *document, const struct request *request, struct reply *reply) {
@@ -18,12 +19,13 @@ static bool check_edit(const cJSON *document, const struct request *request, str
         has_members = true;
         if (!list_contains(editable, item->string)) {
             field_errors_add(&errors, item->string,
-                             "Only name, priority and labels of a run can be changed; fork it to "
-                             "train with other settings.");
+                             "Only name, priority, labels and not_before of a run can be changed; "
+                             "fork it to train with other settings.");
         }
     }
     if (!has_members) {
-        field_errors_add(&errors, "", "Give at least one of name, priority and labels.");
+        field_errors_add(&errors, "",
+                         "Give at least one of name, priority, labels and not_before.");
     }
     if (errors.n > 0) {
         reply_field_errors(reply, request, STATUS_INVALID, "change", &errors);
@@ -42,6 +44,7 @@ static enum status store_edit(struct api_context *context, const cJSON *document
         .name = cJSON_HasObjectItem(document, "name") ? spec->name : NULL,
         .priority = cJSON_HasObjectItem(document, "priority") ? &spec->priority : NULL,
         .labels_json = cJSON_HasObjectItem(document, "labels") ? labels_json : NULL,
+        .not_before_ms = cJSON_HasObjectItem(document, "not_before") ? &spec->not_before_ms : NULL,
     };
     return run_table_edit(context->options.store, id, &edit, clock_unix_ms(context->options.clock),
                           error);
@@ -57,6 +60,10 @@ void route_run_edit(struct api_context *context, const struct request *request,
         return;
     }
     enum status status = run_spec_parse(request->body, request->n_body, &any, &spec, &errors);
+    if (status == STATUS_OK) {
+        admission_check_priority(context, request, spec.priority, &errors);
+        status = errors.n > 0 ? STATUS_INVALID : STATUS_OK;
+    }
     if (status != STATUS_OK) {
         reply_field_errors(reply, request, status, "change", &errors);
         return;
@@ -73,5 +80,6 @@ void route_run_edit(struct api_context *context, const struct request *request,
         return;
     }
     pool_note_priority(context->options.pool, changed.id, changed.priority);
+    queue_wake(context->options.queue); /* it may be the next one now */
     route_reply_run(context, request, reply, 200, &changed);
 }

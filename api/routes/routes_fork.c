@@ -226,7 +226,7 @@ static bool settle_spec(struct api_context *context, const struct request *reque
     enum status status = parse_spec(context, overrides, fork, &errors);
     if (status == STATUS_OK) {
         check_fit(fork, &errors);
-        admission_check(context, &fork->spec, &fork->admission, &errors);
+        admission_check(context, request, &fork->spec, &fork->admission, &errors);
     }
     name_run(fork, &errors);
     for (int i = 0; i < errors.n; i++) {

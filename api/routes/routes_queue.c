@@ -8,18 +8,26 @@
 #include "api/query/body.h"
 #include "api/routes/routes.h"
 #include "api/view/forecast.h"
+#include "api/view/owner_view.h"
 #include "api/view/run_view.h"
 #include "core/base/cleanup.h"
 #include "core/base/time_text.h"
 #include "daemon/spec/field_errors.h"
+#include "daemon/store/owner/owner_list.h"
 #include "daemon/store/query/run_queue.h"
 #include "daemon/store/table/idempotency_table.h"
 #include "daemon/work/pool.h"
 
 static void write_scheduler_members(struct json_writer *writer, const struct pool_status *status) {
+    char time[TIME_TEXT_SIZE];
     json_write_string(writer, "state", status->draining ? "draining" : "running");
     json_write_int(writer, "workers", status->n_workers);
     json_write_int(writer, "running_runs", status->n_running);
+    json_write_bool(writer, "quiet", status->quiet_until_ms > 0);
+    json_write_string(writer, "quiet_until",
+                      status->quiet_until_ms > 0 && status->quiet_until_ms < INT64_MAX
+                          ? time_format(status->quiet_until_ms, time)
+                          : NULL);
 }
 
 static void write_short_run(struct json_writer *writer, const struct run_row *row) {
@@ -67,6 +75,55 @@ static bool explain_missing(const struct api_context *context, const struct run_
     return false;
 }
 
+/* Why its owner gets no more at present. */
+static bool explain_owner(const struct api_context *context, const struct pool_status *scheduler,
+                          const struct run_row *row, char *text, size_t size) {
+    int64_t n_running = 0;
+    int64_t n_bytes = 0;
+    int64_t max_disk = scheduler->max_disk;
+    const char *owner = row->owner[0] ? row->owner : "(whoever comes without a token)";
+    if ((scheduler->max_running == 0 && max_disk == 0) ||
+        owner_read_state(context->options.store, row->owner, &n_running, &n_bytes, NULL) !=
+            STATUS_OK) {
+        return false;
+    }
+    if (max_disk > 0 && n_bytes > max_disk) {
+        (void)snprintf(
+            text, size,
+            "Its owner %s has %.1f GiB of checkpoints, max_disk allows %.1f: delete runs "
+            "that are not needed.",
+            owner, (double)n_bytes * 0x1p-30, (double)max_disk * 0x1p-30);
+        return true;
+    }
+    if (scheduler->max_running == 0 || n_running < scheduler->max_running) {
+        return false;
+    }
+    (void)snprintf(text, size,
+                   "Its owner %s has %" PRId64 " run%s running, as many as max_running "
+                   "allows.",
+                   owner, n_running, n_running == 1 ? "" : "s");
+    return true;
+}
+
+/* What the clock keeps it from. */
+static bool explain_time(const struct api_context *context, const struct pool_status *scheduler,
+                         const struct run_row *row, char *text, size_t size) {
+    char time[TIME_TEXT_SIZE];
+    const struct executor *executor = pool_executor(context->options.pool, row->executor);
+    if (row->not_before_ms > clock_unix_ms(context->options.clock)) {
+        (void)snprintf(text, size, "It starts no earlier than %s (not_before).",
+                       time_format(row->not_before_ms, time));
+        return true;
+    }
+    if (scheduler->quiet_until_ms == 0 || !executor || !executor->stop) {
+        return false;
+    }
+    bool known = scheduler->quiet_until_ms < INT64_MAX;
+    (void)snprintf(text, size, "Quiet hours%s%s: nothing trains here.", known ? " until " : "",
+                   known ? time_format(scheduler->quiet_until_ms, time) : "");
+    return true;
+}
+
 static void explain_wait(const struct api_context *context, const struct pool_status *scheduler,
                          const struct run_row *row, int64_t position, char *text, size_t size) {
     struct after blocker;
@@ -79,7 +136,9 @@ static void explain_wait(const struct api_context *context, const struct pool_st
                        run_state_name(blocker.state));
         return;
     }
-    if (explain_missing(context, row, text, size)) {
+    if (explain_missing(context, row, text, size) ||
+        explain_time(context, scheduler, row, text, size) ||
+        explain_owner(context, scheduler, row, text, size)) {
         return;
     }
     if (scheduler->draining) {
@@ -98,8 +157,9 @@ static void explain_wait(const struct api_context *context, const struct pool_st
     }
 }
 
-/* "5.12": behind priority 5, run 12; "5.12h": the same among the held ones. */
-enum { CURSOR_SIZE = 48 };
+/* "5.12": behind priority 5, run 12; "5.12.anna": whose it is, where owners take turns; "5.12h":
+ * the first among the held ones. */
+enum { CURSOR_SIZE = 48 + RUN_OWNER_SIZE };
 
 static bool read_cursor(const char *text, struct queue_place *ret_place) {
     char copy[CURSOR_SIZE];
@@ -108,13 +168,18 @@ static bool read_cursor(const char *text, struct queue_place *ret_place) {
         return false;
     }
     memcpy(copy, text, n + 1);
-    ret_place->held = copy[n - 1] == 'h';
-    copy[n - ret_place->held] = '\0';
     char *dot = strchr(copy, '.');
-    if (!dot) {
+    char *owner = dot ? strchr(dot + 1, '.') : NULL;
+    if (!dot || (owner && strlen(owner + 1) >= sizeof(ret_place->owner))) {
         return false;
     }
+    *ret_place = (struct queue_place){.held = !owner && copy[n - 1] == 'h'};
+    copy[n - ret_place->held] = '\0';
     *dot = '\0';
+    if (owner) {
+        *owner = '\0';
+        (void)snprintf(ret_place->owner, sizeof(ret_place->owner), "%s", owner + 1);
+    }
     int64_t priority = 0;
     bool good =
         text_to_integer(copy, INT_MAX, &priority) && text_to_id(dot + 1, INT64_MAX, &ret_place->id);
@@ -123,8 +188,12 @@ static bool read_cursor(const char *text, struct queue_place *ret_place) {
 }
 
 static void write_cursor(const struct run_row *last, char text[CURSOR_SIZE]) {
-    (void)snprintf(text, CURSOR_SIZE, "%d.%" PRId64 "%s", last->priority, last->id,
-                   last->state == RUN_HELD ? "h" : "");
+    bool held = last->state == RUN_HELD;
+    (void)snprintf(text, CURSOR_SIZE, "%d.%" PRId64 "%s%s", last->priority, last->id,
+                   held             ? "h"
+                   : last->owner[0] ? "."
+                                    : "",
+                   held ? "" : last->owner);
 }
 
 static bool write_running(struct api_context *context, const struct request *request,
@@ -189,8 +258,9 @@ void route_queue(struct api_context *context, const struct request *request, str
     }
     CLEANUP(queue_page_clear) struct queue_page page = {0};
     struct error error;
-    if (run_queue_page(context->options.store, cursor ? &after : NULL, (int)limit, &page, &error) !=
-        STATUS_OK) {
+    if (run_queue_page(context->options.store, cursor ? &after : NULL,
+                       clock_unix_ms(context->options.clock), (int)limit, &page,
+                       &error) != STATUS_OK) {
         reply_error(reply, request, &error);
         return;
     }
@@ -203,6 +273,7 @@ void route_queue(struct api_context *context, const struct request *request, str
     json_write_end(&writer, '}');
     json_write_int(&writer, "queued", page.n_queued);
     json_write_int(&writer, "held", page.n_held);
+    owner_limits_write(&writer, context);
     if (!write_running(context, request, reply, &writer)) {
         json_write_free(&writer);
         return;

@@ -59,7 +59,7 @@ static bool check_admission(const struct api_context *context, const struct requ
                             const struct run_spec *spec, struct admission *admission,
                             struct reply *reply) {
     struct field_errors errors = {.n = 0};
-    admission_check(context, spec, admission, &errors);
+    admission_check(context, request, spec, admission, &errors);
     if (errors.n > 0) {
         reply_admission(reply, request, admission, &errors);
     }

@@ -84,7 +84,7 @@ static bool check_admission(const struct api_context *context, const struct requ
     struct field_errors errors = {.n = 0};
     for (size_t i = 0; i < spec->n_children && errors.n < RUN_SPEC_MAX_ERRORS; i++) {
         struct field_errors of_run = {.n = 0};
-        admission_check(context, &spec->children[i].spec, &admission[i], &of_run);
+        admission_check(context, request, &spec->children[i].spec, &admission[i], &of_run);
         sweep_errors_add(spec, &spec->children[i], &of_run, &errors);
     }
     if (errors.n > 0) {

@@ -113,18 +113,20 @@ static int read_workers(struct forecast *f, double free_s[POOL_MAX_WORKERS]) {
     pool_get_status(options->pool, &scheduler);
     /* More may be running than are wanted, after the number was lowered: the first to end is then
      * not followed by another. */
-    if (scheduler.draining ||
+    if (scheduler.draining || scheduler.quiet_until_ms == INT64_MAX ||
         run_queue_list(options->store, RUN_RUNNING, POOL_MAX_WORKERS, &running, NULL) !=
             STATUS_OK ||
         running.n > (size_t)scheduler.n_workers) {
         return 0;
     }
+    int64_t now_ms = clock_unix_ms(options->clock);
+    double quiet_s = fmax((double)(scheduler.quiet_until_ms - now_ms) / 1000.0, 0);
     for (int i = 0; i < scheduler.n_workers; i++) {
         struct progress progress;
         const struct run_row *row = (size_t)i < running.n ? &running.rows[i] : NULL;
         bool live = row && progress_board_find(options->progress, row->id, &progress);
         const struct progress *known = live ? &progress : NULL;
-        free_s[i] = row ? seconds_left(f, row, known) : 0;
+        free_s[i] = row ? seconds_left(f, row, known) : quiet_s;
     }
     return scheduler.n_workers;
 }
@@ -143,7 +145,8 @@ static void read_queue(struct forecast *f) {
     double free_s[POOL_MAX_WORKERS];
     int n_workers = read_workers(f, free_s);
     f->read = true;
-    if (run_queue_list(f->context->options.store, RUN_QUEUED, FORECAST_MOST_RUNS, &queue, NULL) !=
+    int64_t now_ms = clock_unix_ms(f->context->options.clock);
+    if (run_queue_waiting(f->context->options.store, now_ms, FORECAST_MOST_RUNS, &queue, NULL) !=
         STATUS_OK) {
         return;
     }
@@ -153,8 +156,8 @@ static void read_queue(struct forecast *f) {
         int worker = first_free(free_s, n_workers);
         double start_s = (double)NAN;
         if (worker >= 0 && !forecast_blocker(f->context, row, &blocker)) {
-            start_s = free_s[worker];
-            free_s[worker] += seconds_left(f, row, NULL);
+            start_s = fmax(free_s[worker], (double)(row->not_before_ms - now_ms) / 1000.0);
+            free_s[worker] = start_s + seconds_left(f, row, NULL);
         }
         f->starts[f->n_starts].run_id = row->id;
         f->starts[f->n_starts++].start_s = start_s;
@@ -169,8 +172,9 @@ static bool is_too_far(struct forecast *f, const struct run_row *row) {
         return false;
     }
     f->asked = true;
-    return run_queue_count_ahead(f->context->options.store, row, FORECAST_MOST_RUNS, &n_ahead,
-                                 NULL) != STATUS_OK ||
+    return run_queue_count_ahead(f->context->options.store, row,
+                                 clock_unix_ms(f->context->options.clock), FORECAST_MOST_RUNS,
+                                 &n_ahead, NULL) != STATUS_OK ||
            n_ahead >= FORECAST_MOST_RUNS;
 }
 

@@ -205,6 +205,19 @@ static void write_has_note(struct json_writer *writer, const char *key, const st
     json_write_bool(writer, key, row->has_note);
 }
 
+/* ",lab,team," as an array. */
+static void write_notify(struct json_writer *writer, const char *key, const struct run_row *row) {
+    json_write_array(writer, key);
+    for (const char *name = row->notify + (row->notify[0] == ','); *name;) {
+        char word[RUN_NOTIFY_SIZE];
+        size_t n = strcspn(name, ",");
+        (void)snprintf(word, sizeof(word), "%.*s", (int)n, name);
+        json_write_string(writer, NULL, word);
+        name += n + (name[n] == ',');
+    }
+    json_write_end(writer, ']');
+}
+
 /* The members, in the order in which they are written. */
 #define COLUMN(kind, name) kind, offsetof(struct run_row, name), NULL, 0
 static const struct {
@@ -237,6 +250,8 @@ static const struct {
     {"owner", COLUMN(MEMBER_TEXT, owner)},
     {"sweep", COLUMN(MEMBER_ID, sweep_id)},
     {"after", MEMBER_OTHER, 0, write_after, RUN_PART_AFTER},
+    {"not_before", COLUMN(MEMBER_TIME, not_before_ms)},
+    {"notify", MEMBER_OTHER, 0, write_notify, 0},
     {"forked_from", MEMBER_OTHER, 0, write_fork, 0},
     {"placement", MEMBER_OTHER, 0, write_placement, 0},
     {"config", MEMBER_OTHER, 0, write_config, RUN_PART_CONFIG},

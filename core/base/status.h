@@ -17,6 +17,7 @@
     X(FORBIDDEN)                                                                                   \
     X(NOT_FOUND)                                                                                   \
     X(CONFLICT)                                                                                    \
+    X(QUOTA)                                                                                       \
     X(TOO_LARGE)                                                                                   \
     X(CORRUPT)                                                                                     \
     X(DIVERGED)                                                                                    \

@@ -17,6 +17,7 @@
 #include "core/base/log.h"
 #include "core/config/run_config.h"
 #include "daemon/config/memory_bound.h"
+#include "daemon/config/quiet_hours.h"
 
 #define CONFIG_DEFAULT_FILE "/etc/cutoutd/cutoutd.conf"
 
@@ -43,6 +44,7 @@ enum config_key {
     CONFIG_CHECKPOINT_INTERVAL_S,
     CONFIG_KEEP_CHECKPOINTS_DAYS,
     CONFIG_KEEP_EVENTS_DAYS,
+    CONFIG_KEEP_AUDIT_DAYS,
     CONFIG_MEMORY_LIMIT,
     CONFIG_LOG_LEVEL,
     CONFIG_LOG_FORMAT,
@@ -51,6 +53,10 @@ enum config_key {
     CONFIG_ON_ARITHMETIC_CHANGE,
     CONFIG_SHAPES_TRAIN,
     CONFIG_SHAPES_TEST,
+    CONFIG_QUIET,
+    CONFIG_WEBHOOK_ADDRESSES,
+    CONFIG_DISK_LOW,
+    CONFIG_STALLED_AFTER_S,
     CONFIG_EXECUTORS,
     CONFIG_SLURM_SHARED_DIR, /* of section [slurm], as the following */
     CONFIG_SLURM_PARTITION,
@@ -73,6 +79,11 @@ enum config_key {
     CONFIG_SLURM_PROGRAM,
     CONFIG_SLURM_BIN_DIR,
     CONFIG_SLURM_CONF,
+    CONFIG_HALF_LIFE, /* of [owners], as the next */
+    CONFIG_MAX_RUNNING,
+    CONFIG_MAX_QUEUED,
+    CONFIG_MAX_PRIORITY,
+    CONFIG_MAX_DISK,
     CONFIG_KEY_COUNT,
 };
 
@@ -150,6 +161,7 @@ struct config {
     int checkpoint_interval_s;
     int keep_checkpoints_days;  /* 0: for ever */
     int keep_events_days;       /* likewise */
+    int keep_audit_days;        /* likewise */
     struct memory_bound memory; /* what a percentage of memory_limit is of */
     int64_t memory_limit_bytes; /* what one run may need at most; a percentage is resolved */
     enum log_level log_level;
@@ -163,6 +175,15 @@ struct config {
     bool has_slurm;
     bool slurm_first;
     struct config_slurm slurm; /* valid with has_slurm */
+    struct quiet_hours quiet;
+    char webhook_addresses[CONFIG_TEXT_SIZE]; /* as host_address_is_listed takes it */
+    int64_t disk_low_bytes;                   /* webhooks are told below it; 0: never */
+    int stalled_after_s;                      /* likewise of a run that does not move; 0: never */
+    int half_life_s;                          /* of what owners used; 0: off */
+    int max_running;                          /* of an owner at the same time; 0: any number */
+    int max_queued;                           /* of an owner in the queue; 0: any number */
+    int max_priority;                         /* that an owner may give */
+    int64_t max_disk_bytes;                   /* of an owner's checkpoints; 0: any number */
     int n_datasets;
     struct config_dataset datasets[CONFIG_MAX_DATASETS];
 

@@ -15,6 +15,7 @@ struct file_reader {
     const char *path;
     FILE *stream;
     int line;
+    bool has_quiet; /* a line of this file: the next one adds to it */
     struct config_problems *problems;
 };
 
@@ -83,6 +84,28 @@ static int find_slurm_key(const char *name) {
     return n < (int)sizeof(full) ? config_find_key(full, (size_t)n) : -1;
 }
 
+/* quiet may be repeated in a file; the first line replaces what other sources say. */
+static enum status set_quiet(struct file_reader *r, const char *value, const char *origin,
+                             struct error *error) {
+    char all[2 * CONFIG_TEXT_SIZE];
+    (void)snprintf(all, sizeof(all), "%s%s%s", r->has_quiet ? r->config->text[CONFIG_QUIET] : "",
+                   r->has_quiet ? ", " : "", value);
+    r->has_quiet = true;
+    return config_set_text(r->config, CONFIG_QUIET, all, origin, error);
+}
+
+/* Whether the key stands where it belongs. */
+static enum status check_section(int key, const char *section, const char *origin,
+                                 struct error *error) {
+    const char *wanted = config_settings[key].section ? config_settings[key].section : "";
+    if (!strcmp(wanted, section)) {
+        return STATUS_OK;
+    }
+    return error_set(error, STATUS_INVALID, "%s: %s belongs %s%s%s", origin,
+                     config_settings[key].name, *wanted ? "below [" : "above all sections", wanted,
+                     *wanted ? "]" : "");
+}
+
 static int handle_key(void *user, const char *section, const char *name, const char *value) {
     struct file_reader *r = user;
     struct error error;
@@ -93,13 +116,17 @@ static int handle_key(void *user, const char *section, const char *name, const c
     int key = in_slurm ? find_slurm_key(name) : config_find_key(name, strlen(name));
     if (!strcmp(section, "datasets")) {
         status = config_set_dataset(r->config, name, strlen(name), value, origin, &error);
-    } else if (*section && !in_slurm) {
+    } else if (*section && !in_slurm && strcmp(section, "owners") != 0) {
         status = error_set(&error, STATUS_INVALID,
                            "%s: there is no section [%s]; settings stand above all sections, data "
-                           "sets in [datasets], those of Slurm in [slurm]",
+                           "sets in [datasets], those of Slurm in [slurm], of owners in [owners]",
                            origin, section);
     } else if (key < 0) {
         status = error_set(&error, STATUS_INVALID, "%s: unknown setting '%s'", origin, name);
+    } else if (!in_slurm && check_section(key, section, origin, &error) != STATUS_OK) {
+        status = STATUS_INVALID;
+    } else if (key == CONFIG_QUIET) {
+        status = set_quiet(r, value, origin, &error);
     } else {
         status = config_set_text(r->config, key, value, origin, &error);
     }

@@ -9,6 +9,7 @@ struct config_setting {
     const char *name;
     const char *fallback;
     const char *help;
+    const char *section; /* of the file; NULL: above all sections */
 };
 
 /* [CONFIG_KEY_COUNT] */

@@ -12,7 +12,7 @@
 #include "core/base/host.h"
 #include "daemon/config/config_internal.h"
 
-enum { MAX_THREADS = 64, MAX_SHAPES = 1000000 };
+enum { MAX_THREADS = 64, MAX_SHAPES = 1000000, MAX_PRIORITY = 1000 };
 
 enum status config_invalid(const struct config *config, enum config_key key, const char *wanted,
                            struct error *error) {
@@ -280,6 +280,79 @@ static enum status resolve_tokens_file(struct config *config, struct error *erro
                            origin);
 }
 
+/* "7d", "12h", "30m", "90s", "off". */
+static enum status resolve_half_life(struct config *config, struct error *error) {
+    static const char wanted[] = "off, or a time such as 12h or 7d, one year at most";
+    static const struct {
+        char unit;
+        int seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+    const char *text = config->text[CONFIG_HALF_LIFE];
+    char digits[16];
+    int n = 0;
+    if (!strcmp(text, "off")) {
+        return STATUS_OK;
+    }
+    size_t length = strlen(text);
+    if (length < 2 || length > sizeof(digits)) {
+        return config_invalid(config, CONFIG_HALF_LIFE, wanted, error);
+    }
+    (void)snprintf(digits, sizeof(digits), "%.*s", (int)length - 1, text);
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (text[length - 1] == units[i].unit &&
+            text_to_int(digits, 1, 366 * 86400 / units[i].seconds, &n)) {
+            config->half_life_s = n * units[i].seconds;
+            return STATUS_OK;
+        }
+    }
+    return config_invalid(config, CONFIG_HALF_LIFE, wanted, error);
+}
+
+/* "50G", "0". */
+static enum status resolve_bytes(const struct config *config, enum config_key key, int64_t *ret,
+                                 struct error *error) {
+    static const char units[] = "KMGT";
+    const char *text = config->text[key];
+    char digits[16];
+    int64_t n = 0;
+    size_t length = strlen(text);
+    const char *unit = length > 1 ? strchr(units, text[length - 1]) : NULL;
+    int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+    (void)snprintf(digits, sizeof(digits), "%.*s", (int)(length - (unit != NULL)), text);
+    if (length >= sizeof(digits) || !text_to_count(digits, INT64_MAX >> shift, &n)) {
+        return config_invalid(config, key, "bytes, with K, M, G or T, such as 50G; 0: none", error);
+    }
+    *ret = n * ((int64_t)1 << shift);
+    return STATUS_OK;
+}
+
+static enum status resolve_max_disk(struct config *config, struct error *error) {
+    return resolve_bytes(config, CONFIG_MAX_DISK, &config->max_disk_bytes, error);
+}
+
+static enum status resolve_disk_low(struct config *config, struct error *error) {
+    return resolve_bytes(config, CONFIG_DISK_LOW, &config->disk_low_bytes, error);
+}
+
+static enum status resolve_webhook_addresses(struct config *config, struct error *error) {
+    char word[HOST_SIZE];
+    copy_text(config, CONFIG_WEBHOOK_ADDRESSES, config->webhook_addresses);
+    return host_address_list_is_wrong(config->webhook_addresses, word)
+               ? error_set(error, STATUS_INVALID,
+                           "%s: webhook_addresses: '%s' should be an address such as 10.1.2.3, or "
+                           "a network such as 10.0.0.0/8",
+                           config->origin[CONFIG_WEBHOOK_ADDRESSES], word)
+               : STATUS_OK;
+}
+
+static enum status resolve_quiet(struct config *config, struct error *error) {
+    struct error what;
+    return quiet_hours_parse(config->text[CONFIG_QUIET], &config->quiet, &what) == STATUS_OK
+               ? STATUS_OK
+               : error_set(error, STATUS_INVALID, "%s: quiet: %.300s", config->origin[CONFIG_QUIET],
+                           what.message);
+}
+
 /* Settings that are one whole number. */
 static const struct {
     enum config_key key;
@@ -291,6 +364,7 @@ static const struct {
     {CONFIG_CHECKPOINT_INTERVAL_S, 0, 86400, offsetof(struct config, checkpoint_interval_s)},
     {CONFIG_KEEP_CHECKPOINTS_DAYS, 0, 36500, offsetof(struct config, keep_checkpoints_days)},
     {CONFIG_KEEP_EVENTS_DAYS, 0, 36500, offsetof(struct config, keep_events_days)},
+    {CONFIG_KEEP_AUDIT_DAYS, 0, 36500, offsetof(struct config, keep_audit_days)},
     {CONFIG_SHAPES_TRAIN, 1, MAX_SHAPES, offsetof(struct config, shapes_train)},
     {CONFIG_SHAPES_TEST, 1, MAX_SHAPES, offsetof(struct config, shapes_test)},
     {CONFIG_SLURM_CPUS, 1, MAX_THREADS, offsetof(struct config, slurm.cpus)},
@@ -300,6 +374,10 @@ static const struct {
     {CONFIG_SLURM_ABSENT_S, 1, 86400, offsetof(struct config, slurm.absent_s)},
     {CONFIG_SLURM_SHARED_LAG_S, 0, 3600, offsetof(struct config, slurm.shared_lag_s)},
     {CONFIG_SLURM_GRACE_S, 1, 65535, offsetof(struct config, slurm.grace_s)},
+    {CONFIG_STALLED_AFTER_S, 0, 7 * 86400, offsetof(struct config, stalled_after_s)},
+    {CONFIG_MAX_RUNNING, 0, 10000, offsetof(struct config, max_running)},
+    {CONFIG_MAX_QUEUED, 0, 1000000, offsetof(struct config, max_queued)},
+    {CONFIG_MAX_PRIORITY, -MAX_PRIORITY, MAX_PRIORITY, offsetof(struct config, max_priority)},
 };
 
 static void resolve_numbers(struct config *config, struct config_problems *problems) {
@@ -322,7 +400,8 @@ void config_resolve(struct config *config, struct config_problems *problems) {
         resolve_trusted_proxies, resolve_threads, /* the workers are known by then */
         config_resolve_memory,   resolve_log_level,   resolve_isa,
         resolve_conv_algorithm,  resolve_pin_threads, resolve_arithmetic_change,
-        resolve_log_format,
+        resolve_log_format,      resolve_half_life,   resolve_quiet,
+        resolve_max_disk,        resolve_disk_low,    resolve_webhook_addresses,
     };
     resolve_numbers(config, problems);
     config_resolve_slurm(config, problems);
@@ -335,9 +414,14 @@ void config_resolve(struct config *config, struct config_problems *problems) {
 }
 
 void config_print(const struct config *config, FILE *out) {
+    const char *section = NULL;
     for (int key = 0; key < CONFIG_KEY_COUNT; key++) {
-        if (key >= CONFIG_SLURM_SHARED_DIR && !config->has_slurm) {
+        if (key >= CONFIG_SLURM_SHARED_DIR && key <= CONFIG_SLURM_CONF && !config->has_slurm) {
             continue; /* of no use to anybody */
+        }
+        if (config_settings[key].section != section) {
+            section = config_settings[key].section;
+            (void)fprintf(out, "\n[%s]\n", section);
         }
         (void)fprintf(out, "%-22s = %-24s # %s", config_settings[key].name, config->text[key],
                       config->origin[key]);

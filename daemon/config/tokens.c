@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/clock.h"
+#include "core/base/time_text.h"
 #include "daemon/config/text_file.h"
 
 enum { MAX_FILE_BYTES = 1024 * 1024, RANDOM_BYTES = 32, HASH_BYTES = crypto_hash_sha256_BYTES };
@@ -19,6 +21,7 @@ struct token {
     char name[TOKEN_NAME_SIZE];
     enum scope scope;
     unsigned char hash[HASH_BYTES];
+    int64_t expires_ms; /* 0: never */
 };
 
 struct token_list {
@@ -30,6 +33,7 @@ struct tokens {
     char *path;
     pthread_rwlock_t lock;
     struct token_list list; /* guarded by lock */
+    int64_t looked_ms;      /* by tokens_expire */
 };
 
 /* ---- names ---- */
@@ -92,17 +96,17 @@ static enum status check_mode(const char *path, struct error *error) {
     return STATUS_OK;
 }
 
-/* "NAME SCOPE SHA256" without comment and blanks around. */
+/* "NAME SCOPE SHA256 [EXPIRES]" without comment and blanks around. */
 static const char *parse_line(char *line, struct token *token) {
     char *rest = line;
-    const char *words[4] = {NULL};
+    const char *words[5] = {NULL};
     int n = 0;
-    for (char *word = strtok_r(line, " \t\r", &rest); word && n < 4;
+    for (char *word = strtok_r(line, " \t\r", &rest); word && n < 5;
          word = strtok_r(NULL, " \t\r", &rest)) {
         words[n++] = word;
     }
-    if (n != 3) {
-        return "a line should be NAME SCOPE SHA256";
+    if (n != 3 && n != 4) {
+        return "a line should be NAME SCOPE SHA256 [EXPIRES]";
     }
     if (!token_name_is_good(words[0])) {
         return "a name has up to 63 letters, digits, '.', '_' and '-'";
@@ -117,6 +121,9 @@ static const char *parse_line(char *line, struct token *token) {
                        &n_bytes, NULL) != 0 ||
         n_bytes != HASH_BYTES) {
         return "a SHA-256 has 64 hex digits (the token itself does not belong into the file)";
+    }
+    if (n == 4 && !time_parse(words[3], &token->expires_ms)) {
+        return "a token expires at a time such as 2030-01-31T12:00:00Z";
     }
     return NULL;
 }
@@ -193,6 +200,7 @@ enum status tokens_open(const char *path, struct tokens **ret_tokens, struct err
         tokens_close(tokens);
         return status;
     }
+    tokens->looked_ms = clock_unix_ms(&clock_system);
     *ret_tokens = tokens;
     return STATUS_OK;
 }
@@ -224,15 +232,47 @@ size_t tokens_count(struct tokens *tokens) {
     return n;
 }
 
+static bool is_over(const struct token *token, int64_t now_ms) {
+    return token->expires_ms > 0 && token->expires_ms <= now_ms;
+}
+
+int tokens_expire(struct tokens *tokens) {
+    int n = 0;
+    int64_t now_ms = clock_unix_ms(&clock_system);
+    (void)pthread_rwlock_rdlock(&tokens->lock);
+    for (size_t i = 0; i < tokens->list.n; i++) {
+        const struct token *token = &tokens->list.items[i];
+        n += is_over(token, now_ms) && !is_over(token, tokens->looked_ms);
+    }
+    (void)pthread_rwlock_unlock(&tokens->lock);
+    tokens->looked_ms = now_ms;
+    return n;
+}
+
+bool tokens_line(struct tokens *tokens, size_t index, struct token_line *ret_line) {
+    (void)pthread_rwlock_rdlock(&tokens->lock);
+    bool found = index < tokens->list.n;
+    if (found) {
+        const struct token *token = &tokens->list.items[index];
+        *ret_line = (struct token_line){.scope = token->scope, .expires_ms = token->expires_ms};
+        memcpy(ret_line->name, token->name, sizeof(ret_line->name));
+        (void)sodium_bin2hex(ret_line->sha256, sizeof(ret_line->sha256), token->hash, HASH_BYTES);
+    }
+    (void)pthread_rwlock_unlock(&tokens->lock);
+    return found;
+}
+
 bool tokens_grant(struct tokens *tokens, const char *text, struct token_grant *ret_grant) {
     bool found = false;
+    int64_t now_ms = clock_unix_ms(&clock_system);
     *ret_grant = (struct token_grant){.scope = SCOPE_NONE};
     (void)crypto_hash_sha256(ret_grant->sha256, (const unsigned char *)text, strlen(text));
     (void)pthread_rwlock_rdlock(&tokens->lock);
     /* To the end, whether found or not. */
     for (size_t i = 0; i < tokens->list.n; i++) {
         const struct token *token = &tokens->list.items[i];
-        if (sodium_memcmp(token->hash, ret_grant->sha256, HASH_BYTES) == 0) {
+        if (sodium_memcmp(token->hash, ret_grant->sha256, HASH_BYTES) == 0 &&
+            !is_over(token, now_ms)) {
             found = true;
             memcpy(ret_grant->name, token->name, TOKEN_NAME_SIZE);
             ret_grant->scope = token->scope;
@@ -244,11 +284,13 @@ bool tokens_grant(struct tokens *tokens, const char *text, struct token_grant *r
 
 bool tokens_hold(struct tokens *tokens, const struct token_grant *grant) {
     bool holds = false;
+    int64_t now_ms = clock_unix_ms(&clock_system);
     (void)pthread_rwlock_rdlock(&tokens->lock);
     for (size_t i = 0; i < tokens->list.n && !holds; i++) {
         const struct token *token = &tokens->list.items[i];
         holds = memcmp(token->hash, grant->sha256, HASH_BYTES) == 0 &&
-                strcmp(token->name, grant->name) == 0 && token->scope >= grant->scope;
+                strcmp(token->name, grant->name) == 0 && token->scope >= grant->scope &&
+                !is_over(token, now_ms);
     }
     (void)pthread_rwlock_unlock(&tokens->lock);
     return holds;

@@ -3,8 +3,9 @@
  * Layer: daemon. Thread rule: tokens_open and tokens_close by one thread; tokens_grant and
  * tokens_reload from any.
  *
- * A file holds one token a line, `NAME SCOPE SHA256`, where SHA256 is that of the token in 64 hex
- * digits; '#' begins a comment. The tokens themselves are stored nowhere: whoever reads the file
+ * A file holds one token a line, `NAME SCOPE SHA256 [EXPIRES]`, where SHA256 is that of the token
+ * in 64 hex digits and EXPIRES a time (RFC 3339) from which on it is good for nothing; '#' begins a
+ * comment. The tokens themselves are stored nowhere: whoever reads the file
  * cannot use it to ask for anything. One name may stand on several lines, so that an old and a new
  * token can both be good for a while.
  */
@@ -55,6 +56,24 @@ enum status tokens_reload(struct tokens *tokens, struct error *error);
 /* How many there are. */
 size_t tokens_count(struct tokens *tokens);
 
+/* How many have expired since the last call (at first: since they were read). One thread. */
+int tokens_expire(struct tokens *tokens);
+
+/* What a line of the file says. */
+struct token_line {
+    char name[TOKEN_NAME_SIZE];
+    enum scope scope;
+    char sha256[SHA256_HEX_SIZE];
+    int64_t expires_ms; /* 0: never */
+};
+
+/* That of number `index`; false: there are no more. */
+bool tokens_line(struct tokens *tokens, size_t index, struct token_line *ret_line);
+
+/* Takes all lines of that name out of the file, which keeps owner and mode; ret_n: how many.
+ * STATUS_NOT_FOUND: there is none; statuses of tokens_open. On failure the file is what it was. */
+enum status tokens_revoke(const char *path, const char *name, int *ret_n, struct error *error);
+
 /* What a token gave when it was looked up. */
 struct token_grant {
     unsigned char sha256[32];
@@ -63,11 +82,11 @@ struct token_grant {
     int64_t sweep_id; /* > 0: of a link, which shows this sweep and its runs alone */
 };
 
-/* Whether the token is still there under its name, with as much scope or more. */
+/* Whether the token is still there under its name, with as much scope or more, and not expired. */
 bool tokens_hold(struct tokens *tokens, const struct token_grant *grant);
 
-/* Whose token this is. False: nobody's; *ret_grant is cleared. Takes as long for every text of the
- * same length. */
+/* Whose token this is. False: nobody's, or it has expired; *ret_grant is cleared. Takes as long for
+ * every text of the same length. */
 bool tokens_grant(struct tokens *tokens, const char *text, struct token_grant *ret_grant);
 
 #endif

@@ -63,9 +63,12 @@ static void print_help(FILE *out) {
         "                                 of a daemon that is stopped and has none\n"
         "  cutoutd doctor [FLAGS]         looks at a stopped daemon's state directory, and says "
         "what to do\n"
-        "  cutoutd token NAME [--scope read|submit|admin]\n"
+        "  cutoutd token NAME [--scope read|submit|admin] [--days N]\n"
         "                                 an access token, and its line for the "
         "tokens_file\n"
+        "  cutoutd token list [FLAGS]  those of the tokens_file, and until when they are good\n"
+        "  cutoutd token revoke NAME [FLAGS]\n"
+        "                                 takes the tokens of NAME out of the tokens_file\n"
         "  cutoutd --help | --version\n\n"
         "Flags, each also a key of the config file and a variable CUTOUTD_NAME (flag over "
         "variable over file):\n",

@@ -9,6 +9,7 @@
 #include "core/base/cleanup.h"
 #include "daemon/config/state_dir.h"
 #include "daemon/main/notify.h"
+#include "daemon/store/owner/usage.h"
 #include "daemon/store/table/setting_table.h"
 #include "daemon/work/open_state.h"
 #include "daemon/work/recovery.h"
@@ -180,6 +181,9 @@ static enum status make_pool(struct parts *parts, struct error *error) {
         .clock = &clock_system,
         .state_dir = config->state_dir,
         .on_arithmetic_change = config->on_arithmetic_change,
+        .max_running = config->max_running,
+        .max_disk = config->max_disk_bytes,
+        .quiet = config->quiet,
         .retry_delay_s = RETRY_DELAY_S,
     };
     return pool_create(&options, &parts->pool, error);
@@ -220,6 +224,7 @@ static enum status start_retention(struct parts *parts, struct error *error) {
         .clock = &clock_system,
         .keep_days = parts->config->keep_checkpoints_days,
         .keep_events_days = parts->config->keep_events_days,
+        .keep_audit_days = parts->config->keep_audit_days,
     };
     return retention_start(&options, &parts->retention, error);
 }
@@ -242,12 +247,33 @@ static enum status start_server(struct parts *parts, struct error *error) {
         .datasets = parts->datasets,
         .tokens = parts->tokens,
         .links = parts->links,
+        .sender = parts->sender,
     };
     TRY(api_server_start(&options, &parts->server, error));
     /* "127.0.0.1:8080", "https://127.0.0.1:8443", "unix:/run/cutoutd/socket". */
     const char *address = parts->config->tls_cert[0] ? api_server_url(parts->server)
                                                      : api_server_address(parts->server);
     return state_dir_write_address(parts->config->state_dir, address, error);
+}
+
+/* A run was changed: who follows it, and webhooks. */
+static void on_commit(void *user, int64_t run_id) {
+    const struct parts *parts = user;
+    notifier_publish(parts->notifier, run_id);
+    sender_poke(parts->sender);
+}
+
+static enum status make_sender(struct parts *parts, struct error *error) {
+    const struct sender_options options = {
+        .store = parts->store,
+        .clock = &clock_system,
+        .health = parts->health,
+        .progress = parts->progress,
+        .allowed_addresses = parts->config->webhook_addresses,
+        .disk_low_bytes = parts->config->disk_low_bytes,
+        .stalled_s = parts->config->stalled_after_s,
+    };
+    return sender_create(&options, &parts->sender, error);
 }
 
 enum status parts_start(struct parts *parts, struct error *error) {
@@ -260,18 +286,22 @@ enum status parts_start(struct parts *parts, struct error *error) {
     warn_of_clear_text(parts);
     TRY(open_state(config->state_dir, &clock_system, &parts->lock_fd, &parts->store, error));
     TRY(notifier_create(&parts->notifier, error));
-    store_observe(parts->store, notifier_publish, parts->notifier);
+    store_observe(parts->store, on_commit, parts);
     TRY(health_create(parts->store, config->state_dir, &clock_system, &parts->health, error));
     TRY(health_start(parts->health, error));
     TRY(queue_create(parts->store, &clock_system, &parts->queue, error));
     TRY(progress_board_create(POOL_MAX_WORKERS, &parts->progress, error));
     TRY(dataset_registry_create(config, &parts->datasets, error));
     TRY(note_known_datasets(parts, error));
+    TRY(usage_set_half_life(parts->store, config->half_life_s, clock_unix_ms(&clock_system),
+                            error));
+    TRY(make_sender(parts, error));
     TRY(make_pool(parts, error));
     TRY(recover(parts, error));
     TRY(sweep_links_open(parts->store, &clock_system, &parts->links, error));
     TRY(start_server(parts, error));
     TRY(start_retention(parts, error));
+    TRY(sender_start(parts->sender, error));
     return pool_begin(parts->pool, error);
 }
 
@@ -279,6 +309,7 @@ void parts_stop_serving(struct parts *parts) {
     /* All are asked before one is waited for: training is told at once, whatever else is busy. */
     pool_ask_stop(parts->pool);
     retention_ask_stop(parts->retention);
+    sender_ask_stop(parts->sender);
     api_server_ask_stop(parts->server);
     if (parts->server) {
         state_dir_remove_address(parts->config->state_dir);
@@ -292,6 +323,7 @@ void parts_stop(struct parts *parts) {
     parts_stop_serving(parts);
     retention_stop(parts->retention);
     pool_stop(parts->pool);
+    sender_free(parts->sender);
     dataset_registry_free(parts->datasets);
     progress_board_free(parts->progress);
     queue_free(parts->queue);

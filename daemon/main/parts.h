@@ -10,6 +10,7 @@
 #include "api/http/listener.h"
 #include "api/server.h"
 #include "daemon/config/config.h"
+#include "daemon/notify/sender.h"
 #include "daemon/slurm/executor_slurm.h"
 #include "daemon/work/executor_local.h"
 #include "daemon/work/health.h"
@@ -37,6 +38,7 @@ struct parts {
     struct executor executors[2]; /* [n_executors], the default first */
     size_t n_executors;
     struct pool *pool;
+    struct sender *sender;
     struct retention *retention; /* NULL: checkpoints are kept for ever */
     struct api_server *server;
 };

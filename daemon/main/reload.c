@@ -6,6 +6,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/time_text.h"
+#include "daemon/store/owner/usage.h"
 
 struct reload_settings {
     struct config config;
@@ -46,6 +47,24 @@ static bool take_value(struct config *now, const struct config *read, int key) {
         return true;
     case CONFIG_CONV_ALGORITHM:
         now->conv_algorithm = read->conv_algorithm;
+        return true;
+    case CONFIG_QUIET:
+        now->quiet = read->quiet;
+        return true;
+    case CONFIG_HALF_LIFE:
+        now->half_life_s = read->half_life_s;
+        return true;
+    case CONFIG_MAX_RUNNING:
+        now->max_running = read->max_running;
+        return true;
+    case CONFIG_MAX_QUEUED:
+        now->max_queued = read->max_queued;
+        return true;
+    case CONFIG_MAX_DISK:
+        now->max_disk_bytes = read->max_disk_bytes;
+        return true;
+    case CONFIG_MAX_PRIORITY:
+        now->max_priority = read->max_priority;
         return true;
     case CONFIG_ON_ARITHMETIC_CHANGE:
         now->on_arithmetic_change = read->on_arithmetic_change;
@@ -106,6 +125,16 @@ static void tell_datasets(const struct config *now, const struct config *read) {
     }
 }
 
+static void apply_owners(struct parts *parts, const struct config *now) {
+    struct error error;
+    if (usage_set_half_life(parts->store, now->half_life_s, clock_unix_ms(&clock_system), &error) !=
+        STATUS_OK) {
+        log_error("SIGHUP: half_life: %s", error.message);
+    }
+    pool_set_quiet(parts->pool, &now->quiet);
+    pool_set_limits(parts->pool, now->max_running, now->max_disk_bytes);
+}
+
 static void apply(struct parts *parts, const struct config *before, const struct config *now) {
     log_set_level(now->log_level);
     if (now->workers != before->workers && !pool_configure_workers(parts->pool, now->workers)) {
@@ -114,6 +143,7 @@ static void apply(struct parts *parts, const struct config *before, const struct
         log_warning("SIGHUP: workers stays %d, as was set by the API", status.n_workers);
     }
     pool_set_arithmetic_change(parts->pool, now->on_arithmetic_change);
+    apply_owners(parts, now);
     atomic_store(&parts->local.checkpoint_interval_s, now->checkpoint_interval_s);
     atomic_store(&parts->local.memory_limit_bytes, now->memory_limit_bytes);
     if (now->keep_checkpoints_days != before->keep_checkpoints_days ||

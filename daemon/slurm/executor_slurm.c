@@ -430,6 +430,11 @@ static void close_slurm(void *user) {
     (void)pthread_mutex_destroy(&slurm->mutex);
 }
 
+static int cores(void *user) {
+    const struct executor_slurm *slurm = user;
+    return slurm->config->slurm.cpus;
+}
+
 struct executor executor_slurm_make(struct executor_slurm *slurm) {
     return (struct executor){.name = EXECUTOR_SLURM_NAME,
                              .user = slurm,
@@ -442,6 +447,7 @@ struct executor executor_slurm_make(struct executor_slurm *slurm) {
                              .ask = ask,
                              .prioritize = prioritize,
                              .most = most,
+                             .cores = cores,
                              .describe = describe,
                              .close = close_slurm};
 }

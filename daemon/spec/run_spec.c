@@ -113,7 +113,8 @@ void run_spec_begin(struct parse *parse, const struct run_preset *preset) {
 
 /* Whether the member has been read, or is not to be. */
 static bool is_passed_over(const char *name, const struct run_spec_context *context) {
-    static const char *const columns[] = {"name", "priority", "labels", "hold", "after"};
+    static const char *const columns[] = {"name",       "priority", "labels", "hold",
+                                          "not_before", "after",    "notify"};
     for (size_t i = 0; context->stored && i < sizeof(columns) / sizeof(columns[0]); i++) {
         if (strcmp(name, columns[i]) == 0) {
             return true;

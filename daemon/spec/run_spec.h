@@ -11,6 +11,7 @@
 
 enum {
     RUN_SPEC_MAX_AFTER = 64,
+    RUN_SPEC_MAX_NOTIFY = 4,
     RUN_SPEC_MAX_ERRORS = 32,
     RUN_SPEC_MAX_LABELS = 16,
     RUN_SPEC_LABEL_SIZE = 64
@@ -27,8 +28,10 @@ struct run_spec {
     int n_labels;
     struct run_label labels[RUN_SPEC_MAX_LABELS];
     /* Of the submission, not of the run: they are not written. */
-    char executor[32]; /* what shall train it; "": the daemon's default */
-    bool hold;         /* do not start before it is released */
+    char executor[32];     /* what shall train it; "": the daemon's default */
+    bool hold;             /* do not start before it is released */
+    int64_t not_before_ms; /* do not start earlier; 0: at once */
+    char notify[280];      /* ",lab,team,": names of webhooks; "": none */
     int n_after;
     int64_t after[RUN_SPEC_MAX_AFTER]; /* ids of runs that must succeed before */
     struct run_config config;          /* complete: preset values overlaid with what was given */

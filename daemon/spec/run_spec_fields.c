@@ -11,6 +11,7 @@
 
 #include "core/base/decimal.h"
 #include "core/base/text.h"
+#include "core/base/time_text.h"
 
 enum { MAX_PRIORITY = 1000, MAX_FIELDS = 128 };
 static const double max_id = 9007199254740991.0; /* of a JSON number: exact in a double */
@@ -49,6 +50,44 @@ static void read_hold(struct parse *parse, const struct spec_field *field, const
         return;
     }
     parse->spec.hold = cJSON_IsTrue(item);
+}
+
+static void read_not_before(struct parse *parse, const struct spec_field *field,
+                            const cJSON *item) {
+    if (cJSON_IsNull(item)) {
+        parse->spec.not_before_ms = 0;
+    } else if (!cJSON_IsString(item) ||
+               !time_parse(item->valuestring, &parse->spec.not_before_ms)) {
+        field_errors_add(parse->errors, field->name,
+                         "not_before must be a time such as 2030-01-31T20:00:00Z, or null, not %s.",
+                         run_field_describe(item).text);
+    }
+}
+
+/* Names as of tokens; which of them there are, only the store knows. */
+static void read_notify(struct parse *parse, const struct spec_field *field, const cJSON *item) {
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    char *list = parse->spec.notify;
+    size_t size = sizeof(parse->spec.notify);
+    size_t used = 0;
+    const cJSON *name = NULL;
+    bool good = cJSON_IsArray(item) && cJSON_GetArraySize(item) <= RUN_SPEC_MAX_NOTIFY;
+    list[0] = '\0';
+    for (name = good ? item->child : NULL; name; name = name->next) {
+        size_t n = cJSON_IsString(name) ? strlen(name->valuestring) : 0;
+        good = good && n > 0 && n < 64 && strspn(name->valuestring, allowed) == n;
+        used += good ? (size_t)snprintf(list + used, size - used, "%s%s,", used ? "" : ",",
+                                        name->valuestring)
+                     : 0;
+    }
+    if (!good) {
+        list[0] = '\0';
+        field_errors_add(
+            parse->errors, field->name,
+            "notify must be a list of at most %d names of webhooks, such as [\"lab\"].",
+            RUN_SPEC_MAX_NOTIFY);
+    }
 }
 
 /* Keys are kept to what needs no quoting in a filter. */
@@ -153,7 +192,10 @@ static const struct spec_field behind[] = {
      "left out.",
      read_executor, NULL},
     {"hold", "Do not start before it is released.", read_hold, NULL},
+    {"not_before", "Do not start earlier, a time such as 2030-01-31T20:00:00Z.", read_not_before,
+     NULL},
     {"after", "Runs that must succeed before.", read_after, NULL},
+    {"notify", "Names of webhooks that are told when it ends.", read_notify, NULL},
 };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))

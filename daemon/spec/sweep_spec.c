@@ -108,7 +108,8 @@ static bool check_axis(const cJSON *axis, struct field_errors *errors) {
                                near ? "\"?" : "");
         return false;
     }
-    static const char *const no_axes[] = {"name", "labels", "hold", "after"};
+    static const char *const no_axes[] = {"name",       "labels", "hold",
+                                          "not_before", "after",  "notify"};
     for (size_t i = 0; i < sizeof(no_axes) / sizeof(no_axes[0]); i++) {
         if (strcmp(axis->string, no_axes[i]) == 0) {
             field_errors_add_inner(errors, "grid", axis->string,

@@ -47,6 +47,12 @@ static const struct statement_set *const statement_sets[DB_TABLE_COUNT] = {
     [DB_LINK] = &link_statements,
     [DB_HALVING] = &halving_statements,
     [DB_HALVING_VIEW] = &halving_view_statements,
+    [DB_OWNER] = &owner_statements,
+    [DB_USAGE] = &usage_statements,
+    [DB_TURN] = &turn_statements,
+    [DB_AUDIT] = &audit_statements,
+    [DB_ACTOR] = &actor_statements,
+    [DB_WEBHOOK] = &webhook_statements,
     [DB_AFTER] = &after_statements,
     [DB_IDEMPOTENCY] = &idempotency_statements,
 };

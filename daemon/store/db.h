@@ -37,6 +37,12 @@ enum db_table {
     DB_LINK,
     DB_HALVING,
     DB_HALVING_VIEW,
+    DB_OWNER,
+    DB_USAGE,
+    DB_TURN,
+    DB_AUDIT,
+    DB_ACTOR,
+    DB_WEBHOOK,
     DB_TABLE_COUNT,
 };
 
@@ -65,6 +71,12 @@ extern const struct statement_set confusion_statements;
 extern const struct statement_set link_statements;
 extern const struct statement_set halving_statements;
 extern const struct statement_set halving_view_statements;
+extern const struct statement_set owner_statements;
+extern const struct statement_set usage_statements;
+extern const struct statement_set turn_statements;
+extern const struct statement_set audit_statements;
+extern const struct statement_set actor_statements;
+extern const struct statement_set webhook_statements;
 extern const struct statement_set after_statements;
 extern const struct statement_set idempotency_statements;
 

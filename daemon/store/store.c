@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "daemon/store/actor.h"
 #include "daemon/store/before_migration.h"
 #include "daemon/store/db.h"
 #include "daemon/store/migrate.h"
@@ -107,10 +108,17 @@ static enum status control(struct db *db, const char *sql, struct error *error) 
     return code == SQLITE_OK ? STATUS_OK : db_status(db->handle, code, sql, error);
 }
 
+static enum status run(struct store *store, store_body *body, void *arguments,
+                       struct run_ids *touched, struct error *error) {
+    struct asked_body asked = actor_ask(body, arguments);
+    return asked.actor ? write_queue_run(&store->writes, actor_run, &asked, touched, error)
+                       : write_queue_run(&store->writes, body, arguments, touched, error);
+}
+
 enum status store_write(struct store *store, store_body *body, void *arguments,
                         struct error *error) {
     struct run_ids touched = {0};
-    enum status status = write_queue_run(&store->writes, body, arguments, &touched, error);
+    enum status status = run(store, body, arguments, &touched, error);
     for (size_t i = 0; i < touched.n && store->observer; i++) {
         store->observer(store->observer_user, touched.ids[i]);
     }

@@ -36,6 +36,20 @@ void store_close(struct store *store);
 typedef void store_observer(void *user, int64_t run_id);
 void store_observe(struct store *store, store_observer *observer, void *user);
 
+/* Who asks for what a thread writes. The texts are borrowed. */
+struct store_actor {
+    int64_t at_ms;
+    const char *owner; /* "" without a token */
+    const char *peer;
+    const char *request_id;
+    const char *request; /* "POST /api/v1/runs" */
+};
+
+/* From now on this thread writes for him: what it changes is told in the audit
+ * (table/audit_table.h), in the same commit. NULL: for nobody, as at first. The actor must stay
+ * until then. */
+void store_act_for(const struct store_actor *actor);
+
 /* Whether a write would be accepted now: takes the write lock and gives it back. After a write that
  * failed for the disk it stores something, to see whether that is over. STATUS_BUSY: another
  * process holds the lock. */

@@ -8,6 +8,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
+#include "core/base/time_text.h"
 #include "daemon/compare/epoch_view.h"
 #include "daemon/config/state_dir.h"
 #include "daemon/queue/run_action.h"
@@ -400,6 +401,11 @@ void attempt_decide(const struct attempt *a, bool stopping, struct destination *
         go(ret, run_request_state(request), "%s", run_request_reason(request));
     } else if (a->status == STATUS_STOPPED && !a->store_failed && a->at_rung) {
         go(ret, RUN_PAUSED, HALVING_WAITS, a->run.pause_at);
+    } else if (a->status == STATUS_STOPPED && !a->store_failed && a->quiet_until_ms > 0 &&
+               !stopping) {
+        char until[TIME_TEXT_SIZE];
+        go(ret, RUN_QUEUED, "stopped for quiet hours, goes on after %s",
+           a->quiet_until_ms < INT64_MAX ? time_format(a->quiet_until_ms, until) : "them");
     } else if (a->status == STATUS_STOPPED && !a->store_failed) {
         go(ret, RUN_QUEUED, "%s", stopping ? "daemon stopped" : a->message);
         ret->wait = !stopping;

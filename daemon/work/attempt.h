@@ -22,7 +22,8 @@ struct attempt {
     bool started; /* start has returned: its executor can be asked */
     bool ended;   /* the outcome is known, but not where the run goes: that is not stored yet */
     enum run_request request;
-    double retry_at_s; /* when it has ended: the next try to store it */
+    int64_t quiet_until_ms; /* it was stopped for quiet hours; 0: it was not */
+    double retry_at_s;      /* when it has ended: the next try to store it */
 
     /* Of the thread that reports; after `ended` guarded by moves. */
     struct progress progress;

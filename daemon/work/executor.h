@@ -169,6 +169,10 @@ struct executor {
     int (*most)(void *user);
     void (*share)(void *user, int n_workers);
 
+    /* How many cores a run that starts now gets: what its owner is charged for. NULL: one. Any
+     * thread; no locks. */
+    int (*cores)(void *user);
+
     /* Does not wait. For how many seconds, as the calls saw it, nothing has moved in the attempt
      * that stands still the longest; 0: everything moves. One thread. NULL: always 0. */
     double (*stalled_s)(void *user);

@@ -412,23 +412,25 @@ static void ask(void *user, const char *handle, enum executor_request request) {
     (void)pthread_mutex_lock(&local->mutex);
     for (int i = 0; i < EXECUTOR_LOCAL_MOST; i++) {
         struct local_run *r = &local->runs[i];
-        if (!atomic_load(&r->busy) || strcmp(r->handle, handle) != 0) {
-            continue;
-        }
-        if (request == EXECUTOR_CHECKPOINT) {
+        bool asked = atomic_load(&r->busy) && strcmp(r->handle, handle) == 0;
+        if (asked && request == EXECUTOR_CHECKPOINT) {
             atomic_store(&r->checkpoint, true);
-        } else {
+        } else if (asked) {
             atomic_store(&r->stop, (int)request);
         }
     }
     (void)pthread_mutex_unlock(&local->mutex);
 }
 
+static int cores(void *user) {
+    return atomic_load(&((const struct executor_local *)user)->n_threads);
+}
+
 static void share(void *user, int n_workers) {
     struct executor_local *local = user;
     if (local->n_cores > 0 && n_workers > 0) {
-        int n = local->n_cores / n_workers;
-        atomic_store(&local->n_threads, n > 0 ? n : 1);
+        int n = local->n_cores > n_workers ? local->n_cores / n_workers : 1;
+        atomic_store(&local->n_threads, n);
     }
 }
 
@@ -451,13 +453,11 @@ static double stalled_s(void *user) {
 
 static bool is_saving(void *user) {
     const struct executor_local *local = user;
+    bool saving = false;
     for (int i = 0; i < EXECUTOR_LOCAL_MOST; i++) {
-        const struct local_run *r = &local->runs[i];
-        if (atomic_load(&r->busy) && atomic_load(&r->leaving)) {
-            return true;
-        }
+        saving |= atomic_load(&local->runs[i].busy) && atomic_load(&local->runs[i].leaving);
     }
-    return false;
+    return saving;
 }
 
 static void stop(void *user) {
@@ -491,6 +491,7 @@ struct executor executor_local_make(struct executor_local *local) {
                              .start = start,
                              .ask = ask,
                              .share = share,
+                             .cores = cores,
                              .stalled_s = stalled_s,
                              .is_saving = is_saving,
                              .stop = stop,

@@ -72,6 +72,12 @@ bool pool_configure_workers(struct pool *pool, int n_workers) {
     return free_to_change;
 }
 
+void pool_set_limits(struct pool *pool, int max_running, int64_t max_disk) {
+    atomic_store(&pool->max_running, max_running);
+    atomic_store(&pool->max_disk, max_disk);
+    queue_wake(pool->options.queue);
+}
+
 void pool_set_arithmetic_change(struct pool *pool, enum arithmetic_change rule) {
     atomic_store(&pool->attempts.arithmetic_change, (int)rule);
 }
@@ -123,6 +129,9 @@ enum status pool_create(const struct pool_options *options, struct pool **ret_po
         return error_set(error, STATUS_NO_MEMORY, "no memory for the pool");
     }
     pool->options = *options;
+    pool->quiet = options->quiet;
+    atomic_store(&pool->max_running, options->max_running);
+    atomic_store(&pool->max_disk, options->max_disk);
     pool->look_at_s = (double)INFINITY;
     for (size_t i = 0; i < options->n_executors; i++) {
         pool->names[i] = options->executors[i].name;
@@ -326,7 +335,13 @@ bool pool_checkpoint(struct pool *pool, int64_t run_id) {
 void pool_get_status(struct pool *pool, struct pool_status *ret_status) {
     *ret_status = (struct pool_status){.n_workers = atomic_load(&pool->n_workers),
                                        .n_running = attempt_table_count(&pool->attempts, NULL),
-                                       .draining = atomic_load(&pool->draining)};
+                                       .draining = atomic_load(&pool->draining),
+                                       .max_running = atomic_load(&pool->max_running),
+                                       .max_disk = atomic_load(&pool->max_disk)};
+    int64_t change_ms = 0;
+    if (pool_is_quiet(pool, &change_ms)) {
+        ret_status->quiet_until_ms = change_ms > 0 ? change_ms : INT64_MAX;
+    }
     (void)pthread_mutex_lock(&pool->telling);
     (void)snprintf(ret_status->waits_for, sizeof(ret_status->waits_for), "%s", pool->waits_for);
     (void)pthread_mutex_unlock(&pool->telling);

@@ -8,6 +8,8 @@
  *   canceled by the user                 checkpoint, then canceled
  *   killed by the user                   canceled, the last checkpoint stays as it is
  *   paused by the user                   checkpoint, then paused
+ *   quiet hours begin                    checkpoint, then queued, and nothing starts until they
+ *                                        end; what is trained elsewhere goes on
  *   the daemon stops                     checkpoint, then queued, reason "daemon stopped"; what is
  *                                        trained elsewhere goes on
  *   the store or the disk is full        queued again, reason says so; the executor gets no run for
@@ -40,6 +42,9 @@ struct pool_options {
     const struct clock *clock;
     const char *state_dir;
     enum arithmetic_change on_arithmetic_change;
+    int max_running;  /* of an owner at once; 0: any number */
+    int64_t max_disk; /* bytes of an owner's checkpoints above which none starts; 0: any */
+    struct quiet_hours quiet;
     double
         retry_delay_s; /* after a full disk; also between tries of a move that cannot be stored */
 };
@@ -98,6 +103,10 @@ bool pool_configure_workers(struct pool *pool, int n_workers);
 /* From now on. */
 void pool_set_arithmetic_change(struct pool *pool, enum arithmetic_change rule);
 
+/* From now on. What is running stays, whosever it is; hours that hold now stop it. */
+void pool_set_limits(struct pool *pool, int max_running, int64_t max_disk);
+void pool_set_quiet(struct pool *pool, const struct quiet_hours *quiet);
+
 /* A draining pool trains what is running and starts nothing. Kept in the store over restarts, and
  * with it the answer to an Idempotency-Key (NULL: none). */
 struct idempotency_answer;
@@ -108,6 +117,9 @@ struct pool_status {
     int n_workers; /* wanted */
     int n_running; /* runs that are being trained, wherever */
     bool draining;
+    int64_t quiet_until_ms; /* quiet hours hold until then, INT64_MAX: for ever; 0: they do not */
+    int max_running;        /* of an owner; 0: any number, as the next */
+    int64_t max_disk;       /* bytes of an owner's checkpoints */
     char waits_for[RUN_REASON_SIZE]; /* what keeps runs from being started for a while; "": nothing
                                       */
 };

@@ -28,11 +28,17 @@ struct pool {
     double claim_at_s;                  /* guarded by moves: the next claim may be tried */
     double look_at_s;                   /* guarded by moves; infinite: nothing is missing */
     struct room room;                   /* guarded by moves */
-    pthread_mutex_t telling;            /* a leaf: guards the next */
+    int64_t start_at_ms;                /* guarded by moves: Unix time at which a run may start that
+                                           may not yet; 0: none */
+    pthread_mutex_t telling;            /* a leaf: guards the next three */
     char waits_for[RUN_REASON_SIZE];    /* as in struct pool_status */
-    size_t n_open;                      /* executors that were opened */
+    struct quiet_hours quiet;
+    int64_t quiet_until_ms; /* as in struct pool_status, by the follower's last look */
+    size_t n_open;          /* executors that were opened */
     atomic_int n_workers;
     atomic_bool draining;
+    atomic_int max_running;
+    atomic_llong max_disk;
     atomic_bool stop;
     int wake_fd;                            /* wakes the follower */
     atomic_ullong rounds[POOL_THREADS];     /* of the dispatcher and the follower */
@@ -73,6 +79,26 @@ void pool_wait_for(struct pool *pool, enum status status, int64_t needed_bytes,
 
 /* The reason is history. */
 void pool_wait_is_over(struct pool *pool);
+
+/* Whether quiet hours hold at this moment; *ret_change_ms: until when that stays so, 0: for ever.
+ */
+bool pool_is_quiet(struct pool *pool, int64_t *ret_change_ms);
+
+/* The follower, with moves held: at the beginning of quiet hours stops what is trained in this
+ * process, at their end has runs claimed again. Returns in how many seconds it must look again;
+ * infinite: there are no quiet hours. */
+double pool_follow_quiet(struct pool *pool);
+
+/* The dispatcher, without locks, when it has found nothing to start: notes when the next run may
+ * start that waits for its time. */
+void pool_note_next_start(struct pool *pool);
+
+/* The follower, with moves held: has runs claimed when that time has come. Returns in how many
+ * seconds it must look again; infinite: nothing waits. */
+double pool_wait_for_start(struct pool *pool);
+
+/* Of an executor that trains in this process: quiet hours are this machine's. */
+bool pool_heeds_quiet(const struct executor *executor);
 
 /* The follower, without locks: looks for room on a disk that was full, when it is time for that;
  * once there is some, all that waits is due. */

@@ -126,10 +126,13 @@ void pool_on_outcome(void *user, struct attempt *a) {
 static bool name_ready(struct pool *pool, char *text, size_t size) {
     size_t used = 0;
     double now = now_s();
+    int64_t change_ms = 0;
+    bool quiet = pool_is_quiet(pool, &change_ms);
     for (size_t i = 0; i < pool->options.n_executors; i++) {
         const struct executor *e = &pool->options.executors[i];
         int most = e->most ? e->most(e->user) : atomic_load(&pool->n_workers);
-        if (now >= pool->not_before_s[i] && attempt_table_count(&pool->attempts, e) < most) {
+        if (now >= pool->not_before_s[i] && !(quiet && pool_heeds_quiet(e)) &&
+            attempt_table_count(&pool->attempts, e) < most) {
             used += (size_t)snprintf(text + used, size - used, ",%s", e->name);
         }
     }
@@ -149,6 +152,12 @@ static void name_missing(const struct pool *pool, char *text, size_t size) {
     }
 }
 
+/* Of run_claim. */
+static int cores_of(void *user, const char *name) {
+    const struct executor *e = pool_executor(user, name);
+    return e && e->cores ? e->cores(e->user) : 1;
+}
+
 /* With moves held. */
 static enum status claim(struct pool *pool, const char *missing, struct attempt *a,
                          struct error *error) {
@@ -158,7 +167,12 @@ static enum status claim(struct pool *pool, const char *missing, struct attempt 
     if (!may_start) {
         return error_set(error, STATUS_NOT_FOUND, "no run may start at present");
     }
-    const struct run_claim wanted = {.executors = ready, .datasets = missing};
+    const struct run_claim wanted = {.executors = ready,
+                                     .datasets = missing,
+                                     .max_running = atomic_load(&pool->max_running),
+                                     .max_disk = atomic_load(&pool->max_disk),
+                                     .cores = cores_of,
+                                     .user = pool};
     TRY(queue_claim(pool->options.queue, &wanted, &a->run, error));
     a->executor = pool_executor(pool, a->run.executor);
     attempt_table_add(&pool->attempts, a);
@@ -188,7 +202,7 @@ static enum status take_run(struct pool *pool, struct attempt **ret_attempt, str
 }
 
 void pool_pass_on_request(const struct attempt *a) {
-    if (a->started && !a->ended && a->request != RUN_REQUEST_NONE) {
+    if (a->started && !a->ended && (a->request != RUN_REQUEST_NONE || a->quiet_until_ms > 0)) {
         a->executor->ask(a->executor->user, a->run.handle,
                          a->request == RUN_REQUEST_KILL ? EXECUTOR_KILL : EXECUTOR_STOP);
     }
@@ -249,6 +263,7 @@ void *pool_dispatch(void *user) {
             log_error("cannot take a run from the queue: %s", error.message);
             pause_claims(pool, status, &error);
         }
+        pool_note_next_start(pool);
         queue_wait(queue, seen);
     }
 }
@@ -258,7 +273,7 @@ void *pool_dispatch(void *user) {
 /* With moves held: when the next of what waits for a time is due; what is due now is done. */
 static double work_off(struct pool *pool, struct attempt **ret_left) {
     double now = now_s();
-    double next = (double)INFINITY;
+    double next = fmin(now + pool_follow_quiet(pool), now + pool_wait_for_start(pool));
     bool wake = false;
     for (struct attempt *a = pool->attempts.first, *after = NULL; a; a = after) {
         after = a->next;

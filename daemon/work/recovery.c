@@ -21,6 +21,7 @@ static enum status recover(struct store *store, const struct run_row *run, int64
         .reason = asked ? run_request_reason(run->request) : "interrupted",
         .next_attempt = !asked,
         .interrupted = !asked,
+        .abandoned = true,
         .now_ms = now_ms,
     };
     if (is_hopeless(run)) {

@@ -19,11 +19,14 @@
 #include "daemon/config/state_dir.h"
 #include "daemon/store/change/old_rows.h"
 #include "daemon/store/change/setting_change.h"
+#include "daemon/store/owner/usage.h"
 #include "daemon/store/query/upkeep.h"
+#include "daemon/store/table/audit_table.h"
 #include "daemon/store/table/checkpoint_table.h"
 #include "daemon/store/table/setting_table.h"
+#include "daemon/store/table/webhook_table.h"
 
-enum { INTERVAL_S = 24 * 60 * 60 };
+enum { INTERVAL_S = 24 * 60 * 60, USAGE_DAYS = 366, DELIVERY_DAYS = 30 };
 
 static const int64_t DAY_MS = (int64_t)INTERVAL_S * 1000;
 
@@ -175,6 +178,39 @@ static void expire_events(struct retention *retention) {
     }
 }
 
+static void expire_audit(const struct retention *retention) {
+    const struct retention_options *options = &retention->options;
+    int64_t before_ms = clock_unix_ms(options->clock) - options->keep_audit_days * DAY_MS;
+    struct error error;
+    for (int n = 1; n > 0 && !atomic_load(&retention->must_stop);) {
+        if (audit_table_expire(options->store, before_ms, &n, &error) != STATUS_OK) {
+            log_warning("keep_audit_days: %s", error.message);
+            return;
+        }
+    }
+}
+
+static void expire_deliveries(const struct retention *retention) {
+    const struct retention_options *options = &retention->options;
+    int64_t before_ms = clock_unix_ms(options->clock) - DELIVERY_DAYS * DAY_MS;
+    struct error error;
+    for (int n = 1; n > 0 && !atomic_load(&retention->must_stop);) {
+        if (delivery_table_expire(options->store, before_ms, &n, &error) != STATUS_OK) {
+            log_warning("deliveries of webhooks: %s", error.message);
+            return;
+        }
+    }
+}
+
+/* What owners used is asked for by the month; older hours matter to a long half_life alone. */
+static void expire_usage(const struct retention *retention) {
+    struct error error;
+    int64_t before_ms = clock_unix_ms(retention->options.clock) - USAGE_DAYS * DAY_MS;
+    if (usage_forget(retention->options.store, before_ms, &error) != STATUS_OK) {
+        log_warning("what owners used: %s", error.message);
+    }
+}
+
 /* Once, after an update from a version that kept more in them. */
 static void rewrite_configs(struct retention *retention) {
     struct error error;
@@ -210,6 +246,13 @@ static void *work(void *user) {
         }
         if (believed && atomic_load(&retention->keep_events_days) > 0) {
             expire_events(retention);
+        }
+        if (believed) {
+            expire_usage(retention);
+            expire_deliveries(retention);
+        }
+        if (believed && retention->options.keep_audit_days > 0) {
+            expire_audit(retention);
         }
         struct timespec until;
         (void)clock_gettime(CLOCK_MONOTONIC, &until);

@@ -21,6 +21,7 @@ struct retention_options {
     const struct clock *clock;
     int keep_days;        /* of the last checkpoints of finished runs; 0: nothing goes by itself */
     int keep_events_days; /* 0: likewise */
+    int keep_audit_days;  /* 0: likewise */
     const atomic_bool *stop; /* true: end after the run it is at; NULL: never */
 };
 

@@ -401,6 +401,31 @@ static void older_runs_have_no_placement(void **state) {
                      5);
 }
 
+static void runs_of_before_are_counted_for_their_owners(void **state) {
+    sqlite3 *handle = *state;
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 14, &fixture_error));
+    assert_int_equal(
+        sqlite3_exec(handle,
+                     "INSERT INTO run (name, priority, labels_json, config_json, preset, dataset,"
+                     " depth, epochs, m, cutout_size, seed, state, owner, created_ms, updated_ms)"
+                     " SELECT 'x', column2, '{}', '{}', 'p', 'shapes', 8, 1, 1, 12, 1, column1,"
+                     " column3, 1, 1 FROM (VALUES ('queued', 0, 'anna'), ('queued', 0, 'anna'),"
+                     " ('queued', 2, 'anna'), ('held', 0, 'anna'), ('running', 0, 'bert'),"
+                     " ('failed', 0, ''))",
+                     0, 0, 0),
+        SQLITE_OK);
+    ASSERT_OK(
+        migrate_apply(handle, migrations_embedded, migrations_embedded_count, &fixture_error));
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM owner"), 3);
+    assert_int_equal(read_number(handle, "SELECT queued * 10 + held FROM owner WHERE name ="
+                                         " 'anna'"),
+                     31);
+    assert_int_equal(read_number(handle, "SELECT running FROM owner WHERE name = 'bert'"), 1);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM waiting"), 2);
+    assert_int_equal(read_number(handle, "SELECT n FROM waiting WHERE priority = 0"), 2);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM run WHERE charged_ms IS NULL"), 6);
+}
+
 static void a_file_that_is_no_database_is_refused(void **state) {
     (void)state;
     struct store_fixture f;
@@ -437,6 +462,7 @@ int main(void) {
         TEST(links_go_with_their_sweep),
         TEST(runs_of_before_are_stopped_by_no_rule_and_keep_what_paper_was),
         TEST(older_runs_have_no_placement),
+        TEST(runs_of_before_are_counted_for_their_owners),
         TEST(events_keep_their_ids_and_new_ones_go_on_behind_them),
         cmocka_unit_test(the_store_refuses_a_newer_database_and_keeps_it),
         cmocka_unit_test(a_file_that_is_no_database_is_refused),

@@ -62,7 +62,8 @@ static void the_completion_knows_every_field(void **state) {
     const char *name = NULL;
     const char *help = NULL;
     for (size_t i = 0; run_spec_field_help(i, &name, &help); i++) {
-        bool of_submit = strcmp(name, "after") == 0 || strcmp(name, "hold") == 0;
+        bool of_submit = strcmp(name, "after") == 0 || strcmp(name, "hold") == 0 ||
+                         strcmp(name, "not_before") == 0 || strcmp(name, "notify") == 0;
         const char *word = strcmp(name, "labels") == 0 ? "label" : name;
         if (!has_word(script, of_submit ? "submit) offered=" : "local fields=", ";;", word, "=")) {
             fail_msg("completion.bash does not know %s", name);

@@ -87,7 +87,8 @@ static void wrong_lines_are_named(void **state) {
         const char *word;
     } cases[] = {
         {"\nanna submit\n", ":2: a line should be"},
-        {"anna submit %s more\n", ":1: a line should be"},
+        {"anna submit %s 2030-01-31T12:00:00Z more\n", ":1: a line should be"},
+        {"anna submit %s tomorrow\n", ":1: a token expires at a time"},
         {"anna root %s\n", "read, submit, admin"},
         {"an:na read %s\n", "a name has"},
         {"anna read 0123\n", "64 hex digits"},
@@ -109,6 +110,42 @@ static void wrong_lines_are_named(void **state) {
             fail_msg("\"%s\" is not in: %s", cases[i].word, error.message);
         }
     }
+}
+
+static void a_token_that_has_expired_is_nobodys(void **state) {
+    (void)state;
+    char anna[TOKEN_TEXT_SIZE];
+    char bert[TOKEN_TEXT_SIZE];
+    char hashes[2][SHA256_HEX_SIZE];
+    char text[512];
+    struct tokens *tokens = NULL;
+    struct token_grant grant;
+    struct token_line line;
+    int n = 0;
+    token_make(TOKEN_PREFIX, anna, hashes[0]);
+    token_make(TOKEN_PREFIX, bert, hashes[1]);
+    (void)snprintf(
+        text, sizeof(text),
+        "anna read %s 2020-01-31T12:00:00Z # gone\n bert admin %s 2999-01-31T12:00:00Z\n",
+        hashes[0], hashes[1]);
+    write_file(text);
+    assert_int_equal(tokens_open(path, &tokens, &error), STATUS_OK);
+    assert_false(tokens_grant(tokens, anna, &grant));
+    assert_true(tokens_grant(tokens, bert, &grant));
+    assert_true(tokens_hold(tokens, &grant));
+    assert_int_equal(tokens_expire(tokens), 0); /* none since it was opened */
+    assert_true(tokens_line(tokens, 1, &line));
+    assert_string_equal(line.name, "bert");
+    assert_string_equal(line.sha256, hashes[1]);
+    assert_false(tokens_line(tokens, 2, &line));
+    tokens_close(tokens);
+
+    assert_int_equal(tokens_revoke(path, "ber", &n, &error), STATUS_NOT_FOUND);
+    assert_int_equal(tokens_revoke(path, "bert", &n, &error), STATUS_OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(tokens_open(path, &tokens, &error), STATUS_OK);
+    assert_int_equal(tokens_count(tokens), 1);
+    tokens_close(tokens);
 }
 
 static void a_file_that_others_may_read_is_refused(void **state) {
@@ -195,6 +232,7 @@ int main(void) {
         cmocka_unit_test(a_made_token_is_found_by_its_line),
         cmocka_unit_test(two_tokens_are_never_alike),
         cmocka_unit_test(wrong_lines_are_named),
+        cmocka_unit_test(a_token_that_has_expired_is_nobodys),
         cmocka_unit_test(a_file_that_others_may_read_is_refused),
         cmocka_unit_test(a_file_that_a_group_may_write_is_refused),
         cmocka_unit_test(a_grant_holds_as_long_as_its_token_has_as_much),

@@ -96,7 +96,7 @@ class Drift(unittest.TestCase):
     """The validation of all other tests can fail."""
 
     HEADERS = {"content-type": "application/json", "x-request-id": "x"}
-    SCHEDULER = '{"state":"running","workers":1,"running_runs":0}'
+    SCHEDULER = '{"state":"running","workers":1,"running_runs":0,"quiet":false,"quiet_until":null}'
 
     def refuse(self, method, path, status, body=SCHEDULER, sent=None, **headers):
         response = Response(status, dict(self.HEADERS, **headers), body)

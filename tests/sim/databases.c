@@ -115,6 +115,7 @@ void databases_make_old(struct stream *choices) {
         w->epochs = 1 + stream_below(choices, 4);
         w->priority = stream_below(choices, 3);
         w->accepted = true;
+        w->older = true;
         add_run(handle, w, i, i <= n_finished);
     }
     char sql[256];

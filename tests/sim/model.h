@@ -22,6 +22,7 @@ enum { MODEL_RUNS = 256, MODEL_AFTER = 2 };
 struct wanted {
     char name[48];
     int64_t id;    /* 0: not seen yet */
+    bool older;    /* it was in the database that the life began with */
     bool accepted; /* 201 */
     bool refused;  /* 4xx: it must not appear */
     bool deleting; /* somebody asked for its deletion */

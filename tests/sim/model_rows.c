@@ -22,6 +22,18 @@ static const char sql_checkpoints[] = "SELECT kind, path, sha256, epochs_done, s
 static const char sql_draining[] =
     "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM setting WHERE name = 'draining'), 0)";
 
+/* Each is 0 when the counts that triggers keep are those of the rows. */
+static const char sql_counts[] =
+    "SELECT (SELECT total(queued) FROM owner) - (SELECT count(*) FROM run WHERE state = 'queued'),"
+    " (SELECT total(held) FROM owner) - (SELECT count(*) FROM run WHERE state = 'held'),"
+    " (SELECT total(running) FROM owner) - (SELECT count(*) FROM run WHERE state = 'running'),"
+    " (SELECT total(n) FROM waiting) - (SELECT count(*) FROM run WHERE state = 'queued'),"
+    " (SELECT total(disk) FROM owner) - (SELECT total(n_bytes) FROM"
+    "  (SELECT DISTINCT run_id, path, n_bytes FROM checkpoint)),"
+    " (SELECT count(*) FROM actor)";
+static const char sql_born[] = "SELECT count(*) FROM audit WHERE subject = 'run'"
+                               " AND subject_id = CAST(?1 AS TEXT) AND before IS NULL";
+
 static const char *text(sqlite3_stmt *statement, int column) {
     const char *value = (const char *)sqlite3_column_text(statement, column);
     return value ? value : "";
@@ -146,6 +158,16 @@ static void check_training(const struct wanted *w) {
     }
 }
 
+/* Who made it is told once, if somebody has: the runs of a sweep with the sweep. */
+static void check_audit(const struct wanted *w) {
+    sqlite3_stmt *row = looker_query(sql_born, w->id);
+    int n = looker_step(row) ? sqlite3_column_int(row, 0) : 0;
+    (void)sqlite3_reset(row);
+    if (n != (w->group == 0 && !w->older)) {
+        sim_fail("the audit tells who did what", "%d lines say who made run %" PRId64, n, w->id);
+    }
+}
+
 void model_check_row(struct wanted *w) {
     sqlite3_stmt *row = looker_query(sql_run, w->id);
     bool there = looker_step(row);
@@ -166,11 +188,21 @@ void model_check_row(struct wanted *w) {
     (void)sqlite3_reset(row);
     check_checkpoints(w, forked_epoch);
     check_training(w);
+    check_audit(w);
 }
 
 void model_check_settings(int draining) {
     sqlite3_stmt *row = looker_query(sql_draining, 0);
     int stored = looker_step(row) ? sqlite3_column_int(row, 0) : 0;
+    (void)sqlite3_reset(row);
+    row = looker_query(sql_counts, 0);
+    int n_columns = looker_step(row) ? sqlite3_column_count(row) : 0;
+    for (int column = 0; column < n_columns; column++) {
+        if (sqlite3_column_int64(row, column) != 0) {
+            sim_fail("owners have what their runs are", "count %d is off by %lld", column,
+                     sqlite3_column_int64(row, column));
+        }
+    }
     (void)sqlite3_reset(row);
     if (draining >= 0 && stored != draining) {
         sim_fail("an accepted request is carried out", "draining is %d, and was answered as %d",

@@ -24,6 +24,7 @@ struct task {
     void *user;
     void *result;
     int errno_value;
+    const void *own; /* of pthread_setspecific */
 };
 
 static struct task tasks[MOST_TASKS];
@@ -85,6 +86,7 @@ struct task *sched_spawn(void *(*entry)(void *user), void *user) {
     task->entry = entry;
     task->user = user;
     task->errno_value = 0;
+    task->own = NULL;
     (void)getcontext(&task->context);
     task->context.uc_stack.ss_sp = task->stack;
     task->context.uc_stack.ss_size = STACK_BYTES;
@@ -212,4 +214,12 @@ int64_t sched_unix_ms(void) {
 
 void sched_jump_unix_ms(int64_t by_ms) {
     unix_offset_ms += by_ms;
+}
+
+/* ---- what a task keeps for itself: there is one key ---- */
+
+static const void *own_of_driver;
+
+const void **sched_own(void) {
+    return current ? &current->own : &own_of_driver;
 }

@@ -54,6 +54,9 @@ bool sched_has_crashed(void);
 /* No points and no faults while this is not 0: the driver looks. */
 extern int sched_calm;
 
+/* The one thing that a task keeps for itself (pthread_setspecific). */
+const void **sched_own(void);
+
 /* ---- time ---- */
 
 double sched_now_s(void);

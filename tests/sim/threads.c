@@ -34,6 +34,19 @@ int __wrap_pthread_join(pthread_t thread, void **ret_result) {
     return 0;
 }
 
+/* ---- what a thread keeps for itself ---- */
+
+void *__wrap_pthread_getspecific(pthread_key_t key) {
+    (void)key;
+    return (void *)*sched_own();
+}
+
+int __wrap_pthread_setspecific(pthread_key_t key, const void *value) {
+    (void)key;
+    *sched_own() = value;
+    return 0;
+}
+
 /* ---- mutexes: 0 is free, as PTHREAD_MUTEX_INITIALIZER has it ---- */
 
 static int *word_of(pthread_mutex_t *mutex) {

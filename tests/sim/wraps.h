@@ -30,6 +30,8 @@ WRAP(int, pthread_cond_wait, pthread_cond_t *, pthread_mutex_t *);
 WRAP(int, pthread_cond_timedwait, pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
 WRAP(int, pthread_cond_signal, pthread_cond_t *);
 WRAP(int, pthread_cond_broadcast, pthread_cond_t *);
+WRAP(void *, pthread_getspecific, pthread_key_t);
+WRAP(int, pthread_setspecific, pthread_key_t, const void *);
 WRAP(int, clock_gettime, clockid_t, struct timespec *);
 WRAP(int, setpriority, int, id_t, int);
 

@@ -85,7 +85,7 @@ _cutoutctl() {
         *)
             case $command in
                 "") offered=$commands ;;
-                submit) offered="$fields after= hold=" ;;
+                submit) offered="$fields after= hold= not_before= notify=" ;;
                 sweep) offered="$fields hold=" ;;
                 list) offered="state= m= cutout_size= dataset= preset= optimizer= copies= seed= depth=
                     owner= sweep= forked_from= label= name= text= sort= fields= limit= cursor=" ;;

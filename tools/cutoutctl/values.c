@@ -160,7 +160,7 @@ static enum status write_member(struct json_writer *writer, const char *argument
     if (strcmp(key, "label") == 0) {
         return STATUS_OK; /* written together */
     }
-    if (strcmp(key, "after") == 0) {
+    if (strcmp(key, "after") == 0 || strcmp(key, "notify") == 0) {
         return write_list(writer, key, value, true, error);
     }
     if (is_list(key, value)) {
@@ -202,7 +202,7 @@ static bool is_of_grid(const char *argument) {
     char key[KEY_SIZE];
     const char *value = "";
     return split(argument, key, &value, NULL) == STATUS_OK && strcmp(key, "label") != 0 &&
-           strcmp(key, "after") != 0 && is_list(key, value);
+           strcmp(key, "after") != 0 && strcmp(key, "notify") != 0 && is_list(key, value);
 }
 
 static enum status write_sweep(struct json_writer *writer, char *const *arguments, int n,

@@ -151,6 +151,10 @@ RUN_FIELDS = {
         "boolean: Do not start before it is released.",
     "after":
         "array: Runs that must succeed before.",
+    "not_before":
+        "string or null: Do not start earlier, a time such as 2030-01-31T20:00:00Z.",
+    "notify":
+        "array: Names of webhooks that are told when it ends.",
 }
 COMPARE_ARGUMENTS = (
     "group_by", "x", "metric", "target", "baseline",

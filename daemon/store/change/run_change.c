@@ -4,6 +4,9 @@
 #include <stdio.h>
 
 #include "daemon/store/change/halving.h"
+#include "daemon/store/owner/owner_rows.h"
+#include "daemon/store/owner/turn.h"
+#include "daemon/store/owner/usage.h"
 #include "daemon/store/table/after_table.h"
 #include "daemon/store/table/checkpoint_rows.h"
 #include "daemon/store/table/confusion_rows.h"
@@ -34,6 +37,8 @@ enum status run_insert(struct db *db, const struct run_draft *draft, int64_t now
                        int64_t *ret_id, struct error *error) {
     int64_t id = 0;
     TRY(run_add(db, draft, now_ms, &id, error));
+    TRY(owner_check_limits(db, draft->owner ? draft->owner : "", draft->max_queued, draft->max_disk,
+                           error));
     TRY(idempotency_add_created(db, draft->idempotency, "/api/v1/runs", id, now_ms, error));
     TRY(add_after(db, id, draft, error));
     TRY(event_add_state(db, id, now_ms, error));
@@ -78,6 +83,9 @@ static enum status explain_conflict(struct db *db, int64_t id, struct error *err
 /* One move and its event. */
 static enum status move_one(struct db *db, const struct run_move *move, struct error *error) {
     bool changed = false;
+    if (move->from == RUN_RUNNING && !move->abandoned) {
+        TRY(usage_charge_run(db, move->id, move->now_ms, error));
+    }
     if (run_state_may_move(move->from, move->to)) {
         TRY(run_set_state(db, move, &changed, error));
     }
@@ -142,9 +150,13 @@ struct claim_arguments {
 static enum status claim(struct db *db, void *arguments, struct error *error) {
     struct claim_arguments *a = arguments;
     int64_t id = 0;
-    TRY(run_take_first(db, a->claim, a->now_ms, &id, error));
+    bool changed = false;
+    TRY(turn_first_run(db, a->claim, a->now_ms, &id, error));
+    TRY(run_set_claimed(db, id, a->now_ms, &changed, error));
     TRY(event_add_state(db, id, a->now_ms, error));
-    return run_read(db, id, &a->row, error);
+    TRY(run_read(db, id, &a->row, error));
+    int cores = a->claim->cores ? a->claim->cores(a->claim->user, a->row.executor) : 1;
+    return usage_begin_run(db, id, cores, a->now_ms, error);
 }
 
 enum status run_table_claim(struct store *store, const struct run_claim *run_claim, int64_t now_ms,

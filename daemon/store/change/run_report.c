@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/store/change/run_progress.h"
+#include "daemon/store/owner/usage.h"
 #include "daemon/store/table/event_table.h"
 #include "daemon/store/table/run_rows.h"
 
@@ -38,12 +39,13 @@ static enum status explain(struct db *db, const struct run_report *report, bool 
                            report->attempt);
 }
 
-static enum status accept(struct db *db, const struct run_report *report, bool *ret_again,
-                          struct error *error) {
+static enum status accept(struct db *db, const struct run_report *report, int64_t now_ms,
+                          bool *ret_again, struct error *error) {
     bool taken = false;
     TRY(run_take_report(db, report->run_id, report->attempt, report->number, &taken, error));
     *ret_again = false;
-    return taken ? STATUS_OK : explain(db, report, ret_again, error);
+    return taken ? usage_charge_run(db, report->run_id, now_ms, error)
+                 : explain(db, report, ret_again, error);
 }
 
 static bool is_count(int wrong, int total) {
@@ -99,7 +101,7 @@ static enum status store_report(struct db *db, void *arguments, struct error *er
     const struct report_arguments *a = arguments;
     int64_t id = a->report->run_id;
     bool again = false;
-    TRY(accept(db, a->report, &again, error));
+    TRY(accept(db, a->report, a->now_ms, &again, error));
     if (again) {
         return STATUS_OK;
     }
@@ -122,15 +124,17 @@ static enum status store_report(struct db *db, void *arguments, struct error *er
 
 enum status run_report_epoch(struct store *store, const struct run_report *report,
                              const struct epoch_row *row, struct error *error) {
-    struct report_arguments arguments = {.report = report, .epoch = row};
+    struct report_arguments arguments = {.report = report, .epoch = row, .now_ms = row->at_ms};
     return store_write(store, store_report, &arguments, error);
 }
 
 enum status run_report_checkpoints(struct store *store, const struct run_report *report,
                                    const struct checkpoint_row *rows, size_t n_rows,
                                    struct error *error) {
-    struct report_arguments arguments = {
-        .report = report, .checkpoints = rows, .n_checkpoints = n_rows};
+    struct report_arguments arguments = {.report = report,
+                                         .checkpoints = rows,
+                                         .n_checkpoints = n_rows,
+                                         .now_ms = n_rows > 0 ? rows[0].at_ms : 0};
     return store_write(store, store_report, &arguments, error);
 }
 

@@ -73,7 +73,9 @@
     X("job", TEXT, placement.job)                                                                  \
     X("node", TEXT, placement.node)                                                                \
     X("job_state", TEXT, placement.state)                                                          \
-    X("job_reason", TEXT, placement.reason)
+    X("job_reason", TEXT, placement.reason)                                                        \
+    X("not_before_ms", INT64, not_before_ms)                                                       \
+    X("notify", TEXT, notify)
 
 /* What is long or a look-up of its own (enum run_part): a list may have '' in its place. Read
  * behind the columns, in this order, as text that the row owns. */

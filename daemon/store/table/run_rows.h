@@ -32,10 +32,9 @@ enum status run_set_state(struct db *db, const struct run_move *move, bool *ret_
 enum status run_set_request(struct db *db, int64_t id, enum run_request request, int64_t now_ms,
                             bool *ret_changed, struct error *error);
 
-/* Takes the first of the queue that waits for no other, and that `claim` does not pass over, to
- * state running. STATUS_NOT_FOUND: there is none. */
-enum status run_take_first(struct db *db, const struct run_claim *claim, int64_t now_ms,
-                           int64_t *ret_id, struct error *error);
+/* To state running, with the handle of its attempt. *ret_changed: it was queued. */
+enum status run_set_claimed(struct db *db, int64_t id, int64_t now_ms, bool *ret_changed,
+                            struct error *error);
 
 /* Notes that report `number` of the attempt has come (0: it has no number). *ret_taken: the run is
  * running at this attempt, and the report did not come before. */

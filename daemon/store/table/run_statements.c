@@ -14,9 +14,9 @@ const struct statement_set run_statements = {
             ("INSERT INTO run (name, priority, labels_json, config_json, preset, dataset,"
              " depth, epochs, m, cutout_size, seed, copies, optimizer, owner, sweep_id,"
              " forked_from, forked_epoch, state, batch_size, train_images, drop_last, executor,"
-             " max_seconds, created_ms, updated_ms)"
+             " max_seconds, not_before_ms, notify, created_ms, updated_ms)"
              " VALUES (?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
-             " ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?2, ?2)"),
+             " ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?2, ?2)"),
         [RUN_INSERT_LABELS] = ("INSERT INTO run_label (run_id, key, value)"
                                " SELECT ?1, key, value FROM json_each(?2)"),
         [RUN_GET] = ("SELECT " RUN_COLUMNS " FROM run WHERE id = ?1"),
@@ -24,20 +24,14 @@ const struct statement_set run_statements = {
         /* Whether an end counts as an interruption is stored with it, so that it counts once. */
         [RUN_MOVE] = ("UPDATE run SET state = ?4, reason = ?5, attempt = attempt + ?6,"
                       " interruptions = interruptions + (?8 AND began),"
-                      " request = '', handle = '', finished_ms = CASE WHEN ?7 THEN ?2 END," CHANGED
-                      "WHERE id = ?1 AND state = ?3"),
+                      " request = '', handle = '', charged_ms = NULL, finished_ms = CASE WHEN ?7 "
+                      "THEN ?2 END," CHANGED "WHERE id = ?1 AND state = ?3"),
         /* The handle is stored with the state: whatever was started has a name in the row. */
-        [RUN_CLAIM] =
-            ("UPDATE run SET state = 'running', reason = '', reports = 0, began = 0,"
-             " job = '', node = '', job_state = '', job_reason = '',"
-             " handle = 'run-' || id || '.' || attempt,"
-             " started_ms = coalesce(started_ms, ?2)," CHANGED
-             "WHERE state = 'queued' AND id = (SELECT id FROM run AS r WHERE state = 'queued'"
-             " AND (?3 IS NULL OR instr(?3, ',' || executor || ',') > 0)"
-             " AND (?4 IS NULL OR instr(?4, ',' || executor || '/' || dataset || ',') = 0)"
-             " AND NOT EXISTS (SELECT 1 FROM run_after a JOIN run d ON d.id = a.after_id"
-             "  WHERE a.run_id = r.id AND d.state <> 'succeeded')"
-             " ORDER BY priority DESC, id LIMIT 1) RETURNING id"),
+        [RUN_CLAIM] = ("UPDATE run SET state = 'running', reason = '', reports = 0, began = 0,"
+                       " job = '', node = '', job_state = '', job_reason = '',"
+                       " handle = 'run-' || id || '.' || attempt,"
+                       " started_ms = coalesce(started_ms, ?2)," CHANGED
+                       "WHERE id = ?1 AND state = 'queued'"),
         [RUN_REQUEST] =
             ("UPDATE run SET request = ?3," CHANGED "WHERE id = ?1 AND state = 'running'"),
         [RUN_REPORT] =
@@ -60,7 +54,9 @@ const struct statement_set run_statements = {
              "WHERE id = ?1"),
         [RUN_TOUCH] = ("UPDATE run SET interruptions = 0," CHANGED "WHERE id = ?1"),
         [RUN_EDIT] = ("UPDATE run SET name = coalesce(?3, name), priority = coalesce(?4, priority),"
-                      " labels_json = coalesce(?5, labels_json)," CHANGED "WHERE id = ?1"),
+                      " labels_json = coalesce(?5, labels_json),"
+                      " not_before_ms = CASE WHEN ?6 IS NULL THEN not_before_ms ELSE"
+                      " nullif(?6, 0) END," CHANGED "WHERE id = ?1"),
         [RUN_FORGET_LABELS] = "DELETE FROM run_label WHERE run_id = ?1",
         [RUN_DELETE] = "DELETE FROM run WHERE id = ?1 AND state <> 'running'",
         [RUN_NOTE_BEGIN] = "UPDATE run SET began = 1 WHERE id = ?1 AND attempt = ?2",

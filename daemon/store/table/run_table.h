@@ -23,6 +23,7 @@ enum {
     RUN_EXECUTOR_SIZE = 32,
     RUN_HANDLE_SIZE = 64,
     RUN_STOP_RULE_SIZE = 16,
+    RUN_NOTIFY_SIZE = 280,
 };
 
 /* Where an executor that places runs elsewhere has put an attempt; "" what is not known. */
@@ -63,6 +64,10 @@ struct run_draft {
     int64_t forked_from;             /* 0: not a fork */
     int forked_epoch;                /* valid with forked_from */
     bool held;                       /* starts in state held instead of queued */
+    int64_t not_before_ms;           /* it starts no earlier; 0: at once */
+    const char *notify;              /* ",lab,": webhooks that are told of it; NULL: none */
+    int max_queued;                  /* refused when its owner then has more in the queue; 0: any */
+    int64_t max_disk;                /* or has more bytes of checkpoints */
     const int64_t *after_ids;        /* [n_after]: runs that must succeed before it starts */
     int n_after;
     const struct idempotency_mark *idempotency; /* NULL: the submission carries no key */
@@ -140,6 +145,8 @@ struct run_row {
     bool ranked_out; /* paused by it, because others were better */
     bool has_note;   /* table `note` */
     struct run_placement placement; /* of the latest attempt */
+    int64_t not_before_ms;               /* it does not start earlier; 0: it may at once */
+    char notify[RUN_NOTIFY_SIZE];        /* ",lab,": webhooks that are told of it */
 };
 
 /* Frees what the row owns and zeroes it. A zeroed row is fine. */
@@ -191,10 +198,15 @@ struct run_origin {
 enum status run_table_set_origin(struct store *store, int64_t id, const struct run_origin *origin,
                                  int64_t now_ms, struct error *error);
 
-/* Which queued runs are passed over; a NULL member passes over none. */
+/* Which queued runs are passed over; a NULL or 0 member passes over none. */
 struct run_claim {
     const char *executors; /* ",local,other,": runs of others are */
     const char *datasets;  /* ",local/cifar10,": runs of that executor with that data set are */
+    int max_running;       /* those of an owner with so many running ones are */
+    int64_t max_disk;      /* those of an owner with more bytes of checkpoints are */
+    /* What a run of that executor is charged for; NULL: 1. From a store_body: no locks. */
+    int (*cores)(void *user, const char *executor);
+    void *user;
 };
 
 /* One legal move. */
@@ -206,6 +218,8 @@ struct run_move {
     bool next_attempt;  /* attempt + 1 */
     bool interrupted; /* from running: the daemon ended, or training failed; counted, if the attempt
                          had come as far as training */
+    bool abandoned;   /* from running: nobody knows until when it was trained, so its owner is not
+                         charged for the time since its last report */
     int64_t now_ms;
 };
 
@@ -213,7 +227,8 @@ struct run_move {
 struct run_edit {
     const char *name;
     const int *priority;
-    const char *labels_json; /* a JSON object of strings */
+    const char *labels_json;      /* a JSON object of strings */
+    const int64_t *not_before_ms; /* 0: it may start at once */
 };
 
 #endif

@@ -52,6 +52,8 @@ enum status run_add(struct db *db, const struct run_draft *draft, int64_t now_ms
     if (config->stop.max_seconds > 0) {
         sqlite3_bind_double(statement, 24, config->stop.max_seconds);
     }
+    bind_id(statement, 25, draft->not_before_ms);
+    db_bind_text(statement, 26, draft->notify ? draft->notify : "");
     TRY(db_execute(db, statement, NULL, error));
     int64_t id = sqlite3_last_insert_rowid(db->handle);
     db_touch(db, id);
@@ -107,25 +109,9 @@ enum status run_set_request(struct db *db, int64_t id, enum run_request request,
     return change(db, statement, id, now_ms, ret_changed, error);
 }
 
-enum status run_take_first(struct db *db, const struct run_claim *claim, int64_t now_ms,
-                           int64_t *ret_id, struct error *error) {
-    sqlite3_stmt *statement = db_statement(db, DB_RUN, RUN_CLAIM);
-    sqlite3_bind_int64(statement, 2, now_ms);
-    if (claim->executors) {
-        db_bind_text(statement, 3, claim->executors);
-    }
-    if (claim->datasets) {
-        db_bind_text(statement, 4, claim->datasets);
-    }
-    bool row = false;
-    TRY(db_step(db, statement, &row, error));
-    if (!row) {
-        return error_set(error, STATUS_NOT_FOUND, "nothing is queued");
-    }
-    *ret_id = sqlite3_column_int64(statement, 0);
-    TRY(db_execute(db, statement, NULL, error));
-    db_touch(db, *ret_id);
-    return STATUS_OK;
+enum status run_set_claimed(struct db *db, int64_t id, int64_t now_ms, bool *ret_changed,
+                            struct error *error) {
+    return change(db, db_statement(db, DB_RUN, RUN_CLAIM), id, now_ms, ret_changed, error);
 }
 
 enum status run_set_reason(struct db *db, int64_t id, const char *reason, int64_t now_ms,
@@ -169,6 +155,9 @@ enum status run_set_edit(struct db *db, int64_t id, const struct run_edit *edit,
     }
     if (edit->labels_json) {
         db_bind_text(statement, 5, edit->labels_json);
+    }
+    if (edit->not_before_ms) {
+        sqlite3_bind_int64(statement, 6, *edit->not_before_ms);
     }
     TRY(change_existing(db, statement, id, now_ms, error));
     return edit->labels_json ? replace_labels(db, id, edit->labels_json, error) : STATUS_OK;

@@ -1,0 +1,196 @@
+/* The sender and its clock: tries that fail over a day, runs that stand still. */
+#include "tests/daemon/store_fixture.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "daemon/notify/message.h"
+#include "daemon/notify/post.h"
+#include "daemon/notify/sender.h"
+
+static const int64_t BEGIN_MS = 1000 * 3600 * 1000LL;
+static atomic_llong now_ms;
+
+static int64_t unix_ms(void *user) {
+    (void)user;
+    return atomic_load(&now_ms);
+}
+
+static double monotonic_s(void *user) {
+    (void)user;
+    return 0.0;
+}
+
+static const struct clock test_clock = {.unix_ms = unix_ms, .monotonic_s = monotonic_s};
+
+struct sender_fixture {
+    struct store_fixture f;
+    struct sender *sender;
+    struct progress_board *progress;
+    int64_t webhook_id;
+};
+
+static int set_up(void **state) {
+    struct sender_fixture *s = calloc(1, sizeof(*s));
+    struct webhook_row row = {
+        .name = "lab", .events = ",stalled,run_ended,", .target = (double)NAN, .secret = "x"};
+    atomic_store(&now_ms, BEGIN_MS);
+    fixture_begin(&s->f);
+    (void)snprintf(row.url, sizeof(row.url), "http://127.0.0.1:1/"); /* refused: nothing is sent */
+    ASSERT_OK(webhook_table_add(s->f.store, &row, &s->webhook_id, &fixture_error));
+    ASSERT_OK(progress_board_create(4, &s->progress, &fixture_error));
+    *state = s;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    struct sender_fixture *s = *state;
+    sender_free(s->sender);
+    progress_board_free(s->progress);
+    fixture_end(&s->f);
+    free(s);
+    return 0;
+}
+
+static void start(struct sender_fixture *s) {
+    const struct sender_options options = {.store = s->f.store,
+                                           .clock = &test_clock,
+                                           .progress = s->progress,
+                                           .allowed_addresses = "",
+                                           .stalled_s = 600};
+    ASSERT_OK(sender_create(&options, &s->sender, &fixture_error));
+    ASSERT_OK(sender_start(s->sender, &fixture_error));
+}
+
+static struct delivery_row newest(struct sender_fixture *s) {
+    struct delivery_list list;
+    struct delivery_row row = {.id = 0};
+    ASSERT_OK(delivery_table_list(s->f.store, s->webhook_id, INT64_MAX, 1, &list, &fixture_error));
+    if (list.n > 0) {
+        row = list.rows[0];
+    }
+    delivery_list_clear(&list);
+    return row;
+}
+
+/* The sender is woken again and again, since it sleeps by another clock than the test's. */
+static struct delivery_row wait_for_attempts(struct sender_fixture *s, int attempts) {
+    const struct timespec moment = {.tv_nsec = 2000000};
+    for (int i = 0; i < 30000; i++) {
+        struct delivery_row row = newest(s);
+        if (row.attempts >= attempts) {
+            return row;
+        }
+        sender_poke(s->sender);
+        (void)nanosleep(&moment, NULL);
+    }
+    fail_msg("it was not tried %d times", attempts);
+    return (struct delivery_row){.id = 0};
+}
+
+static void one_that_cannot_be_delivered_is_tried_for_a_day_and_then_dead(void **state) {
+    struct sender_fixture *s = *state;
+    start(s);
+    ASSERT_OK(
+        delivery_table_add(s->f.store, s->webhook_id, "test", "", "{}", BEGIN_MS, &fixture_error));
+    struct delivery_row row = wait_for_attempts(s, 1);
+    assert_string_equal(row.state, "pending");
+    assert_int_equal(row.next_ms, BEGIN_MS + 5000);
+    assert_non_null(strstr(row.error, "127.0.0.1 is loopback or private"));
+    int attempts = 1;
+    while (strcmp(row.state, "pending") == 0) {
+        assert_true(row.next_ms > atomic_load(&now_ms));
+        atomic_store(&now_ms, row.next_ms);
+        row = wait_for_attempts(s, ++attempts);
+    }
+    assert_string_equal(row.state, "dead");
+    assert_true(atomic_load(&now_ms) - BEGIN_MS > 24 * 3600 * 1000LL);
+    assert_true(atomic_load(&now_ms) - BEGIN_MS < 30 * 3600 * 1000LL);
+    int n = 0;
+    ASSERT_OK(delivery_table_expire(s->f.store, row.next_ms + 1, &n, &fixture_error));
+    assert_int_equal(n, 1);
+}
+
+static void a_run_that_stands_still_is_told_once(void **state) {
+    struct sender_fixture *s = *state;
+    const struct timespec moment = {.tv_nsec = 2000000};
+    int64_t id = fixture_add_run(s->f.store, 0);
+    struct run_row row = {0};
+    ASSERT_OK(run_table_claim(s->f.store, &(struct run_claim){0}, BEGIN_MS, &row, &fixture_error));
+    run_row_clear(&row);
+    struct progress progress = {.run_id = id, .n_reports = 7};
+    progress_board_set(s->progress, 0, &progress);
+    start(s);
+    /* It moves for a while, and then does not. */
+    for (int i = 0; newest(s).id == 0; i++) {
+        assert_true(i < 30000);
+        progress.n_reports += i < 5;
+        progress_board_set(s->progress, 0, &progress);
+        atomic_fetch_add(&now_ms, 31 * 1000);
+        sender_poke(s->sender);
+        (void)nanosleep(&moment, NULL);
+    }
+    struct delivery_row told = newest(s);
+    char facts[64];
+    (void)snprintf(facts, sizeof(facts), "{\"run\":\"%lld\",", (long long)id);
+    assert_string_equal(told.event, "stalled");
+    assert_int_equal(strncmp(told.facts, facts, strlen(facts)), 0);
+    assert_true(told.created_ms >= BEGIN_MS + 600 * 1000);
+    (void)wait_for_attempts(s, 1); /* one more round of the sender, at least */
+    atomic_fetch_add(&now_ms, 31 * 1000);
+    ASSERT_OK(delivery_table_add(s->f.store, s->webhook_id, "test", "", "{}", atomic_load(&now_ms),
+                                 &fixture_error));
+    (void)wait_for_attempts(s, 1); /* of the test, which came after another look */
+    struct delivery_list list;
+    ASSERT_OK(delivery_table_list(s->f.store, s->webhook_id, INT64_MAX, 9, &list, &fixture_error));
+    assert_int_equal(list.n, 2);
+    delivery_list_clear(&list);
+}
+
+static void special_addresses_and_urls_are_known(void **state) {
+    (void)state;
+    static const char *const special[] = {
+        "127.0.0.1", "10.1.2.3", "172.31.0.1",       "192.168.1.1", "169.254.169.254", "::1",
+        "fe80::1",   "fd00::1",  "::ffff:127.0.0.1", "0.0.0.0",     "100.64.0.1",      "224.0.0.1"};
+    static const char *const good[] = {"8.8.8.8", "172.32.0.1", "2606:4700::1111"};
+    static const char *const urls[] = {"ftp://a/",      "file:///etc/passwd", "http://",    "a", "",
+                                       "http://u:p@a/", "http://a/#x",        "gopher://a/"};
+    struct error error;
+    for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
+        if (!post_address_is_special(special[i])) {
+            fail_msg("%s is taken for public", special[i]);
+        }
+    }
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_false(post_address_is_special(good[i]));
+    }
+    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+        if (post_check_url(urls[i], &error) != STATUS_INVALID) {
+            fail_msg("'%s' is taken", urls[i]);
+        }
+    }
+    assert_int_equal(post_check_url("https://hooks.example.org/services/T/B/x?y=1", &error),
+                     STATUS_OK);
+}
+
+/* Computed with Python's hmac. */
+static void a_signature_is_the_hmac_of_time_and_body(void **state) {
+    (void)state;
+    char signature[SIGNATURE_SIZE];
+    message_sign("whsec_x", 1700000000, "{}", signature);
+    assert_string_equal(signature,
+                        "t=1700000000,v1="
+                        "be8cb8325f2202445260a855532f967e30ad2a9394ce28da66ee02880ddcb661");
+}
+
+int main(void) {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(one_that_cannot_be_delivered_is_tried_for_a_day_and_then_dead),
+        TEST(a_run_that_stands_still_is_told_once),
+        cmocka_unit_test(special_addresses_and_urls_are_known),
+        cmocka_unit_test(a_signature_is_the_hmac_of_time_and_body),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
