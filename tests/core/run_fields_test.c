@@ -99,7 +99,8 @@ static void change(const struct run_config_field *field, struct run_config *conf
     case RUN_CONFIG_SEED:
     case RUN_CONFIG_CHOICE:
     case RUN_CONFIG_SWITCH:
-        run_config_set_number(field, config, value == field->least ? value + 1 : field->least);
+        run_config_set_number(field, config,
+                              value == field->least ? fmin(value + 1, field->most) : field->least);
         assert_true(run_config_number(field, config) != value);
         break;
     }

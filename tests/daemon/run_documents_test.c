@@ -102,6 +102,7 @@ static void check_limits(const struct run_config_field *field, const cJSON *prop
     case RUN_CONFIG_PRESET:
     case RUN_CONFIG_DATASET:
     case RUN_CONFIG_BOOL:
+        break;
     case RUN_CONFIG_SWITCH: {
         const cJSON *word = NULL;
         int n = 2; /* false and true */
