@@ -278,7 +278,8 @@ void route_queue(struct api_context *context, const struct request *request, str
         json_write_free(&writer);
         return;
     }
-    struct forecast forecast = {.context = context};
+    /* The front of the queue is not far behind it: no need to count. */
+    struct forecast forecast = {.context = context, .asked = !cursor};
     json_write_array(&writer, "items");
     for (size_t i = 0; i < page.list.n; i++) {
         write_waiting(&writer, &forecast, &scheduler, &page.list.rows[i],

@@ -19,8 +19,9 @@ const struct statement_set owner_statements = {
         [USED] = ("SELECT total(core_seconds) FILTER (WHERE hour > ?2 - 24),"
                   " total(core_seconds) FILTER (WHERE hour > ?2 - 7 * 24), total(core_seconds)"
                   " FROM usage WHERE owner = ?1 AND hour > ?2 - 30 * 24"),
-        [RUNNING_USE] = ("SELECT total(max(?2 - charged_ms, 0) * cores) / 1000.0 FROM run"
-                         " WHERE state = 'running' AND owner = ?1"),
+        [RUNNING_USE] =
+            ("SELECT total(max(?2 - charged_ms, 0) * cores) / 1000.0 FROM run INDEXED BY run_next"
+             " WHERE state = 'running' AND owner = ?1"),
         [COUNTS] = "SELECT queued + held FROM owner WHERE name = ?1",
         [RUNNING] = "SELECT running FROM owner WHERE name = ?1",
         [DISK] = "SELECT disk FROM owner WHERE name = ?1",

@@ -8,7 +8,7 @@
 #include "core/base/cleanup.h"
 #include "daemon/store/owner/usage.h"
 
-enum { NEXT_PRIORITY, OWNERS, OWNER, UNCHARGED, FIRST_RUN, N_STATEMENTS };
+enum { NEXT_PRIORITY, OWNERS, OLDEST, OWNER, UNCHARGED, UNCHARGED_OF, FIRST_RUN, N_STATEMENTS };
 
 #define OWNER_COLUMNS "owner.name, owner.recent, owner.running, owner.disk"
 
@@ -16,14 +16,19 @@ const struct statement_set turn_statements = {
     N_STATEMENTS,
     {
         [NEXT_PRIORITY] = "SELECT max(priority) FROM waiting WHERE priority < ?1",
-        [OWNERS] = ("SELECT " OWNER_COLUMNS ", waiting.n, (SELECT r.id FROM run AS r INDEXED BY"
-                    " run_waiting WHERE r.state = 'queued' AND r.priority = ?1"
-                    " AND r.owner = waiting.owner ORDER BY r.id LIMIT 1)"
-                    " FROM waiting JOIN owner ON owner.name = waiting.owner"
-                    " WHERE waiting.priority = ?1"),
-        [OWNER] = ("SELECT " OWNER_COLUMNS ", 0, ?2 FROM owner WHERE name = ?1"),
-        [UNCHARGED] = ("SELECT total(max(?2 - charged_ms, 0) * cores) / 1000.0 FROM run"
-                       " WHERE state = 'running' AND owner = ?1"),
+        /* In order of their names. */
+        [OWNERS] = ("SELECT " OWNER_COLUMNS ", waiting.n FROM waiting"
+                    " JOIN owner ON owner.name = waiting.owner WHERE waiting.priority = ?1"
+                    " ORDER BY waiting.owner"),
+        [OLDEST] = ("SELECT r.id FROM run AS r INDEXED BY run_waiting WHERE r.state = 'queued'"
+                    " AND r.priority = ?1 AND r.owner = ?2 ORDER BY r.id LIMIT 1"),
+        [OWNER] = ("SELECT " OWNER_COLUMNS ", 0 FROM owner WHERE name = ?1"),
+        [UNCHARGED] = ("SELECT owner, total(max(?1 - charged_ms, 0) * cores) / 1000.0 FROM run "
+                       "INDEXED BY run_next"
+                       " WHERE state = 'running' GROUP BY owner"),
+        [UNCHARGED_OF] =
+            ("SELECT total(max(?1 - charged_ms, 0) * cores) / 1000.0 FROM run INDEXED BY run_next"
+             " WHERE state = 'running' AND owner = ?2"),
         /* Those whose time has come, and that nothing else keeps from starting. */
         [FIRST_RUN] =
             ("SELECT r.id FROM run AS r INDEXED BY run_waiting WHERE r.state = 'queued'"
@@ -49,18 +54,18 @@ static void read_turn(sqlite3_stmt *statement, int half_life_s, int64_t now_ms, 
     turn->n_running = sqlite3_column_int64(statement, 2);
     turn->n_disk_bytes = sqlite3_column_int64(statement, 3);
     turn->n_queued = sqlite3_column_int64(statement, 4);
-    turn->first_id = sqlite3_column_int64(statement, 5);
+    turn->first_id = 0;
     turn->recent = half_life_s > 0 && !isnan(recent)
                        ? exp2(recent - (double)now_ms / 1000.0 / half_life_s)
                        : 0.0;
 }
 
-static enum status add_uncharged(struct db *db, int64_t now_ms, struct turn *turn,
-                                 struct error *error) {
+static enum status add_uncharged_of(struct db *db, int64_t now_ms, struct turn *turn,
+                                    struct error *error) {
     bool row = false;
-    sqlite3_stmt *statement = db_statement(db, DB_TURN, UNCHARGED);
-    db_bind_text(statement, 1, turn->owner);
-    sqlite3_bind_int64(statement, 2, now_ms);
+    sqlite3_stmt *statement = db_statement(db, DB_TURN, UNCHARGED_OF);
+    sqlite3_bind_int64(statement, 1, now_ms);
+    db_bind_text(statement, 2, turn->owner);
     TRY(db_step(db, statement, &row, error));
     turn->recent += sqlite3_column_double(statement, 0);
     (void)sqlite3_reset(statement);
@@ -89,6 +94,72 @@ static int by_use(const void *a, const void *b) {
 
 static int compare(const struct turns *turns, const struct turn *a, const struct turn *b) {
     return turns->fair ? by_use(a, b) : by_arrival(a, b);
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const struct turn *)a)->owner, ((const struct turn *)b)->owner);
+}
+
+/* While they are in order of their names. */
+static enum status add_uncharged(struct db *db, int64_t now_ms, struct turns *turns,
+                                 struct error *error) {
+    bool row = false;
+    sqlite3_stmt *statement = db_statement(db, DB_TURN, UNCHARGED);
+    sqlite3_bind_int64(statement, 1, now_ms);
+    TRY(db_step(db, statement, &row, error));
+    while (row) {
+        struct turn key;
+        db_column_text(statement, 0, key.owner, sizeof(key.owner));
+        struct turn *turn = bsearch(&key, turns->items, turns->n, sizeof(*turns->items), by_name);
+        if (turn) {
+            turn->recent += sqlite3_column_double(statement, 1);
+        }
+        TRY(db_step(db, statement, &row, error));
+    }
+    return STATUS_OK;
+}
+
+static enum status read_oldest(struct db *db, int priority, struct turn *turn,
+                               struct error *error) {
+    bool row = false;
+    sqlite3_stmt *statement = db_statement(db, DB_TURN, OLDEST);
+    sqlite3_bind_int(statement, 1, priority);
+    db_bind_text(statement, 2, turn->owner);
+    TRY(db_step(db, statement, &row, error));
+    turn->first_id = row ? sqlite3_column_int64(statement, 0) : INT64_MAX;
+    (void)sqlite3_reset(statement);
+    return STATUS_OK;
+}
+
+/* Those that are equal otherwise go by their oldest run, which is looked up for them alone. */
+static enum status sort_equals(struct db *db, struct turns *turns, struct error *error) {
+    for (size_t i = 0, end = 0; i < turns->n; i = end) {
+        for (end = i + 1; end < turns->n && by_use(&turns->items[i], &turns->items[end]) == 0;) {
+            end++;
+        }
+        for (size_t k = i; end - i > 1 && k < end; k++) {
+            TRY(read_oldest(db, turns->priority, &turns->items[k], error));
+        }
+        if (end - i > 1) {
+            qsort(&turns->items[i], end - i, sizeof(*turns->items), by_arrival);
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status sort_by_use(struct db *db, int64_t now_ms, struct turns *turns,
+                               struct error *error) {
+    TRY(add_uncharged(db, now_ms, turns, error));
+    qsort(turns->items, turns->n, sizeof(*turns->items), by_use);
+    return sort_equals(db, turns, error);
+}
+
+static enum status sort_by_arrival(struct db *db, struct turns *turns, struct error *error) {
+    for (size_t i = 0; i < turns->n; i++) {
+        TRY(read_oldest(db, turns->priority, &turns->items[i], error));
+    }
+    qsort(turns->items, turns->n, sizeof(*turns->items), by_arrival);
+    return STATUS_OK;
 }
 
 static enum status read_owners(struct db *db, int half_life_s, int64_t now_ms, struct turns *turns,
@@ -138,15 +209,10 @@ enum status turns_read(struct db *db, int64_t below, int64_t now_ms, struct turn
         return STATUS_OK;
     }
     TRY(read_owners(db, half_life_s, now_ms, turns, error));
-    for (size_t i = 0; turns->fair && i < turns->n; i++) {
-        if (turns->items[i].n_running > 0) {
-            TRY(add_uncharged(db, now_ms, &turns->items[i], error));
-        }
+    if (turns->n == 0) {
+        return STATUS_OK;
     }
-    if (turns->n > 0) {
-        qsort(turns->items, turns->n, sizeof(*turns->items), turns->fair ? by_use : by_arrival);
-    }
-    return STATUS_OK;
+    return turns->fair ? sort_by_use(db, now_ms, turns, error) : sort_by_arrival(db, turns, error);
 }
 
 enum status turns_find(struct db *db, const struct turns *turns, const char *owner,
@@ -163,12 +229,12 @@ enum status turns_find(struct db *db, const struct turns *turns, const char *own
     TRY(usage_half_life(db, &half_life_s, error));
     sqlite3_stmt *statement = db_statement(db, DB_TURN, OWNER);
     db_bind_text(statement, 1, owner);
-    sqlite3_bind_int64(statement, 2, first_id);
     TRY(db_step(db, statement, &row, error));
     if (row) {
         read_turn(statement, half_life_s, now_ms, &turn);
         (void)sqlite3_reset(statement);
-        TRY(add_uncharged(db, now_ms, &turn, error));
+        turn.first_id = first_id;
+        TRY(add_uncharged_of(db, now_ms, &turn, error));
     }
     size_t i = 0;
     while (i < turns->n && compare(turns, &turns->items[i], &turn) < 0) {
