@@ -145,8 +145,8 @@ struct run_row {
     bool ranked_out; /* paused by it, because others were better */
     bool has_note;   /* table `note` */
     struct run_placement placement; /* of the latest attempt */
-    int64_t not_before_ms;               /* it does not start earlier; 0: it may at once */
-    char notify[RUN_NOTIFY_SIZE];        /* ",lab,": webhooks that are told of it */
+    int64_t not_before_ms;          /* it does not start earlier; 0: it may at once */
+    char notify[RUN_NOTIFY_SIZE];   /* ",lab,": webhooks that are told of it */
 };
 
 /* Frees what the row owns and zeroes it. A zeroed row is fine. */
