@@ -51,9 +51,6 @@ static enum status run_epochs(struct trainer *t, struct error *error) {
     TRY(check_finite(t, error));
     while (!has_ended(t)) {
         struct epoch_report report;
-        if (trainer_should_stop(t)) {
-            return trainer_stop(t, error);
-        }
         TRY(train_epoch(t, error));
         TRY(trainer_validate(t, &report, error));
         struct train_state next = t->state;
