@@ -20,7 +20,7 @@ static void lower(struct memory_bound *bound, int64_t n_bytes, const char *what,
                   const char *whose) {
     if (n_bytes < bound->n_bytes) {
         bound->n_bytes = n_bytes;
-        (void)snprintf(bound->origin, sizeof(bound->origin), "%.20s of %.290s", what, whose);
+        (void)snprintf(bound->origin, sizeof(bound->origin), "%.25s of %.290s", what, whose);
     }
 }
 

@@ -3,7 +3,7 @@
 import datetime
 import unittest
 
-from daemon_process import TINY, DaemonTestCase, wait_for
+from daemon_process import SLOW_BUILD, TINY, DaemonTestCase, wait_for
 
 NOTHING = {"seconds_per_epoch": None, "expected_start_at": None, "expected_end_at": None}
 FIELDS = "/api/v1/runs?sort=id&limit=500&fields=id,epochs_done,train_seconds,estimate"
@@ -111,7 +111,8 @@ class Estimates(DaemonTestCase):
         self.assertLess(max(trained, speed["images_per_second"]), 20 * min(trained, speed["images_per_second"]))
 
     def test_a_large_step_is_measured_by_a_small_one(self):
-        for m, batch_size, n_images in ((8, 64, 256), (3, 7, 21)):
+        # With a sanitizer a step of 256 images takes longer than a measurement may.
+        for m, batch_size, n_images in ((3, 7, 21),) if SLOW_BUILD else ((8, 64, 256), (3, 7, 21)):
             answers = []
 
             def measure():  # a machine that does something else may do no step in two seconds

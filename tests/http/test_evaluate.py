@@ -9,7 +9,7 @@ import sys
 import tempfile
 import unittest
 
-from daemon_process import PATIENCE_S, DaemonTestCase
+from daemon_process import PATIENCE_S, TINY, DaemonTestCase
 from test_datasets import HUNDRED, write_cifar100
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -21,7 +21,7 @@ except ImportError:
     np = None
 HAS_TORCH = np is not None and importlib.util.find_spec("torch") is not None
 HAS_KERAS = np is not None and importlib.util.find_spec("keras") is not None
-N_TEST = 100
+N_TEST = TINY["test_images"]
 
 
 class Checkpoints(DaemonTestCase):
@@ -75,7 +75,7 @@ class Evaluate(Checkpoints):
                 matrix = self.daemon.get(f"/api/v1/runs/{run}/confusion")
                 self.assertEqual((result["classes"], result["counts"]),
                                  (matrix["classes"], matrix["counts"]))
-                self.assertEqual(len(result["images"]), N_TEST)
+                self.assertEqual(len(result["images"]), self.best[name]["val_total"])
                 wrong = sum(image["label"] != image["predicted"] for image in result["images"])
                 self.assertEqual(wrong, result["val_wrong"])
                 self.assertTrue(all(image["logits"].index(max(image["logits"])) == image["predicted"]

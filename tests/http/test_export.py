@@ -177,8 +177,9 @@ class Export(DaemonTestCase):
             rows = list(csv.DictReader(text.splitlines()))
             expected = self.history(run)
             self.assertEqual(list(rows[0]), list(expected[0]))
-            self.assertEqual([{name: float(value) for name, value in row.items()} for row in rows],
-                             [{name: float(value) for name, value in row.items()} for row in expected])
+            self.assertEqual([{name: float(value) if value else None for name, value in row.items()} for row in rows],
+                             [{name: None if value is None else float(value) for name, value in row.items()}
+                              for row in expected])
         self.export("--to", "csv", self.directory, self.runs[1])
         with open(os.path.join(self.directory, "runs.csv"), encoding="utf-8") as file:
             self.assertEqual(len(file.read().splitlines()), 2)

@@ -89,8 +89,8 @@ class History(DaemonTestCase):
         self.assertEqual(by_format.body, by_accept.body)
         rows = list(csv.DictReader(io.StringIO(by_format.body)))
         self.assertEqual(list(rows[0]), COLUMNS)
-        self.assertEqual([{k: float(v) for k, v in row.items()} for row in rows],
-                         [{k: float(v) for k, v in row.items()} for row in items])
+        self.assertEqual([{k: float(v) if v else None for k, v in row.items()} for row in rows],
+                         [{k: None if v is None else float(v) for k, v in row.items()} for row in items])
 
     def test_validation_error_is_the_curve_alone(self):
         history = self.daemon.history(self.run_id)
