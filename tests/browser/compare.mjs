@@ -7,7 +7,7 @@ import { assert_accessible, page_test, pictures, SMALL } from "./fixture.mjs";
 
 page_test("several values in fields make a sweep, and its comparison fills while it is trained", async ({ daemon, page, shot }) => {
   await page.goto(`${daemon.url}/new?${new URLSearchParams({ name: "which m", ...SMALL, m: "1,2", seed: "1..2" })}`);
-  await page.getByText("Together").waitFor();
+  await page.getByText("Together", { exact: true }).waitFor();
   await shot("new");
   await page.getByRole("button", { name: "Queue 4 runs" }).click();
   await page.waitForURL(/\/compare\?sweep=1/);

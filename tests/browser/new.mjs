@@ -16,7 +16,7 @@ page_test("a wrong value is told at its field, and the button leads there", asyn
 
 page_test("a sweep is made by keys alone, from the form to the last tab of a run", async ({ daemon, page }) => {
   await page.goto(`${daemon.url}/new?${new URLSearchParams({ ...SMALL, epochs: 1 })}`);
-  await page.getByText("Together").waitFor();
+  await page.getByText("Together", { exact: true }).waitFor();
   const reach = async (selector) => {
     for (let i = 0; i < 60; i++) {
       await page.keyboard.press("Tab");
