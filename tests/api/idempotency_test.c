@@ -164,7 +164,7 @@ static void repeated_backup_leaves_the_one_that_is_there(void **state) {
     struct stat after;
     static const char body[] = "{\"name\":\"friday\"}";
     (void)snprintf(path, sizeof(path), "%s/backups/friday/cutoutd.db", fixture->dir);
-    fail_write(fixture, 1);
+    fail_write(fixture, 2); /* 1: the audit */
     struct reply reply = post(fixture, "k", "/api/v1/admin/backup", body);
     assert_int_equal(reply.http_status, 201);
     reply_clear(&reply);
@@ -206,7 +206,7 @@ static void repeated_purge_finds_nothing_left_to_do(void **state) {
         .id = id, .from = RUN_RUNNING, .to = RUN_SUCCEEDED, .reason = "", .now_ms = 1};
     struct error error;
     assert_int_equal(run_table_move(fixture->context.options.store, &long_ago, &error), STATUS_OK);
-    fail_write(fixture, 2);
+    fail_write(fixture, 3);
     for (int i = 0; i < 2; i++) {
         struct reply reply = post(fixture, "k", "/api/v1/admin/purge", "{\"older_than_days\":0}");
         assert_int_equal(reply.http_status, 200);
