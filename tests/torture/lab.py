@@ -156,7 +156,7 @@ def read_checkpoint(path):
     header = json.loads(data[8:8 + size])
     metadata = header.pop("__metadata__")
     state = metadata["state"].split()
-    state[5] = "-"  # train_seconds
+    state[5] = state[18] = "-"  # train_seconds, own_seconds
     metadata["state"] = " ".join(state)
     digest = hashlib.sha256(json.dumps([metadata, header], sort_keys=True).encode())
     digest.update(data[8 + size:])
