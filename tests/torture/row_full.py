@@ -155,6 +155,7 @@ def outcome_on_a_full_disk(lab):
         victim.wait_until(lambda: victim.run(run)["epochs_done"] >= 1)
         check(os.path.exists(os.path.join(victim.state_dir, "ballast")), "no ballast on 80 MiB")
         mount.fill()
+        fill_up(victim)  # what the database and its log still have of their own
         victim.wait_until(lambda: victim.run(run)["state"] == "queued", 60, "for its state to be stored")
         victim.kill()
         victim.start()  # on the full disk
