@@ -14,7 +14,6 @@ struct connection {
     bool granted; /* guarded by connections->mutex, as are all below */
     struct token_grant grant;
     double deadline_s;
-    bool leaving; /* connections_drain waits for its end */
     struct connection *previous, *next;
 };
 
@@ -23,7 +22,7 @@ struct connections {
     pthread_mutex_t mutex;
     pthread_cond_t removed; /* with mutex; by the monotonic clock */
     int n;                  /* guarded by mutex, as the next two */
-    int n_leaving;
+    bool draining;
     struct connection *first;
 };
 
@@ -91,7 +90,6 @@ void connections_remove(struct connections *connections, struct connection *conn
         connection->next->previous = connection->previous;
     }
     connections->n--;
-    connections->n_leaving -= connection->leaving;
     (void)pthread_cond_signal(&connections->removed);
     (void)pthread_mutex_unlock(&connections->mutex);
     connection_keep(connection, NULL, NULL);
@@ -106,6 +104,13 @@ void connection_keep(struct connection *connection, void *kept, void (*release)(
     connection->release = release;
 }
 
+/* With the mutex held. The library sees the end of input and closes; the descriptor stays ours
+ * until connections_remove, so it cannot be another connection's by now. */
+static void shut_down(struct connection *connection) {
+    (void)shutdown(connection->fd, SHUT_RDWR);
+    connection->deadline_s = 0;
+}
+
 void connections_set_deadline(struct connections *connections, struct connection *connection,
                               double deadline_s) {
     if (!connection) {
@@ -113,6 +118,9 @@ void connections_set_deadline(struct connections *connections, struct connection
     }
     (void)pthread_mutex_lock(&connections->mutex);
     connection->deadline_s = deadline_s;
+    if (connections->draining && deadline_s > 0) { /* its answer is sent: it waits for another */
+        shut_down(connection);
+    }
     (void)pthread_mutex_unlock(&connections->mutex);
 }
 
@@ -136,7 +144,7 @@ int connections_end_revoked(struct connections *connections,
     (void)pthread_mutex_lock(&connections->mutex);
     for (struct connection *c = connections->first; c; c = c->next) {
         if (c->granted && !holds(user, &c->grant)) {
-            (void)shutdown(c->fd, SHUT_RDWR); /* as connections_tick does */
+            (void)shutdown(c->fd, SHUT_RDWR); /* as shut_down does */
             c->granted = false;
             n++;
         }
@@ -160,10 +168,7 @@ void connections_tick(struct connections *connections, double now_s) {
     (void)pthread_mutex_lock(&connections->mutex);
     for (struct connection *c = connections->first; c; c = c->next) {
         if (c->deadline_s > 0 && now_s >= c->deadline_s) {
-            /* The library sees the end of input and closes; the descriptor stays ours until
-             * connections_remove, so it cannot be another connection's by now. */
-            (void)shutdown(c->fd, SHUT_RDWR);
-            c->deadline_s = 0;
+            shut_down(c);
         }
     }
     (void)pthread_mutex_unlock(&connections->mutex);
@@ -174,16 +179,14 @@ void connections_drain(struct connections *connections, double most_s) {
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += (time_t)most_s + 1;
     (void)pthread_mutex_lock(&connections->mutex);
+    connections->draining = true;
     for (struct connection *c = connections->first; c; c = c->next) {
         if (c->deadline_s > 0) {
-            (void)shutdown(c->fd, SHUT_RDWR);
-            c->deadline_s = 0;
-            c->leaving = true;
-            connections->n_leaving++;
+            shut_down(c);
         }
     }
     int reason = 0;
-    while (connections->n_leaving > 0 && reason == 0) {
+    while (connections->n > 0 && reason == 0) {
         reason = pthread_cond_timedwait(&connections->removed, &connections->mutex, &until);
     }
     (void)pthread_mutex_unlock(&connections->mutex);

@@ -62,8 +62,9 @@ int connections_count(struct connections *connections);
 /* Shuts down the connections whose deadline is over. */
 void connections_tick(struct connections *connections, double now_s);
 
-/* Shuts down the connections that wait for a request and returns when they are gone, or after
- * most_s seconds. libmicrohttpd 0.9.75 crashes when it is stopped while it gives up on a head. */
+/* Shuts down the connections that wait for a request, the others as soon as their answer is sent,
+ * and returns when all are gone, or after most_s seconds: who does not read has no answer then.
+ * libmicrohttpd 0.9.75 crashes when it is stopped while it gives up on a head. */
 void connections_drain(struct connections *connections, double most_s);
 
 #endif

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import unittest
 
-from daemon_process import SLOW_BUILD, PATIENCE_S, Daemon, DaemonTestCase, make_certificate, tls_daemon, unix_daemon, wait_for
+from daemon_process import PATIENCE_S, Daemon, DaemonTestCase, make_certificate, tls_daemon, unix_daemon, wait_for
 
 BACKUP = "/api/v1/admin/backup"
 PURGE = "/api/v1/admin/purge"
@@ -131,8 +131,7 @@ class Backup(DaemonTestCase):
                 # Refused, closed before it was read, or reset.
                 self.assertRegex(errors, r"curl: \((7|52|56)\)")
         self.assertEqual(sorted(os.listdir(directory)), made)
-        if not SLOW_BUILD:  # there the library is stopped, now and then, before it has sent what was answered
-            self.assertGreater(n_answered, 0)  # the one that was being made, at least
+        self.assertGreater(n_answered, 0)  # the one that was being made, at least
 
 
 class Command(DaemonTestCase):
