@@ -241,14 +241,9 @@ void route_webhook_deliveries(struct api_context *context, const struct request 
     struct webhook_row webhook;
     struct error error;
     int64_t id = 0;
-    int64_t limit = LIST_LIMIT_DEFAULT;
-    int64_t below = INT64_MAX;
-    const char *cursor = url_argument(&request->url, "cursor");
-    if (!arguments_read_limit(request, reply, LIST_LIMIT_MOST, &limit)) {
-        return;
-    }
-    if (cursor && !text_to_id(cursor, INT64_MAX, &below)) {
-        reply_bad_argument(reply, request, "cursor", "cursor must be a next_cursor of an answer.");
+    int64_t limit = 0;
+    int64_t below = 0;
+    if (!arguments_read_page(request, reply, &limit, &below)) {
         return;
     }
     if (request_read_id(request, "webhook", &id, &error) != STATUS_OK ||
@@ -264,9 +259,7 @@ void route_webhook_deliveries(struct api_context *context, const struct request 
     for (size_t i = 0; i < list.n; i++) {
         write_delivery(&writer, &list.rows[i]);
     }
-    char next[24] = "";
-    if (list.more) {
-        (void)snprintf(next, sizeof(next), "%" PRId64, list.rows[list.n - 1].id);
-    }
-    reply_page(reply, request, &writer, list.more ? next : NULL);
+    char next[ID_CURSOR_SIZE];
+    reply_page(reply, request, &writer,
+               list.more ? arguments_cursor(list.rows[list.n - 1].id, next) : NULL);
 }

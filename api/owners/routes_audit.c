@@ -1,5 +1,4 @@
 /* GET /audit: who did what. Layer: api. */
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "api/owners/routes_owners.h"
@@ -39,14 +38,9 @@ static void write_row(struct json_writer *writer, const struct audit_row *row) {
 void route_audit(struct api_context *context, const struct request *request, struct reply *reply) {
     CLEANUP(audit_list_clear) struct audit_list list = {.n = 0};
     struct error error;
-    int64_t limit = LIST_LIMIT_DEFAULT;
-    int64_t below = INT64_MAX;
-    const char *cursor = url_argument(&request->url, "cursor");
-    if (!arguments_read_limit(request, reply, LIST_LIMIT_MOST, &limit)) {
-        return;
-    }
-    if (cursor && !text_to_id(cursor, INT64_MAX, &below)) {
-        reply_bad_argument(reply, request, "cursor", "cursor must be a next_cursor of an answer.");
+    int64_t limit = 0;
+    int64_t below = 0;
+    if (!arguments_read_page(request, reply, &limit, &below)) {
         return;
     }
     if (audit_table_list(context->options.store, below, url_argument(&request->url, "owner"),
@@ -62,9 +56,7 @@ void route_audit(struct api_context *context, const struct request *request, str
     for (size_t i = 0; i < list.n; i++) {
         write_row(&writer, &list.rows[i]);
     }
-    char next[24] = "";
-    if (list.more) {
-        (void)snprintf(next, sizeof(next), "%" PRId64, list.rows[list.n - 1].id);
-    }
-    reply_page(reply, request, &writer, list.more ? next : NULL);
+    char next[ID_CURSOR_SIZE];
+    reply_page(reply, request, &writer,
+               list.more ? arguments_cursor(list.rows[list.n - 1].id, next) : NULL);
 }

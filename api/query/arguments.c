@@ -2,7 +2,10 @@
 #include "api/query/arguments.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "core/base/decimal.h"
 
 static bool was_before(const struct url *url, int index) {
     for (int i = 0; i < index; i++) {
@@ -91,4 +94,24 @@ bool arguments_read_flag(const struct request *request, struct reply *reply, con
     }
     *value = text ? strcmp(text, "true") == 0 : *value;
     return true;
+}
+
+bool arguments_read_page(const struct request *request, struct reply *reply, int64_t *ret_limit,
+                         int64_t *ret_below) {
+    const char *cursor = url_argument(&request->url, "cursor");
+    *ret_limit = LIST_LIMIT_DEFAULT;
+    *ret_below = INT64_MAX;
+    if (!arguments_read_limit(request, reply, LIST_LIMIT_MOST, ret_limit)) {
+        return false;
+    }
+    if (cursor && !text_to_id(cursor, INT64_MAX, ret_below)) {
+        reply_bad_argument(reply, request, "cursor", "cursor must be a next_cursor of an answer.");
+        return false;
+    }
+    return true;
+}
+
+const char *arguments_cursor(int64_t last_id, char ret_text[ID_CURSOR_SIZE]) {
+    (void)snprintf(ret_text, ID_CURSOR_SIZE, "%" PRId64, last_id);
+    return ret_text;
 }

@@ -23,6 +23,15 @@ enum { LIST_LIMIT_DEFAULT = 50, LIST_LIMIT_MOST = 500 };
 bool arguments_read_limit(const struct request *request, struct reply *reply, int64_t most,
                           int64_t *value);
 
+/* limit, and cursor of a list from the newest id downwards: the ids of the page are less than
+ * *ret_below. Its next cursor is that of arguments_cursor. */
+bool arguments_read_page(const struct request *request, struct reply *reply, int64_t *ret_limit,
+                         int64_t *ret_below);
+
+enum { ID_CURSOR_SIZE = 24 };
+/* The cursor of the page behind the one that ends with last_id; the result is ret_text. */
+const char *arguments_cursor(int64_t last_id, char ret_text[ID_CURSOR_SIZE]);
+
 /* true or false; *value stays as it is when the argument is not there. */
 bool arguments_read_flag(const struct request *request, struct reply *reply, const char *name,
                          bool *value);

@@ -213,26 +213,11 @@ void route_sweep_create(struct api_context *context, const struct request *reque
 
 /* GET /sweeps */
 
-static bool read_page(const struct request *request, struct reply *reply, int64_t *ret_limit,
-                      int64_t *ret_before_id) {
-    const char *cursor = url_argument(&request->url, "cursor");
-    *ret_limit = LIST_LIMIT_DEFAULT;
-    *ret_before_id = 0;
-    if (!arguments_read_limit(request, reply, LIST_LIMIT_MOST, ret_limit)) {
-        return false;
-    }
-    if (cursor && !text_to_id(cursor, INT64_MAX, ret_before_id)) {
-        reply_bad_argument(reply, request, "cursor", "cursor must be a next_cursor of this list.");
-        return false;
-    }
-    return true;
-}
-
 void route_sweep_list(struct api_context *context, const struct request *request,
                       struct reply *reply) {
     int64_t limit = 0;
     int64_t before_id = 0;
-    if (!read_page(request, reply, &limit, &before_id)) {
+    if (!arguments_read_page(request, reply, &limit, &before_id)) {
         return;
     }
     CLEANUP(sweep_list_clear) struct sweep_list list = {0};
@@ -252,10 +237,9 @@ void route_sweep_list(struct api_context *context, const struct request *request
         reply_error(reply, request, &error);
         return;
     }
-    char cursor[24];
-    bool more = list.more && list.n > 0;
-    (void)snprintf(cursor, sizeof(cursor), "%" PRId64, more ? list.rows[list.n - 1].id : 0);
-    reply_page(reply, request, &writer, more ? cursor : NULL);
+    char cursor[ID_CURSOR_SIZE];
+    reply_page(reply, request, &writer,
+               list.more && list.n > 0 ? arguments_cursor(list.rows[list.n - 1].id, cursor) : NULL);
 }
 
 /* GET /sweeps/{id} */
