@@ -87,6 +87,7 @@ static enum status wait_for_version(struct check *check, double wait_s, char **r
     size_t n_bytes = 0;
     double until_s = clock_monotonic_s(&clock_system) + wait_s;
     double ended_at_s = 0;
+    /* Neither a shared file system nor Slurm tells when there is something to see. */
     const struct timespec pause = {.tv_sec = 1};
     (void)snprintf(path, sizeof(path), "%s/version", check->directory);
     while (text_file_read(path, MOST_VERSION_BYTES, ret_text, &n_bytes, NULL) != STATUS_OK) {
