@@ -12,6 +12,7 @@
 #include "daemon/spec/run_spec_json.h"
 #include "daemon/store/table/run_table.h"
 #include "daemon/store/table/webhook_table.h"
+#include "daemon/work/health.h"
 
 struct run_spec_context run_surroundings(const struct api_context *context) {
     const struct dataset_registry *datasets = context->options.datasets;
@@ -232,6 +233,11 @@ enum status submission_make(const struct api_context *context, const struct requ
                             const struct run_spec *spec, struct submission *ret_submission,
                             struct error *error) {
     struct submission *submission = ret_submission;
+    struct health_report health;
+    health_read(context->options.health, &health);
+    if (health.status == STATUS_NO_SPACE) {
+        return error_set(error, STATUS_NO_SPACE, "%s", health.reason);
+    }
     submission->labels_json = submission_labels(spec);
     submission->config_json = run_spec_to_json(spec);
     submission->draft =

@@ -60,7 +60,8 @@ struct submission {
 };
 
 /* Of no sweep, no fork and without an idempotency mark: the caller adds these to the draft. On any
- * status the caller clears *ret_submission. STATUS_NO_MEMORY. */
+ * status the caller clears *ret_submission. STATUS_NO_MEMORY; STATUS_NO_SPACE: what is left of the
+ * disk is for the runs that are here. */
 enum status submission_make(const struct api_context *context, const struct request *request,
                             const struct run_spec *spec, struct submission *ret_submission,
                             struct error *error);

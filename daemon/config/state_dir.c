@@ -158,6 +158,7 @@ void state_dir_measure(const char *directory, struct state_dir_usage *ret_usage)
     ret_usage->wal_bytes = size_of(directory, "cutoutd.db-wal");
     ret_usage->free_bytes =
         statvfs(directory, &disk) == 0 ? (int64_t)(disk.f_bavail * disk.f_frsize) : -1;
+    ret_usage->has_ballast = size_of(directory, "ballast") > 0;
 }
 
 enum status state_dir_link_run_file(const char *directory, int64_t source_id, int64_t id,

@@ -26,6 +26,7 @@ struct state_dir_usage {
     int64_t database_bytes;
     int64_t wal_bytes;
     int64_t free_bytes;
+    bool has_ballast;
 };
 
 void state_dir_measure(const char *directory, struct state_dir_usage *ret_usage);

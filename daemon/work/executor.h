@@ -136,9 +136,9 @@ struct executor {
     void (*admit)(void *user, const struct run_config *config,
                   struct executor_admission *ret_admission);
     /* Any thread; after open. How fast it would train the run: some steps of it are timed, for
-     * most_s seconds and a few more at most. STATUS_BUSY: a run is trained here at present or
-     * begins meanwhile, which comes first, or something else is being measured; others: why it
-     * cannot be trained. NULL: it cannot say. */
+     * most_s seconds, or until one is done: then for five times as long at most. STATUS_BUSY: a run
+     * is trained here at present or begins meanwhile, which comes first, or something else is being
+     * measured; others: why it cannot be trained. NULL: it cannot say. */
     enum status (*measure)(void *user, const struct run_config *config, double most_s,
                            struct executor_speed *ret_speed, struct error *error);
     /* Appends "NAME/DATASET," for each data set that cannot be read at present, if it should come

@@ -83,7 +83,9 @@ static void settle_when_quiet(struct health *health) {
 static enum status look(struct health *health, struct health_report *report, struct error *error) {
     state_dir_measure(health->state_dir, &report->disk);
     TRY(store_check(health->store, error));
-    if (report->disk.free_bytes >= 0 && report->disk.free_bytes < LEAST_FREE_BYTES) {
+    /* What the ballast left is for the outcomes of runs. */
+    int64_t least = LEAST_FREE_BYTES + (report->disk.has_ballast ? 0 : STATE_DIR_BALLAST_BYTES);
+    if (report->disk.free_bytes >= 0 && report->disk.free_bytes < least) {
         return error_set(error, STATUS_NO_SPACE, "%s has %lld bytes left", health->state_dir,
                          (long long)report->disk.free_bytes);
     }
