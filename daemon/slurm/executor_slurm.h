@@ -50,7 +50,11 @@ struct executor_slurm {
     char silence[RUN_REASON_SIZE]; /* Slurm does not answer; "": it does, or was not asked */
     char refusal[RUN_REASON_SIZE]; /* sbatch takes no jobs at present */
     char trouble[RUN_REASON_SIZE]; /* the shared directory cannot be used */
-    double poll_at_s;              /* the next question, as the next */
+    struct {
+        char constraint[2 * CONFIG_TEXT_SIZE]; /* no node has these features; "": all were found */
+        double until_s;                        /* not asked for again before */
+    } lacking;
+    double poll_at_s; /* the next question, as the next */
     double submit_at_s;
     double orphans_at_s;
     int n_polls; /* that were answered */

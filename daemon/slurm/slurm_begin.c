@@ -13,6 +13,8 @@
 
 /* Until something that failed is tried again. */
 static const double TRY_AGAIN_S = 10.0;
+/* Likewise, in questions to Slurm, where no node has what a run needs: nodes do not change often. */
+static const int LACKING_POLLS = 12;
 
 enum { HIGHEST_PRIORITY = 1000 };
 
@@ -180,15 +182,31 @@ static void find_constraint(const struct executor_slurm *slurm, const struct slu
     }
 }
 
+/* Of runs that need the same. */
+static bool is_lacking(const struct executor_slurm *slurm, const char *constraint) {
+    return constraint[0] && !strcmp(constraint, slurm->lacking.constraint) &&
+           slurm_now_s() < slurm->lacking.until_s;
+}
+
+/* What sbatch says of features that no node has, or none that may be used. */
+static bool says_lacking(const char *message) {
+    return strstr(message, "nvalid feature") || strstr(message, "node configuration is not");
+}
+
+static void wait_for_node(struct executor_slurm *slurm, struct slurm_job *job) {
+    char why[SLURM_REASON_SIZE];
+    (void)snprintf(why, sizeof(why), "Slurm has no node with %.60s", slurm->lacking.constraint);
+    wait_with(slurm, job, why);
+    job->due_at_s = slurm->lacking.until_s;
+}
+
 static enum status submit(struct executor_slurm *slurm, struct slurm_job *job,
-                          struct error *error) {
+                          const char *constraint, struct error *error) {
     char script[ATTEMPT_PATH_SIZE];
     char output[ATTEMPT_PATH_SIZE];
-    char constraint[2 * CONFIG_TEXT_SIZE];
     char exclude[1024];
     TRY(attempt_path(job->dir, "job.sh", script, error));
     TRY(attempt_path(job->dir, "output", output, error));
-    find_constraint(slurm, job, constraint);
     (void)slurm_nodes_excluded(&slurm->nodes, slurm_now_s(), exclude, sizeof(exclude));
     const struct slurm_order order = {.name = job->handle,
                                       .comment = slurm->comment,
@@ -201,8 +219,18 @@ static enum status submit(struct executor_slurm *slurm, struct slurm_job *job,
     return slurm_submit(&slurm->client, &order, job->id, error);
 }
 
+/* Features that no node has are this run's trouble alone; all else concerns the others as well. */
 static void note_refusal(struct executor_slurm *slurm, struct slurm_job *job,
-                         const struct error *error) {
+                         const char *constraint, const struct error *error) {
+    if (constraint[0] && says_lacking(error->message)) {
+        log_warning("run %lld waits: no node of Slurm has %s (%s)", (long long)job->report.run_id,
+                    constraint, error->message);
+        (void)snprintf(slurm->lacking.constraint, sizeof(slurm->lacking.constraint), "%s",
+                       constraint);
+        slurm->lacking.until_s = slurm_now_s() + LACKING_POLLS * slurm->config->slurm.poll_s;
+        wait_for_node(slurm, job);
+        return;
+    }
     if (!slurm->refusal[0]) {
         log_warning("the executor slurm waits: %s", error->message);
     }
@@ -215,15 +243,21 @@ static void note_refusal(struct executor_slurm *slurm, struct slurm_job *job,
  * another one is given; should both be there, the second finds the journal of the first and ends.
  */
 void slurm_send_job(struct executor_slurm *slurm, struct slurm_job *job) {
+    char constraint[2 * CONFIG_TEXT_SIZE];
     struct error error = {.message = ""};
     double now = slurm_now_s();
     if (now < job->due_at_s || now < slurm->submit_at_s || slurm->silence[0]) {
         return;
     }
+    find_constraint(slurm, job, constraint);
+    if (is_lacking(slurm, constraint)) {
+        wait_for_node(slurm, job);
+        return;
+    }
     job->phase = PHASE_SOUGHT;
     job->sought_since = slurm->n_polls;
     job->sought_at_s = now;
-    enum status status = submit(slurm, job, &error);
+    enum status status = submit(slurm, job, constraint, &error);
     if (status == STATUS_OK) {
         slurm->refusal[0] = '\0';
         job->phase = PHASE_SENT;
@@ -241,5 +275,5 @@ void slurm_send_job(struct executor_slurm *slurm, struct slurm_job *job) {
     job->phase = never_started ? PHASE_UNSENT : PHASE_SOUGHT;
     job->sought_at_s = slurm_now_s();
     slurm->poll_at_s = 0;
-    note_refusal(slurm, job, &error);
+    note_refusal(slurm, job, constraint, &error);
 }

@@ -30,9 +30,17 @@ static void note_gone(struct executor_slurm *slurm, struct slurm_job *job, enum 
     slurm_tell_placement(slurm, job);
 }
 
+/* A job that may not be queued again is canceled by Slurm itself when its node could not launch it
+ * (a prolog that fails, say): it has a node and ran nothing, not even into scancel's signal. */
+static bool was_not_launched(const struct slurm_job *job, const struct slurm_job_record *record) {
+    return !strcmp(record->state, "CANCELLED") && record->node[0] && !job->begun &&
+           record->exit_code == 0 && record->exit_signal == 0;
+}
+
 static void note_end(struct executor_slurm *slurm, struct slurm_job *job,
                      const struct slurm_job_record *record) {
     char text[160];
+    enum slurm_cause cause = slurm_cause_of(record->state, record->reason, record->exit_code);
     const char *at = job->node[0] ? job->node : "no node";
     if (record->exit_signal > 0) {
         (void)snprintf(text, sizeof(text), "its job %s was ended by signal %d (%s, %s)", job->id,
@@ -46,23 +54,37 @@ static void note_end(struct executor_slurm *slurm, struct slurm_job *job,
         (void)snprintf(slurm->trouble, sizeof(slurm->trouble), "%s", text);
     } else if (record->exit_code == JOB_EXIT_NOT_MINE) {
         (void)snprintf(text, sizeof(text), "its job %s was started again by Slurm", job->id);
+    } else if (was_not_launched(job, record)) {
+        (void)snprintf(text, sizeof(text), "Slurm could not launch its job %s on %s", job->id, at);
+        cause = SLURM_LAUNCH_FAILURE;
     } else if (!strcmp(record->state, "CANCELLED")) {
         (void)snprintf(text, sizeof(text), "its job %s was canceled in Slurm", job->id);
     }
-    enum slurm_cause cause = slurm_cause_of(record->state, record->reason, record->exit_code);
     note_gone(slurm, job, job->begun && cause == SLURM_LAUNCH_FAILURE ? SLURM_LOST : cause, text);
 }
 
-/* What squeue does not say of a job that has ended: its exit status. */
+/* What Slurm says of the job; STATUS_NOT_FOUND: it does not know it. After it has lost what it knew
+ * (its controller was killed, its disk is an old copy) it gives numbers away again. */
+static enum status show(struct executor_slurm *slurm, const struct slurm_job *job,
+                        struct slurm_job_record *ret_record) {
+    struct error error;
+    TRY(slurm_show(&slurm->client, job->id, ret_record, &error));
+    bool ours =
+        !strcmp(ret_record->name, job->handle) && !strcmp(ret_record->comment, slurm->comment);
+    return ours ? STATUS_OK : STATUS_NOT_FOUND;
+}
+
+/* What squeue does not say of a job that has ended: its exit status. Of one that was canceled it
+ * tells whether it was launched. */
 static void look_at_end(struct executor_slurm *slurm, struct slurm_job *job,
                         const struct slurm_line *line) {
     struct slurm_job_record record = {.state = ""};
-    bool shown = job->run && !strcmp(line->state, "FAILED") &&
-                 slurm_show(&slurm->client, job->id, &record, NULL) == STATUS_OK &&
-                 slurm_is_final(record.state);
+    bool asked = !strcmp(line->state, "FAILED") ||
+                 (!strcmp(line->state, "CANCELLED") && line->node[0] && !job->begun);
+    bool shown = job->run && asked &&
+                 show(slurm, job, &record) == STATUS_OK && slurm_is_final(record.state);
     if (!shown) {
-        record.exit_code = 0;
-        record.exit_signal = 0;
+        memset(&record, 0, sizeof(record)); /* no node: it says nothing of a launch */
         (void)snprintf(record.state, sizeof(record.state), "%s", line->state);
         (void)snprintf(record.reason, sizeof(record.reason), "%s", line->reason);
     }
@@ -104,7 +126,7 @@ static void note_absence(struct executor_slurm *slurm, struct slurm_job *job,
     if (!job->id[0] || answer->n_shown++ >= MOST_SHOWN) {
         return;
     }
-    enum status status = slurm_show(&slurm->client, job->id, &record, NULL);
+    enum status status = show(slurm, job, &record);
     if (status == STATUS_OK && slurm_is_final(record.state)) {
         (void)snprintf(job->state, sizeof(job->state), "%s", record.state);
         note_end(slurm, job, &record);

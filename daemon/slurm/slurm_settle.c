@@ -164,6 +164,12 @@ void slurm_settle(struct executor_slurm *slurm, struct slurm_job *job) {
 
 /* ---- what is asked ---- */
 
+/* Whether the number stands for it, as far as is known: Slurm may give one away again (slurm_poll.c).
+ */
+static bool is_there(const struct slurm_job *job) {
+    return job->id[0] && job->phase == PHASE_SENT && job->absent_at_s == 0;
+}
+
 static void write_requests(struct slurm_job *job, const struct attempt_requests *asked) {
     struct error error;
     double now = slurm_now_s();
@@ -207,7 +213,7 @@ void slurm_carry_out(struct executor_slurm *slurm, struct slurm_job *job) {
         job->due_at_s = 0;
         job->cancel = true;
     }
-    if (priority != job->priority && job->phase == PHASE_SENT && !strcmp(job->state, "PENDING")) {
+    if (priority != job->priority && is_there(job) && !strcmp(job->state, "PENDING")) {
         job->priority = priority;
         (void)slurm_set_nice(&slurm->client, job->id, HIGHEST_PRIORITY - priority, NULL);
     }
@@ -220,7 +226,7 @@ void slurm_cancel_jobs(struct executor_slurm *slurm) {
     int n = 0;
     double now = slurm_now_s();
     for (struct slurm_job *job = slurm->first; job && n < SLURM_CANCEL_MOST; job = job->next) {
-        if (job->cancel && job->id[0] && job->phase == PHASE_SENT && now >= job->cancel_at_s) {
+        if (job->cancel && is_there(job) && now >= job->cancel_at_s) {
             jobs[n] = job;
             (void)snprintf(ids[n++], SLURM_ID_SIZE, "%s", job->id);
         }

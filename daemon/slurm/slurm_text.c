@@ -95,6 +95,8 @@ bool slurm_read_job(const char *text, struct slurm_job_record *ret_record) {
         !is_state(record.state)) {
         return false;
     }
+    (void)find_value(text, "JobName", record.name, sizeof(record.name));
+    (void)find_value(text, "Comment", record.comment, sizeof(record.comment));
     (void)find_value(text, "Reason", record.reason, sizeof(record.reason));
     (void)find_value(text, "NodeList", record.node, sizeof(record.node));
     if (find_value(text, "ExitCode", number, sizeof(number))) {

@@ -41,6 +41,8 @@ bool slurm_read_submitted(const char *text, char ret_id[SLURM_ID_SIZE]);
 
 /* What scontrol -o show job says. */
 struct slurm_job_record {
+    char name[SLURM_NAME_SIZE];
+    char comment[SLURM_COMMENT_SIZE];
     char state[SLURM_STATE_SIZE];
     char reason[SLURM_REASON_SIZE];
     char node[SLURM_NODE_SIZE];

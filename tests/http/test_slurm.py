@@ -106,10 +106,30 @@ class Slurm(unittest.TestCase):
         return found
 
     def kill_job(self, job, number=signal.SIGKILL):
-        """The process that trains, as cutoutd train."""
-        for pid in self.session_of(job):
-            if b"--attempt" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
-                os.kill(pid, number)
+        os.kill(self.trainer(job["id"]), number)
+
+    def trainer(self, number):
+        """The process that trains, of this job; None: there is none."""
+        for pid in self.session_of(self.jobs()[number - 1]):
+            try:
+                if b"--attempt" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                    return pid
+            except OSError:
+                pass
+        return None
+
+    def configure(self, before, after):
+        """Starts the daemon with another config."""
+        path = self.root / "conf"
+        text = path.read_text()
+        self.assertIn(before, text)
+        path.write_text(text.replace(before, after))
+        self.daemon.terminate()
+        self.daemon.start()
+
+    def checkpoints(self, run):
+        items = self.daemon.get(f"/api/v1/runs/{run}/checkpoints")["items"]
+        return {(item["epochs_done"], item["step"]) for item in items}
 
     def test_a_sweep_is_trained_there_to_the_same_bits_and_never_more_at_once_than_allowed(self):
         response = self.daemon.curl("/api/v1/sweeps", data={
@@ -242,6 +262,75 @@ class Slurm(unittest.TestCase):
         self.daemon.curl(f"/api/v1/runs/{run}/resume", "-X", "POST")
         self.assertEqual(self.daemon.wait_for_end(run)["state"], "succeeded", self.daemon.log())
         self.assertEqual(self.run_of(run)["attempt"], 2)
+
+    @release_only
+    def test_a_job_that_is_preempted_goes_on_however_often(self):
+        run = self.submit(LONG)
+        for attempt in (1, 2):
+            wait_for(lambda: self.run_of(run)["attempt"] == attempt and len(self.jobs()) == attempt)
+            wait_for(lambda: self.run_of(run)["state"] == "running" and self.trainer(attempt))
+            self.fault(f"state.{attempt}", "PREEMPTED")
+            os.kill(self.trainer(attempt), signal.SIGTERM)
+        self.succeeds(run, 3, LONG)
+
+    @release_only
+    def test_out_of_memory_is_a_failure_unless_the_config_says_otherwise(self):
+        run = self.submit(ENDLESS)
+        self.wait_for_epoch(run)
+        self.fault("state.1", "OUT_OF_MEMORY")
+        self.kill_job(self.jobs()[0])
+        end = self.daemon.wait_for_end(run)
+        self.assertEqual(end["state"], "failed")
+        self.assertIn("out_of_memory: its job 1 ended as OUT_OF_MEMORY", end["reason"])
+        self.configure("retry = lost:5", "retry = out_of_memory:1, lost:5")
+        again = self.submit(LONG)
+        self.wait_for_epoch(again)
+        self.fault("state.2", "OUT_OF_MEMORY")
+        self.kill_job(self.jobs()[1])
+        self.succeeds(again, 2, LONG)
+
+    @release_only
+    def test_a_node_on_which_attempts_die_at_once_gets_no_more(self):
+        self.fault("dead_node")
+        self.configure("launch_failure:5", "launch_failure:5/0")
+        run = self.submit()
+        row = self.succeeds(run, 3)
+        self.assertEqual(row["placement"]["node"], "n2")
+        self.assertEqual([job["options"].get("exclude") for job in self.jobs()], [None, None, "n1"])
+        self.assertEqual(self.daemon.get("/api/v1/system")["executors"][1]["excluded_nodes"], "n1")
+        self.assertIn('cutoutd_executor_excluded_nodes{executor="slurm"} 1', self.daemon.curl("/metrics").body)
+
+    @release_only
+    def test_a_run_whose_kernels_no_node_has_waits_alone_and_says_why(self):
+        if self.daemon.get("/api/v1/system")["kernel_variant"] not in ("avx2", "avx512"):
+            self.skipTest("without AVX2 no features are asked for")
+        self.configure("retry = ", "constraint.avx2 = modern\nretry = ")
+        self.fault("features", "old")
+        run = self.submit()
+        wait_for(lambda: (self.run_of(run)["placement"] or {}).get("reason") == "Slurm has no node with modern")
+        self.assertIsNone(self.daemon.get("/api/v1/system")["executors"][1]["problem"])
+        self.assertEqual(self.jobs(), [])
+        self.fault("features", "modern")
+        self.succeeds(run, 1)
+        self.assertEqual(self.jobs()[0]["options"]["constraint"], "modern")
+
+    @release_only
+    def test_a_checkpoint_can_be_asked_for_with_a_signal(self):
+        run = self.submit(ENDLESS)
+        self.wait_for_epoch(run)
+        before = self.checkpoints(run)
+        os.kill(self.trainer(1), signal.SIGUSR1)  # scancel --batch --signal=USR1
+        wait_for(lambda: self.checkpoints(run) - before)
+        self.assertEqual((self.run_of(run)["state"], self.run_of(run)["attempt"]), ("running", 1))
+
+    @release_only
+    def test_a_number_that_slurm_gives_away_again_is_not_the_job(self):
+        run = self.submit(LONG)
+        self.wait_for_epoch(run)
+        self.fault("renumber.1")  # a controller that lost its state: scontrol shows another job by that number, running
+        self.kill_job(self.jobs()[0])
+        self.succeeds(run, 2, LONG)
+        self.assertFalse((self.root / "jobs" / "1.canceled").exists())
 
     @release_only
     def test_a_job_that_never_begins_fails_after_some_tries(self):

@@ -43,9 +43,13 @@ MinJobAge=300
 ReturnToService=2
 JobRequeue=1
 SchedulerParameters=sched_interval=5,batch_sched_delay=0,sched_min_interval=0
-NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={n1_port} CPUs=1 RealMemory=1000 State=UNKNOWN
-NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={n2_port} CPUs=1 RealMemory=1000 State=UNKNOWN
-PartitionName=debug Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+Prolog={root}/prolog
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={n1_port} CPUs=1 RealMemory=1000 Feature=modern State=UNKNOWN
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={n2_port} CPUs=1 RealMemory=1000 Feature=old State=UNKNOWN
+PartitionName=debug Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=5
+PartitionName=urgent Nodes=n1,n2 MaxTime=INFINITE State=UP PriorityTier=10
 """
 
 
@@ -112,6 +116,8 @@ class Cluster:
             (self.root / name).mkdir(mode=0o755)
         ctld_port, n1_port, n2_port = free_ports(3)
         folders = self.find_libraries()
+        (self.root / "prolog").write_text(f"#!/bin/sh\ntest ! -e {self.root}/broken.$SLURMD_NODENAME\n")
+        (self.root / "prolog").chmod(0o755)
         self.conf.write_text(CONFIG.format(
             root=self.root, ctld_port=ctld_port, n1_port=n1_port, n2_port=n2_port, host=socket.gethostname().split(".")[0],
             plugins=f"PluginDir={folders[0]}" if folders else ""))

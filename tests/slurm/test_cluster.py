@@ -91,6 +91,14 @@ class OverSlurm(unittest.TestCase):
         self.assertEqual(self.daemon.history(run), self.history_here(base))
         return row
 
+    def configure(self, line):
+        """Starts the daemon with one more line in its config."""
+        path = pathlib.Path(self.directory) / "conf"
+        path.write_text(CONFIG.format(root=self.root) + line + "\n")
+        self.daemon.terminate()
+        self.daemon.flags = ["--config", str(path)]
+        self.daemon.start()
+
     def cancel(self, run):
         self.daemon.curl(f"/api/v1/runs/{run}/cancel", "-X", "POST")
         self.assertEqual(self.daemon.wait_for_end(run)["state"], "canceled", self.daemon.log())
@@ -165,6 +173,42 @@ class OverSlurm(unittest.TestCase):
         self.cancel(run)
         epochs = [row["epoch"] for row in self.daemon.history(run)]
         self.assertEqual(epochs, list(range(1, len(epochs) + 1)))
+
+    def test_a_preempted_job_writes_a_checkpoint_and_goes_on_elsewhere_or_later(self):
+        run = self.submit(dict(SMALL, epochs=400))
+        self.wait_for_epoch(run)
+        node = self.run_of(run)["placement"]["node"]
+        urgent = self.cluster.call("sbatch", "--parsable", "--partition=urgent", "--nodelist=" + node, "--output=/dev/null",
+                                   "--wrap=sleep 600").strip()
+        self.addCleanup(self.cluster.call, "scancel", urgent, check=False)
+        wait_for(lambda: self.run_of(run)["attempt"] == 2, "another attempt")
+        self.assertRegex(self.daemon.log(), "preempted: its job .*PREEMPTED")
+        self.cluster.call("scancel", urgent)
+        self.succeeds(run, 2, dict(SMALL, epochs=400))
+
+    def test_kernels_are_asked_for_by_the_features_of_nodes(self):
+        if self.daemon.get("/api/v1/system")["kernel_variant"] not in ("avx2", "avx512"):
+            self.skipTest("without AVX2 no features are asked for")
+        self.configure("constraint.avx2 = modern")
+        runs = [self.submit(seed=seed) for seed in (1, 2)]
+        for seed, run in zip((1, 2), runs):
+            self.assertEqual(self.succeeds(run, 1, dict(SMALL, seed=seed))["placement"]["node"], "n1")
+        self.configure("constraint.avx2 = future")
+        run = self.submit()
+        wait_for(lambda: (self.run_of(run)["placement"] or {}).get("reason") == "Slurm has no node with future", "that it is said")
+        self.assertIsNone(self.daemon.get("/api/v1/system")["executors"][1]["problem"])
+        self.cancel(run)
+
+    def test_a_job_that_cannot_be_launched_is_tried_on_another_node(self):
+        (self.root / "broken.n1").touch()
+        self.addCleanup(self.cluster.recover)
+        self.addCleanup((self.root / "broken.n1").unlink)
+        self.cluster.call("scontrol", "update", "NodeName=n2", "State=DRAIN", "Reason=test")
+        run = self.submit()
+        wait_for(lambda: self.cluster.states()["n1"].startswith("drain"), "that the node is drained")
+        self.cluster.call("scontrol", "update", "NodeName=n2", "State=RESUME")
+        self.assertEqual(self.daemon.wait_for_end(run)["state"], "succeeded", self.daemon.log())
+        self.assertEqual(self.run_of(run)["placement"]["node"], "n2")
 
     def test_a_full_shared_disk_is_waited_for(self):
         small = self.root / "small"
