@@ -115,17 +115,35 @@ static bool explain_time(const struct api_context *context, const struct pool_st
                        time_format(row->not_before_ms, time));
         return true;
     }
-    if (scheduler->quiet_until_ms == 0 || !executor || !executor->stop) {
+    if (scheduler->quiet_until_ms == 0 || !executor || !executor->heeds_quiet) {
         return false;
     }
     bool known = scheduler->quiet_until_ms < INT64_MAX;
-    (void)snprintf(text, size, "Quiet hours%s%s: nothing trains here.", known ? " until " : "",
+    (void)snprintf(text, size, "Quiet hours%s%s: nothing trains.", known ? " until " : "",
                    known ? time_format(scheduler->quiet_until_ms, time) : "");
     return true;
 }
 
+/* Nothing of its executor is before it. */
+static void explain_turn(const struct api_context *context, const struct run_row *row, char *text,
+                         size_t size) {
+    struct pool *pool = context->options.pool;
+    const struct executor *executor = pool_executor(pool, row->executor);
+    int n_places = executor ? pool_places(pool, executor) : 0;
+    if (executor && pool_count_running(pool, executor) < n_places) {
+        (void)snprintf(text, size, "It starts now.");
+    } else if (executor && executor->most) {
+        (void)snprintf(text, size, "The executor %s has as many runs as it takes (%d); it is next.",
+                       executor->name, n_places);
+    } else {
+        (void)snprintf(text, size, "%s training; it is next.",
+                       n_places == 1 ? "The worker is" : "All workers are");
+    }
+}
+
 static void explain_wait(const struct api_context *context, const struct pool_status *scheduler,
-                         const struct run_row *row, int64_t position, char *text, size_t size) {
+                         const struct run_row *row, int64_t position, bool next, char *text,
+                         size_t size) {
     struct after blocker;
     if (row->state == RUN_HELD) {
         (void)snprintf(text, size, "It is held: release puts it into the queue.");
@@ -146,11 +164,8 @@ static void explain_wait(const struct api_context *context, const struct pool_st
     } else if (scheduler->waits_for[0]) {
         (void)snprintf(text, size, "No run is started for the moment: %.*s.", (int)(size / 2),
                        scheduler->waits_for);
-    } else if (scheduler->n_running < scheduler->n_workers && position == 1) {
-        (void)snprintf(text, size, "It starts now.");
-    } else if (position == 1) {
-        (void)snprintf(text, size, "%s training; it is next.",
-                       scheduler->n_workers == 1 ? "The worker is" : "All workers are");
+    } else if (next) {
+        explain_turn(context, row, text, size);
     } else {
         (void)snprintf(text, size, "%" PRId64 " run%s before it.", position - 1,
                        position == 2 ? " is" : "s are");
@@ -226,11 +241,11 @@ static bool write_running(struct api_context *context, const struct request *req
 
 static void write_waiting(struct json_writer *writer, struct forecast *forecast,
                           const struct pool_status *scheduler, const struct run_row *row,
-                          int64_t position) {
+                          int64_t position, bool next) {
     char why[384];
     char time[TIME_TEXT_SIZE];
     struct estimate estimate;
-    explain_wait(forecast->context, scheduler, row, position, why, sizeof(why));
+    explain_wait(forecast->context, scheduler, row, position, next, why, sizeof(why));
     forecast_run(forecast, row, NULL, &estimate);
     json_write_object(writer, NULL);
     if (row->state == RUN_HELD) {
@@ -243,6 +258,15 @@ static void write_waiting(struct json_writer *writer, struct forecast *forecast,
     json_write_string(writer, "expected_start_at",
                       estimate.start_ms > 0 ? time_format(estimate.start_ms, time) : NULL);
     json_write_end(writer, '}');
+}
+
+/* Whether no other run of its executor is before it; known of the beginning of the queue. */
+static bool is_next(const struct queue_page *page, size_t i) {
+    bool next = page->first_position == 1;
+    for (size_t j = 0; next && j < i; j++) {
+        next = strcmp(page->list.rows[j].executor, page->list.rows[i].executor) != 0;
+    }
+    return next;
 }
 
 void route_queue(struct api_context *context, const struct request *request, struct reply *reply) {
@@ -283,7 +307,7 @@ void route_queue(struct api_context *context, const struct request *request, str
     json_write_array(&writer, "items");
     for (size_t i = 0; i < page.list.n; i++) {
         write_waiting(&writer, &forecast, &scheduler, &page.list.rows[i],
-                      page.first_position + (int64_t)i);
+                      page.first_position + (int64_t)i, is_next(&page, i));
     }
     json_write_end(&writer, ']');
     char next[CURSOR_SIZE] = "";

@@ -37,11 +37,18 @@ static enum status read_rest(struct api_context *context, struct sweep_parts *pa
     return sweep_table_runs(store, parts->row.id, &parts->ids, &parts->n_ids, error);
 }
 
-/* How many runs train at a time. */
-static int count_workers(const struct api_context *context) {
-    struct pool_status status;
-    pool_get_status(context->options.pool, &status);
-    return status.n_workers;
+/* How many of its runs may train at a time. */
+static int count_places(const struct api_context *context, const struct sweep_progress *progress) {
+    struct pool *pool = context->options.pool;
+    size_t n_names = 0;
+    int n = 0;
+    const char *const *names = pool_executor_names(pool, &n_names);
+    for (size_t i = 0; i < n_names; i++) {
+        if (progress->mixed || !strcmp(names[i], progress->executor)) {
+            n += pool_places(pool, pool_executor(pool, names[i]));
+        }
+    }
+    return n;
 }
 
 static void reply_sweep(struct api_context *context, const struct request *request,
@@ -49,7 +56,8 @@ static void reply_sweep(struct api_context *context, const struct request *reque
     static const int64_t none[1];
     struct json_writer writer = {.link_prefix = request->prefix};
     sweep_write(&writer, NULL, &parts->row, &parts->progress, &parts->halving,
-                parts->ids ? parts->ids : none, parts->n_ids, count_workers(context));
+                parts->ids ? parts->ids : none, parts->n_ids,
+                count_places(context, &parts->progress));
     reply_json(reply, request, http_status, &writer);
 }
 
@@ -230,7 +238,8 @@ void route_sweep_list(struct api_context *context, const struct request *request
     for (size_t i = 0; status == STATUS_OK && i < list.n; i++) {
         struct sweep_progress progress = {0};
         status = sweep_table_progress(store, list.rows[i].id, &progress, &error);
-        sweep_write(&writer, NULL, &list.rows[i], &progress, NULL, NULL, 0, count_workers(context));
+        sweep_write(&writer, NULL, &list.rows[i], &progress, NULL, NULL, 0,
+                    count_places(context, &progress));
     }
     if (status != STATUS_OK) {
         json_write_free(&writer);
@@ -259,7 +268,7 @@ void route_sweep_get(struct api_context *context, const struct request *request,
     char etag[sizeof(reply->etag)];
     (void)snprintf(etag, sizeof(etag), "W/\"s%" PRId64 "-%" PRId64 "-%" PRId64 "-%d%s\"",
                    parts.row.id, parts.progress.n_runs, parts.progress.revision_sum,
-                   count_workers(context), parts.row.has_note ? "n" : "");
+                   count_places(context, &parts.progress), parts.row.has_note ? "n" : "");
     if (request_has_tag(request, etag)) {
         reply->http_status = 304;
     } else {

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/cleanup.h"
@@ -104,60 +105,117 @@ bool forecast_blocker(const struct api_context *context, const struct run_row *r
     return false;
 }
 
-/* Seconds until each worker is free. Returns how many there are; 0: nobody can say when one of them
- * takes a run. */
-static int read_workers(struct forecast *f, double free_s[POOL_MAX_WORKERS]) {
-    const struct api_options *options = &f->context->options;
-    CLEANUP(run_list_clear) struct run_list running = {0};
+/* Where runs of an executor train. */
+struct places {
+    const struct executor *executor;
+    int n;          /* places; 0: nobody can say when one of them takes a run */
+    double *free_s; /* [n], owned: seconds until each is free; NaN: unknown */
+};
+
+/* Everything that the queue is played forward with. */
+struct play {
     struct pool_status scheduler;
-    pool_get_status(options->pool, &scheduler);
-    /* More may be running than are wanted, after the number was lowered: the first to end is then
-     * not followed by another. */
-    if (scheduler.draining || scheduler.quiet_until_ms == INT64_MAX ||
-        run_queue_list(options->store, RUN_RUNNING, POOL_MAX_WORKERS, &running, NULL) !=
-            STATUS_OK ||
-        running.n > (size_t)scheduler.n_workers) {
-        return 0;
+    struct run_list running;
+    double quiet_s; /* until quiet hours end; infinite: they do not */
+    struct places kinds[EXECUTOR_MOST];
+    int n_places;
+};
+
+static void play_clear(struct play *play) {
+    for (int i = 0; i < play->n_places; i++) {
+        free(play->kinds[i].free_s);
     }
-    int64_t now_ms = clock_unix_ms(options->clock);
-    double quiet_s = fmax((double)(scheduler.quiet_until_ms - now_ms) / 1000.0, 0);
-    for (int i = 0; i < scheduler.n_workers; i++) {
-        struct progress progress;
-        const struct run_row *row = (size_t)i < running.n ? &running.rows[i] : NULL;
-        bool live = row && progress_board_find(options->progress, row->id, &progress);
-        const struct progress *known = live ? &progress : NULL;
-        free_s[i] = row ? seconds_left(f, row, known) : quiet_s;
-    }
-    return scheduler.n_workers;
+    run_list_clear(&play->running);
 }
 
-/* The worker that is free first; -1: unknown, as long as one of them is. */
-static int first_free(const double *free_s, int n_workers) {
-    int first = n_workers > 0 ? 0 : -1;
-    for (int i = 0; i < n_workers && first >= 0; i++) {
-        first = isnan(free_s[i]) ? -1 : free_s[i] < free_s[first] ? i : first;
+static void play_begin(struct forecast *f, struct play *play) {
+    const struct api_options *options = &f->context->options;
+    pool_get_status(options->pool, &play->scheduler);
+    if (run_queue_list(options->store, RUN_RUNNING, FORECAST_MOST_RUNNING, &play->running, NULL) !=
+        STATUS_OK) {
+        play->running.more = true;
+    }
+    int64_t until_ms = play->scheduler.quiet_until_ms;
+    double left_s = (double)(until_ms - clock_unix_ms(options->clock)) / 1000.0;
+    play->quiet_s = until_ms == INT64_MAX ? (double)INFINITY : fmax(left_s, 0);
+}
+
+/* Beyond as many free places as there are runs to be placed nothing changes. */
+static void fill_places(struct forecast *f, const struct play *play, struct places *places) {
+    const struct api_options *options = &f->context->options;
+    int most = pool_places(options->pool, places->executor);
+    double quiet_s = places->executor->heeds_quiet ? play->quiet_s : 0;
+    int n = 0;
+    places->free_s = calloc(FORECAST_MOST_RUNNING + FORECAST_MOST_RUNS, sizeof(*places->free_s));
+    /* More may be running than are wanted, after the number was lowered: the first to end is then
+     * not followed by another. */
+    if (!places->free_s || play->scheduler.draining || isinf(quiet_s) || play->running.more) {
+        return;
+    }
+    for (size_t i = 0; i < play->running.n; i++) {
+        const struct run_row *row = &play->running.rows[i];
+        struct progress progress;
+        if (!strcmp(row->executor, places->executor->name)) {
+            bool live = progress_board_find(options->progress, row->id, &progress);
+            places->free_s[n++] = seconds_left(f, row, live ? &progress : NULL);
+        }
+    }
+    if (n > most) {
+        return;
+    }
+    for (int i = 0; i < FORECAST_MOST_RUNS && n < most; i++) {
+        places->free_s[n++] = quiet_s;
+    }
+    places->n = n;
+}
+
+/* NULL: there is no such executor. */
+static struct places *find_places(struct forecast *f, struct play *play, const char *name) {
+    const struct executor *executor = pool_executor(f->context->options.pool, name);
+    for (int i = 0; i < play->n_places; i++) {
+        if (play->kinds[i].executor == executor) {
+            return &play->kinds[i];
+        }
+    }
+    if (!executor || play->n_places == EXECUTOR_MOST) {
+        return NULL;
+    }
+    struct places *places = &play->kinds[play->n_places++];
+    places->executor = executor;
+    fill_places(f, play, places);
+    return places;
+}
+
+/* The place that is free first; -1: unknown, as long as one of them is. */
+static int first_free(const struct places *places) {
+    int first = places && places->n > 0 ? 0 : -1;
+    for (int i = 0; first >= 0 && i < places->n; i++) {
+        first = isnan(places->free_s[i])                    ? -1
+                : places->free_s[i] < places->free_s[first] ? i
+                                                            : first;
     }
     return first;
 }
 
 static void read_queue(struct forecast *f) {
     CLEANUP(run_list_clear) struct run_list queue = {0};
-    double free_s[POOL_MAX_WORKERS];
-    int n_workers = read_workers(f, free_s);
+    CLEANUP(play_clear) struct play play = {.n_places = 0};
     f->read = true;
     int64_t now_ms = clock_unix_ms(f->context->options.clock);
     if (run_queue_waiting(f->context->options.store, now_ms, FORECAST_MOST_RUNS, &queue, NULL) !=
         STATUS_OK) {
         return;
     }
+    play_begin(f, &play);
     for (size_t i = 0; i < queue.n; i++) {
         const struct run_row *row = &queue.rows[i];
         struct after blocker;
-        int worker = first_free(free_s, n_workers);
+        struct places *places = find_places(f, &play, row->executor);
+        int place = first_free(places);
         double start_s = (double)NAN;
-        if (worker >= 0 && !forecast_blocker(f->context, row, &blocker)) {
-            start_s = fmax(free_s[worker], (double)(row->not_before_ms - now_ms) / 1000.0);
-            free_s[worker] = start_s + seconds_left(f, row, NULL);
+        if (place >= 0 && !forecast_blocker(f->context, row, &blocker)) {
+            start_s = fmax(places->free_s[place], (double)(row->not_before_ms - now_ms) / 1000.0);
+            places->free_s[place] = start_s + seconds_left(f, row, NULL);
         }
         f->starts[f->n_starts].run_id = row->id;
         f->starts[f->n_starts++].start_s = start_s;

@@ -1,6 +1,7 @@
 /* How long runs still take, and when those in the queue will probably start: the measured epochs of
- * the runs themselves, or of others of their kind, played forward over the workers in the order of
- * the queue.
+ * the runs themselves, or of others of their kind, played forward in the order of the queue over
+ * the places of each executor: the workers here, or as many jobs as it may have elsewhere. (When
+ * such a job gets its node nobody here knows.)
  *
  * Layer: api. Thread rule: a forecast belongs to the thread that serves the request.
  *
@@ -13,7 +14,7 @@
 #include "api/view/run_view.h"
 #include "daemon/store/table/after_table.h"
 
-enum { FORECAST_MOST_KINDS = 16, FORECAST_MOST_RUNS = 200 };
+enum { FORECAST_MOST_KINDS = 16, FORECAST_MOST_RUNS = 200, FORECAST_MOST_RUNNING = 500 };
 
 /* For all runs of one answer: what it has looked up it knows. Begin with
  * (struct forecast){.context = context}. */

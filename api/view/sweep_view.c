@@ -9,7 +9,7 @@
 
 /* How long the queued and running runs still take, at the speed that the sweep's runs had so far;
  * NaN when that cannot be said. Runs that are held or paused take for ever. */
-static double estimate_seconds(const struct sweep_progress *progress, int n_workers) {
+static double estimate_seconds(const struct sweep_progress *progress, int n_places) {
     int64_t active = progress->by_state[RUN_QUEUED] + progress->by_state[RUN_RUNNING];
     if (progress->by_state[RUN_HELD] + progress->by_state[RUN_PAUSED] - progress->n_ranked_out >
         0) {
@@ -18,16 +18,15 @@ static double estimate_seconds(const struct sweep_progress *progress, int n_work
     if (active == 0) {
         return 0;
     }
-    if (progress->work_done <= 0 || progress->train_seconds <= 0) {
+    if (progress->work_done <= 0 || progress->train_seconds <= 0 || n_places < 1) {
         return (double)NAN;
     }
-    double at_a_time = (double)(active < n_workers ? active : n_workers);
-    return progress->work_left * progress->train_seconds / progress->work_done /
-           (at_a_time > 1 ? at_a_time : 1);
+    double at_a_time = (double)(active < n_places ? active : n_places);
+    return progress->work_left * progress->train_seconds / progress->work_done / at_a_time;
 }
 
 static void write_progress(struct json_writer *writer, const struct sweep_progress *progress,
-                           int n_workers) {
+                           int n_places) {
     json_write_object(writer, "progress");
     json_write_int(writer, "runs", progress->n_runs);
     json_write_object(writer, "by_state");
@@ -41,7 +40,7 @@ static void write_progress(struct json_writer *writer, const struct sweep_progre
                       progress->epochs_total > 0
                           ? (double)progress->epochs_done / (double)progress->epochs_total
                           : 0);
-    json_write_number(writer, "eta_seconds", estimate_seconds(progress, n_workers));
+    json_write_number(writer, "eta_seconds", estimate_seconds(progress, n_places));
     json_write_end(writer, '}');
 }
 
@@ -87,7 +86,7 @@ static void write_links(struct json_writer *writer, int64_t id) {
 
 void sweep_write(struct json_writer *writer, const char *key, const struct sweep_row *row,
                  const struct sweep_progress *progress, const struct halving_state *halving,
-                 const int64_t *ids, size_t n_ids, int n_workers) {
+                 const int64_t *ids, size_t n_ids, int n_places) {
     char text[TIME_TEXT_SIZE];
     json_write_object(writer, key);
     json_write_id(writer, "id", row->id);
@@ -96,7 +95,7 @@ void sweep_write(struct json_writer *writer, const char *key, const struct sweep
     json_write_raw(writer, "spec", row->spec_json);
     json_write_string(writer, "created_at", time_format(row->created_ms, text));
     json_write_bool(writer, "has_note", row->has_note);
-    write_progress(writer, progress, n_workers);
+    write_progress(writer, progress, n_places);
     if (halving) {
         write_halving(writer, halving, progress);
     }

@@ -8,10 +8,10 @@
 #include "daemon/spec/json_write.h"
 #include "daemon/store/table/sweep_table.h"
 
-/* The whole resource; `ids` NULL leaves the member "runs" out, as lists do. n_workers: how many
+/* The whole resource; `ids` NULL leaves the member "runs" out, as lists do. n_places: how many
  * runs train at a time, for the estimate of the time that is left. */
 void sweep_write(struct json_writer *writer, const char *key, const struct sweep_row *row,
                  const struct sweep_progress *progress, const struct halving_state *halving,
-                 const int64_t *ids, size_t n_ids, int n_workers);
+                 const int64_t *ids, size_t n_ids, int n_places);
 
 #endif

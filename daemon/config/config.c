@@ -103,6 +103,8 @@ const struct config_setting config_settings[CONFIG_KEY_COUNT] = {
                               "seconds before the limit at which a checkpoint is written", NULL},
     [CONFIG_SLURM_RETRY] = {"slurm_retry", "", "other attempts by cause: node_failure:5/60, ...",
                             NULL},
+    [CONFIG_SLURM_QUIET] = {"slurm_quiet", "on",
+                            "on: quiet hours are those of its jobs as well; off", NULL},
     [CONFIG_SLURM_PROGRAM] = {"slurm_program", "", "path of cutoutd on the nodes, if it is another",
                               NULL},
     [CONFIG_SLURM_BIN_DIR] = {"slurm_bin_dir", "", "where sbatch, squeue, scontrol, scancel are",

@@ -76,6 +76,7 @@ enum config_key {
     CONFIG_SLURM_SHARED_LAG_S,
     CONFIG_SLURM_GRACE_S,
     CONFIG_SLURM_RETRY,
+    CONFIG_SLURM_QUIET,
     CONFIG_SLURM_PROGRAM,
     CONFIG_SLURM_BIN_DIR,
     CONFIG_SLURM_CONF,
@@ -139,6 +140,7 @@ struct config_slurm {
     int shared_lag_s; /* a file may be seen so late */
     int grace_s;      /* before the time limit: checkpoint, and end */
     struct slurm_retry retry[SLURM_CAUSES];
+    bool heeds_quiet;               /* quiet hours stop its jobs as well */
     char program[CONFIG_TEXT_SIZE]; /* cutoutd on the nodes; "": as here */
     char bin_dir[CONFIG_TEXT_SIZE]; /* of sbatch and the others; "": /usr/bin and so on */
     char conf[CONFIG_TEXT_SIZE];    /* SLURM_CONF of the commands; "": their own */

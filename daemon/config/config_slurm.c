@@ -188,6 +188,14 @@ static void note(enum status status, const struct error *error, struct config_pr
     }
 }
 
+static enum status resolve_slurm_quiet(struct config *config, struct error *error) {
+    const char *text = config->text[CONFIG_SLURM_QUIET];
+    config->slurm.heeds_quiet = strcmp(text, "off") != 0;
+    return !config->slurm.heeds_quiet || !strcmp(text, "on")
+               ? STATUS_OK
+               : config_invalid(config, CONFIG_SLURM_QUIET, "off or on", error);
+}
+
 void config_resolve_slurm(struct config *config, struct config_problems *problems) {
     static const enum config_key words[] = {
         CONFIG_SLURM_PARTITION,      CONFIG_SLURM_ACCOUNT,           CONFIG_SLURM_QOS,
@@ -210,4 +218,5 @@ void config_resolve_slurm(struct config *config, struct config_problems *problem
     note(resolve_mem(config, &error), &error, problems);
     note(resolve_extra(config, &error), &error, problems);
     note(resolve_retry(config, &error), &error, problems);
+    note(resolve_slurm_quiet(config, &error), &error, problems);
 }

@@ -127,7 +127,7 @@ static void forget_troubles(struct executor_slurm *slurm) {
 static void tell_condition(struct executor_slurm *slurm) {
     struct executor_condition now = {.problem = ""};
     for (const struct slurm_job *job = slurm->first; job; job = job->next) {
-        bool runs = !strcmp(job->state, "RUNNING") || !strcmp(job->state, "COMPLETING");
+        bool runs = slurm_job_has_node(job);
         now.n_running += job->run && runs;
         now.n_pending += job->run && !runs;
     }
@@ -430,14 +430,16 @@ static void close_slurm(void *user) {
     (void)pthread_mutex_destroy(&slurm->mutex);
 }
 
+/* What waits in Slurm uses nothing yet: slurm_tell_placement. */
 static int cores(void *user) {
-    const struct executor_slurm *slurm = user;
-    return slurm->config->slurm.cpus;
+    (void)user;
+    return 0;
 }
 
 struct executor executor_slurm_make(struct executor_slurm *slurm) {
     return (struct executor){.name = EXECUTOR_SLURM_NAME,
                              .user = slurm,
+                             .heeds_quiet = slurm->config->slurm.heeds_quiet,
                              .origin = origin,
                              .admit = admit,
                              .missing = missing,

@@ -6,6 +6,8 @@
 #ifndef CUTOUTD_DAEMON_SLURM_SLURM_INTERNAL_H
 #define CUTOUTD_DAEMON_SLURM_SLURM_INTERNAL_H
 
+#include <string.h>
+
 #include "core/train/checkpoint_files.h"
 #include "daemon/slurm/attempt_dir.h"
 #include "daemon/slurm/executor_slurm.h"
@@ -77,6 +79,11 @@ struct slurm_job {
 
     struct slurm_job *next;
 };
+
+/* Whether it has its processors. */
+static inline bool slurm_job_has_node(const struct slurm_job *job) {
+    return !strcmp(job->state, "RUNNING") || !strcmp(job->state, "COMPLETING");
+}
 
 static inline double slurm_now_s(void) {
     return clock_monotonic_s(&clock_system);

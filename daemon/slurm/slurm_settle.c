@@ -23,6 +23,7 @@ void slurm_tell_placement(struct executor_slurm *slurm, struct slurm_job *job) {
     (void)snprintf(now.node, sizeof(now.node), "%s", job->node);
     (void)snprintf(now.state, sizeof(now.state), "%s", job->state);
     (void)snprintf(now.reason, sizeof(now.reason), "%s", job->why);
+    now.cores = slurm_job_has_node(job) ? slurm->config->slurm.cpus : 0;
     if (!job->run || memcmp(&now, &job->told, sizeof(now)) == 0) {
         return;
     }
@@ -164,7 +165,8 @@ void slurm_settle(struct executor_slurm *slurm, struct slurm_job *job) {
 
 /* ---- what is asked ---- */
 
-/* Whether the number stands for it, as far as is known: Slurm may give one away again (slurm_poll.c).
+/* Whether the number stands for it, as far as is known: Slurm may give one away again
+ * (slurm_poll.c).
  */
 static bool is_there(const struct slurm_job *job) {
     return job->id[0] && job->phase == PHASE_SENT && job->absent_at_s == 0;

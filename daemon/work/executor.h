@@ -127,6 +127,7 @@ enum executor_request {
 struct executor {
     const char *name; /* shorter than RUN_EXECUTOR_SIZE; without ',' and '/' */
     void *user;
+    bool heeds_quiet; /* in quiet hours it trains nothing */
 
     /* Any thread; may read the data set, which takes seconds. STATUS_NOT_FOUND and others: why it
      * cannot be said. */
@@ -164,13 +165,13 @@ struct executor {
     int (*events)(void *user);
     void (*follow)(void *user);
 
-    /* How many runs it trains at once; NULL: as many as there are workers, and `share` (may be
-     * NULL) is told how many that are. */
+    /* How many runs it trains at once, 0: it starts nothing at present; NULL: as many as there are
+     * workers, and `share` (may be NULL) is told how many that are. Any thread; does not wait. */
     int (*most)(void *user);
     void (*share)(void *user, int n_workers);
 
-    /* How many cores a run that starts now gets: what its owner is charged for. NULL: one. Any
-     * thread; no locks. */
+    /* How many cores a run that starts now gets: what its owner is charged for. 0: none before
+     * `placed` says so. NULL: one. Any thread; no locks. */
     int (*cores)(void *user);
 
     /* Does not wait. For how many seconds, as the calls saw it, nothing has moved in the attempt

@@ -491,6 +491,7 @@ struct executor executor_local_make(struct executor_local *local) {
                              .start = start,
                              .ask = ask,
                              .share = share,
+                             .heeds_quiet = true,
                              .cores = cores,
                              .stalled_s = stalled_s,
                              .is_saving = is_saving,

@@ -356,6 +356,14 @@ const struct executor *pool_executor(const struct pool *pool, const char *name) 
     return NULL;
 }
 
+int pool_places(const struct pool *pool, const struct executor *executor) {
+    return executor->most ? executor->most(executor->user) : atomic_load(&pool->n_workers);
+}
+
+int pool_count_running(struct pool *pool, const struct executor *executor) {
+    return attempt_table_count(&pool->attempts, executor);
+}
+
 const char *const *pool_executor_names(const struct pool *pool, size_t *ret_n) {
     *ret_n = pool->options.n_executors;
     return pool->names;

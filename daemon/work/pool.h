@@ -9,7 +9,7 @@
  *   killed by the user                   canceled, the last checkpoint stays as it is
  *   paused by the user                   checkpoint, then paused
  *   quiet hours begin                    checkpoint, then queued, and nothing starts until they
- *                                        end; what is trained elsewhere goes on
+ *                                        end; executors that do not heed them go on
  *   the daemon stops                     checkpoint, then queued, reason "daemon stopped"; what is
  *                                        trained elsewhere goes on
  *   the store or the disk is full        queued again, reason says so; the executor gets no run for
@@ -128,6 +128,12 @@ void pool_get_status(struct pool *pool, struct pool_status *ret_status);
 
 /* The executor of that name; "": the default, which is the first. NULL: there is none. */
 const struct executor *pool_executor(const struct pool *pool, const char *name);
+
+/* How many runs it trains at once; 0: it starts nothing at present. */
+int pool_places(const struct pool *pool, const struct executor *executor);
+
+/* How many it trains now, of one executor; NULL: of all. */
+int pool_count_running(struct pool *pool, const struct executor *executor);
 
 /* The names of all, as an array that lives as long as the pool. */
 const char *const *pool_executor_names(const struct pool *pool, size_t *ret_n);

@@ -29,25 +29,21 @@ void pool_set_quiet(struct pool *pool, const struct quiet_hours *quiet) {
     pool_wake_follower(pool);
 }
 
-bool pool_heeds_quiet(const struct executor *executor) {
-    return executor->stop != NULL;
-}
-
 static void tell(int64_t until_ms) {
     char text[TIME_TEXT_SIZE];
     if (until_ms == 0) {
         log_info("quiet hours are over");
     } else if (until_ms < INT64_MAX) {
-        log_info("quiet hours until %s: nothing trains here", time_format(until_ms, text));
+        log_info("quiet hours until %s: nothing trains", time_format(until_ms, text));
     } else {
-        log_info("quiet hours: nothing trains here");
+        log_info("quiet hours: nothing trains");
     }
 }
 
 /* With moves held. */
 static void stop_attempts(struct pool *pool, int64_t until_ms) {
     for (struct attempt *a = pool->attempts.first; a; a = a->next) {
-        if (a->quiet_until_ms == 0 && !a->ended && pool_heeds_quiet(a->executor)) {
+        if (a->quiet_until_ms == 0 && !a->ended && a->executor->heeds_quiet) {
             a->quiet_until_ms = until_ms;
             pool_pass_on_request(a);
         }

@@ -84,8 +84,8 @@ void pool_wait_is_over(struct pool *pool);
  */
 bool pool_is_quiet(struct pool *pool, int64_t *ret_change_ms);
 
-/* The follower, with moves held: at the beginning of quiet hours stops what is trained in this
- * process, at their end has runs claimed again. Returns in how many seconds it must look again;
+/* The follower, with moves held: at the beginning of quiet hours stops what executors train that
+ * heed them, at their end has runs claimed again. Returns in how many seconds it must look again;
  * infinite: there are no quiet hours. */
 double pool_follow_quiet(struct pool *pool);
 
@@ -96,9 +96,6 @@ void pool_note_next_start(struct pool *pool);
 /* The follower, with moves held: has runs claimed when that time has come. Returns in how many
  * seconds it must look again; infinite: nothing waits. */
 double pool_wait_for_start(struct pool *pool);
-
-/* Of an executor that trains in this process: quiet hours are this machine's. */
-bool pool_heeds_quiet(const struct executor *executor);
 
 /* The follower, without locks: looks for room on a disk that was full, when it is time for that;
  * once there is some, all that waits is due. */

@@ -130,8 +130,8 @@ static bool name_ready(struct pool *pool, char *text, size_t size) {
     bool quiet = pool_is_quiet(pool, &change_ms);
     for (size_t i = 0; i < pool->options.n_executors; i++) {
         const struct executor *e = &pool->options.executors[i];
-        int most = e->most ? e->most(e->user) : atomic_load(&pool->n_workers);
-        if (now >= pool->not_before_s[i] && !(quiet && pool_heeds_quiet(e)) &&
+        int most = pool_places(pool, e);
+        if (now >= pool->not_before_s[i] && !(quiet && e->heeds_quiet) &&
             attempt_table_count(&pool->attempts, e) < most) {
             used += (size_t)snprintf(text + used, size - used, ",%s", e->name);
         }

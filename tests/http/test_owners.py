@@ -200,7 +200,7 @@ class Time(Lab):
         self.assertTrue(self.ask("rita", f"/runs/{running}/checkpoints")["items"])
         queue = self.queue()
         self.assertEqual((queue["scheduler"]["quiet"], queue["scheduler"]["quiet_until"]), (True, end))
-        self.assertEqual(queue["items"][0]["why_waiting"], f"Quiet hours until {end}: nothing trains here.")
+        self.assertEqual(queue["items"][0]["why_waiting"], f"Quiet hours until {end}: nothing trains.")
         # Nothing to remember: also after a restart.
         self.daemon.kill()
         self.daemon.start()

@@ -1,5 +1,6 @@
 """The executor slurm over commands that go wrong in every way (fake_slurm); tests/slurm has the real ones."""
 
+import datetime
 import json
 import os
 import pathlib
@@ -126,6 +127,11 @@ class Slurm(unittest.TestCase):
         path.write_text(text.replace(before, after))
         self.daemon.terminate()
         self.daemon.start()
+
+    def used(self):
+        """Core-seconds of whoever comes without a token."""
+        [owner] = self.daemon.get("/api/v1/owners")["items"]
+        return owner["core_seconds"]["day"]
 
     def checkpoints(self, run):
         items = self.daemon.get(f"/api/v1/runs/{run}/checkpoints")["items"]
@@ -331,6 +337,49 @@ class Slurm(unittest.TestCase):
         self.kill_job(self.jobs()[0])
         self.succeeds(run, 2, LONG)
         self.assertFalse((self.root / "jobs" / "1.canceled").exists())
+
+    @release_only
+    def test_what_waits_for_a_place_there_says_so_and_uses_nothing_yet(self):
+        self.fault("pend")
+        self.assertEqual(self.daemon.wait_for_end(self.daemon.submit(**SMALL))["state"], "succeeded")  # its speed is known
+        there = [self.submit(seed=seed) for seed in (1, 2)]
+        for run in there:
+            wait_for(lambda: (self.run_of(run)["placement"] or {}).get("state") == "PENDING")
+        self.submit(seed=3)
+        self.submit(seed=4)
+        here = self.daemon.submit(**ENDLESS)
+        self.wait_for_epoch(here)
+        last = self.daemon.submit(**SMALL)
+        items = self.daemon.get("/api/v1/queue")["items"]
+        self.assertEqual([item["why_waiting"] for item in items],
+                         ["The executor slurm has as many runs as it takes (2); it is next.", "1 run is before it.",
+                          "The worker is training; it is next."])
+        starts = [item["expected_start_at"] for item in items]
+        self.assertTrue(starts[0] and starts[1])
+        self.assertLess(max(starts[:2]), starts[2])  # two places; the worker is taken for long
+        self.assertEqual(self.daemon.curl(f"/api/v1/runs/{here}/kill", "-X", "POST").status, 202)
+        self.daemon.wait_for_end(last)
+        used = self.used()
+        for run in there:
+            self.daemon.curl(f"/api/v1/runs/{run}/cancel", "-X", "POST")
+            self.assertEqual(self.daemon.wait_for_end(run)["state"], "canceled")
+        self.assertEqual(self.used(), used)
+
+    @release_only
+    def test_what_trains_there_is_charged_and_heeds_quiet_hours(self):
+        run = self.submit(ENDLESS)
+        self.wait_for_epoch(run)
+        wait_for(lambda: self.used() > 0)
+        now = datetime.datetime.now(datetime.timezone.utc)
+        hour = datetime.timedelta(hours=1)
+        self.configure("[slurm]", f"quiet = {now - hour:%H:%M}-{now + hour:%H:%M}\n[slurm]")
+        wait_for(lambda: self.run_of(run)["state"] == "queued")
+        self.assertIn("stopped for quiet hours", self.run_of(run)["reason"])
+        self.assertRegex(self.daemon.get("/api/v1/queue")["items"][0]["why_waiting"], "^Quiet hours until .*: nothing trains")
+        epochs_done = self.run_of(run)["epochs_done"]
+        self.configure("max_jobs", "quiet = off\nmax_jobs")
+        wait_for(lambda: self.run_of(run)["epochs_done"] > epochs_done)
+        self.assertEqual((self.run_of(run)["state"], self.run_of(run)["attempt"]), ("running", 2))
 
     @release_only
     def test_a_job_that_never_begins_fails_after_some_tries(self):

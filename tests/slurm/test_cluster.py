@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 HERE = pathlib.Path(__file__).parent
@@ -141,6 +142,21 @@ class OverSlurm(unittest.TestCase):
         self.assertEqual(self.daemon.wait_for_end(run)["state"], "succeeded", self.daemon.log())
         self.assertEqual(self.daemon.history(run), self.history_here(LONG))
 
+    def test_a_controller_that_is_killed_late_finds_its_jobs_again(self):
+        run = self.submit(ENDLESS)
+        wait_for(lambda: (self.run_of(run)["placement"] or {}).get("state") == "RUNNING", "a job")
+        began = time.time()
+        saved = self.cluster.root / "state/job_state"
+        wait_for(lambda: saved.exists() and saved.stat().st_mtime > began, "that Slurm has stored that the job runs")
+        job = self.run_of(run)["placement"]["job"]
+        self.cluster.kill("slurmctld")
+        wait_for(lambda: self.daemon.get("/api/v1/system")["executors"][1]["problem"], "that it is said")
+        self.cluster.start_slurmctld()
+        wait_for(lambda: not self.daemon.get("/api/v1/system")["executors"][1]["problem"], "that it is over")
+        self.assertEqual(self.run_of(run)["placement"]["job"], job)
+        self.cancel(run)
+        self.assertEqual(self.run_of(run)["attempt"], 1)
+
     def test_canceled_held_and_put_back_behind_our_back(self):
         run = self.submit(ENDLESS)
         self.wait_for_epoch(run)
@@ -175,7 +191,7 @@ class OverSlurm(unittest.TestCase):
         self.assertEqual(epochs, list(range(1, len(epochs) + 1)))
 
     def test_a_preempted_job_writes_a_checkpoint_and_goes_on_elsewhere_or_later(self):
-        run = self.submit(dict(SMALL, epochs=400))
+        run = self.submit(dict(SMALL, epochs=150))
         self.wait_for_epoch(run)
         node = self.run_of(run)["placement"]["node"]
         urgent = self.cluster.call("sbatch", "--parsable", "--partition=urgent", "--nodelist=" + node, "--output=/dev/null",
@@ -184,7 +200,7 @@ class OverSlurm(unittest.TestCase):
         wait_for(lambda: self.run_of(run)["attempt"] == 2, "another attempt")
         self.assertRegex(self.daemon.log(), "preempted: its job .*PREEMPTED")
         self.cluster.call("scancel", urgent)
-        self.succeeds(run, 2, dict(SMALL, epochs=400))
+        self.succeeds(run, 2, dict(SMALL, epochs=150))
 
     def test_kernels_are_asked_for_by_the_features_of_nodes(self):
         if self.daemon.get("/api/v1/system")["kernel_variant"] not in ("avx2", "avx512"):

@@ -116,7 +116,8 @@ static enum status store_report(struct db *db, void *arguments, struct error *er
         return checkpoints_put(db, id, a->checkpoints, a->n_checkpoints, error);
     }
     if (a->placement) {
-        return run_set_placement(db, id, a->placement, a->now_ms, error);
+        TRY(run_set_placement(db, id, a->placement, a->now_ms, error));
+        return usage_set_cores(db, id, a->placement->cores, error);
     }
     TRY(run_set_reason(db, id, a->reason, a->now_ms, error));
     return event_add_state(db, id, a->now_ms, error);

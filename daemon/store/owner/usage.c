@@ -11,6 +11,7 @@
 
 enum {
     BEGIN,
+    SET_CORES,
     RUNNING,
     CHARGED,
     ADD_HOUR,
@@ -29,6 +30,7 @@ const struct statement_set usage_statements = {
     N_STATEMENTS,
     {
         [BEGIN] = "UPDATE run SET cores = ?2, charged_ms = ?3 WHERE id = ?1",
+        [SET_CORES] = "UPDATE run SET cores = ?2 WHERE id = ?1",
         [RUNNING] = ("SELECT owner, cores, charged_ms FROM run WHERE id = ?1 AND state = 'running'"
                      " AND charged_ms IS NOT NULL"),
         [CHARGED] = "UPDATE run SET charged_ms = ?2 WHERE id = ?1",
@@ -119,7 +121,9 @@ enum status usage_charge_run(struct db *db, int64_t run_id, int64_t now_ms, stru
     int64_t from_ms = sqlite3_column_int64(statement, 2);
     (void)sqlite3_reset(statement);
     from_ms = now_ms - from_ms > MOST_MS ? now_ms - MOST_MS : from_ms;
-    TRY(add_hours(db, owner, cores, from_ms, now_ms, error));
+    if (cores > 0) {
+        TRY(add_hours(db, owner, cores, from_ms, now_ms, error));
+    }
     TRY(add_recent(db, owner, (double)(now_ms - from_ms) / 1000.0 * cores, now_ms, error));
     statement = db_statement(db, DB_USAGE, CHARGED);
     sqlite3_bind_int64(statement, 1, run_id);
@@ -131,8 +135,15 @@ enum status usage_begin_run(struct db *db, int64_t run_id, int cores, int64_t no
                             struct error *error) {
     sqlite3_stmt *statement = db_statement(db, DB_USAGE, BEGIN);
     sqlite3_bind_int64(statement, 1, run_id);
-    sqlite3_bind_int(statement, 2, cores > 0 ? cores : 1);
+    sqlite3_bind_int(statement, 2, cores);
     sqlite3_bind_int64(statement, 3, now_ms);
+    return db_execute(db, statement, NULL, error);
+}
+
+enum status usage_set_cores(struct db *db, int64_t run_id, int cores, struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_USAGE, SET_CORES);
+    sqlite3_bind_int64(statement, 1, run_id);
+    sqlite3_bind_int(statement, 2, cores);
     return db_execute(db, statement, NULL, error);
 }
 

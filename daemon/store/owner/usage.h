@@ -28,8 +28,11 @@ enum status usage_half_life(struct db *db, int *ret_half_life_s, struct error *e
 /* From a store_body, of a running run (no other is charged): for its cores since the last time. */
 enum status usage_charge_run(struct db *db, int64_t run_id, int64_t now_ms, struct error *error);
 
-/* From a store_body, of a run that was claimed at now_ms. */
+/* From a store_body, of a run that was claimed at now_ms. cores: 0, or how many it has. */
 enum status usage_begin_run(struct db *db, int64_t run_id, int cores, int64_t now_ms,
                             struct error *error);
+
+/* From a store_body, after usage_charge_run: from then on the run has so many. */
+enum status usage_set_cores(struct db *db, int64_t run_id, int cores, struct error *error);
 
 #endif

@@ -32,6 +32,7 @@ struct run_placement {
     char node[64];
     char state[32];  /* in the words of what places it */
     char reason[96]; /* why it waits */
+    int cores;       /* of a report: what its owner is charged for from now on; 0 in rows */
 };
 
 /* What trains a run that asks for nothing else. */

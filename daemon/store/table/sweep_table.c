@@ -28,8 +28,8 @@ const struct statement_set sweep_statements = {
                       " total(CASE WHEN state IN ('queued', 'running')"
                       "  THEN CAST(epochs - epochs_done AS REAL) * m * (depth - 2) END),"
                       " total(train_seconds), sum(ranked_out),"
-                      " sum(ranked_out * (epochs - epochs_done)) FROM run WHERE sweep_id = ?1 "
-                      "GROUP BY state"),
+                      " sum(ranked_out * (epochs - epochs_done)), min(executor), max(executor)"
+                      " FROM run WHERE sweep_id = ?1 GROUP BY state"),
         [RUNS] = "SELECT id FROM run WHERE sweep_id = ?1 ORDER BY id",
         [DELETE] = "DELETE FROM sweep WHERE id = ?1",
     },
@@ -137,6 +137,15 @@ enum status sweep_table_list(struct store *store, int64_t before_id, int limit,
     return STATUS_OK;
 }
 
+static void note_executor(sqlite3_stmt *s, int column, struct sweep_progress *progress) {
+    char name[RUN_EXECUTOR_SIZE];
+    db_column_text(s, column, name, sizeof(name));
+    if (progress->executor[0] && strcmp(progress->executor, name) != 0) {
+        progress->mixed = true;
+    }
+    (void)snprintf(progress->executor, sizeof(progress->executor), "%s", name);
+}
+
 static enum status read_progress(struct db *db, int64_t id, struct sweep_progress *progress,
                                  struct error *error) {
     sqlite3_stmt *s = db_statement(db, DB_SWEEP, PROGRESS);
@@ -159,6 +168,8 @@ static enum status read_progress(struct db *db, int64_t id, struct sweep_progres
         progress->train_seconds += sqlite3_column_double(s, 7);
         progress->n_ranked_out += sqlite3_column_int64(s, 8);
         progress->epochs_saved += sqlite3_column_int64(s, 9);
+        note_executor(s, 10, progress);
+        note_executor(s, 11, progress);
         TRY(db_step(db, s, &row, error));
     }
     return STATUS_OK;

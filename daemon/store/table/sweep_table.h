@@ -76,6 +76,8 @@ struct sweep_progress {
     double work_done;
     double work_left;
     double train_seconds;
+    char executor[RUN_EXECUTOR_SIZE]; /* of its runs; with `mixed` of some of them */
+    bool mixed;
 };
 
 /* An unknown sweep has no runs. */
