@@ -13,7 +13,8 @@
 
 /* Until something that failed is tried again. */
 static const double TRY_AGAIN_S = 10.0;
-/* Likewise, in questions to Slurm, where no node has what a run needs: nodes do not change often. */
+/* Likewise, in questions to Slurm, where no node has what a run needs: nodes do not change often.
+ */
 static const int LACKING_POLLS = 12;
 
 enum { HIGHEST_PRIORITY = 1000 };

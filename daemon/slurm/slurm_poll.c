@@ -81,8 +81,8 @@ static void look_at_end(struct executor_slurm *slurm, struct slurm_job *job,
     struct slurm_job_record record = {.state = ""};
     bool asked = !strcmp(line->state, "FAILED") ||
                  (!strcmp(line->state, "CANCELLED") && line->node[0] && !job->begun);
-    bool shown = job->run && asked &&
-                 show(slurm, job, &record) == STATUS_OK && slurm_is_final(record.state);
+    bool shown =
+        job->run && asked && show(slurm, job, &record) == STATUS_OK && slurm_is_final(record.state);
     if (!shown) {
         memset(&record, 0, sizeof(record)); /* no node: it says nothing of a launch */
         (void)snprintf(record.state, sizeof(record.state), "%s", line->state);
