@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/figure/bidi.h"
 #include "api/figure/fonts.h"
+#include "core/base/cleanup.h"
 #include "core/base/text_stream.h"
 
 static const struct {
@@ -338,7 +340,7 @@ static cairo_font_face_t *face_of(struct canvas *canvas, int font) {
 }
 
 /* Goes through the text font by font from (x, y) on; returns its width. */
-static double walk_text(struct canvas *canvas, double x, double y, const char *text, bool show) {
+static double walk_visual(struct canvas *canvas, double x, double y, const char *text, bool show) {
     double width = 0;
     size_t left = strlen(text);
     while (left > 0) {
@@ -362,6 +364,15 @@ static double walk_text(struct canvas *canvas, double x, double y, const char *t
     }
     cairo_new_path(canvas->cairo);
     return width;
+}
+
+static double walk_text(struct canvas *canvas, double x, double y, const char *text, bool show) {
+    if (!bidi_is_needed(text)) {
+        return walk_visual(canvas, x, y, text, show);
+    }
+    CLEANUP(free_pointer) char *visual = bidi_visual(text);
+    canvas->failed |= !visual;
+    return visual ? walk_visual(canvas, x, y, visual, show) : 0;
 }
 
 double canvas_text_width(struct canvas *canvas, const char *text) {

@@ -23,7 +23,7 @@ struct colour {
     double red, green, blue;
 };
 
-enum { CANVAS_MOST_FACES = 8, CANVAS_MOST_DASHES = 8 };
+enum { CANVAS_MOST_FACES = 8, CANVAS_MOST_DASHES = 12 };
 
 struct canvas {
     enum figure_format format;

@@ -19,7 +19,7 @@ enum { N_ROWS = sizeof(table) / sizeof(table[0]), N_OF_M = N_ROWS - 1, LONE = 5 
 
 /* What has a name and no order: neighbours are far apart. */
 static const int order_of_names[] = {0, 5, 2, 7, 4, 1, 6, 3};
-enum { N_NAMES = sizeof(order_of_names) / sizeof(order_of_names[0]), N_STYLES = 4 };
+enum { N_NAMES = sizeof(order_of_names) / sizeof(order_of_names[0]), N_STYLES = LOOKS_DASHES };
 static const struct {
     int n;
     double dashes[4];
@@ -48,7 +48,25 @@ static double mix(double a, double b, double share) {
     return round(from + (round(b * 255) - from) * share) / 255;
 }
 
-/* Between two rows by the logarithm of M, with the dash of the lower one and a dot. */
+/* One, two or three dots before the dash, in turn from M to M: first, so that the short piece of a
+ * legend shows them. */
+static void add_dots(struct look *look, double lower, double m) {
+    const struct look before = *look;
+    const int n_dots = 1 + (int)fmod(m - lower - 1, 3);
+    look->n_dashes = 0;
+    for (int i = 0; i < n_dots; i++) {
+        look->dashes[look->n_dashes++] = 1.5;
+        look->dashes[look->n_dashes++] = 3;
+    }
+    if (before.n_dashes == 0) {
+        look->dashes[look->n_dashes++] = 16;
+        look->dashes[look->n_dashes++] = 3;
+    }
+    memcpy(look->dashes + look->n_dashes, before.dashes, (size_t)before.n_dashes * sizeof(double));
+    look->n_dashes += before.n_dashes;
+}
+
+/* Between two rows by the logarithm of M. */
 static struct look look_between(const struct look_row *lower, const struct look_row *upper,
                                 double m, bool dark) {
     struct look look = look_of_row(lower, dark);
@@ -57,12 +75,7 @@ static struct look look_between(const struct look_row *lower, const struct look_
     look.colour = (struct colour){mix(look.colour.red, to.red, share),
                                   mix(look.colour.green, to.green, share),
                                   mix(look.colour.blue, to.blue, share)};
-    if (look.n_dashes == 0) {
-        look.dashes[look.n_dashes++] = 16;
-        look.dashes[look.n_dashes++] = 3;
-    }
-    look.dashes[look.n_dashes++] = 1.5;
-    look.dashes[look.n_dashes++] = 3;
+    add_dots(&look, lower->m, m);
     return look;
 }
 
@@ -72,7 +85,9 @@ struct look look_of_m(double m, bool dark) {
         above++;
     }
     if (above == N_OF_M) {
-        return look_of_row(&table[N_OF_M - 1], dark);
+        struct look look = look_of_row(&table[N_OF_M - 1], dark);
+        add_dots(&look, table[N_OF_M - 1].m, m);
+        return look;
     }
     return table[above].m == m || above == 0
                ? look_of_row(&table[above], dark)
@@ -84,6 +99,13 @@ static struct look look_of_place(size_t place, bool dark) {
     const size_t style = place / N_NAMES % N_STYLES;
     look.n_dashes = styles[style].n;
     memcpy(look.dashes, styles[style].dashes, sizeof(styles[style].dashes));
+    return look;
+}
+
+struct look look_of_m_and_rest(double m, size_t rest, bool dark) {
+    struct look look = look_of_m(m, dark);
+    look.n_dashes = styles[rest].n;
+    memcpy(look.dashes, styles[rest].dashes, sizeof(styles[rest].dashes));
     return look;
 }
 

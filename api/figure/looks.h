@@ -12,7 +12,7 @@
 
 #include "api/figure/canvas.h"
 
-enum { LOOK_MOST_DASHES = 8, LOOKS_OF_NAMES = 32 };
+enum { LOOK_MOST_DASHES = CANVAS_MOST_DASHES, LOOKS_OF_NAMES = 32, LOOKS_DASHES = 4 };
 
 struct look {
     struct colour colour;
@@ -32,7 +32,9 @@ struct look_row {
 
 const struct look_row *looks_table(size_t *ret_n);
 
-/* The look of any M (at least 1): of a row, between two rows, or of the last one. */
+/* The look of any M (at least 1): of a row; between two rows by the logarithm of M; above the last
+ * one in its colour. What is of no row has the dash of the row below and one to three dots, in turn
+ * from M to M, so that neighbours differ although their colours hardly do. */
 struct look look_of_m(double m, bool dark);
 
 /* The looks of n groups. values[n]: what each has in `field`, as JSON. field NULL: they are told
@@ -40,5 +42,9 @@ struct look look_of_m(double m, bool dark);
  * any case. */
 void looks_choose(const char *field, const char *const *values, size_t n, bool dark,
                   struct look *ret_looks);
+
+/* Of groups that differ in M and in something else: the colour of M, and the dash of the place
+ * (below LOOKS_DASHES) of the rest among all rests. */
+struct look look_of_m_and_rest(double m, size_t rest, bool dark);
 
 #endif

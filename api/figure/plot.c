@@ -24,7 +24,61 @@ static void include(struct range *range, double value) {
 
 /* ---- what there is ---- */
 
-/* The curves that have a point. False: none has. */
+/* Where a series has its last point; false: it has none. */
+static bool find_last(const struct plot_series *series, size_t *ret_last) {
+    size_t last = series->n;
+    while (last > 0 &&
+           !(isfinite(series->points[last - 1].mean) && isfinite(series->points[last - 1].x))) {
+        last--;
+    }
+    *ret_last = last > 0 ? last - 1 : 0;
+    return last > 0;
+}
+
+/* The least first; those of equal rank in the order they were given. */
+static int by_rank(const void *a, const void *b) {
+    const struct plot_series *x = ((const struct shown *)a)->series;
+    const struct plot_series *y = ((const struct shown *)b)->series;
+    bool x_known = isfinite(x->best);
+    bool y_known = isfinite(y->best);
+    if (x_known != y_known) {
+        return x_known ? -1 : 1;
+    }
+    if (x_known && x->best != y->best) {
+        return x->best < y->best ? -1 : 1;
+    }
+    return (x > y) - (x < y);
+}
+
+static void turn_round(struct shown *shown, size_t n) {
+    for (size_t i = 0; i < n / 2; i++) {
+        struct shown other = shown[i];
+        shown[i] = shown[n - 1 - i];
+        shown[n - 1 - i] = other;
+    }
+}
+
+/* Of many curves the best in their looks, the others in grey; of very many the best alone. */
+static void rank_shown(struct frame *f) {
+    size_t n_known = 0;
+    qsort(f->shown, f->n_shown, sizeof(*f->shown), by_rank);
+    while (n_known < f->n_shown && isfinite(f->shown[n_known].series->best)) {
+        n_known++;
+    }
+    if (f->plot->rising) {
+        turn_round(f->shown, n_known);
+    }
+    f->n_shown = f->n_shown < PLOT_MOST_DRAWN ? f->n_shown : PLOT_MOST_DRAWN;
+    for (int i = 0; i < PLOT_BEST_COLOURED; i++) {
+        f->shown[i].rank = i + 1;
+    }
+    for (size_t i = PLOT_BEST_COLOURED; i < f->n_shown; i++) {
+        f->shown[i].look = (struct look){.colour = f->grey};
+        f->shown[i].plain = true;
+    }
+}
+
+/* The curves that have a point. */
 static enum status find_shown(struct frame *f, struct error *error) {
     const struct plot *plot = f->plot;
     f->shown = calloc(plot->n_series + 1, sizeof(*f->shown));
@@ -33,14 +87,15 @@ static enum status find_shown(struct frame *f, struct error *error) {
     }
     for (size_t s = 0; s < plot->n_series; s++) {
         const struct plot_series *series = &plot->series[s];
-        size_t last = series->n;
-        while (last > 0 &&
-               !(isfinite(series->points[last - 1].mean) && isfinite(series->points[last - 1].x))) {
-            last--;
+        size_t last = 0;
+        if (find_last(series, &last)) {
+            f->shown[f->n_shown++] =
+                (struct shown){.series = series, .look = series->look, .last = last};
         }
-        if (last > 0) {
-            f->shown[f->n_shown++] = (struct shown){.series = series, .last = last - 1};
-        }
+    }
+    f->n_curves = f->n_shown;
+    if (f->n_shown > PLOT_MOST_COLOURED) {
+        rank_shown(f);
     }
     return STATUS_OK;
 }
@@ -311,6 +366,7 @@ enum status plot_draw(const struct plot *plot, enum figure_format format, char *
                           .soft = grey_of(plot->dark ? 0xb4babf : 0x474d53),
                           .line_colour = grey_of(plot->dark ? 0x717980 : 0x858b91),
                           .rule = grey_of(plot->dark ? 0x2e3337 : 0xdcdfe1),
+                          .grey = grey_of(plot->dark ? 0x949ba2 : 0x5f666c),
                           .paper = grey_of(plot->dark ? 0x121416 : 0xffffff)};
     enum status status = draw_page(&frame, error);
     if (status != STATUS_OK) {

@@ -31,6 +31,7 @@ struct plot_series {
     const struct plot_seed *seeds; /* drawn instead of the band */
     size_t n_seeds;
     double reached; /* x where it reached the target; NaN: it did not, or nobody knows */
+    double best;    /* what the curves are ranked by where there are many; NaN: behind all others */
 };
 
 enum plot_scale {
@@ -58,6 +59,12 @@ struct plot {
     double width;   /* points (1/72 inch) */
     double height;
 };
+
+/* More curves than PLOT_MOST_COLOURED: the best PLOT_BEST_COLOURED in their looks, the others thin
+ * and grey, and a list of all. Of more than PLOT_MOST_DRAWN the best are drawn, and the picture
+ * says so.
+ */
+enum { PLOT_MOST_COLOURED = 12, PLOT_BEST_COLOURED = 3, PLOT_MOST_DRAWN = 32 };
 
 enum { PLOT_MIN_WIDTH = 150, PLOT_MAX_WIDTH = 2000, PLOT_MIN_HEIGHT = 100, PLOT_MAX_HEIGHT = 2000 };
 

@@ -25,7 +25,8 @@ static bool has_band(const struct plot_point *p) {
     return p->n >= 2 && isfinite(p->x) && isfinite(p->mean) && isfinite(p->std);
 }
 
-static void draw_band(struct frame *f, const struct plot_series *series) {
+static void draw_band(struct frame *f, const struct shown *shown) {
+    const struct plot_series *series = shown->series;
     for (size_t i = 0; i < series->n;) {
         size_t begin = i;
         while (i < series->n && has_band(&series->points[i])) {
@@ -41,7 +42,7 @@ static void draw_band(struct frame *f, const struct plot_series *series) {
             canvas_line(f->canvas, x_at(f, p->x), y_at(f, p->mean - p->std));
         }
         if (i > begin) {
-            canvas_colour(f->canvas, series->look.colour, 0.13);
+            canvas_colour(f->canvas, shown->look.colour, 0.13);
             canvas_fill(f->canvas);
         }
         i += i == begin;
@@ -74,21 +75,24 @@ static void set_pen(struct frame *f, const struct look *look, double width, doub
 }
 
 /* Paper around the line, so that crossings are seen. */
-static void draw_curve(struct frame *f, const struct plot_series *series) {
-    if (series->smooth) {
-        canvas_colour(f->canvas, series->look.colour, 0.35);
+static void draw_curve(struct frame *f, const struct shown *shown) {
+    const struct plot_series *series = shown->series;
+    const double line = shown->plain ? f->line / 2 : f->line;
+    if (series->smooth && !shown->plain) {
+        canvas_colour(f->canvas, shown->look.colour, 0.35);
         canvas_pen(f->canvas, f->line / 2, NULL, 0);
         trace(f, series->points, NULL, series->n);
     }
     canvas_colour(f->canvas, f->paper, 1);
-    canvas_pen(f->canvas, 1.75 * f->line, NULL, 0);
+    canvas_pen(f->canvas, 1.75 * line, NULL, 0);
     trace(f, series->points, series->smooth, series->n);
-    set_pen(f, &series->look, f->line, 1);
+    set_pen(f, &shown->look, line, 1);
     trace(f, series->points, series->smooth, series->n);
 }
 
-static void draw_seeds(struct frame *f, const struct plot_series *series) {
-    canvas_colour(f->canvas, series->look.colour, 0.32);
+static void draw_seeds(struct frame *f, const struct shown *shown) {
+    const struct plot_series *series = shown->series;
+    canvas_colour(f->canvas, shown->look.colour, 0.32);
     canvas_pen(f->canvas, f->line / 2, NULL, 0);
     for (size_t i = 0; i < series->n_seeds; i++) {
         trace(f, series->seeds[i].points, NULL, series->seeds[i].n);
@@ -97,30 +101,67 @@ static void draw_seeds(struct frame *f, const struct plot_series *series) {
 
 /* ---- marks ---- */
 
-static void draw_mark(struct frame *f, const struct plot_series *series, double x, double y,
-                      bool filled) {
-    const double radius = 1.4 * f->line;
+static void draw_mark(struct frame *f, const struct shown *shown, double x, double y, bool filled) {
+    const double radius = (shown->plain ? 0.9 : 1.4) * f->line;
     if (!is_inside(f, x, y)) {
         return;
     }
     canvas_colour(f->canvas, f->paper, 1);
     canvas_circle(f->canvas, x_at(f, x), y_at(f, y), radius + 0.5 * f->line, true);
-    canvas_colour(f->canvas, series->look.colour, 1);
+    canvas_colour(f->canvas, shown->look.colour, 1);
     canvas_pen(f->canvas, 0.7 * f->line, NULL, 0);
     canvas_circle(f->canvas, x_at(f, x), y_at(f, y), radius, filled);
 }
 
+void frame_rank_mark(struct frame *f, const struct shown *shown, double x, double y) {
+    static const double corners[2][4][2] = {{{-1, -1}, {1, -1}, {1, 1}, {-1, 1}},
+                                            {{0, -1.3}, {1.3, 1}, {-1.3, 1}, {0, -1.3}}};
+    const double radius = 1.7 * f->line;
+    for (int paper = 1; paper >= 0; paper--) {
+        double size = radius + paper * 0.4 * f->line;
+        canvas_colour(f->canvas, paper ? f->paper : shown->look.colour, 1);
+        if (shown->rank == 1) {
+            canvas_circle(f->canvas, x, y, 1.1 * size, true);
+            continue;
+        }
+        for (int i = 0; i < 4; i++) {
+            const double *at = corners[shown->rank - 2][i];
+            (i == 0 ? canvas_move : canvas_line)(f->canvas, x + at[0] * size, y + at[1] * size);
+        }
+        canvas_fill(f->canvas);
+    }
+}
+
+/* At every so many points of the page, each rank at places of its own. */
+static void draw_rank_marks(struct frame *f, const struct shown *shown) {
+    const struct plot_series *series = shown->series;
+    const double every = 5 * f->font;
+    double place = (double)NAN;
+    for (size_t i = 0; i < series->n; i++) {
+        double x = series->points[i].x;
+        double y = shown_value(series, i);
+        if (isfinite(y) && is_inside(f, x, y)) {
+            double here = floor((x_at(f, x) - f->left) / every + shown->rank / 3.0);
+            if (here > place) {
+                frame_rank_mark(f, shown, x_at(f, x), y_at(f, y));
+            }
+            place = here;
+        }
+    }
+}
+
 /* A point on its own has no line; a hollow one is the first of fewer runs. */
-static void draw_marks(struct frame *f, const struct plot_series *series) {
+static void draw_marks(struct frame *f, const struct shown *shown) {
+    const struct plot_series *series = shown->series;
     const struct plot_point *p = series->points;
     for (size_t i = 0; i < series->n; i++) {
         double y = shown_value(series, i);
         bool before = i > 0 && isfinite(shown_value(series, i - 1));
         bool behind = i + 1 < series->n && isfinite(shown_value(series, i + 1));
         if (isfinite(y) && !before && !behind) {
-            draw_mark(f, series, p[i].x, y, true);
-        } else if (isfinite(y) && i > 0 && p[i].n < p[i - 1].n) {
-            draw_mark(f, series, p[i].x, y, false);
+            draw_mark(f, shown, p[i].x, y, true);
+        } else if (isfinite(y) && !shown->plain && i > 0 && p[i].n < p[i - 1].n) {
+            draw_mark(f, shown, p[i].x, y, false);
         }
     }
 }
@@ -163,7 +204,8 @@ static void draw_reached(struct frame *f) {
     for (size_t i = 0; i < f->n_shown; i++) {
         const struct plot_series *series = f->shown[i].series;
         double x = x_at(f, series->reached);
-        if (!isfinite(series->reached) || !is_inside(f, series->reached, f->plot->target)) {
+        if (f->shown[i].plain || !isfinite(series->reached) ||
+            !is_inside(f, series->reached, f->plot->target)) {
             continue;
         }
         canvas_colour(f->canvas, series->look.colour, 1);
@@ -171,7 +213,7 @@ static void draw_reached(struct frame *f) {
         canvas_move(f->canvas, x, y_at(f, f->plot->target));
         canvas_line(f->canvas, x, f->bottom);
         canvas_stroke(f->canvas);
-        draw_mark(f, series, series->reached, f->plot->target, true);
+        draw_mark(f, &f->shown[i], series->reached, f->plot->target, true);
         double width = series->mark ? canvas_text_width(f->canvas, series->mark) : 0;
         bool room = f->bottom - f->top > 9 * f->font && fabs(x - taken) > width + 0.8 * f->font;
         if (series->mark && room) {
@@ -189,18 +231,23 @@ void frame_draw_curves(struct frame *f) {
     for (size_t i = 0; i < f->n_shown; i++) {
         const struct plot_series *series = f->shown[i].series;
         if (series->n_seeds > 0) {
-            draw_seeds(f, series);
-        } else if (!series->smooth) {
-            draw_band(f, series);
+            draw_seeds(f, &f->shown[i]);
+        } else if (!series->smooth && !f->shown[i].plain) {
+            draw_band(f, &f->shown[i]);
         }
     }
+    /* Where they are ranked the best lie on top. */
     for (size_t i = 0; i < f->n_shown; i++) {
-        draw_curve(f, f->shown[i].series);
+        bool ranked = f->n_shown > PLOT_MOST_COLOURED;
+        draw_curve(f, &f->shown[ranked ? f->n_shown - 1 - i : i]);
     }
     canvas_unclip(f->canvas);
     draw_target(f);
     draw_reached(f);
     for (size_t i = 0; i < f->n_shown; i++) {
-        draw_marks(f, f->shown[i].series);
+        draw_marks(f, &f->shown[i]);
+        if (f->shown[i].rank > 0) {
+            draw_rank_marks(f, &f->shown[i]);
+        }
     }
 }

@@ -10,6 +10,9 @@
 /* A curve that is shown. */
 struct shown {
     const struct plot_series *series;
+    struct look look;           /* the series' own, or grey */
+    bool plain;                 /* one of many: thin, without band and marks */
+    int rank;                   /* 1, 2, 3: the best of many, which have marks; 0: none of them */
     size_t last;                /* its last finite point */
     char *label;                /* owned: cut to its room */
     char value[PLOT_TICK_SIZE]; /* the last mean */
@@ -21,6 +24,7 @@ struct frame {
     const struct plot *plot;
     struct shown *shown; /* [n_shown] */
     size_t n_shown;
+    size_t n_curves; /* that have a point: n_shown and those that are left out */
     size_t n_listed; /* labels that there is room for: the first of them */
     double font;
     double line;   /* width of a curve */
@@ -29,7 +33,7 @@ struct frame {
     bool at_ends; /* the labels stand beside the ends of their curves */
     struct plot_axis x, y;
     double left, right, top, bottom; /* the box of the axes */
-    struct colour ink, soft, line_colour, rule, paper;
+    struct colour ink, soft, grey, line_colour, rule, paper;
 };
 
 /* What of a point is drawn as its curve. */
@@ -37,6 +41,9 @@ double shown_value(const struct plot_series *series, size_t i);
 
 /* plot_curves.c: everything inside of the axes. */
 void frame_draw_curves(struct frame *frame);
+
+/* plot_curves.c: the mark of a rank: the best may be neighbours in M and look nearly alike. */
+void frame_rank_mark(struct frame *frame, const struct shown *shown, double x, double y);
 
 /* plot_labels.c: how much room the labels take on the right, and in which form. Sets label, value,
  * at_ends, n_listed, column, n_columns. STATUS_NO_MEMORY. */

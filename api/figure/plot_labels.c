@@ -60,19 +60,24 @@ static enum status fit_labels(struct frame *f, double most, double *ret_widest,
     return STATUS_OK;
 }
 
+/* A column: stub, label, and the last mean by which a curve among many is found at its end. */
 enum status frame_place_labels(struct frame *f, double *ret_room, struct error *error) {
     double height = f->bottom - f->top;
     size_t rows = (size_t)fmax(1, floor(height / row_height(f)));
     f->at_ends = f->n_shown <= rows;
     f->n_columns = f->at_ends ? 1 : (f->n_shown + rows - 1) / rows;
     write_values(f);
-    double rest = stub_width(f) + 2 * f->font + (f->at_ends ? widest_value(f) + f->font : 0);
-    double most = 0.42 * f->plot->width;
+    double rest = stub_width(f) + 2 * f->font + widest_value(f) + f->font;
+    double most = (f->at_ends ? 0.42 : 0.5) * f->plot->width;
     double widest = 0;
-    TRY(fit_labels(f, fmin(most - rest, 0.26 * f->plot->width), &widest, error));
+    TRY(fit_labels(f, fmin(most / (double)f->n_columns - rest, 0.26 * f->plot->width), &widest,
+                   error));
     f->column = rest + widest;
-    if (f->column * (double)f->n_columns > most) {
-        f->n_columns = (size_t)fmax(1, floor(most / f->column));
+    if (widest < 3 * f->font || f->column * (double)f->n_columns > most) {
+        /* Fewer columns, of labels that say something: not all are listed. */
+        TRY(fit_labels(f, fmin(most - rest, 0.26 * f->plot->width), &widest, error));
+        f->column = rest + widest;
+        f->n_columns = (size_t)fmax(1, fmin((double)f->n_columns, floor(most / f->column)));
     }
     f->n_listed = f->n_shown < rows * f->n_columns ? f->n_shown : rows * f->n_columns;
     *ret_room = f->column * (double)f->n_columns;
@@ -102,25 +107,41 @@ static void spread_labels(struct frame *f, struct shown **order) {
     }
 }
 
-static void draw_stub(struct frame *f, const struct look *look, double x, double y) {
+static void draw_stub(struct frame *f, const struct shown *shown, double x, double y) {
+    const struct look *look = &shown->look;
     double dashes[LOOK_MOST_DASHES];
     for (int i = 0; i < look->n_dashes; i++) {
         dashes[i] = look->dashes[i] * f->line / 2;
     }
     canvas_colour(f->canvas, look->colour, 1);
-    canvas_pen(f->canvas, f->line, dashes, look->n_dashes);
+    canvas_pen(f->canvas, shown->plain ? f->line / 2 : f->line, dashes, look->n_dashes);
     canvas_move(f->canvas, x, y);
     canvas_line(f->canvas, x + stub_width(f), y);
     canvas_stroke(f->canvas);
+    if (shown->rank > 0) {
+        frame_rank_mark(f, shown, x + stub_width(f) / 2, y);
+    }
 }
 
 static void draw_label(struct frame *f, const struct shown *shown, double x, double y) {
-    draw_stub(f, &shown->series->look, x, y);
-    canvas_colour(f->canvas, f->ink, 1);
-    canvas_font(f->canvas, f->font, true);
+    draw_stub(f, shown, x, y);
+    canvas_colour(f->canvas, shown->plain ? f->soft : f->ink, 1);
+    canvas_font(f->canvas, f->font, !shown->plain);
     canvas_text(f->canvas, ANCHOR_START, x + stub_width(f) + 0.5 * f->font, y + 0.35 * f->font,
                 shown->label);
     canvas_font(f->canvas, f->font, false);
+    if (!is_small(f)) {
+        canvas_text(f->canvas, ANCHOR_END, x + f->column - 1.2 * f->font - 2, y + 0.35 * f->font,
+                    shown->value);
+    }
+}
+
+/* Above a column of last means whose right end is given. */
+static void draw_head(struct frame *f, double x, double y) {
+    char head[32];
+    (void)snprintf(head, sizeof(head), "last%s%s", f->plot->y_unit[0] ? ", " : "", f->plot->y_unit);
+    canvas_colour(f->canvas, f->soft, 1);
+    canvas_text(f->canvas, ANCHOR_END, x, y + 0.35 * f->font, head);
 }
 
 static double end_of(const struct frame *f, const struct shown *shown) {
@@ -143,18 +164,10 @@ static void draw_at_ends(struct frame *f) {
         canvas_line(f->canvas, x - 2, shown->label_y);
         canvas_stroke(f->canvas);
         draw_label(f, shown, x, shown->label_y);
-        if (!is_small(f)) {
-            canvas_text(f->canvas, ANCHOR_END, value_x, shown->label_y + 0.35 * f->font,
-                        shown->value);
-        }
         first = fmin(first, shown->label_y);
     }
     if (!is_small(f) && first - 2 * row_height(f) > 0) {
-        char head[32];
-        (void)snprintf(head, sizeof(head), "last%s%s", f->plot->y_unit[0] ? ", " : "",
-                       f->plot->y_unit);
-        canvas_colour(f->canvas, f->soft, 1);
-        canvas_text(f->canvas, ANCHOR_END, value_x, first - row_height(f) + 0.35 * f->font, head);
+        draw_head(f, value_x, first - row_height(f));
     }
 }
 
@@ -168,9 +181,12 @@ static void draw_list(struct frame *f) {
         const size_t at_row = i % rows;
         double x = f->right + 1.2 * f->font + (double)column * f->column;
         double y = f->top + ((double)at_row + 0.5) * row;
+        if (at_row == 0 && !is_small(f) && f->top > 2 * row) {
+            draw_head(f, x + f->column - 1.2 * f->font - 2, y - row);
+        }
         if (i + 1 == f->n_listed && f->n_listed < f->n_shown) {
             char more[48];
-            (void)snprintf(more, sizeof(more), is_small(f) ? "+ %zu" : "\u2026 and %zu more",
+            (void)snprintf(more, sizeof(more), is_small(f) ? "+ %zu" : "\u2026 %zu more not named",
                            f->n_shown - i);
             canvas_colour(f->canvas, f->soft, 1);
             char *cut = canvas_fit(f->canvas, more, f->plot->width - x - 2);
@@ -210,22 +226,24 @@ static struct meaning find_meaning(const struct frame *f) {
     struct meaning m = {.least = 0};
     for (size_t i = 0; i < f->n_shown; i++) {
         const struct plot_series *series = f->shown[i].series;
+        const bool plain = f->shown[i].plain;
         int most = 0;
         for (size_t k = 0; k < series->n; k++) {
             const struct plot_point *p = &series->points[k];
             most = p->n > most ? p->n : most;
-            m.band |= p->n >= 2 && isfinite(p->std) && !series->n_seeds && !series->smooth;
-            m.hollow |= k > 0 && p->n < series->points[k - 1].n;
+            m.band |=
+                !plain && p->n >= 2 && isfinite(p->std) && !series->n_seeds && !series->smooth;
+            m.hollow |= !plain && k > 0 && p->n < series->points[k - 1].n;
         }
         m.least = i == 0 || most < m.least ? most : m.least;
         m.most = most > m.most ? most : m.most;
-        m.dots |= series->reached >= f->x.low && series->reached <= f->x.high &&
+        m.dots |= !plain && series->reached >= f->x.low && series->reached <= f->x.high &&
                   f->plot->target >= f->y.low && f->plot->target <= f->y.high;
     }
     return m;
 }
 
-enum { MOST_PIECES = 6, PIECE_SIZE = 96 };
+enum { MOST_PIECES = 8, PIECE_SIZE = 96 };
 
 /* The pieces of the explanation, the most needed first; returns how many. */
 static int write_pieces(const struct frame *f, char pieces[MOST_PIECES][PIECE_SIZE]) {
@@ -237,6 +255,18 @@ static int write_pieces(const struct frame *f, char pieces[MOST_PIECES][PIECE_SI
     for (size_t i = 0; i < f->n_shown; i++) {
         seeds |= f->shown[i].series->n_seeds > 0;
         smooth |= f->shown[i].series->smooth != NULL;
+    }
+    if (f->n_shown < f->n_curves) {
+        (void)snprintf(pieces[n++], PIECE_SIZE,
+                       is_small(f) ? "best %zu of %zu" : "The best %zu of %zu groups", f->n_shown,
+                       f->n_curves);
+    }
+    if (f->n_shown > PLOT_MOST_COLOURED) {
+        (void)snprintf(pieces[n], PIECE_SIZE, "%s",
+                       is_small(f) ? "best: \u25cf \u25a0 \u25b2"
+                       : n > 0     ? "in colour the best three, in the order \u25cf \u25a0 \u25b2"
+                                   : "In colour the best three, in the order \u25cf \u25a0 \u25b2");
+        n++;
     }
     if (m.band) {
         (void)snprintf(pieces[n++], PIECE_SIZE, "%s", what);

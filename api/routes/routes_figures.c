@@ -253,6 +253,7 @@ static void add_series(struct figure *figure, size_t index, const struct look *l
         .look = *look,
         .points = places->point,
         .n = group->n_points,
+        .best = group->best.mean,
         .reached = isfinite(figure->query->request.target) ? reached_x(figure, group) : (double)NAN,
     };
     for (size_t k = 0; k < group->n_points; k++) {
@@ -269,8 +270,50 @@ static void add_series(struct figure *figure, size_t index, const struct look *l
     }
 }
 
+static bool differ_in_m_alone(const struct compare_request *request, int of_m,
+                              const struct compare_group *a, const struct compare_group *b) {
+    bool same = true;
+    for (int i = 0; i < request->n_fields; i++) {
+        same &= i == of_m || strcmp(a->values[i], b->values[i]) == 0;
+    }
+    return same;
+}
+
+/* Several fields with M among them: M gives the colour, what else there is the dash. False: that is
+ * not so, or there are too few dashes. */
+static bool choose_by_m_and_rest(struct figure *figure) {
+    const struct compare_request *request = &figure->query->request;
+    const struct compare_group *rests[LOOKS_DASHES];
+    size_t n_rests = 0;
+    size_t n = 0;
+    int of_m = 0;
+    while (of_m < request->n_fields && strcmp(request->fields[of_m], "m") != 0) {
+        of_m++;
+    }
+    bool good = !request->each_run && request->n_fields > 1 && of_m < request->n_fields;
+    for (size_t i = 0; i < figure->groups->n_groups && good; i++) {
+        const struct compare_group *group = &figure->groups->groups[i];
+        size_t rest = 0;
+        while (rest < n_rests && !differ_in_m_alone(request, of_m, group, rests[rest])) {
+            rest++;
+        }
+        good = rest < LOOKS_DASHES;
+        if (good && rest == n_rests) {
+            rests[n_rests++] = group;
+        }
+        if (good && group->n_points > 0) {
+            double m = strtod(group->values[of_m], NULL);
+            figure->looks[n++] = look_of_m_and_rest(m, rest, figure->look->dark);
+        }
+    }
+    return good;
+}
+
 /* A group without an epoch takes no colour. */
 static void choose_looks(struct figure *figure) {
+    if (choose_by_m_and_rest(figure)) {
+        return;
+    }
     const struct compare_request *request = &figure->query->request;
     const char *field = !request->each_run && request->n_fields == 1 ? request->fields[0] : NULL;
     size_t n = 0;

@@ -218,6 +218,7 @@ class Compare {
     const hidden = this.hidden();
     const order = groups.map((_, i) => i).filter((i) => !hidden.includes(i)).sort((a, b) => (groups[a].best.mean ?? Infinity) - (groups[b].best.mean ?? Infinity)).slice(0, MOST_DRAWN);
     const coloured = order.length > MOST_COLOURED ? order.slice(0, 3) : order;
+    if (order.length > MOST_COLOURED) { coloured.forEach((i, rank) => { this.looks[i] = { ...this.looks[i], rank }; }); }
     return new Map(order.map((i) => [i, coloured.includes(i)]));
   }
 
@@ -326,7 +327,7 @@ class Compare {
     const { group_by, target, baseline, x, unit, seeds, smooth, zoom } = this.values;
     const per = this.per(x);
     const [from, to, ...errors] = zoom ? zoom.split(",").map(Number) : [];
-    const hidden = this.answer.groups.filter((_, i) => !this.drawn.has(i)).map((group) => group.label);
+    const hidden = this.hidden().map((i) => this.answer.groups[i]?.label).filter(Boolean); // of very many it takes the best itself, and says so
     return { ...this.select(), group_by, target, baseline, x, unit, seeds, smooth: Number(smooth) > 1 ? smooth : null, y: this.yAxis(), x_log: x === "images" || x === "seconds" ? "true" : null, hide: hidden.join(","),
       zoom: zoom ? [from * per, to * per, ...errors].join(",") : null, theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : null, title: plain(this.sweep?.name), width: 720, height: 420 };
   }

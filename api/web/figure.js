@@ -4,13 +4,14 @@
 import { el, svg } from "./dom.js";
 import { error as errorText, short } from "./format.js";
 import { decadeTicks, linearTicks, logTicks, thin } from "./scale.js";
-import { stub } from "./series.js";
+import { drawMark, stub } from "./series.js";
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const BOTTOM_SPACE = 0.9;
 const LABEL_GAP = 17;
 const MOST_LABELS = 12;
 const NEAR = 24; // pixels
+const MARK_EVERY = 90; // pixels
 
 // dygraphs is no module; it is fetched when the first figure is drawn.
 export const ready = new Promise((resolve, reject) => {
@@ -99,7 +100,7 @@ export class Figure {
       return kept;
     };
     groups.forEach((group, i) => {
-      const line = { color: group.look.color, strokeWidth: group.plain ? 1 : width, strokePattern: group.look.dash, drawPoints: group.points.length === 1, pointSize: 3 };
+      const line = { color: group.look.color, strokeWidth: group.plain ? 1 : width, strokePattern: group.look.dash, drawPoints: group.points.length === 1, pointSize: 3, ...this.marks(group) };
       if (group.smooth) {
         labels.push(add(`raw ${i}`, thin(group.points.map((p) => [p.x, p.mean, p.mean, p.mean]), from, to, pixels, at, (p) => p[2]), { ...line, color: this.faint(group.look.color, 0.35), strokePattern: null, strokeWidth: 1 }));
       }
@@ -116,6 +117,19 @@ export class Figure {
     const nothing = [null, null, null];
     const rows = xs.map((x) => [x, ...columns.map((column) => column.get(x) || nothing)]);
     return { rows: rows.length > 0 ? rows : [[view.xlog ? 1 : 0, ...labels.map(() => nothing)]], labels: labels.length > 0 ? labels : ["none"], series };
+  }
+
+  // Of the best three of many: a mark at every so many pixels.
+  marks(group) {
+    const { rank } = group.look;
+    if (rank == null || this.options.small) { return {}; }
+    const paper = css("--paper");
+    let place = null;
+    return { drawPoints: true, drawPointCallback: (g, name, context, x, y) => {
+      const step = Math.floor((x - g.getArea().x) / MARK_EVERY + rank / 3);
+      if (place !== null && step > place) { drawMark(context, x, y, group.look, paper); }
+      place = step;
+    } };
   }
 
   faint(color, alpha) {

@@ -20,12 +20,15 @@ function mix(a, b, share) {
 }
 
 export function lookOfM(m) {
-  const exact = OF_M.find(([value]) => value === m) || (m > 40 ? OF_M.at(-1) : null);
+  const exact = OF_M.find(([value]) => value === m);
   if (exact) { return { color: token(exact[1]), dash: exact[2] }; }
-  const above = OF_M.findIndex(([value]) => value > m);
-  const [lower, upper] = [OF_M[Math.max(0, above - 1)], OF_M[Math.max(1, above)]];
+  const lower = OF_M.findLast(([value]) => value < m) || OF_M[0];
+  const upper = OF_M.find(([value]) => value > m);
+  const dots = Array.from({ length: 1 + ((m - lower[0] - 1) % 3) }, () => [1.5, 3]).flat(); // neighbours hardly differ in colour
+  const dash = [...dots, ...(lower[2] || [16, 3])];
+  if (!upper) { return { color: token(lower[1]), dash }; }
   const share = (Math.log2(m) - Math.log2(lower[0])) / (Math.log2(upper[0]) - Math.log2(lower[0]));
-  return { color: mix(token(lower[1]), token(upper[1]), share), dash: [...(lower[2] || [16, 3]), 1.5, 3] };
+  return { color: mix(token(lower[1]), token(upper[1]), share), dash };
 }
 
 // looks(["2", "4"], "m"): the look of each group, by its place.
@@ -55,9 +58,26 @@ export function looksOfGroups(keys) {
   return looks(keys.map((key) => JSON.stringify(key)), "");
 }
 
+// The marks of the best three of many, which may be neighbours in M and look nearly alike: corners around a middle.
+const MARKS = [null, [[-1, -1], [1, -1], [1, 1], [-1, 1]], [[0, -1.3], [1.3, 1], [-1.3, 1]]];
+const MARK_SIZE = 3.5;
+
+export function drawMark(context, x, y, { rank, color }, paper) {
+  context.beginPath();
+  if (MARKS[rank]) { MARKS[rank].forEach(([a, b]) => context.lineTo(x + a * MARK_SIZE, y + b * MARK_SIZE)); } else { context.arc(x, y, MARK_SIZE + 0.5, 0, 7); }
+  context.closePath();
+  context.fillStyle = color;
+  context.strokeStyle = paper;
+  context.setLineDash([]);
+  context.lineWidth = 1.5;
+  context.stroke();
+  context.fill();
+}
+
 export function stub(look) {
+  const mark = look.rank == null ? [] : [MARKS[look.rank] ? svg("polygon", { points: MARKS[look.rank].map(([a, b]) => `${14 + a * 3},${4 + b * 3}`).join(" "), fill: look.color }) : svg("circle", { cx: 14, cy: 4, r: 3.5, fill: look.color })];
   return svg("svg", { class: "stub", viewBox: "0 0 28 8", "aria-hidden": "true" },
-    svg("line", { x1: 0, x2: 28, y1: 4, y2: 4, stroke: look.color, "stroke-width": 2, "stroke-dasharray": look.dash ? look.dash.join(" ") : null }));
+    svg("line", { x1: 0, x2: 28, y1: 4, y2: 4, stroke: look.color, "stroke-width": 2, "stroke-dasharray": look.dash ? look.dash.join(" ") : null }), ...mark);
 }
 
 const GLYPHS = {

@@ -222,15 +222,31 @@ static void the_same_m_looks_the_same_in_any_company(void **state) {
     assert_true(is_same(&a[0], &b[1]) && is_same(&a[1], &b[7]));
     assert_int_equal(a[1].n_dashes, 0);
     assert_int_equal(a[0].n_dashes, 2);
-    for (int i = 0; i < 9; i++) {
-        for (int j = i + 1; j < 9; j++) {
+    for (int i = 0; i < 10; i++) {
+        for (int j = i + 1; j < 10; j++) {
             assert_false(is_same(&b[i], &b[j]));
         }
     }
-    assert_true(is_same(&b[8], &b[9])); /* above 40 as 40 */
+    assert_memory_equal(&b[8].colour, &b[9].colour, sizeof(b[8].colour)); /* above 40 as 40 */
     const struct look third = look_of_m(3, false);
     assert_int_equal(third.n_dashes, 4); /* the dash of 2 and a dot */
     assert_true(third.colour.red < a[0].colour.red && third.colour.red > 0xbc / 255.0);
+}
+
+/* Their colours are nearly the same; steps of 1, 2, 4 and 8 are those that people take. */
+static void neighbours_in_m_differ_in_their_dash(void **state) {
+    (void)state;
+    for (int m = 1; m <= 256; m++) {
+        for (int step = 1; step <= 8; step *= 2) {
+            const struct look here = look_of_m(m, false);
+            const struct look next = look_of_m(m + step, false);
+            bool same = here.n_dashes == next.n_dashes &&
+                        memcmp(here.dashes, next.dashes, sizeof(here.dashes)) == 0;
+            if (same) {
+                fail_msg("M %d and M %d have the same dash", m, m + step);
+            }
+        }
+    }
 }
 
 static void thirty_two_names_all_differ(void **state) {
@@ -268,6 +284,7 @@ int main(void) {
         cmocka_unit_test(the_pages_colours_are_those_of_the_table),
         cmocka_unit_test(the_pages_dashes_are_those_of_the_table),
         cmocka_unit_test(the_same_m_looks_the_same_in_any_company),
+        cmocka_unit_test(neighbours_in_m_differ_in_their_dash),
         cmocka_unit_test(thirty_two_names_all_differ),
         cmocka_unit_test(ordered_values_are_spread_by_rank),
     };

@@ -17,6 +17,7 @@ static inline struct plot_series series_of(const char *label, const struct plot_
                                 .look = look_of_m(2, false),
                                 .points = points,
                                 .n = n,
+                                .best = (double)NAN,
                                 .reached = (double)NAN};
 }
 

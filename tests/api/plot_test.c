@@ -272,6 +272,56 @@ static void zoom_shows_this_part_alone(void **state) {
     }
 }
 
+/* Curves of n groups, the last of which is the best. */
+static char *svg_of_many(size_t n, double width, double height) {
+    static struct plot_series series[60];
+    static char labels[60][24];
+    for (size_t i = 0; i < n; i++) {
+        (void)snprintf(labels[i], sizeof(labels[i]), "group %02zu", i);
+        series[i] = series_of(labels[i], falling, 4);
+        series[i].best = 0.5 - 0.001 * (double)i;
+    }
+    struct plot plot = plot_of(series, n);
+    plot.width = width;
+    plot.height = height;
+    return svg_of(&plot);
+}
+
+static void many_curves_are_grey_but_for_the_best_three(void **state) {
+    (void)state;
+    char *svg = svg_of_many(12, 490, 300);
+    assert_int_equal(count(svg, "stroke=\"#5f666c\""), 0);
+    free(svg);
+    svg = svg_of_many(13, 490, 300);
+    assert_int_equal(count(svg, "font-weight"), 3);
+    assert_int_equal(count(svg, ">group "), 13);
+    for (int i = 10; i < 13; i++) {
+        char label[16];
+        (void)snprintf(label, sizeof(label), "group %d", i);
+        assert_non_null(strstr(text_element(svg, label), "font-weight"));
+    }
+    assert_non_null(strstr(svg, "In colour the best three"));
+    free(svg);
+}
+
+static void groups_that_are_left_out_are_told(void **state) {
+    (void)state;
+    static const double sizes[][2] = {{490, 300}, {720, 420}, {900, 200}, {1200, 900}};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        char *svg = svg_of_many(57, sizes[i][0], sizes[i][1]);
+        const char *more = strstr(svg, " more not named");
+        int named = count(svg, ">group ");
+        assert_non_null(text_element(svg, "The best 32 of 57 groups"));
+        assert_null(text_element(svg, "group 24")); /* the 25 worst */
+        assert_non_null(text_element(svg, "group 56"));
+        assert_int_equal(named + (more ? atoi(more - 2) : 0), 32);
+        free(svg);
+    }
+    char *svg = svg_of_many(57, PLOT_MIN_WIDTH, PLOT_MIN_HEIGHT);
+    assert_non_null(strstr(svg, "best 32 of 57"));
+    free(svg);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ticks_are_1_2_5_times_a_power_of_ten_with_equal_decimals),
@@ -286,6 +336,8 @@ int main(void) {
         cmocka_unit_test(band_and_n_are_explained),
         cmocka_unit_test(a_small_picture_keeps_its_ticks),
         cmocka_unit_test(zoom_shows_this_part_alone),
+        cmocka_unit_test(many_curves_are_grey_but_for_the_best_three),
+        cmocka_unit_test(groups_that_are_left_out_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -131,6 +131,40 @@ page_test("a long history is drawn from fewer points, and that is said", async (
   assert.ok(drawn > 500 && drawn < 4000, String(drawn));
 }, { prepare: (daemon) => daemon.seed(3, 5000) });
 
+page_test("of many curves the best three have colours, and the one at the pointer is named and read out", async ({ daemon, page, shot }) => {
+  const ids = Array.from({ length: 40 }, (_, i) => i + 2);
+  await page.goto(`${daemon.url}/compare?ids=${ids.join(",")}&group_by=none`);
+  await page.locator(".end-label").nth(2).waitFor();
+  const answer = await daemon.call("GET", `/compare?ids=${ids.join(",")}&group_by=none`);
+  const ranked = [...answer.groups].sort((a, b) => a.best.mean - b.best.mean).map((group) => `run ${group.runs[0]}`);
+  const names = () => page.locator(".end-label .end-name .desk").allInnerTexts();
+  assert.deepEqual((await names()).sort(), ranked.slice(0, 3).sort());
+  assert.equal(await page.locator(".end-label .stub polygon").count() + await page.locator(".end-label .stub circle").count(), 3); // a mark each
+  await page.getByText(/The best 32 of 40 groups\./).waitFor();
+  const box = await page.locator(".big .plot").boundingBox();
+  const found = new Map();
+  for (let y = 30; y < box.height - 40; y += 8) {
+    await page.mouse.move(box.x + box.width * 0.6, box.y + y);
+    const seen = await page.locator(".end-label").evaluateAll((labels) => labels.map((label) => [label.querySelector(".end-name .desk").textContent, label.querySelector(".second").textContent]));
+    const epoch = Number((await page.locator(".end-head").innerText()).match(/^at (\d+)/)?.[1]);
+    for (const [name, value] of seen.filter(([one]) => !ranked.slice(0, 3).includes(one))) {
+      const point = answer.groups.find((group) => `run ${group.runs[0]}` === name).points.find((p) => p.epoch === epoch);
+      assert.equal(value, (point.mean * 100).toFixed(1));
+      found.set(name, y);
+    }
+    assert.ok(seen.length === 3 || seen.length === 4, String(seen.length));
+  }
+  assert.ok(found.size >= 5, `only ${[...found.keys()]} were named`);
+  for (const name of found.keys()) { assert.ok(ranked.slice(3, 32).includes(name), name); }
+  await page.mouse.move(box.x + box.width * 0.6, box.y + [...found.values()][0]);
+  await shot("pointer");
+  await page.mouse.move(box.x + 5, box.y - 30);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "SVG", exact: true }).click()]);
+  const svg = readFileSync(await download.path(), "utf8");
+  assert.match(svg, /The best 32 of 40 groups; in colour the best three/);
+  for (const name of ranked.slice(0, 3)) { assert.match(svg, new RegExp(`font-weight="600"[^<]*>${name} `)); }
+}, { prepare: (daemon) => daemon.seed(42, 60) });
+
 page_test("a link shows one sweep without a token, and nothing else, until it is withdrawn", async ({ daemon, page, context, shot }) => {
   for (const name of ["mine", "other"]) { await daemon.call("POST", "/sweeps", { name, base: SMALL, grid: { m: [1, 2] } }, daemon.submitter); }
   await page.goto(`${daemon.url}/compare?sweep=1`);
