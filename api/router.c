@@ -21,7 +21,7 @@
 #define CURVES COMPARE_ARGUMENTS ", " FIGURE_ARGUMENTS
 #define CUTOUT                                                                                     \
     "dataset, preset, m, cutout_size, cutout_squares, copies, seed, shift, flip, crop_pad, "       \
-    "normalise, index, epoch, theme"
+    "normalise, mix, mix_alpha, train_images, index, epoch, theme"
 
 static const struct route routes[] = {
     {"GET", "/", SCOPE_NONE, "", LANE_HERE, route_welcome},

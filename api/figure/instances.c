@@ -3,6 +3,8 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { GAP = 10, CAPTION = 16, HEAD = 22, LARGE = 4, SMALL = 3 };
 
@@ -46,6 +48,17 @@ static void draw_pixels(struct canvas *canvas, const uint8_t pixels[IMAGE_BYTES]
     }
 }
 
+/* "3", "3: 38 % cat" where that much of it is another image's. */
+static void write_caption(const struct instances *in, int copy, const struct other_label *other,
+                          char *text, size_t size) {
+    if (other->share > 0) {
+        (void)snprintf(text, size, "%d: %.0f\u00a0%% %s", copy + 1, 100 * (double)other->share,
+                       in->dataset->class_names[other->label]);
+    } else {
+        (void)snprintf(text, size, "%d", copy + 1);
+    }
+}
+
 static void draw_instance(struct canvas *canvas, const struct instances *in, struct colour ink,
                           int copy) {
     uint8_t pixels[IMAGE_BYTES];
@@ -62,26 +75,44 @@ static void draw_instance(struct canvas *canvas, const struct instances *in, str
         (void)snprintf(caption, sizeof(caption), "%s",
                        in->dataset->class_names[in->dataset->train.labels[in->image]]);
     } else {
-        augment_train_image(in->config, in->normaliser, &in->dataset->train, in->epoch, in->image,
-                            copy, image);
+        struct other_label other;
+        augment_train_instance(in->config, in->normaliser, &in->dataset->train, in->n_train,
+                               in->epoch, in->image, copy, image, &other);
         instances_pixels(in->normaliser, image, pixels);
         draw_pixels(canvas, pixels, x, y, scale);
-        (void)snprintf(caption, sizeof(caption), "%d", copy + 1);
+        write_caption(in, copy, &other, caption, sizeof(caption));
     }
+    char *cut = canvas_fit(canvas, caption, IMAGE_SIDE * scale);
     canvas_colour(canvas, ink, 1);
     canvas_text(canvas, ANCHOR_MIDDLE, x + IMAGE_SIDE * scale / 2.0, y + IMAGE_SIDE * scale + 12,
-                caption);
+                cut ? cut : "");
+    canvas->failed |= !cut;
+    free(cut);
 }
 
 static void write_heading(const struct instances *in, char *text, size_t size) {
     const struct run_config *c = in->config;
-    char squares[32] = "";
-    if (c->cutout_squares > 1) {
-        (void)snprintf(squares, sizeof(squares), ", %d squares", c->cutout_squares);
+    char what[64] = "";
+    switch (c->mix) {
+    case MIX_NONE:
+        (void)snprintf(what, sizeof(what), "cutout %d", c->cutout_size);
+        if (c->cutout_squares > 1) {
+            size_t used = strlen(what);
+            (void)snprintf(what + used, sizeof(what) - used, ", %d squares", c->cutout_squares);
+        }
+        break;
+    case MIX_CUTMIX:
+    case MIX_MIXUP:
+        (void)snprintf(what, sizeof(what), "%s, alpha %g",
+                       c->mix == MIX_CUTMIX ? "CutMix" : "mixup", c->mix_alpha);
+        break;
+    case MIX_ERASING:
+        (void)snprintf(what, sizeof(what), "random erasing");
+        break;
     }
-    (void)snprintf(text, size, "%s, image %d: M = %d, cutout %d%s, %s, seed %llu, epoch %d",
-                   c->dataset, in->image, c->m, c->cutout_size, squares, copies_name(c->copies),
-                   (unsigned long long)c->seed, in->epoch + 1);
+    (void)snprintf(text, size, "%s, image %d: M = %d, %s, %s, seed %llu, epoch %d", c->dataset,
+                   in->image, c->m, what, copies_name(c->copies), (unsigned long long)c->seed,
+                   in->epoch + 1);
 }
 
 enum status instances_draw(const struct instances *in, char **ret_bytes, size_t *ret_n_bytes,
@@ -94,7 +125,7 @@ enum status instances_draw(const struct instances *in, char **ret_bytes, size_t 
     const int columns = columns_of(m);
     const int rows = (m + 1 + columns - 1) / columns;
     const int cell = IMAGE_SIDE * scale_of(m);
-    char heading[160];
+    char heading[320];
     struct canvas canvas;
     write_heading(in, heading, sizeof(heading));
     /* The heading must fit even over the two pictures of M = 1. */

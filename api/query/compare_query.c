@@ -199,7 +199,8 @@ static bool read_choices(const struct request *request, struct reply *reply,
     const char *x = url_argument(&request->url, "x");
     if (metric && !compare_metric_from_name(metric, &query->request.metric)) {
         reply_bad_argument(reply, request, "metric",
-                           "metric must be one of val_error, val_loss, train_loss, "
+                           "metric must be one of val_error, val_error_tta, val_error_ema, "
+                           "val_loss, train_loss, "
                            "train_accuracy.");
         return false;
     }

@@ -47,6 +47,8 @@ static char *run_document(const struct request *request) {
             (void)cJSON_AddStringToObject(document, a->name, a->value);
         }
     }
+    /* No picture depends on it, and a few images must not be too few for a batch. */
+    (void)cJSON_AddNumberToObject(document, "batch_size", 1);
     return document ? cJSON_PrintUnformatted(document) : NULL;
 }
 
@@ -96,10 +98,15 @@ static void draw_instances(struct api_context *context, const struct request *re
     } else {
         char *bytes = NULL;
         size_t n_bytes = 0;
-        normaliser_make(&dataset->train, dataset->train.n, config->normalise, normaliser);
+        /* Of the images that are trained on, as the trainer takes it. */
+        int n_train = config->train_images > 0 && config->train_images < dataset->train.n
+                          ? config->train_images
+                          : dataset->train.n;
+        normaliser_make(&dataset->train, n_train, config->normalise, normaliser);
         const struct instances instances = {.config = config,
                                             .dataset = dataset,
                                             .normaliser = normaliser,
+                                            .n_train = n_train,
                                             .image = (int)image,
                                             .epoch = (int)epoch - 1,
                                             .dark = dark};

@@ -51,7 +51,7 @@ static void figure_clear(struct figure *figure) {
 /* ---- words and units ---- */
 
 static bool is_ratio(enum compare_metric metric) {
-    return metric == COMPARE_VAL_ERROR || metric == COMPARE_TRAIN_ACCURACY;
+    return metric != COMPARE_VAL_LOSS && metric != COMPARE_TRAIN_LOSS;
 }
 
 static const char *metric_label(enum compare_metric metric, bool percent) {
@@ -64,6 +64,12 @@ static const char *metric_label(enum compare_metric metric, bool percent) {
         return "training loss";
     case COMPARE_TRAIN_ACCURACY:
         return percent ? "training accuracy, %" : "training accuracy";
+    case COMPARE_VAL_ERROR_TTA:
+        return percent ? "validation error with the mirror image, %"
+                       : "validation error with the mirror image";
+    case COMPARE_VAL_ERROR_EMA:
+        return percent ? "validation error of the averaged weights, %"
+                       : "validation error of the averaged weights";
     case COMPARE_METRIC_COUNT:
         break;
     }

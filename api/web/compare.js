@@ -17,7 +17,8 @@ import { rungTable, sweepActions } from "./sweep.js";
 
 const AXES = { epoch: "epochs", step: "steps", images: "images", seconds: "time" };
 const FIELDS = "id,name,state,config,best,last,epochs_done,sweep";
-const DEFAULTS = { group_by: "", x: "epoch", y: "", unit: "percent", target: "0.06", seeds: "mean", smooth: "0" };
+const METRICS = { val_error: "validation error", val_error_tta: "validation error with the mirror image", val_error_ema: "validation error of the averaged weights" };
+const DEFAULTS = { metric: "val_error", group_by: "", x: "epoch", y: "", unit: "percent", target: "0.06", seeds: "mean", smooth: "0" };
 const FINAL = ["succeeded", "failed", "canceled"];
 const MOST_COLOURED = 12;
 const MOST_DRAWN = 32;
@@ -28,6 +29,7 @@ class Compare {
     this.view = view;
     this.context = context;
     this.values = { ...DEFAULTS, ...context.values };
+    if (!METRICS[this.values.metric]) { this.values.metric = DEFAULTS.metric; }
     if (context.match[1]) { this.values.sweep = context.match[1]; }
     this.figures = {};
     this.histories = new Map(); // id of a run -> {done, points}
@@ -64,6 +66,18 @@ class Compare {
     return this.values.sweep ? { sweep: this.values.sweep } : { ids: this.values.ids };
   }
 
+  // As an argument: the plain error unless another one was asked for.
+  metric() {
+    return this.values.metric === DEFAULTS.metric ? {} : { metric: this.values.metric };
+  }
+
+  // The errors that some run has: by the weights as they are, and beside them by other means.
+  metrics() {
+    const configs = [...this.runs.values()].map((run) => run.config);
+    const has = { val_error_tta: configs.some((config) => config.tta && config.tta !== "none"), val_error_ema: configs.some((config) => config.ema > 0) };
+    return Object.entries(METRICS).filter(([name]) => has[name] !== false || name === this.values.metric);
+  }
+
   // The chosen axis is large; two others stand beside it.
   axes() {
     const others = ["epoch", "images", "seconds"].filter((x) => x !== this.values.x).slice(-2);
@@ -72,7 +86,7 @@ class Compare {
 
   async load() {
     const { group_by, target, baseline } = this.values;
-    const asked = { ...this.select(), group_by, target, baseline };
+    const asked = { ...this.select(), ...this.metric(), group_by, target, baseline };
     const axes = [...new Set(["epoch", ...this.axes()])];
     const [sweep, , ...answers] = await Promise.all([this.values.sweep ? get(`/sweeps/${this.values.sweep}`) : null, this.loadRuns(), ...axes.map((x) => get("/compare", { ...asked, x }))]);
     this.sweep = sweep;
@@ -107,7 +121,7 @@ class Compare {
         sum.step += item.steps ?? 0;
         sum.images += item.images ?? item.images_per_second * item.seconds;
         sum.seconds += item.seconds;
-        return { epoch: item.epoch, ...sum, value: item.val_error };
+        return { epoch: item.epoch, ...sum, value: item[this.values.metric] };
       });
       this.histories.set(run.id, { done: run.epochs_done, points });
     }));
@@ -136,7 +150,7 @@ class Compare {
     this.sentence = el("p", { class: "answer", id: "answer" });
     this.axisChoice = this.choice("x", Object.entries({ epoch: "Epochs", step: "Steps", images: "Images", seconds: "Time" }));
     this.controls = el("details", { class: "controls", open: matchMedia("(min-width: 701px)").matches }, el("summary", { class: "button" }, "View"), el("div", { class: "bar" },
-      this.pick("Group by", "group_by", this.groupings(), true),
+      this.pick("Group by", "group_by", this.groupings(), true), this.metrics().length > 1 ? this.pick("Of", "metric", this.metrics(), true) : "",
       el("label", { class: "quiet" }, "Target ", el("input", { size: 5, name: "target", value: this.values.target, inputMode: "decimal", onchange: (event) => this.change({ target: event.target.value.trim() }, true) })),
       this.choice("seeds", [["mean", "mean ± sd"], ["each", "each seed"]]), this.choice("y", [["log", "log"], ["linear", "linear"]]), this.choice("unit", [["percent", "%"], ["fraction", "0.06"]]),
       this.pick("Smooth", "smooth", [["0", "off"], ["5", "median of 5"], ["11", "median of 11"]]),
@@ -207,7 +221,7 @@ class Compare {
     const top = topOf(groups.filter((_, i) => this.drawn.has(i)).map((group) => group.points));
     this.axes().forEach((x, i) => this.paintFigure(x, i > 0, top));
     const hidden = this.hidden();
-    groupsTable(this.table, { answer: this.answer, runs: this.runs, looks: this.looks, hidden, unit: this.values.unit, aim: this.values.target ? errorIn(this.values.unit, Number(this.values.target), 0) : "target",
+    groupsTable(this.table, { answer: this.answer, runs: this.runs, looks: this.looks, hidden, unit: this.values.unit, plainError: this.values.metric === DEFAULTS.metric, aim: this.values.target ? errorIn(this.values.unit, Number(this.values.target), 0) : "target",
       onBaseline: (label) => this.change({ baseline: label }, true),
       onHide: (i) => this.change({ hide: (hidden.includes(i) ? hidden.filter((other) => other !== i) : [...hidden, i]).join(",") }) });
     this.sayFoot(top);
@@ -242,7 +256,7 @@ class Compare {
         seeds: small ? [] : group.runs.map((id) => (this.histories.get(id)?.points || []).map((p) => [p[x] / per, p.value])).filter((seed) => seed.length > 0) };
     });
     const percent = this.values.unit === "percent" ? ", %" : "";
-    const heading = small ? `the same${percent}, against ${this.axisName(x)}` : `validation error${percent}, against ${this.axisName(x)}`;
+    const heading = small ? `the same${percent}, against ${this.axisName(x)}` : `${METRICS[this.values.metric]}${percent}, against ${this.axisName(x)}`;
     const epochs = Math.max(...[...this.runs.values()].map((run) => run.config.epochs), 1);
     this.figures[x].set(groups.sort((a, b) => Number(b.plain) - Number(a.plain)), { title: heading, log: this.yAxis() === "log", unit: this.values.unit, target: Number(this.values.target) || null, seeds: small ? "mean" : this.values.seeds, top, whole: this.values.whole === "1",
       xKind: x, xName: AXES[x], xlog: x !== "epoch" && x !== "step", xMost: x === "epoch" ? epochs : 0, zoom: small || !this.values.zoom ? null : this.values.zoom.split(",").map(Number) });
@@ -274,6 +288,7 @@ class Compare {
     const axis = values.x && values.x !== this.values.x;
     Object.assign(this.values, values);
     if ("group_by" in values) { Object.assign(this.values, { hide: "", baseline: "" }); }
+    if ("metric" in values) { this.histories.clear(); }
     address.set(this.shown());
     try {
       if (reload || (axis && this.axes().some((x) => !this.answers[x]))) { await this.load(); } else { await this.loadSeeds(); }
@@ -328,7 +343,7 @@ class Compare {
     const per = this.per(x);
     const [from, to, ...errors] = zoom ? zoom.split(",").map(Number) : [];
     const hidden = this.hidden().map((i) => this.answer.groups[i]?.label).filter(Boolean); // of very many it takes the best itself, and says so
-    return { ...this.select(), group_by, target, baseline, x, unit, seeds, smooth: Number(smooth) > 1 ? smooth : null, y: this.yAxis(), x_log: x === "images" || x === "seconds" ? "true" : null, hide: hidden.join(","),
+    return { ...this.select(), ...this.metric(), group_by, target, baseline, x, unit, seeds, smooth: Number(smooth) > 1 ? smooth : null, y: this.yAxis(), x_log: x === "images" || x === "seconds" ? "true" : null, hide: hidden.join(","),
       zoom: zoom ? [from * per, to * per, ...errors].join(",") : null, theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : null, title: plain(this.sweep?.name), width: 720, height: 420 };
   }
 
@@ -337,7 +352,7 @@ class Compare {
     const figure = this.figures[this.values.x];
     const zoom = figure.view.zoom || [-Infinity, Infinity];
     const quote = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-    const rows = [["group", "run", "epoch", this.axisName(this.values.x).split(" ")[0], "val_error", "sd", "n", ...(figure.groups[0]?.smooth ? ["smoothed"] : [])]];
+    const rows = [["group", "run", "epoch", this.axisName(this.values.x).split(" ")[0], this.values.metric, "sd", "n", ...(figure.groups[0]?.smooth ? ["smoothed"] : [])]];
     const within = (p) => p.x >= zoom[0] && p.x <= zoom[1];
     for (const group of figure.groups) {
       group.points.forEach((p, i) => { if (within(p)) { rows.push([quote(group.label), "", p.epoch, p.x, p.mean, p.std, p.n, ...(group.smooth ? [group.smooth[i]] : [])]); } });

@@ -13,11 +13,11 @@ function isBaseline(group, baseline) {
 }
 
 // answer: what GET /compare said; groups of it in order, looks beside them; hidden: indices; onHide(i) is told which was clicked.
-export function groupsTable(table, { answer, runs, looks, hidden, unit, aim, onHide, onBaseline }) {
+export function groupsTable(table, { answer, runs, looks, hidden, unit, plainError, aim, onHide, onBaseline }) {
   const { groups, baseline } = answer;
   const percent = unit === "percent";
   const best = Math.min(...groups.map((group) => group.best.mean ?? Infinity));
-  const seeds = groups.map((group) => group.runs.map((id) => runs.get(id)).filter((run) => run?.best));
+  const seeds = groups.map((group) => group.runs.map((id) => runs.get(id)).filter((run) => run?.best && plainError)); // a run's own best is of the plain error
   const errors = seeds.flat().map((run) => run.best.val_error);
   const span = [Math.min(...errors), Math.max(...errors)];
   const least = (axis) => Math.min(...groups.map((group) => group.to_target?.[axis].mean ?? Infinity));

@@ -334,7 +334,7 @@ class New {
     const copies = split(this.inputs.get("m").value).map(Number).filter((n) => n >= 1 && n <= 8);
     const m = copies.length > 0 ? Math.max(...copies) : Math.min(8, Number(value("m")) || 1);
     const wanted = { m, index: this.index.value || 0, theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" };
-    for (const name of ["dataset", "cutout_size", "cutout_squares", "copies", "seed", "shift", "flip", "crop_pad", "normalise"]) { wanted[name] = { on: true, off: false }[value(name)] ?? value(name); }
+    for (const name of ["dataset", "cutout_size", "cutout_squares", "copies", "seed", "shift", "flip", "crop_pad", "normalise", "mix", "mix_alpha", "train_images"]) { wanted[name] = { on: true, off: false }[value(name)] ?? value(name); }
     try {
       const picture = await blob("/figures/cutout.png", wanted);
       URL.revokeObjectURL(this.picture.src);

@@ -213,12 +213,12 @@ class Run {
 
   sees() {
     const c = this.run.config;
-    const shown = Math.min(c.m, 8);
+    const shown = Math.min(c.m, c.copies === "aliased" ? 64 : 8); // each aliased copy has the squares of all
     const picture = el("img", { class: "instances", alt: "", width: 400, height: 120 });
     const words = el("p", { class: "second" });
     let index = 4;
     const draw = () => {
-      const wanted = { dataset: c.dataset, m: shown, cutout_size: c.cutout_size, cutout_squares: c.cutout_squares, copies: c.copies, seed: c.seed, shift: c.shift, flip: c.flip, crop_pad: c.crop_pad, normalise: c.normalise, index, theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" };
+      const wanted = { dataset: c.dataset, m: shown, cutout_size: c.cutout_size, cutout_squares: c.cutout_squares, copies: c.copies, seed: c.seed, shift: c.shift, flip: c.flip, crop_pad: c.crop_pad, normalise: c.normalise, mix: c.mix, mix_alpha: c.mix_alpha, train_images: c.train_images, index, theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" };
       blob("/figures/cutout.png", wanted).then((address_) => {
         if (this.picture) { URL.revokeObjectURL(this.picture); }
         this.picture = address_;

@@ -13,10 +13,9 @@
 static const double UNKNOWN = (double)NAN;
 
 static const char *const metric_names[COMPARE_METRIC_COUNT] = {
-    [COMPARE_VAL_ERROR] = "val_error",
-    [COMPARE_VAL_LOSS] = "val_loss",
-    [COMPARE_TRAIN_LOSS] = "train_loss",
-    [COMPARE_TRAIN_ACCURACY] = "train_accuracy",
+    [COMPARE_VAL_ERROR] = "val_error",         [COMPARE_VAL_LOSS] = "val_loss",
+    [COMPARE_TRAIN_LOSS] = "train_loss",       [COMPARE_TRAIN_ACCURACY] = "train_accuracy",
+    [COMPARE_VAL_ERROR_TTA] = "val_error_tta", [COMPARE_VAL_ERROR_EMA] = "val_error_ema",
 };
 
 static const char *const x_names[COMPARE_X_COUNT] = {
@@ -83,15 +82,22 @@ struct compare_stat compare_stat_of(const double *values, size_t n) {
     return stat;
 }
 
+static double share_of(int wrong, int total) {
+    return total > 0 ? (double)wrong / total : UNKNOWN;
+}
+
 static double metric_of(enum compare_metric metric, const struct epoch_row *row) {
     switch (metric) {
     case COMPARE_VAL_ERROR:
-        return row->report.val_total > 0 ? (double)row->report.val_wrong / row->report.val_total
-                                         : UNKNOWN;
+        return share_of(row->report.val_wrong, row->report.val_total);
     case COMPARE_VAL_LOSS:
         return row->report.val_loss;
     case COMPARE_TRAIN_LOSS:
         return row->report.train_loss;
+    case COMPARE_VAL_ERROR_TTA:
+        return share_of(row->report.tta_wrong, row->report.tta_total);
+    case COMPARE_VAL_ERROR_EMA:
+        return share_of(row->report.ema_wrong, row->report.ema_total);
     case COMPARE_TRAIN_ACCURACY:
     case COMPARE_METRIC_COUNT:
         break;

@@ -22,6 +22,8 @@ enum compare_metric {
     COMPARE_VAL_LOSS,
     COMPARE_TRAIN_LOSS,
     COMPARE_TRAIN_ACCURACY, /* the only one of which more is better */
+    COMPARE_VAL_ERROR_TTA,  /* of runs with tta and ema; others have no such number */
+    COMPARE_VAL_ERROR_EMA,
     COMPARE_METRIC_COUNT,
 };
 

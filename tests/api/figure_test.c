@@ -139,7 +139,7 @@ struct drawn {
     cairo_surface_t *image;
 };
 
-static void draw(struct drawn *d, int m, enum copies copies, int index) {
+static void draw_mixed(struct drawn *d, int m, enum copies copies, int index, enum mix mix) {
     struct error error;
     char *bytes = NULL;
     size_t n = 0;
@@ -147,16 +147,22 @@ static void draw(struct drawn *d, int m, enum copies copies, int index) {
     d->config = run_preset_find("notebook-q3")->config;
     d->config.m = m;
     d->config.copies = copies;
+    d->config.mix = mix;
     d->config.seed = 7;
     normaliser_make(&d->dataset->train, 64, d->config.normalise, &d->normaliser);
     const struct instances instances = {.config = &d->config,
                                         .dataset = d->dataset,
                                         .normaliser = &d->normaliser,
+                                        .n_train = 64,
                                         .image = index,
                                         .epoch = 2};
     assert_int_equal(instances_draw(&instances, &bytes, &n, &error), STATUS_OK);
     d->image = decode(bytes, n);
     free(bytes);
+}
+
+static void draw(struct drawn *d, int m, enum copies copies, int index) {
+    draw_mixed(d, m, copies, index, MIX_NONE);
 }
 
 static void drawn_free(struct drawn *d) {
@@ -224,6 +230,30 @@ static void pixels_outside_the_square_are_the_originals(void **state) {
     drawn_free(&d);
 }
 
+static void mixed_instances_are_what_training_sees(void **state) {
+    (void)state;
+    static const enum mix mixes[] = {MIX_CUTMIX, MIX_MIXUP, MIX_ERASING};
+    for (size_t i = 0; i < sizeof(mixes) / sizeof(mixes[0]); i++) {
+        struct drawn d;
+        int n_other = 0;
+        draw_mixed(&d, 8, COPIES_INDEPENDENT, 20, mixes[i]);
+        for (int copy = 0; copy < 8; copy++) {
+            float image[NETWORK_IMAGE_FLOATS];
+            uint8_t pixels[IMAGE_BYTES];
+            struct other_label other;
+            augment_train_instance(&d.config, &d.normaliser, &d.dataset->train, 64, 2, 20, copy,
+                                   image, &other);
+            instances_pixels(&d.normaliser, image, pixels);
+            assert_true(shows(&d, copy, pixels));
+            augment_train_image(&d.config, &d.normaliser, &d.dataset->train, 2, 20, copy, image);
+            instances_pixels(&d.normaliser, image, pixels);
+            n_other += !shows(&d, copy, pixels);
+        }
+        assert_true(n_other >= 2); /* erasing does nothing to half of them */
+        drawn_free(&d);
+    }
+}
+
 static void aliased_copies_are_all_the_same(void **state) {
     (void)state;
     struct drawn d;
@@ -246,6 +276,7 @@ int main(void) {
         cmocka_unit_test(a_dark_plot_has_a_dark_page),
         cmocka_unit_test(instances_are_what_training_sees),
         cmocka_unit_test(pixels_outside_the_square_are_the_originals),
+        cmocka_unit_test(mixed_instances_are_what_training_sees),
         cmocka_unit_test(aliased_copies_are_all_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

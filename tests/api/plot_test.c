@@ -275,7 +275,7 @@ static void zoom_shows_this_part_alone(void **state) {
 /* Curves of n groups, the last of which is the best. */
 static char *svg_of_many(size_t n, double width, double height) {
     static struct plot_series series[60];
-    static char labels[60][24];
+    static char labels[60][32];
     for (size_t i = 0; i < n; i++) {
         (void)snprintf(labels[i], sizeof(labels[i]), "group %02zu", i);
         series[i] = series_of(labels[i], falling, 4);
@@ -296,7 +296,7 @@ static void many_curves_are_grey_but_for_the_best_three(void **state) {
     assert_int_equal(count(svg, "font-weight"), 3);
     assert_int_equal(count(svg, ">group "), 13);
     for (int i = 10; i < 13; i++) {
-        char label[16];
+        char label[32];
         (void)snprintf(label, sizeof(label), "group %d", i);
         assert_non_null(strstr(text_element(svg, label), "font-weight"));
     }

@@ -109,6 +109,22 @@ page_test("a comparison first says what differs, and groups by it", async ({ dae
   await assert_accessible(page);
 });
 
+page_test("where runs have other validation errors one of them can be compared, and the view is that of the files", async ({ daemon, page, shot }) => {
+  await trained(daemon, { m: [1, 2] }, { epochs: 2, ema: 0.9, tta: "mirror" });
+  await page.goto(`${daemon.url}/compare?sweep=1`);
+  await page.getByText("validation error, %, against epochs").waitFor();
+  await page.locator("select[name=metric]").selectOption("val_error_ema");
+  await page.waitForURL(/metric=val_error_ema/);
+  await page.getByText("validation error of the averaged weights, %, against epochs").waitFor();
+  const answer = await daemon.call("GET", "/compare?sweep=1&group_by=m&metric=val_error_ema");
+  const csv = (await taken(page, "CSV")).toString().trim().split("\n").map((line) => line.split(","));
+  assert.equal(csv[0][4], "val_error_ema");
+  assert.deepEqual(csv.slice(1, 3).map((row) => Number(row[4])), answer.groups[0].points.map((p) => p.mean));
+  assert.match((await taken(page, "SVG")).toString(), /validation error of the averaged weights, %/);
+  await shot("metric");
+  await assert_accessible(page);
+});
+
 page_test("many points are thinned to the least and greatest of each pixel, the same ones each time", async ({ daemon, page }) => {
   await page.goto(daemon.url);
   const results = await page.evaluate(async () => {

@@ -159,6 +159,36 @@ static void accuracy_counts_upwards(void **state) {
     comparison_clear(&c);
 }
 
+/* Of runs that have no such number there is none, not the plain error. */
+static void other_validation_errors_are_metrics_of_their_own(void **state) {
+    (void)state;
+    static struct input in;
+    in.n = 0;
+    add_sweep(&in);
+    struct compare_request request = by_m();
+    request.metric = COMPARE_VAL_ERROR_EMA;
+    struct comparison c = compare(&in, &request);
+    assert_true(isnan(c.groups[0].best.mean));
+    comparison_clear(&c);
+    for (int i = 0; i < in.n; i++) {
+        for (size_t k = 0; k < in.lists[i].n; k++) {
+            struct epoch_report *r = &in.epochs[i][k].report;
+            r->ema_wrong = 7;
+            r->tta_wrong = 9;
+            r->ema_total = r->tta_total = 100;
+        }
+    }
+    c = compare(&in, &request);
+    assert_near(c.groups[0].best.mean, 0.07);
+    comparison_clear(&c);
+    request.metric = COMPARE_VAL_ERROR_TTA;
+    request.target = 0.09;
+    c = compare(&in, &request);
+    assert_near(c.groups[0].best.mean, 0.09);
+    assert_near(c.groups[0].to_target.epochs.mean, 1);
+    comparison_clear(&c);
+}
+
 static void time_and_speed_are_those_of_a_run(void **state) {
     (void)state;
     static struct input in;
@@ -442,6 +472,7 @@ int main(void) {
         cmocka_unit_test(numbers_are_ordered_as_numbers),
         cmocka_unit_test(the_target_is_reached_at_the_first_epoch_at_or_below_it),
         cmocka_unit_test(accuracy_counts_upwards),
+        cmocka_unit_test(other_validation_errors_are_metrics_of_their_own),
         cmocka_unit_test(time_and_speed_are_those_of_a_run),
         cmocka_unit_test(curves_run_along_steps_images_and_mean_seconds),
         cmocka_unit_test(each_epoch_counts_with_its_own_images_and_steps),

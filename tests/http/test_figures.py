@@ -86,6 +86,13 @@ class Figures(DaemonTestCase):
         self.assertTrue(first.startswith(b"\x89PNG"))
         _, other = self.picture("/api/v1/figures/cutout.png?index=5&m=8&cutout_size=12&seed=2")
         self.assertNotEqual(first, other)
+        seen = {first, other}
+        for mix in ("cutmix", "mixup", "erasing"):
+            answer, mixed = self.picture(f"/api/v1/figures/cutout.png?index=5&m=8&cutout_size=0&mix={mix}")
+            self.assertEqual(answer.status, 200)
+            seen.add(mixed)
+        _, fewer = self.picture("/api/v1/figures/cutout.png?index=5&m=8&cutout_size=0&mix=mixup&train_images=20")
+        self.assertEqual(len(seen | {fewer}), 6)
 
     def test_arguments_that_make_no_sense_are_named(self):
         for query, name in (("index=512", "index"), ("m=65", "m"), ("m=x", "m"),
