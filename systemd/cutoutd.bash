@@ -36,7 +36,7 @@ _cutoutd() {
                 mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
             --config | --tls-cert | --tls-key | --tokens-file | --unix-socket | --slurm-program | --slurm-conf)
                 mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
-            --as-service) ;; # has no value
+            --as-service | --ema) ;; # have no value
             --*)
                 [[ $(_cutoutd_flags "$program" "$command") != *"$previous"* ]] || return ;; # a value of its own
         esac

@@ -71,14 +71,16 @@ static enum status read_tensors(struct validation *v, const struct safetensors *
                                 struct error *error) {
     for (int i = 0; i < v->net.n_tensors; i++) {
         const struct tensor *tensor = &v->net.tensors[i];
-        const struct safetensors_tensor *found = safetensors_find(file, tensor->name);
+        char name[sizeof("ema/") + sizeof(tensor->name)];
+        (void)snprintf(name, sizeof(name), "%s%s", v->options->ema ? "ema/" : "", tensor->name);
+        const struct safetensors_tensor *found = safetensors_find(file, name);
         bool same = found && found->dtype == SAFETENSORS_F32 && found->n_dims == tensor->n_dims;
         for (int d = 0; same && d < tensor->n_dims; d++) {
             same = found->shape[d] == tensor->shape[d];
         }
         if (!same) {
             return error_set(error, STATUS_INVALID, "%s has no %s of the form that its run says",
-                             v->options->path, tensor->name);
+                             v->options->path, name);
         }
         float *target = tensor_is_moving(tensor) ? v->moving : v->params;
         memcpy(target + tensor->offset, found->data, tensor->n * sizeof(float));
@@ -106,6 +108,10 @@ static enum status prepare(struct validation *v, const struct run_config *config
     CLEANUP(free_safetensors) struct safetensors *file = NULL;
     TRY(safetensors_read(o->path, NULL, &file, error));
     TRY(check_classes(o, file, error));
+    if (o->ema && config->ema <= 0) {
+        return error_set(error, STATUS_INVALID,
+                         "%s has no average of the weights: its run has no ema", o->path);
+    }
     TRY(resnet_plan_of(config, o->dataset->n_classes, &v->net, error));
     v->params = aligned_alloc(64, v->net.n_params * sizeof(float));
     v->moving = calloc(v->net.n_moving, sizeof(float));

@@ -15,6 +15,7 @@ struct evaluate_options {
     const struct dataset *dataset;
     const struct kernels *kernels;
     int n_threads;
+    bool ema; /* the moving average of the weights instead of themselves */
 };
 
 struct evaluation {
@@ -36,7 +37,8 @@ enum status evaluate_read_config(const char *path, struct run_config *ret_config
 /* The test images of the data set, normalised by its training images, as many of both as the run
  * had (config: from evaluate_read_config). With the kernels that the run was validated with the
  * result is the same, bit for bit. Statuses as above; STATUS_INVALID: the network tells another
- * number of classes apart than the data set has, or is of no form that its run says. On success the
+ * number of classes apart than the data set has, is of no form that its run says, or there is no
+ * average in it. On success the
  * caller owns *ret (evaluation_free); it is too large for most stacks. */
 enum status evaluate_checkpoint(const struct evaluate_options *options,
                                 const struct run_config *config, struct evaluation **ret,

@@ -33,8 +33,8 @@ static void print_text(const struct evaluated *d) {
     const struct evaluation *e = d->evaluation;
     const struct confusion *c = &e->confusion;
     FILE *out = d->command->out;
-    (void)fprintf(out, "%s, after %d epochs, on %s\n", d->command->path, d->epochs_done,
-                  d->dataset->name);
+    (void)fprintf(out, "%s, after %d epochs%s, on %s\n", d->command->path, d->epochs_done,
+                  d->command->ema ? ", average of the weights" : "", d->dataset->name);
     (void)fprintf(out, "validation error %.2f %%: %d of %d images; cross-entropy %.4f\n",
                   100 * error_of(e), e->n_wrong, e->n_images, e->cross_entropy);
     for (int i = 0; i < c->n_classes; i++) {
@@ -89,6 +89,7 @@ static enum status print_json(const struct evaluated *d, struct error *error) {
     json_write_string(&writer, "checkpoint", d->command->path);
     json_write_int(&writer, "epoch", d->epochs_done);
     json_write_string(&writer, "dataset", d->dataset->name);
+    json_write_string(&writer, "weights", d->command->ema ? "ema" : "plain");
     json_write_number(&writer, "val_error", error_of(e));
     json_write_int(&writer, "val_wrong", e->n_wrong);
     json_write_int(&writer, "val_total", e->n_images);
@@ -149,7 +150,8 @@ static enum status evaluate_on(const struct evaluate_command *command,
     CLEANUP(free_evaluation) struct evaluation *evaluation = NULL;
     struct evaluate_options options = {.path = command->path,
                                        .dataset = d->dataset,
-                                       .n_threads = command->config->threads_per_run};
+                                       .n_threads = command->config->threads_per_run,
+                                       .ema = command->ema};
     TRY(kernels_select(command->config->isa, &options.kernels, error));
     TRY(evaluate_checkpoint(&options, config, &evaluation, error));
     d->evaluation = evaluation;

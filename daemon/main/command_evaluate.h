@@ -15,6 +15,7 @@ struct evaluate_command {
     const char
         *dataset;       /* "NAME=DIR" as given with --dataset; NULL: that of the checkpoint's run */
     const char *format; /* "text", "json", "csv" */
+    bool ema;           /* --ema: the average of the weights */
     FILE *out;
 };
 

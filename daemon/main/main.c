@@ -39,10 +39,12 @@ static void print_help(FILE *out) {
         "POST /api/v1/runs takes\n"
         "  cutoutd train --attempt DIR    what jobs of Slurm run: one attempt that the daemon has "
         "put into DIR\n"
-        "  cutoutd evaluate CHECKPOINT.safetensors [--dataset NAME=DIR] [--format text|json|csv] "
-        "[FLAGS]\n"
+        "  cutoutd evaluate CHECKPOINT.safetensors [--dataset NAME=DIR] [--ema] "
+        "[--format text|json|csv]\n"
+        "                   [FLAGS]\n"
         "                                 what it gets wrong: validation error, errors by class, "
-        "logits\n"
+        "logits;\n"
+        "                                 --ema: the moving average of its weights\n"
         "  cutoutd bench [--depth 44] [--batch 64] [--m 1] [--threads N,N,...] [--seconds 10]\n"
         "                [--isa X] [--conv-algorithm A] [--activations f32|bf16] [--streamed]\n"
         "                [--profile] [--format text|json]\n"
@@ -264,7 +266,7 @@ static int train(int argc, char **argv, char **environment) {
     return code;
 }
 
-/* --format leaves argv; --dataset stays, and says which set is meant. */
+/* --format and --ema leave argv; --dataset stays, and says which set is meant. */
 static int evaluate(int argc, char **argv, char **environment) {
     struct config *config = calloc(1, sizeof(*config));
     struct evaluate_command command = {.config = config, .format = "text", .out = stdout};
@@ -272,6 +274,10 @@ static int evaluate(int argc, char **argv, char **environment) {
     int code = EXIT_FAILED;
     int n = 0;
     for (int i = 0; i < argc; i++) {
+        if (!strcmp(argv[i], "--ema")) {
+            command.ema = true;
+            continue;
+        }
         char *format = take_value(argv[i], "--format", argc, argv, &i);
         int next = i;
         char *dataset = format ? NULL : take_value(argv[i], "--dataset", argc, argv, &next);

@@ -46,7 +46,8 @@ class Checkpoints(DaemonTestCase):
         cls.runs = {"lab": cls.daemon.submit(dataset="lab", epochs=2),
                     "cifar100": cls.daemon.submit(**dict(HUNDRED, epochs=1)),
                     "paper": cls.daemon.submit(dataset="lab", preset="paper", normalise="pixel_mean",
-                                               lr=0.01)}
+                                               lr=0.01),
+                    "averaged": cls.daemon.submit(dataset="lab", epochs=2, ema=0.9)}
         cls.best = {name: cls.daemon.wait_for_end(run)["best"] for name, run in cls.runs.items()}
         cls.file = {}
         for name, run in cls.runs.items():
@@ -60,9 +61,9 @@ class Checkpoints(DaemonTestCase):
         self.assertEqual(result.returncode, status, result.stderr)
         return result.stderr if status else result.stdout
 
-    def as_json(self, name="lab"):
+    def as_json(self, name="lab", *more):
         place = f"cifar100={self.hundred}" if name == "cifar100" else f"lab={self.images}"
-        return json.loads(self.evaluate(self.file[name], "--dataset", place, "--format", "json"))
+        return json.loads(self.evaluate(self.file[name], "--dataset", place, "--format", "json", *more))
 
 
 class Evaluate(Checkpoints):
@@ -80,6 +81,18 @@ class Evaluate(Checkpoints):
                 self.assertEqual(wrong, result["val_wrong"])
                 self.assertTrue(all(image["logits"].index(max(image["logits"])) == image["predicted"]
                                     for image in result["images"]))
+
+    def test_the_average_of_the_weights_has_the_error_of_its_own(self):
+        plain = self.as_json("averaged")
+        averaged = self.as_json("averaged", "--ema")
+        self.assertEqual((plain["weights"], averaged["weights"]), ("plain", "ema"))
+        epochs = self.daemon.get(f"/api/v1/runs/{self.runs['averaged']}/epochs")["items"]
+        epoch = next(one for one in epochs if one["epoch"] == averaged["epoch"])
+        self.assertEqual(plain["val_error"], epoch["val_error"])
+        self.assertEqual(averaged["val_error"], epoch["val_error_ema"])
+        self.assertNotEqual(averaged["images"][0]["logits"], plain["images"][0]["logits"])
+        self.assertIn("its run has no ema", self.evaluate(self.file["lab"], "--ema", "--dataset",
+                                                         f"lab={self.images}", status=1))
 
     def test_csv_has_a_line_an_image(self):
         text = self.evaluate(self.file["lab"], f"--dataset=lab={self.images}", "--format=csv")

@@ -113,7 +113,8 @@ static void new_run(struct question *q, struct stream *choices) {
 static void new_sweep(struct question *q, struct stream *choices) {
     char seeds[64] = "";
     int number = ++n_names;
-    int epochs = 1 + stream_below(choices, 3);
+    bool halves = stream_chance(choices, 50);
+    int epochs = (halves ? 2 : 1) + stream_below(choices, 3);
     *q = (struct question){.kind = ASK_SWEEP, .method = "POST", .target = "/api/v1/sweeps"};
     q->n_wanted = 2 + stream_below(choices, MOST_SWEEP - 1);
     n_groups++;
@@ -124,13 +125,15 @@ static void new_sweep(struct question *q, struct stream *choices) {
         w->seed = (uint64_t)(number * 10 + i);
         w->epochs = epochs;
         w->group = n_groups;
+        w->halving_eta = halves ? 2 : 0;
         (void)snprintf(w->name, sizeof(w->name), "s%d seed=%" PRIu64, number, w->seed);
         (void)snprintf(seeds + used, sizeof(seeds) - used, "%s%" PRIu64, i ? "," : "", w->seed);
     }
     (void)snprintf(q->body, sizeof(q->body),
                    "{\"name\":\"s%d\",\"base\":{\"dataset\":\"shapes\",\"depth\":8,\"m\":1,"
-                   "\"batch_size\":2,\"epochs\":%d},\"grid\":{\"seed\":[%s]}}",
-                   number, epochs, seeds);
+                   "\"batch_size\":2,\"epochs\":%d},\"grid\":{\"seed\":[%s]}%s}",
+                   number, epochs, seeds,
+                   halves ? ",\"halving\":{\"first_epochs\":1,\"eta\":2}" : "");
 }
 
 static bool new_fork(struct question *q, struct stream *choices) {

@@ -8,6 +8,7 @@
 
 #include "tests/sim/looker.h"
 #include "tests/sim/model_rows.h"
+#include "tests/sim/model_rungs.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/stream.h"
 
@@ -319,6 +320,7 @@ bool model_look(bool all) {
             sim_fail("an accepted run is there", "%s was accepted and is not there", w->name);
         }
     }
+    model_check_rungs();
     if (all) {
         check_log();
         model_check_settings(draining.value);

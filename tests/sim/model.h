@@ -36,6 +36,7 @@ struct wanted {
     int n_after;
     int64_t forked_from; /* 0: no fork */
     int group;           /* of a sweep: all of them or none; 0: alone */
+    int halving_eta;     /* of a sweep by halving; 0: it is none */
 
     /* By the events so far. */
     enum run_state state;

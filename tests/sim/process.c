@@ -10,6 +10,7 @@
 #include "api/idempotency.h"
 #include "core/kernels/kernels.h"
 #include "daemon/work/executor_local.h"
+#include "daemon/work/health.h"
 #include "daemon/work/open_state.h"
 #include "daemon/work/recovery.h"
 #include "daemon/work/retention.h"
@@ -33,6 +34,7 @@ struct process {
     struct executor executors[2];
     struct pool *pool;
     struct retention *retention;
+    struct health *health;
     struct api_context context;
     struct error error;
     bool stop; /* an event as well */
@@ -107,6 +109,7 @@ static void make_context(struct process *p) {
                                               .store = p->store,
                                               .queue = p->queue,
                                               .pool = p->pool,
+                                              .health = p->health,
                                               .notifier = p->notifier,
                                               .progress = p->progress,
                                               .datasets = p->datasets};
@@ -125,6 +128,8 @@ static enum status open_parts(struct process *p, struct error *error) {
     TRY(recovery_run(p->store, p->pool, &process_clock, &recovered, error));
     sim_tell("  recovered: %d queued again, %d attached, %d asked, %d failed", recovered.n_requeued,
              recovered.n_attached, recovered.n_asked, recovered.n_failed);
+    TRY(health_create(p->store, p->config.state_dir, &process_clock, &p->health, error));
+    TRY(health_start(p->health, error));
     make_context(p);
     TRY(keys_in_flight_create(&p->context.keys, error));
     TRY(start_retention(p, error));
@@ -137,6 +142,7 @@ static void close_parts(struct process *p) {
     clients_stop();
     retention_stop(p->retention);
     pool_stop(p->pool);
+    health_free(p->health);
     keys_in_flight_free(p->context.keys);
     dataset_registry_free(p->datasets);
     progress_board_free(p->progress);
