@@ -17,6 +17,7 @@ const struct statement_set fork_statements = {
     N_STATEMENTS,
     {
         /* With the images and steps that they had there. */
+        /* cppcheck-suppress unknownMacro ; the columns are a list of such macros */
         [EPOCHS] = ("INSERT INTO epoch (" EPOCH_NAMES "run_id) SELECT " EPOCH_WHOLE_COLUMNS "?1"
                     " FROM run CROSS JOIN epoch ON epoch.run_id = run.id"
                     " WHERE run.id = ?2 AND epoch.epoch <= ?3"),
