@@ -28,9 +28,9 @@ static void make_orders(void) {
             (void)FcConfigSubstitute(NULL, order->wanted, FcMatchPattern);
             FcDefaultSubstitute(order->wanted);
             order->fonts = FcFontSort(NULL, order->wanted, FcTrue, NULL, &result);
-            order->faces = order->fonts
-                               ? calloc((size_t)order->fonts->nfont + 1, sizeof(*order->faces))
-                               : NULL;
+            /* NOLINTNEXTLINE(bugprone-sizeof-expression): it is an array of pointers */
+            const size_t n_bytes = sizeof(*order->faces);
+            order->faces = order->fonts ? calloc((size_t)order->fonts->nfont + 1, n_bytes) : NULL;
         }
     }
 }

@@ -1,6 +1,7 @@
 /* GET /owners: what each has in the queue, and what it used. Layer: api. */
 #include "api/owners/routes_owners.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "api/query/arguments.h"
@@ -32,9 +33,9 @@ void route_owner_list(struct api_context *context, const struct request *request
     for (size_t i = 0; i < list.n; i++) {
         owner_write(&writer, context, &list.rows[i]);
     }
-    char next[RUN_OWNER_SIZE + 1] = ".";
+    char next[RUN_OWNER_SIZE + 1] = "";
     if (list.more) {
-        (void)strcat(next, list.rows[list.n - 1].name);
+        (void)snprintf(next, sizeof(next), ".%s", list.rows[list.n - 1].name);
     }
     reply_page(reply, request, &writer, list.more ? next : NULL);
 }

@@ -59,10 +59,10 @@ bool host_split(const char *text, size_t n_bytes, char ret_host[HOST_SIZE], int 
     if (n_bytes > 0 && text[0] == '[') {
         const char *end = memchr(text, ']', n_bytes);
         host = text + 1;
-        n_host = end ? (size_t)(end - host) : 0;
-        if (!is_v6(host, n_host)) {
+        if (!end || !is_v6(host, (size_t)(end - host))) {
             return false;
         }
+        n_host = (size_t)(end - host);
         rest = end + 1;
     } else {
         const char *colon = n_bytes > 0 ? memchr(text, ':', n_bytes) : NULL;
