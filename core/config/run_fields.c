@@ -60,12 +60,10 @@ enum { MAX_IMAGES = 1000000 };
 #define INT(from, to) .type = RUN_CONFIG_INT, .least = (from), .most = (to)
 #define NUMBER(from, to) .type = RUN_CONFIG_NUMBER, .least = (from), .most = (to)
 #define BOOL .type = RUN_CONFIG_BOOL, .most = 1
-#define CHOICE(table)                                                                              \
-    .type = RUN_CONFIG_CHOICE, .words = (table), .n_words = sizeof(table) / sizeof((table)[0]),    \
-    .most = sizeof(table) / sizeof((table)[0]) - 1
-#define SWITCH(table)                                                                              \
-    .type = RUN_CONFIG_SWITCH, .words = (table), .n_words = sizeof(table) / sizeof((table)[0]),    \
-    .most = sizeof(table) / sizeof((table)[0]) - 1
+#define N_OF(table) (int)(sizeof(table) / sizeof((table)[0]))
+#define WORDS(table) .words = (table), .n_words = N_OF(table), .most = N_OF(table) - 1
+#define CHOICE(table) .type = RUN_CONFIG_CHOICE, WORDS(table)
+#define SWITCH(table) .type = RUN_CONFIG_SWITCH, WORDS(table)
 #define BITS .arithmetic = true
 #define LATER(value) .later = true, .older = (value)
 
@@ -189,7 +187,7 @@ static const struct run_config_field fields[] = {
 };
 /* clang-format on */
 
-enum { N_FIELDS = sizeof(fields) / sizeof(fields[0]) };
+enum { N_FIELDS = N_OF(fields) };
 
 const struct run_config_field *run_config_fields(size_t *ret_count) {
     *ret_count = N_FIELDS;
@@ -293,15 +291,13 @@ static int find_word(const char *const *words, size_t n_words, const char *name)
 }
 
 bool conv_algorithm_from_name(const char *name, enum conv_algorithm *ret) {
-    int i = find_word(conv_algorithm_words,
-                      sizeof(conv_algorithm_words) / sizeof(conv_algorithm_words[0]), name);
+    int i = find_word(conv_algorithm_words, N_OF(conv_algorithm_words), name);
     *ret = i < 0 ? *ret : (enum conv_algorithm)i;
     return i >= 0;
 }
 
 bool activations_from_name(const char *name, enum activations *ret) {
-    int i = find_word(activations_words, sizeof(activations_words) / sizeof(activations_words[0]),
-                      name);
+    int i = find_word(activations_words, N_OF(activations_words), name);
     *ret = i < 0 ? *ret : (enum activations)i;
     return i >= 0;
 }

@@ -59,7 +59,7 @@ const struct run_config_field *run_config_fields(size_t *ret_count);
  * schedule and `stop` (0). */
 double run_config_number(const struct run_config_field *field, const struct run_config *config);
 void run_config_set_number(const struct run_config_field *field, struct run_config *config,
-                           double value);
+                           double number);
 
 /* Of a linear schedule. */
 #define RUN_MOST_WARMUP 0.99

@@ -33,7 +33,8 @@ static bool is_unfinished(const char *name) {
     char without[CHECKPOINT_NAME_SIZE];
     size_t length = strlen(name);
     size_t end = strlen(".tmp");
-    if (length <= end || length - end >= sizeof(without) || strcmp(name + length - end, ".tmp")) {
+    if (length <= end || length - end >= sizeof(without) ||
+        strcmp(name + length - end, ".tmp") != 0) {
         return false;
     }
     memcpy(without, name, length - end);

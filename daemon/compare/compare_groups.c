@@ -34,6 +34,7 @@ static char *make_label(const struct compare_request *request, const struct comp
     }
     for (int i = 0; i < request->n_fields; i++) {
         const char *value = group->values[i];
+        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): as above */
         size_t n = strlen(value);
         bool quoted = n >= 2 && value[0] == '"';
         (void)fprintf(out, "%s%s=%.*s", i ? " " : "", request->fields[i], (int)(quoted ? n - 2 : n),
