@@ -71,6 +71,18 @@ class Reproduce(DaemonTestCase):
         with open(os.path.join(self.output, "tables.md"), encoding="utf-8") as file:
             self.assertIn("Every run of the plan has ended.", file.read())
 
+    def test_the_end_of_its_daemon_ends_it_and_it_goes_on_later(self):
+        own = ["--cutoutd", os.environ["CUTOUTD"]]
+        with self.begin(*own) as process:
+            process.stdout.readline()
+            with open(os.path.join(self.output, "state", "lock"), encoding="ascii") as file:
+                os.kill(int(file.read()), signal.SIGKILL)
+            said, _ = process.communicate(timeout=PATIENCE_S)
+        self.assertEqual(process.returncode, 1, said)
+        self.assertIn("the daemon has ended (-9", said)
+        self.assertNotIn("Traceback", said)
+        self.finish(*own)
+
     def test_a_daemon_that_runs_already_is_used_and_left_running(self):
         server = ["--server", "http://" + self.daemon.address]
         self.finish(*server)
