@@ -35,16 +35,21 @@ static int failure(const struct error *error) {
 
 /* ---- a new one ---- */
 
-/* The value of the flag at argv[*i], "--name VALUE" or "--name=VALUE"; NULL: it is another. */
-static const char *flag_value(int argc, char **argv, int *i, const char *flag) {
+/* At argv[*i], "--name VALUE" or "--name=VALUE": takes it with its value. false: it is another. */
+static bool take_flag(int argc, char **argv, int *i, const char *flag, const char **ret_value) {
     size_t n = strlen(flag);
     if (strncmp(argv[*i], flag, n) != 0) {
-        return NULL;
+        return false;
     }
     if (argv[*i][n] == '=') {
-        return argv[*i] + n + 1;
+        *ret_value = argv[*i] + n + 1;
+        return true;
     }
-    return argv[*i][n] == '\0' && *i + 1 < argc ? argv[++*i] : NULL;
+    if (argv[*i][n] != '\0' || *i + 1 >= argc) {
+        return false;
+    }
+    *ret_value = argv[++*i];
+    return true;
 }
 
 static int make(int argc, char **argv) {
@@ -54,9 +59,9 @@ static int make(int argc, char **argv) {
     int days = 0;
     for (int i = 0; i < argc; i++) {
         const char *value = NULL;
-        if ((value = flag_value(argc, argv, &i, "--scope"))) {
+        if (take_flag(argc, argv, &i, "--scope", &value)) {
             scope_text = value;
-        } else if ((value = flag_value(argc, argv, &i, "--days"))) {
+        } else if (take_flag(argc, argv, &i, "--days", &value)) {
             if (!text_to_int(value, 1, MOST_DAYS, &days)) {
                 return usage_error("--days takes a whole number from 1 to 36500");
             }
