@@ -31,7 +31,7 @@ struct post {
 void post_init(void);
 
 /* STATUS_INVALID: it is no URL of http or https, with a host and without a user. */
-enum status post_check_url(const char *url, struct error *error);
+enum status post_check_url(const char *text, struct error *error);
 
 /* Whether the numeric address is one that only the config can allow. */
 bool post_address_is_special(const char *address);

@@ -139,7 +139,10 @@ static bool is_record(const char *line, size_t n_line, size_t *ret_head, size_t 
     char digits[DIGEST_DIGITS + 1];
     int64_t length = 0;
     const char *blank = memchr(line, ' ', n_line < 8 ? n_line : 8);
-    size_t n_head = blank ? (size_t)(blank - line) + 1 + DIGEST_DIGITS + 1 : n_line + 1;
+    if (!blank) {
+        return false;
+    }
+    size_t n_head = (size_t)(blank - line) + 1 + DIGEST_DIGITS + 1;
     if (n_head > n_line || n_head > HEAD_SIZE) {
         return false;
     }
