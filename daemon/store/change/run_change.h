@@ -44,7 +44,7 @@ enum status run_insert(struct db *db, const struct run_draft *draft, int64_t now
 
 /* A refusal leaves everything as it was, here and in the next two. STATUS_CONFLICT,
  * STATUS_NOT_FOUND. */
-enum status run_move(struct db *db, const struct run_move *move, struct error *error);
+enum status run_move(struct db *db, const struct run_move *asked, struct error *error);
 
 /* Notes on a running run what it shall do. STATUS_CONFLICT: it is not running; STATUS_NOT_FOUND. */
 enum status run_request(struct db *db, int64_t id, enum run_request request, int64_t now_ms,

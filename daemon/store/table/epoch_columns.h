@@ -54,6 +54,7 @@
 #define EPOCH_WHOLE(column, kind, member) EPOCH_WHOLE_##kind(column)
 #define EPOCH_WHOLE_COLUMNS EPOCH_COLUMN_LIST(EPOCH_WHOLE)
 
+/* One summand a column. NOLINTNEXTLINE(bugprone-macro-parentheses) */
 #define EPOCH_ONE(column, kind, member) +1
 enum { EPOCH_COLUMN_COUNT = EPOCH_COLUMN_LIST(EPOCH_ONE), EPOCH_AS_RUN = -1 };
 
