@@ -20,7 +20,7 @@ const struct statement_set upkeep_statements = {
         [LAST_RUN_ID] = "SELECT seq FROM sqlite_sequence WHERE name = 'run'",
         /* Without an order: it walks the smallest index instead of the table. */
         [LIST_RUNS] = "SELECT id FROM run",
-        [LIST_FINISHED] = "SELECT id FROM run WHERE" FINISHED " ORDER BY id",
+        [LIST_FINISHED] = ("SELECT id FROM run WHERE" FINISHED " ORDER BY id"),
         [FORGET_LAST] = ("DELETE FROM checkpoint WHERE run_id = ?2 AND kind = 'last'"
                          " AND EXISTS (SELECT 1 FROM run WHERE id = ?2 AND" FINISHED ")"),
     },

@@ -19,7 +19,7 @@ const struct statement_set link_statements = {
                  " SELECT id, ?2, ?3, ?4, ?5 FROM sweep WHERE id = ?1"),
         [COUNT] = "SELECT count(*) FROM link WHERE sweep_id = ?1",
         [EXPIRE] = "DELETE FROM link WHERE expires_ms <= ?1",
-        [GET] = "SELECT " COLUMNS " FROM link WHERE id = ?1",
+        [GET] = ("SELECT " COLUMNS " FROM link WHERE id = ?1"),
         [DELETE] = "DELETE FROM link WHERE id = ?1",
         [LIST] = ("SELECT " COLUMNS " FROM link WHERE (?1 = 0 OR sweep_id = ?1)"
                   " AND expires_ms > ?2 ORDER BY id"),

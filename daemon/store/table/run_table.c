@@ -47,6 +47,7 @@ static enum run_request read_request(sqlite3_stmt *statement, int column) {
 
 /* One for each kind of RUN_COLUMN_LIST, which says what NULL is read as. The type of the member is
  * checked where a wrong one would compile. */
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a type takes none */
 #define IS_A(type, member) _Static_assert(_Generic(row->member, type : 1, default : 0), #member)
 #define READ_INT(member)                                                                           \
     IS_A(int, member);                                                                             \
