@@ -27,8 +27,8 @@ typedef void notifier_callback(void *user, int64_t run_id);
  * the callback before is neither running nor called again. */
 void notifier_set(struct notifier *notifier, notifier_callback *callback, void *user);
 
-/* Calls the follower, if there is one. notifier: a struct notifier, as void so that this is a
+/* Calls the follower, if there is one. user: a struct notifier, as void so that this is a
  * store_observer too. */
-void notifier_publish(void *notifier, int64_t run_id);
+void notifier_publish(void *user, int64_t run_id);
 
 #endif

@@ -19,7 +19,7 @@ const struct statement_set epoch_statements = {
          * run_id is for the comma before it. */
         [LIST] = ("SELECT " EPOCH_COLUMNS "run_id FROM epoch"
                   " WHERE run_id = ?1 AND epoch > ?2 ORDER BY epoch LIMIT ?3"),
-        [OF_RUN] = "SELECT " EPOCH_RUN_COLUMNS " FROM run WHERE id = ?1",
+        [OF_RUN] = ("SELECT " EPOCH_RUN_COLUMNS " FROM run WHERE id = ?1"),
     },
 };
 

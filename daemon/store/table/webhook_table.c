@@ -28,8 +28,8 @@ enum {
 const struct statement_set webhook_statements = {
     N_STATEMENTS,
     {
-        [LIST] = "SELECT " COLUMNS " FROM webhook ORDER BY id",
-        [GET] = "SELECT " COLUMNS " FROM webhook WHERE id = ?1",
+        [LIST] = ("SELECT " COLUMNS " FROM webhook ORDER BY id"),
+        [GET] = ("SELECT " COLUMNS " FROM webhook WHERE id = ?1"),
         [COUNT] = "SELECT count(*), total(name = ?1) FROM webhook",
         [ADD] = ("INSERT INTO webhook (name, url, events, target, template, secret, owner,"
                  " created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"),
