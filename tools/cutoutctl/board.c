@@ -7,6 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/time_text.h"
+#include "tools/cutoutctl/text_width.h"
 
 enum { BAR_WIDTH = 24, LINE_SIZE = 640, FACTS_SIZE = 384, NARROW = 60 };
 static const double REDRAW_INTERVAL_S = 0.1;
@@ -129,25 +130,6 @@ static void write_facts(const struct board_run *run, bool narrow, char facts[FAC
     }
 }
 
-/* How many columns a text takes, as far as one can know: a letter each. */
-static int columns_of(const char *text) {
-    int n = 0;
-    for (; *text; text++) {
-        n += ((unsigned char)*text & 0xc0) != 0x80;
-    }
-    return n;
-}
-
-/* The bytes of at most `columns` whole letters. */
-static int bytes_of(const char *text, int columns) {
-    const char *at = text;
-    while (*at && (columns > 0 || ((unsigned char)*at & 0xc0) == 0x80)) {
-        columns -= ((unsigned char)*at & 0xc0) != 0x80;
-        at++;
-    }
-    return (int)(at - text);
-}
-
 /* Label, state, bar, facts. In a narrow terminal the bar is left out first, then the label gives
  * way and the state comes behind percent, time left and error. */
 static void write_line(const struct board_run *run, int label_width, int columns,
@@ -172,16 +154,16 @@ static void write_line(const struct board_run *run, int label_width, int columns
     }
     left = left > LABEL_LEAST ? left : LABEL_LEAST;
     int width = label_width < left ? label_width : left;
-    int padding = width - columns_of(run->label);
-    (void)snprintf(line, LINE_SIZE, "%.*s%*s  %s%s%s", bytes_of(run->label, width), run->label,
+    int padding = width - text_columns(run->label);
+    (void)snprintf(line, LINE_SIZE, "%.*s%*s  %s%s%s", text_bytes(run->label, width), run->label,
                    padding > 0 ? padding : 0, "", state, bar, facts);
-    line[bytes_of(line, columns)] = '\0';
+    line[text_bytes(line, columns)] = '\0';
 }
 
 static int label_width(const struct board *board) {
     int width = 0;
     for (size_t i = 0; i < board->n; i++) {
-        int n = columns_of(board->runs[i].label);
+        int n = text_columns(board->runs[i].label);
         width = n > width ? n : width;
     }
     return width;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
@@ -23,9 +24,23 @@ static void free_headers(struct curl_slist **headers) {
     curl_slist_free_all(*headers);
 }
 
+/* The variable that has a token; the second is the older name of the first. NULL: none. */
+static const char *find_token_variable(void) {
+    static const char *const names[] = {"CUTOUTD_TOKEN", "CUTOUTCTL_TOKEN"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *value = getenv(names[i]);
+        if (value && value[0]) {
+            return names[i];
+        }
+    }
+    return NULL;
+}
+
 static enum status read_token(struct client *client, const char *token_file, struct error *error) {
-    const char *token = getenv("CUTOUTCTL_TOKEN");
     CLEANUP(free_pointer) char *text = NULL;
+    const char *token = NULL;
+    client->token_in_file = token_file != NULL;
+    client->token_from = token_file ? token_file : find_token_variable();
     if (token_file) {
         size_t n = 0;
         TRY(text_file_read_any(token_file, TOKEN_FILE_MOST, &text, &n, error));
@@ -34,8 +49,10 @@ static enum status read_token(struct client *client, const char *token_file, str
         if (token[0] == '\0') {
             return error_set(error, STATUS_INVALID, "there is no token in %s", token_file);
         }
+    } else if (client->token_from) {
+        token = getenv(client->token_from);
     }
-    if (token && token[0]) {
+    if (token) {
         client->token = strdup(token);
         if (!client->token) {
             return error_set(error, STATUS_NO_MEMORY, "no memory");
@@ -225,6 +242,20 @@ static void make_plain(char *text) {
     }
 }
 
+void answer_print_text(const struct answer *answer) {
+    CLEANUP(free_pointer) char *copy = isatty(STDOUT_FILENO) ? strdup(answer->body) : NULL;
+    char *rest = copy;
+    if (!copy) {
+        (void)fwrite(answer->body, 1, answer->n_body, stdout);
+        return;
+    }
+    for (char *line = strsep(&rest, "\n"); line && (rest || line[0]); line = strsep(&rest, "\n")) {
+        line[strcspn(line, "\r")] = '\0';
+        make_plain(line);
+        (void)puts(line);
+    }
+}
+
 /* As deep as the parser goes. */
 static void make_all_plain(cJSON *json) {
     for (cJSON *item = json; item; item = item->next) {
@@ -292,14 +323,13 @@ static size_t take_lines(char *data, size_t size, size_t n_items, void *user) {
     return n;
 }
 
-/* A refusal: its text is what has been collected. */
-static enum status say_refused(const struct lines *lines, long http_status, struct error *error) {
-    const char *text = lines->text ? lines->text : "";
+/* A problem that came instead of what was asked for. */
+static enum status say_refused(const char *text, long http_status, struct error *error) {
     cJSON *problem = json_parse_foreign(text, strlen(text));
     const char *detail = cJSON_GetStringValue(cJSON_GetObjectItem(problem, "detail"));
     enum status status =
         error_set(error, http_status >= 500 ? STATUS_BUSY : STATUS_INVALID, "%s (HTTP %ld)",
-                  detail ? detail : "the events cannot be had", http_status);
+                  detail ? detail : "it cannot be had", http_status);
     cJSON_Delete(problem);
     return status;
 }
@@ -325,8 +355,73 @@ enum status client_stream(const struct client *client, const struct call *call,
     } else if (code != CURLE_OK) {
         status = say_no_answer(client, code, reason, error);
     } else if (http_status != 200) {
-        status = say_refused(&lines, http_status, error);
+        status = say_refused(lines.text ? lines.text : "", http_status, error);
     }
     free(lines.text);
     return status;
+}
+
+/* Files */
+
+struct download {
+    CURL *curl;
+    FILE *out;
+    FILE *refusal; /* a problem instead of the file */
+    char *tag;     /* TAG_SIZE */
+};
+
+static size_t take_file(char *data, size_t size, size_t n, void *user) {
+    struct download *download = user;
+    long http_status = 0;
+    (void)curl_easy_getinfo(download->curl, CURLINFO_RESPONSE_CODE, &http_status);
+    return fwrite(data, 1, size * n, http_status == 200 ? download->out : download->refusal);
+}
+
+/* ETag: "012..." */
+static size_t take_tag(char *data, size_t size, size_t n, void *user) {
+    static const char name[] = "etag:";
+    struct download *download = user;
+    size_t length = size * n;
+    if (length > sizeof(name) && strncasecmp(data, name, sizeof(name) - 1) == 0) {
+        const char *begin = memchr(data, '"', length);
+        const char *end =
+            begin ? memchr(begin + 1, '"', (size_t)(data + length - begin - 1)) : NULL;
+        if (end && end - begin - 1 < TAG_SIZE) {
+            (void)snprintf(download->tag, TAG_SIZE, "%.*s", (int)(end - begin - 1), begin + 1);
+        }
+    }
+    return length;
+}
+
+enum status client_download(const struct client *client, const struct call *call, FILE *out,
+                            char ret_tag[TAG_SIZE], struct error *error) {
+    CLEANUP(free_headers) struct curl_slist *headers = NULL;
+    CLEANUP(close_curl) CURL *curl = NULL;
+    CLEANUP(free_pointer) char *refusal = NULL;
+    size_t n_refusal = 0;
+    char reason[CURL_ERROR_SIZE] = "";
+    ret_tag[0] = '\0';
+    TRY(prepare(client, call, &curl, &headers, reason, error));
+    struct download download = {.curl = curl, .out = out, .tag = ret_tag};
+    download.refusal = open_memstream(&refusal, &n_refusal);
+    if (!download.refusal) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory");
+    }
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_file);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &download);
+    (void)curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_tag);
+    (void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, &download);
+    (void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, client->timeout_s);
+    CURLcode code = curl_easy_perform(curl);
+    long http_status = 0;
+    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &http_status);
+    bool whole = text_stream_close(download.refusal, &refusal) != NULL;
+    if (code != CURLE_OK) {
+        return say_no_answer(client, code, reason, error);
+    }
+    if (!whole) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory");
+    }
+    return http_status == 200 ? STATUS_OK : say_refused(refusal, http_status, error);
 }

@@ -8,15 +8,18 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "core/base/error.h"
 
 #define SERVER_DEFAULT "http://127.0.0.1:8080"
 
 struct client {
-    char *origin;    /* "http://127.0.0.1:8080", no slash at the end */
-    char *unix_path; /* NULL: over the network */
-    char *token;     /* NULL: none */
+    char *origin;           /* "http://127.0.0.1:8080", no slash at the end */
+    char *unix_path;        /* NULL: over the network */
+    char *token;            /* NULL: none */
+    const char *token_from; /* the variable or file that it came from */
+    bool token_in_file;
     char *cacert;    /* a file of certificates to trust in https; NULL: those of the system */
     long timeout_s;  /* for a whole answer; streams have none */
     bool print_curl; /* print the equal curl command instead */
@@ -27,6 +30,7 @@ struct call {
     const char *path; /* behind /api/v1, with its query, percent codes where they must be */
     const char *body; /* JSON, NULL: none */
     bool stream;      /* NDJSON that comes as things happen */
+    bool text;        /* the answer is to be shown as it is: CSV, lines */
 };
 
 struct answer {
@@ -38,7 +42,7 @@ struct answer {
 
 struct client_place {
     const char *server;     /* a URL or unix:PATH */
-    const char *token_file; /* NULL: the token is that of CUTOUTCTL_TOKEN, if any */
+    const char *token_file; /* NULL: the token is that of CUTOUTD_TOKEN, if any */
     const char *cacert;     /* NULL: that of CUTOUTCTL_CACERT, if any */
 };
 
@@ -61,6 +65,16 @@ void answer_clear(struct answer *answer);
  * only what may be shown there. */
 void answer_print(const struct answer *answer);
 
+/* Prints a text for people: on a terminal without what may not be shown there. */
+void answer_print_text(const struct answer *answer);
+
+/* Writes the body of a file's answer as it comes, however long that takes. The ETag without its
+ * quotes is ret_tag, "" without one. STATUS_IO: it broke off, or `out` takes no more;
+ * STATUS_INVALID: refused, error says why. */
+enum { TAG_SIZE = 96 };
+enum status client_download(const struct client *client, const struct call *call, FILE *out,
+                            char ret_tag[TAG_SIZE], struct error *error);
+
 /* Parses what a daemon sent. Its texts may be other people's, and old ones may have control
  * characters: these become '?', so that no name speaks to the terminal. NULL: no JSON. */
 cJSON *json_parse_foreign(const char *text, size_t n_bytes);
@@ -75,7 +89,7 @@ enum status client_stream(const struct client *client, const struct call *call,
                           line_handler *handler, void *user, struct error *error);
 
 /* Prints the curl command that does the same, ready for a shell. A token is shown as
- * $CUTOUTCTL_TOKEN. */
+ * $CUTOUTD_TOKEN. */
 void client_print_curl(const struct client *client, const struct call *call);
 
 #endif

@@ -3,9 +3,16 @@
 
 #include <stdio.h>
 
+#include "core/base/cleanup.h"
+
 void command_complain(const char *message) {
     (void)fflush(stdout);
     (void)fprintf(stderr, "cutoutctl: %s\n", message);
+}
+
+int command_refuse(const struct error *error) {
+    command_complain(error->message);
+    return error->code == STATUS_INVALID ? EXIT_USAGE : EXIT_TROUBLE;
 }
 
 const char *json_text(const cJSON *object, const char *name, const char *otherwise) {
@@ -59,7 +66,7 @@ void command_print_problem(const cJSON *problem, long http_status) {
         (void)fputs(".\n", stderr);
     }
     if (http_status == 401) {
-        (void)fputs("  The token is read from CUTOUTCTL_TOKEN or --token-file FILE.\n", stderr);
+        (void)fputs("  The token is read from CUTOUTD_TOKEN or --token-file FILE.\n", stderr);
     }
 }
 
@@ -82,7 +89,7 @@ bool command_ask(const struct client *client, const struct call *call, struct an
         *ret_exit = answer->http_status >= 500 ? EXIT_TROUBLE : EXIT_REFUSED;
         return false;
     }
-    if (!answer->json && answer->http_status != 204) {
+    if (!answer->json && answer->http_status != 204 && !call->text) {
         command_complain("this is no cutoutd: the answer is no JSON");
         *ret_exit = EXIT_TROUBLE;
         return false;
@@ -95,10 +102,26 @@ bool command_ask_to_print(const struct invocation *invocation, const struct call
     if (!command_ask(invocation->client, call, answer, ret_exit)) {
         return false;
     }
-    if (invocation->json) {
+    if (invocation->output == OUTPUT_JSON) {
         answer_print(answer);
         *ret_exit = EXIT_DONE;
         return false;
     }
     return true;
+}
+
+int command_do(const struct invocation *invocation, const char *method, const char *path,
+               const char *said) {
+    const struct call call = {.method = method, .path = path};
+    CLEANUP(answer_clear) struct answer answer;
+    int exit_status = EXIT_DONE;
+    if (!command_ask(invocation->client, &call, &answer, &exit_status)) {
+        return exit_status;
+    }
+    if (invocation->output == OUTPUT_JSON && answer.json) {
+        answer_print(&answer);
+    } else {
+        (void)puts(said);
+    }
+    return EXIT_DONE;
 }

@@ -16,20 +16,36 @@ enum exit_status {
     EXIT_USAGE = 64
 };
 
+enum output { OUTPUT_TABLE, OUTPUT_WIDE, OUTPUT_JSON, OUTPUT_CSV };
+
 struct invocation {
     const struct client *client;
-    const char *command; /* "submit" */
+    const char *command; /* "submit", "sweep cancel" */
+    const char *verb;    /* its last word: "cancel" */
     char *const *arguments;
     int n;
-    bool json;      /* print what the daemon answered */
-    bool quiet;     /* print ids alone */
-    const char *to; /* --to; NULL: not given */
+    enum output output;
+    bool quiet;       /* print ids alone */
+    bool yes;         /* do not ask */
+    const char *to;   /* --to; NULL: not given */
+    const char *file; /* -o of commands that write one; NULL: not given */
 };
 
 typedef int command_function(const struct invocation *invocation);
 
+/* Runs */
 command_function command_submit, command_sweep, command_list, command_show, command_queue,
-    command_act, command_watch, command_wait, command_curve, command_export;
+    command_act, command_watch, command_wait, command_curve, command_export, command_log,
+    command_events, command_compare, command_figure, command_figure_cutout, command_checkpoint_list,
+    command_checkpoint_get, command_fork, command_edit;
+/* Sweeps */
+command_function command_sweep_list, command_sweep_show, command_sweep_act, command_sweep_watch,
+    command_sweep_wait, command_link_create, command_link_list, command_link_delete;
+/* The server */
+command_function command_scheduler, command_scheduler_turn, command_scheduler_workers,
+    command_owners, command_audit, command_token, command_backup, command_webhook_list,
+    command_webhook_create, command_webhook_delete, command_webhook_test,
+    command_webhook_deliveries;
 
 /* Sends the call. true: it succeeded, the caller reads *answer. false: the command is over with
  * *ret_exit; the curl command was printed, or what went wrong said on stderr. answer_clear in
@@ -42,8 +58,16 @@ bool command_ask(const struct client *client, const struct call *call, struct an
 bool command_ask_to_print(const struct invocation *invocation, const struct call *call,
                           struct answer *answer, int *ret_exit);
 
+/* Sends a call without a body and says what came of it (said, a line without its newline), or
+ * prints the answer with -o json. Returns the exit status. */
+int command_do(const struct invocation *invocation, const char *method, const char *path,
+               const char *said);
+
 /* "cutoutctl: message" on stderr. */
 void command_complain(const char *message);
+
+/* Says what is wrong with the arguments, or that memory ran out. Returns the exit status. */
+int command_refuse(const struct error *error);
 
 /* A problem of RFC 9457 as sentences on stderr: its detail, then a line for each field. */
 void command_print_problem(const cJSON *problem, long http_status);

@@ -52,7 +52,8 @@ void client_print_curl(const struct client *client, const struct call *call) {
         print_word(client->cacert);
     }
     if (client->token) {
-        (void)fputs(" -H \"Authorization: Bearer $CUTOUTCTL_TOKEN\"", stdout);
+        (void)printf(" -H \"Authorization: Bearer $%s\"",
+                     client->token_in_file ? "CUTOUTD_TOKEN" : client->token_from);
     }
     bool implied = strcmp(call->method, call->body ? "POST" : "GET") == 0;
     if (!implied) {

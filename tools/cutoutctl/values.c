@@ -194,6 +194,116 @@ enum status values_to_run(char *const *arguments, int n, char **ret_json, struct
     return take(&writer, ret_json, error);
 }
 
+enum status values_to_fork(char *const *arguments, int n, char **ret_json, struct error *error) {
+    TRY(check_once(arguments, n, error));
+    CLEANUP(json_write_free) struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    for (int i = 0; i < n; i++) {
+        if (is_key(arguments[i], "from_epoch")) {
+            TRY(write_member(&writer, arguments[i], error));
+        }
+    }
+    json_write_object(&writer, "overrides");
+    for (int i = 0; i < n; i++) {
+        if (!is_key(arguments[i], "from_epoch")) {
+            TRY(write_member(&writer, arguments[i], error));
+        }
+    }
+    TRY(write_labels(&writer, arguments, n, error));
+    json_write_end(&writer, '}');
+    json_write_end(&writer, '}');
+    return take(&writer, ret_json, error);
+}
+
+/* label=team:vision as the label's new value, label=team- as null. */
+static enum status write_label_edit(struct json_writer *writer, const char *argument,
+                                    struct error *error) {
+    const char *label = argument + strlen("label=");
+    const char *colon = strchr(label, ':');
+    size_t length = colon ? (size_t)(colon - label) : strlen(label);
+    bool taken_away = !colon && length > 1 && label[length - 1] == '-';
+    char key[KEY_SIZE];
+    length -= taken_away ? 1 : 0;
+    if (length == 0 || length >= KEY_SIZE || (!colon && !taken_away)) {
+        return error_set(error, STATUS_INVALID,
+                         "\"%.60s\" is neither label=key:value nor label=key-", argument);
+    }
+    memcpy(key, label, length);
+    key[length] = '\0';
+    if (taken_away) {
+        json_write_raw(writer, key, "null");
+    } else {
+        json_write_string(writer, key, colon + 1);
+    }
+    return STATUS_OK;
+}
+
+/* The members of POST /runs/bulk that say what is changed. */
+static enum status write_bulk_edit(struct json_writer *writer, char *const *arguments, int n,
+                                   struct error *error) {
+    for (int i = 0; i < n; i++) {
+        if (is_key(arguments[i], "name") || is_key(arguments[i], "not_before")) {
+            return error_set(
+                error, STATUS_INVALID,
+                "\"%.60s\" is changed of one run at a time, and not together with labels",
+                arguments[i]);
+        }
+        if (!is_key(arguments[i], "label")) {
+            TRY(write_member(writer, arguments[i], error));
+        }
+    }
+    json_write_object(writer, "labels");
+    for (int i = 0; i < n; i++) {
+        if (is_key(arguments[i], "label")) {
+            TRY(write_label_edit(writer, arguments[i], error));
+        }
+    }
+    json_write_end(writer, '}');
+    return STATUS_OK;
+}
+
+enum status values_to_edit(char *const *ids, int n_ids, char *const *arguments, int n,
+                           char **ret_json, bool *ret_is_bulk, struct error *error) {
+    TRY(check_once(arguments, n, error));
+    CLEANUP(json_write_free) struct json_writer writer = {0};
+    *ret_is_bulk = n_ids > 1;
+    for (int i = 0; i < n; i++) {
+        *ret_is_bulk |= is_key(arguments[i], "label");
+    }
+    if (!*ret_is_bulk) {
+        return values_to_object(arguments, n, NULL, ret_json, error);
+    }
+    json_write_object(&writer, NULL);
+    json_write_string(&writer, "action", "edit");
+    json_write_array(&writer, "ids");
+    for (int i = 0; i < n_ids; i++) {
+        json_write_string(&writer, NULL, ids[i]);
+    }
+    json_write_end(&writer, ']');
+    TRY(write_bulk_edit(&writer, arguments, n, error));
+    json_write_end(&writer, '}');
+    return take(&writer, ret_json, error);
+}
+
+enum status values_to_object(char *const *arguments, int n, const char *list, char **ret_json,
+                             struct error *error) {
+    TRY(check_once(arguments, n, error));
+    CLEANUP(json_write_free) struct json_writer writer = {0};
+    json_write_object(&writer, NULL);
+    for (int i = 0; i < n; i++) {
+        char key[KEY_SIZE];
+        const char *value = "";
+        TRY(split(arguments[i], key, &value, error));
+        if (list && strcmp(key, list) == 0) {
+            TRY(write_list(&writer, key, value, true, error));
+        } else {
+            write_value(&writer, key, value, strcmp(key, "name") == 0);
+        }
+    }
+    json_write_end(&writer, '}');
+    return take(&writer, ret_json, error);
+}
+
 static bool is_of_sweep(const char *argument) {
     return is_key(argument, "name") || is_key(argument, "hold") || is_key(argument, "halving");
 }
@@ -242,25 +352,28 @@ enum status values_to_sweep(char *const *arguments, int n, char **ret_json, stru
     return take(&writer, ret_json, error);
 }
 
-enum status values_to_query(char *const *arguments, int n, char **ret_query, struct error *error) {
-    size_t size = 0;
-    FILE *out = open_memstream(ret_query, &size);
-    enum status status = STATUS_OK;
-    if (!out) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory");
-    }
-    for (int i = 0; i < n && status == STATUS_OK; i++) {
+/* Writes "&key=value" ("?" at the beginning). */
+static void write_argument(FILE *out, const char *key, const char *value) {
+    char *name = curl_easy_escape(NULL, key, 0);
+    char *text = curl_easy_escape(NULL, value, 0);
+    (void)fprintf(out, "%c%s=%s", ftell(out) == 0 ? '?' : '&', name ? name : "", text ? text : "");
+    curl_free(name);
+    curl_free(text);
+}
+
+static enum status write_query(FILE *out, char *const *arguments, int n, struct error *error) {
+    for (int i = 0; i < n; i++) {
         char key[KEY_SIZE];
         const char *value = "";
-        status = split(arguments[i], key, &value, error);
-        if (status == STATUS_OK) {
-            char *name = curl_easy_escape(NULL, key, 0);
-            char *text = curl_easy_escape(NULL, value, 0);
-            (void)fprintf(out, "%c%s=%s", i == 0 ? '?' : '&', name ? name : "", text ? text : "");
-            curl_free(name);
-            curl_free(text);
-        }
+        TRY(split(arguments[i], key, &value, error));
+        write_argument(out, key, value);
     }
+    return STATUS_OK;
+}
+
+/* Closes what was written; what came of it is `status`, or no memory. */
+static enum status take_query(FILE *out, enum status status, char **ret_query,
+                              struct error *error) {
     if (!text_stream_close(out, ret_query) && status == STATUS_OK) {
         status = error_set(error, STATUS_NO_MEMORY, "no memory");
     }
@@ -269,4 +382,45 @@ enum status values_to_query(char *const *arguments, int n, char **ret_query, str
         *ret_query = NULL;
     }
     return status;
+}
+
+enum status values_to_query(char *const *arguments, int n, char **ret_query, struct error *error) {
+    size_t size = 0;
+    FILE *out = open_memstream(ret_query, &size);
+    if (!out) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory");
+    }
+    return take_query(out, write_query(out, arguments, n, error), ret_query, error);
+}
+
+/* The ids in front, as 1,2,3. NULL: no memory. */
+static char *join_ids(char *const *arguments, int n) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) {
+        return NULL;
+    }
+    for (int i = 0; i < n; i++) {
+        (void)fprintf(out, "%s%s", i > 0 ? "," : "", arguments[i]);
+    }
+    return text_stream_close(out, &text);
+}
+
+enum status values_to_selection(char *const *arguments, int n, char **ret_query,
+                                struct error *error) {
+    int n_ids = 0;
+    size_t size = 0;
+    while (n_ids < n && arguments[n_ids][0] && *skip_digits(arguments[n_ids]) == '\0') {
+        n_ids++;
+    }
+    CLEANUP(free_pointer) char *ids = join_ids(arguments, n_ids);
+    FILE *out = ids ? open_memstream(ret_query, &size) : NULL;
+    if (!out) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory");
+    }
+    if (n_ids > 0) {
+        write_argument(out, "ids", ids);
+    }
+    return take_query(out, write_query(out, arguments + n_ids, n - n_ids, error), ret_query, error);
 }

@@ -180,7 +180,7 @@ int command_curve(const struct invocation *invocation) {
         const struct call call = {.method = "GET", .path = path};
         CLEANUP(answer_clear) struct answer answer;
         bool answered = command_ask(invocation->client, &call, &answer, &exit_status);
-        if (answered && invocation->json) {
+        if (answered && invocation->output == OUTPUT_JSON) {
             answer_print(&answer);
         } else if (answered && !read_curve(&curves, &curves.items[curves.n++], answer.json)) {
             return EXIT_TROUBLE;

@@ -24,7 +24,7 @@ static int act_on_one(const struct invocation *invocation) {
     if (!command_ask(invocation->client, &call, &answer, &exit_status)) {
         return exit_status;
     }
-    if (invocation->json) {
+    if (invocation->output == OUTPUT_JSON) {
         answer_print(&answer);
     } else if (is_delete) {
         (void)printf("Run %s is deleted.\n", invocation->arguments[0]);
@@ -74,7 +74,7 @@ int command_act(const struct invocation *invocation) {
     if (!command_ask(invocation->client, &call, &answer, &exit_status)) {
         return exit_status;
     }
-    if (invocation->json) {
+    if (invocation->output == OUTPUT_JSON) {
         answer_print(&answer);
     } else {
         const cJSON *item = NULL;

@@ -16,7 +16,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/text_stream.h"
 #include "tools/cutoutctl/command.h"
-#include "tools/cutoutctl/event_file.h"
+#include "tools/cutoutctl/commands/event_file.h"
 
 /* One export. */
 struct export {

@@ -1,5 +1,5 @@
 /* Layer: tools. */
-#include "tools/cutoutctl/event_file.h"
+#include "tools/cutoutctl/commands/event_file.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -6,8 +6,8 @@
  *
  * All numbers little-endian. Layer: tools. Thread rule: a file belongs to one thread.
  */
-#ifndef CUTOUTD_TOOLS_CUTOUTCTL_EVENT_FILE_H
-#define CUTOUTD_TOOLS_CUTOUTCTL_EVENT_FILE_H
+#ifndef CUTOUTD_TOOLS_CUTOUTCTL_COMMANDS_EVENT_FILE_H
+#define CUTOUTD_TOOLS_CUTOUTCTL_COMMANDS_EVENT_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>

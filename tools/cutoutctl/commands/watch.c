@@ -181,3 +181,39 @@ int command_watch(const struct invocation *invocation) {
 int command_wait(const struct invocation *invocation) {
     return follow_runs(invocation, NULL);
 }
+
+/* The runs of a sweep are followed as if they had been named. */
+static int follow_sweep(const struct invocation *invocation, FILE *out) {
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/sweeps/%s", invocation->arguments[0]);
+    const struct call call = {.method = "GET", .path = path};
+    CLEANUP(answer_clear) struct answer answer;
+    int exit_status = EXIT_DONE;
+    if (!command_ask(invocation->client, &call, &answer, &exit_status)) {
+        return exit_status == EXIT_REFUSED ? EXIT_TROUBLE : exit_status;
+    }
+    const cJSON *runs = cJSON_GetObjectItemCaseSensitive(answer.json, "runs");
+    const cJSON *run = NULL;
+    struct invocation of_runs = *invocation;
+    CLEANUP(free_pointer) char **ids = calloc((size_t)cJSON_GetArraySize(runs) + 1, sizeof(*ids));
+    of_runs.n = 0;
+    if (!ids) {
+        command_complain("no memory");
+        return EXIT_TROUBLE;
+    }
+    cJSON_ArrayForEach(run, runs) {
+        if (cJSON_IsString(run)) {
+            ids[of_runs.n++] = run->valuestring;
+        }
+    }
+    of_runs.arguments = ids;
+    return of_runs.n > 0 ? follow_runs(&of_runs, out) : EXIT_DONE;
+}
+
+int command_sweep_watch(const struct invocation *invocation) {
+    return follow_sweep(invocation, stdout);
+}
+
+int command_sweep_wait(const struct invocation *invocation) {
+    return follow_sweep(invocation, NULL);
+}

@@ -1,0 +1,108 @@
+/* submit and sweep. Layer: tools. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "core/base/cleanup.h"
+#include "core/base/time_text.h"
+#include "tools/cutoutctl/command.h"
+#include "tools/cutoutctl/values.h"
+
+/* Says what a run without any field would be. false: that cannot be had. */
+static bool say_what_starts(const struct invocation *invocation, int *ret_exit) {
+    const struct call call = {.method = "POST", .path = "/runs?dry_run=true", .body = "{}"};
+    CLEANUP(answer_clear) struct answer answer;
+    if (!command_ask(invocation->client, &call, &answer, ret_exit)) {
+        return false;
+    }
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(answer.json, "config");
+    const cJSON *estimate = cJSON_GetObjectItemCaseSensitive(answer.json, "estimate");
+    char duration[DURATION_SIZE];
+    double seconds = json_number(estimate, "seconds", -1);
+    (void)fprintf(stderr,
+                  "This would start ResNet-%.0f on %s by the preset %s: M=%.0f, cutout %.0f, "
+                  "%.0f epochs, seed %.0f",
+                  json_number(config, "depth", 0), json_text(config, "dataset", "?"),
+                  json_text(config, "preset", "?"), json_number(config, "m", 0),
+                  json_number(config, "cutout_size", 0), json_number(config, "epochs", 0),
+                  json_number(config, "seed", 0));
+    (void)fprintf(stderr, seconds >= 0 ? "; about %s.\n" : "; how long is not known.\n",
+                  duration_format(seconds, duration));
+    return true;
+}
+
+/* Whether a run without any field is meant: on a terminal it is asked. */
+static bool is_meant(const struct invocation *invocation, int *ret_exit) {
+    if (!say_what_starts(invocation, ret_exit)) {
+        return false;
+    }
+    char answer[16] = "";
+    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+        (void)fputs("Nothing was started: give a field, or --yes.\n", stderr);
+        *ret_exit = EXIT_USAGE;
+        return false;
+    }
+    (void)fputs("Start it? [y/N] ", stderr);
+    bool yes = fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+    if (!yes) {
+        (void)fputs("Nothing was started.\n", stderr);
+        *ret_exit = EXIT_REFUSED;
+    }
+    return yes;
+}
+
+int command_submit(const struct invocation *invocation) {
+    CLEANUP(free_pointer) char *body = NULL;
+    struct error error;
+    if (values_to_run(invocation->arguments, invocation->n, &body, &error) != STATUS_OK) {
+        return command_refuse(&error);
+    }
+    const struct call call = {.method = "POST", .path = "/runs", .body = body};
+    CLEANUP(answer_clear) struct answer answer;
+    int exit_status = EXIT_DONE;
+    bool ask = invocation->n == 0 && !invocation->yes && !invocation->client->print_curl;
+    if (ask && !is_meant(invocation, &exit_status)) {
+        return exit_status;
+    }
+    if (!command_ask_to_print(invocation, &call, &answer, &exit_status)) {
+        return exit_status;
+    }
+    const char *id = json_text(answer.json, "id", "?");
+    if (invocation->quiet) {
+        (void)printf("%s\n", id);
+    } else {
+        const cJSON *config = cJSON_GetObjectItemCaseSensitive(answer.json, "config");
+        (void)printf("Run %s is %s: M=%.0f, cutout %.0f, %.0f epochs, seed %.0f.\n", id,
+                     json_text(answer.json, "state", "?"), json_number(config, "m", 0),
+                     json_number(config, "cutout_size", 0), json_number(config, "epochs", 0),
+                     json_number(config, "seed", 0));
+    }
+    return EXIT_DONE;
+}
+
+int command_sweep(const struct invocation *invocation) {
+    CLEANUP(free_pointer) char *body = NULL;
+    struct error error;
+    if (values_to_sweep(invocation->arguments, invocation->n, &body, &error) != STATUS_OK) {
+        return command_refuse(&error);
+    }
+    const struct call call = {.method = "POST", .path = "/sweeps", .body = body};
+    CLEANUP(answer_clear) struct answer answer;
+    int exit_status = EXIT_DONE;
+    if (!command_ask_to_print(invocation, &call, &answer, &exit_status)) {
+        return exit_status;
+    }
+    const cJSON *runs = cJSON_GetObjectItemCaseSensitive(answer.json, "runs");
+    if (!invocation->quiet) {
+        (void)printf("Sweep %s: %d runs,", json_text(answer.json, "id", "?"),
+                     cJSON_GetArraySize(runs));
+    }
+    const cJSON *run = NULL;
+    cJSON_ArrayForEach(run, runs) {
+        const char *id = cJSON_GetStringValue(run);
+        (void)printf(invocation->quiet ? "%s\n" : " %s", id ? id : "?");
+    }
+    if (!invocation->quiet) {
+        (void)putchar('\n');
+    }
+    return EXIT_DONE;
+}
