@@ -100,6 +100,7 @@ static const struct route routes[] = {
      route_webhook_deliveries},
     {"POST", V1 "/webhooks/{id}/test", SCOPE_ADMIN, "", LANE_WRITE, route_webhook_test},
     {"GET", V1 "/owners", SCOPE_READ, "limit, cursor", LANE_READ, route_owner_list},
+    {"GET", V1 "/token", SCOPE_READ, "", LANE_HERE, route_token},
     {"GET", V1 "/scheduler", SCOPE_READ, "", LANE_READ, route_scheduler},
     {"PATCH", V1 "/scheduler", SCOPE_ADMIN, "", LANE_WRITE, route_scheduler_edit},
     {"POST", V1 "/scheduler/drain", SCOPE_ADMIN, "", LANE_WRITE, route_scheduler_drain},

@@ -13,4 +13,7 @@ handler route_owner_list;
 /* routes_audit.c */
 handler route_audit;
 
+/* routes_token.c */
+handler route_token;
+
 #endif

@@ -276,6 +276,7 @@ bool tokens_grant(struct tokens *tokens, const char *text, struct token_grant *r
             found = true;
             memcpy(ret_grant->name, token->name, TOKEN_NAME_SIZE);
             ret_grant->scope = token->scope;
+            ret_grant->expires_ms = token->expires_ms;
         }
     }
     (void)pthread_rwlock_unlock(&tokens->lock);

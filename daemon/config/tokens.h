@@ -79,7 +79,8 @@ struct token_grant {
     unsigned char sha256[32];
     char name[TOKEN_NAME_SIZE];
     enum scope scope;
-    int64_t sweep_id; /* > 0: of a link, which shows this sweep and its runs alone */
+    int64_t expires_ms; /* 0: never */
+    int64_t sweep_id;   /* > 0: of a link, which shows this sweep and its runs alone */
 };
 
 /* Whether the token is still there under its name, with as much scope or more, and not expired. */

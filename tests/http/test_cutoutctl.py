@@ -21,7 +21,7 @@ BASE = [f"{name}={value}" for name, value in TINY.items() if name not in ("m", "
 class ClientTestCase(DaemonTestCase):
     def environment_of(self, **more):
         environment = {name: value for name, value in os.environ.items()
-                       if name not in ("CUTOUTCTL_TOKEN", "CUTOUTCTL_CACERT", "CURL_CA_BUNDLE")}
+                       if name not in ("CUTOUTD_TOKEN", "CUTOUTCTL_TOKEN", "CUTOUTCTL_CACERT", "CURL_CA_BUNDLE")}
         return dict(environment, CUTOUTCTL_SERVER=self.daemon.address, **more)
 
     def ctl(self, *arguments, status=0, **environment):
@@ -30,6 +30,24 @@ class ClientTestCase(DaemonTestCase):
                                 env=self.environment_of(**environment), timeout=PATIENCE_S)
         self.assertEqual(result.returncode, status, result.stdout + result.stderr)
         return result.stdout if status == 0 else result.stderr
+
+    def on_terminal(self, columns, *arguments, typed="", status=0):
+        """What the command writes to a terminal of so many columns, on which this is typed."""
+        leader, follower = pty.openpty()
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen([CUTOUTCTL, *arguments], env=self.environment_of(TZ="UTC"),
+                                   stdin=follower if typed else subprocess.DEVNULL, stdout=follower, stderr=follower)
+        os.close(follower)
+        os.write(leader, typed.encode())
+        output = b""
+        try:
+            while piece := os.read(leader, 65536):
+                output += piece
+        except OSError:
+            pass  # the other end is closed
+        os.close(leader)
+        self.assertEqual(process.wait(PATIENCE_S), status, output)
+        return output.decode()
 
     def sh(self, line, **environment):
         result = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False,
@@ -125,10 +143,11 @@ class Client(ClientTestCase):
         with tempfile.NamedTemporaryFile("w", suffix=".token") as file:
             file.write("secret\n")
             file.flush()
-            for line in (self.ctl("list", "--curl", CUTOUTCTL_TOKEN="secret"),
-                         self.ctl("list", "--curl", "--token-file", file.name)):
+            for line, name in ((self.ctl("list", "--curl", CUTOUTD_TOKEN="secret"), "CUTOUTD_TOKEN"),
+                               (self.ctl("list", "--curl", "--token-file", file.name), "CUTOUTD_TOKEN"),
+                               (self.ctl("list", "--curl", CUTOUTCTL_TOKEN="secret"), "CUTOUTCTL_TOKEN")):
                 self.assertNotIn("secret", line)
-                self.assertIn('"Authorization: Bearer $CUTOUTCTL_TOKEN"', line)
+                self.assertIn(f'"Authorization: Bearer ${name}"', line)
 
     def test_a_proxy_sees_nothing_of_a_daemon_on_this_machine(self):
         proxies = {name: "http://127.0.0.1:1" for name in ("http_proxy", "all_proxy", "https_proxy")}
@@ -137,23 +156,6 @@ class Client(ClientTestCase):
         self.assertIn("--noproxy '*'", line)
         said = self.ctl("list", "--server", "http://lab.example", status=3, **proxies)
         self.assertIn("does not answer", said)
-
-    def on_terminal(self, columns, *arguments):
-        """What the command writes to a terminal of so many columns."""
-        leader, follower = pty.openpty()
-        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        process = subprocess.Popen([CUTOUTCTL, *arguments], env=self.environment_of(),
-                                   stdin=subprocess.DEVNULL, stdout=follower, stderr=follower)
-        os.close(follower)
-        output = b""
-        try:
-            while piece := os.read(leader, 65536):
-                output += piece
-        except OSError:
-            pass  # the other end is closed
-        os.close(leader)
-        self.assertEqual(process.wait(PATIENCE_S), 0, output)
-        return output.decode()
 
     def test_long_names_hide_nothing_in_narrow_terminals(self):
         run = self.submit("m=1", "epochs=1", "name=" + "äb" * 25)

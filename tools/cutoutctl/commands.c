@@ -5,25 +5,21 @@
 
 #define TABLE (OPTION_TABLE | OPTION_JSON)
 #define ONE_OR_MORE 1, -1
-#define LISTS "-o wide shows all columns, -o csv and -o json are for programs."
 
 static const char fork_more[] =
-    "The new run goes on from the last checkpoint, from the best one (from_epoch=best) or from "
-    "that "
-    "of an epoch (from_epoch=0: anew), with the fields that are given changed.";
-static const char edit_more[] =
-    "Changes priority, labels (label=team:vision; label=team- takes it away), name or not_before "
-    "of "
-    "runs; several runs at once have priority and labels alone. Other fields: fork.";
+    "From its last checkpoint, from the best one (from_epoch=best) or from that of an epoch "
+    "(from_epoch=0: anew), with the fields that are given changed.";
+static const char edit_more[] = "label=team:vision sets a label and leaves others alone, "
+                                "label=team- takes it away. Several runs "
+                                "at once have priority and labels alone. Other fields: fork.";
 static const char compare_more[] =
-    "Groups of runs: their best errors, how long until target, differences to a baseline. The runs "
-    "are those of the ids, or of sweep=ID; group_by=m, x=seconds, metric=val_loss, target=0.06 and "
+    "By their best errors, the time until a target and the differences to a baseline. The runs are "
+    "those of the ids, or of sweep=ID; group_by=m, x=seconds, metric=val_loss, target=0.06 and "
     "baseline=2 are as in GET /compare. -o csv has the curves.";
-static const char figure_more[] = "Draws the curves of a comparison; the end of FILE says whether "
-                                  "as PDF, SVG or PNG. The arguments "
-                                  "are those of compare, and theme=dark, title=, width=, height=, "
-                                  "y=log, smooth=5, seeds=each, zoom= "
-                                  "and hide= as in GET /figures.";
+static const char figure_more[] =
+    "The end of FILE says whether as PDF, SVG or PNG. The arguments are those of compare, and "
+    "theme=dark, title=, width=, height=, y=log, smooth=5, seeds=each, zoom= and hide= as in GET "
+    "/figures.";
 
 static const struct command commands[] = {
     /* Runs */
@@ -46,7 +42,7 @@ static const struct command commands[] = {
      "list runs, the newest first",
      "Filters such as state=queued,running, m=8,16, label=team:vision, sweep=3 or text=zebra; "
      "sort=best, "
-     "limit=20. They are those of GET /api/v1/runs. " LISTS,
+     "limit=20. They are those of GET /api/v1/runs.",
      "cutoutctl list state=running,queued\ncutoutctl list m=8 sort=best limit=10 -o csv"},
     {"show", command_show, TAKES_IDS, "run", 1, 1, OPTION_JSON, "ID",
      "show all that is known of a run", "A line a value.", NULL},
@@ -76,7 +72,7 @@ static const struct command commands[] = {
      "/figures/cutout.png.",
      "cutoutctl figure cutout -o cut.png m=8 cutout_size=12 index=20"},
     {"checkpoint list", command_checkpoint_list, TAKES_IDS, "run", 1, 1, TABLE, "ID",
-     "list the checkpoints of a run", LISTS, NULL},
+     "list the checkpoints of a run", NULL, NULL},
     {"checkpoint get", command_checkpoint_get, TAKES_ID_AND_WORDS, "run", 1, 2, OPTION_FILE,
      "ID [best|last] [-o FILE]", "download the weights of a run",
      "The best ones unless last is said, into run-ID-best.safetensors unless -o names a file (-: "
@@ -117,7 +113,7 @@ static const struct command commands[] = {
      "cutoutctl export --to tensorboard /srv/events"},
     /* Sweeps */
     {"sweep list", command_sweep_list, TAKES_WORDS, "", 0, -1, TABLE | OPTION_QUIET, "[limit=N]",
-     "list sweeps, the newest first", LISTS, NULL},
+     "list sweeps, the newest first", NULL, NULL},
     {"sweep show", command_sweep_show, TAKES_IDS, "sweep", 1, 1, OPTION_JSON, "ID",
      "show a sweep and its runs", NULL, NULL},
     {"sweep watch", command_sweep_watch, TAKES_IDS, "sweep", 1, 1, 0, "ID",
@@ -145,12 +141,12 @@ static const struct command commands[] = {
      "SWEEP [expires_at=TIME]", "make a link that shows a sweep without a token",
      "For 30 days unless expires_at=2030-01-31T12:00:00Z says otherwise.", NULL},
     {"link list", command_link_list, TAKES_IDS, "sweep", 1, 1, TABLE, "SWEEP",
-     "list the links of a sweep", LISTS, NULL},
+     "list the links of a sweep", NULL, NULL},
     {"link delete", command_link_delete, TAKES_IDS, "link", 1, 1, 0, "ID", "withdraw a link", NULL,
      NULL},
     /* The server */
     {"queue", command_queue, TAKES_WORDS, "", 0, -1, TABLE, "[limit=N]",
-     "show what trains, what waits and why", LISTS, NULL},
+     "show what trains, what waits and why", NULL, NULL},
     {"scheduler", command_scheduler, TAKES_WORDS, "", 0, 0, OPTION_JSON, "",
      "show whether runs start, and how many at once", NULL, NULL},
     {"scheduler drain", command_scheduler_turn, TAKES_WORDS, "", 0, 0, OPTION_JSON, "",
@@ -160,17 +156,16 @@ static const struct command commands[] = {
     {"scheduler workers", command_scheduler_workers, TAKES_WORDS, "", 1, 1, OPTION_JSON, "N",
      "change how many runs train at once, also after a restart", NULL, NULL},
     {"owners", command_owners, TAKES_WORDS, "", 0, -1, TABLE, "[limit=N]",
-     "show what each owner has and used", "Core-hours of the last 24 hours, 7 and 30 days. " LISTS,
-     NULL},
+     "show what each owner has and used", "Core-hours of the last 24 hours, 7 and 30 days.", NULL},
     {"audit", command_audit, TAKES_WORDS, "", 0, -1, TABLE, "[owner=NAME] [subject=KIND] [limit=N]",
-     "show who changed what, the newest first", "An admin's. " LISTS,
+     "show who changed what, the newest first", "An admin's.",
      "cutoutctl audit subject=run subject_id=7"},
     {"token", command_token, TAKES_WORDS, "", 0, 0, OPTION_JSON, "",
      "say which token is used, and what it may do",
      "cutoutd token makes, lists and revokes them, on the daemon's machine.", NULL},
     {"backup", command_backup, TAKES_WORDS, "", 0, 2, OPTION_JSON, "[name=NAME] [checkpoints=true]",
      "copy the database into STATE_DIR/backups", "An admin's; the daemon goes on.", NULL},
-    {"webhook list", command_webhook_list, TAKES_WORDS, "", 0, 0, TABLE, "", "list webhooks", LISTS,
+    {"webhook list", command_webhook_list, TAKES_WORDS, "", 0, 0, TABLE, "", "list webhooks", NULL,
      NULL},
     {"webhook create", command_webhook_create, TAKES_WORDS, "", 2, -1, OPTION_JSON,
      "name=NAME url=URL [events=EVENT,EVENT...] [template=json|slack|mattermost|ntfy] "
@@ -188,7 +183,7 @@ static const struct command commands[] = {
     {"webhook test", command_webhook_test, TAKES_IDS, "webhook", 1, 1, OPTION_JSON, "ID",
      "send a test to a webhook", NULL, NULL},
     {"webhook deliveries", command_webhook_deliveries, TAKES_ID_AND_WORDS, "webhook", 1, 2, TABLE,
-     "ID [limit=N]", "show what a webhook was told, and what is still to be told", LISTS, NULL},
+     "ID [limit=N]", "show what a webhook was told, and what is still to be told", NULL, NULL},
 };
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]), NAME_WIDTH = 19 };

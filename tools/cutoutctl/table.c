@@ -122,7 +122,7 @@ static char *make_cell(const struct column *column, const cJSON *item, bool csv)
     } else if (value) {
         put_value(out, value);
     }
-    if (ftell(out) == 0 && !csv && column->kind != CELL_TEXT) {
+    if (ftell(out) == 0 && !csv) {
         (void)fputc('-', out);
     }
     return text_stream_close(out, &text);

@@ -237,7 +237,7 @@ class Client:
         `timeout`: seconds for one answer; `patience`: seconds for which a request that may be
         repeated is tried again."""
         self.server = server or os.environ.get("CUTOUTCTL_SERVER") or "http://127.0.0.1:8080"
-        self.token = token or os.environ.get("CUTOUTCTL_TOKEN")
+        self.token = token or os.environ.get("CUTOUTD_TOKEN") or os.environ.get("CUTOUTCTL_TOKEN")
         self.cacert = cacert or os.environ.get("CUTOUTCTL_CACERT")
         self.timeout = timeout
         self.patience = patience
