@@ -1,5 +1,5 @@
-/* Layer: daemon/notify. Thread rule: the mutex guards `poked` and `must_stop`'s sleep; no call of
- * the store or of the network is made under it. */
+/* Layer: daemon/notify. Thread rule: the mutex guards `poked`, the rounds and `must_stop`'s sleep;
+ * no call of the store or of the network is made under it. */
 #include "daemon/notify/sender.h"
 
 #include <inttypes.h>
@@ -42,7 +42,10 @@ struct sender {
     bool started;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
-    bool poked; /* guarded by mutex */
+    pthread_cond_t round_ended;
+    bool poked;       /* guarded by mutex, as the two below */
+    uint64_t n_begun; /* rounds */
+    uint64_t n_ended;
     atomic_bool must_stop;
     /* Of the thread. */
     bool disk_was_low;
@@ -255,11 +258,26 @@ static void wait_until(struct sender *sender, int64_t until_ms) {
     (void)pthread_mutex_unlock(&sender->mutex);
 }
 
+static void begin_round(struct sender *sender) {
+    (void)pthread_mutex_lock(&sender->mutex);
+    sender->n_begun++;
+    (void)pthread_mutex_unlock(&sender->mutex);
+}
+
+static void end_round(struct sender *sender) {
+    (void)pthread_mutex_lock(&sender->mutex);
+    sender->n_ended = sender->n_begun;
+    (void)pthread_cond_broadcast(&sender->round_ended);
+    (void)pthread_mutex_unlock(&sender->mutex);
+}
+
 static void *work(void *user) {
     struct sender *sender = user;
     while (!atomic_load(&sender->must_stop)) {
+        begin_round(sender);
         int64_t look_ms = look(sender);
         int64_t due_ms = send_due(sender);
+        end_round(sender);
         wait_until(sender, look_ms < due_ms ? look_ms : due_ms);
     }
     return NULL;
@@ -278,6 +296,7 @@ enum status sender_create(const struct sender_options *options, struct sender **
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&sender->wake, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
+    (void)pthread_cond_init(&sender->round_ended, NULL);
     post_init();
     *ret_sender = sender;
     return STATUS_OK;
@@ -298,10 +317,25 @@ void sender_poke(struct sender *sender) {
     }
 }
 
+void sender_round(struct sender *sender) {
+    (void)pthread_mutex_lock(&sender->mutex);
+    uint64_t wanted = sender->n_begun + 1;
+    sender->poked = true;
+    (void)pthread_cond_signal(&sender->wake);
+    while (sender->n_ended < wanted && !atomic_load(&sender->must_stop)) {
+        (void)pthread_cond_wait(&sender->round_ended, &sender->mutex);
+    }
+    (void)pthread_mutex_unlock(&sender->mutex);
+}
+
 void sender_ask_stop(struct sender *sender) {
     if (sender) {
+        (void)pthread_mutex_lock(&sender->mutex);
         atomic_store(&sender->must_stop, true);
-        sender_poke(sender);
+        sender->poked = true;
+        (void)pthread_cond_signal(&sender->wake);
+        (void)pthread_cond_broadcast(&sender->round_ended);
+        (void)pthread_mutex_unlock(&sender->mutex);
     }
 }
 
@@ -314,6 +348,7 @@ void sender_free(struct sender *sender) {
         (void)pthread_join(sender->thread, NULL);
     }
     (void)pthread_cond_destroy(&sender->wake);
+    (void)pthread_cond_destroy(&sender->round_ended);
     (void)pthread_mutex_destroy(&sender->mutex);
     free(sender);
 }

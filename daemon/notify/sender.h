@@ -1,6 +1,6 @@
 /* The sender: tells webhooks what has happened, from the outbox in the store.
  *
- * Layer: daemon/notify. Thread rule: create, start and free by one thread; poke from any.
+ * Layer: daemon/notify. Thread rule: create, start and free by one thread; poke and round from any.
  *
  * At least once: a delivery is settled in the store after the receiver's answer, so one that the
  * daemon died over is sent again. A failed one is tried again after 5 s, 15 s, a minute, five, and
@@ -37,6 +37,11 @@ enum status sender_start(struct sender *sender, struct error *error);
 
 /* There may be something to send: after every commit, and cheap. NULL is fine. */
 void sender_poke(struct sender *sender);
+
+/* Pokes, and returns when a round that began afterwards has ended: what was due has been tried, and
+ * disk and runs looked at if it was time. Returns at once from a sender that has been asked to
+ * stop. */
+void sender_round(struct sender *sender);
 
 /* Gives up what is being sent, which is sent again by the next daemon. NULL is fine, here and
  * below. */
