@@ -233,6 +233,18 @@ void db_close(struct db *db) {
     memset(db, 0, sizeof(*db));
 }
 
+enum status db_begin_reading(struct db *db, struct error *error) {
+    int code = sqlite3_exec(db->handle, "BEGIN", NULL, NULL, NULL);
+    return code == SQLITE_OK ? STATUS_OK
+                             : db_status(db->handle, code, "cannot begin to read", error);
+}
+
+void db_end_reading(struct db *db) {
+    if (sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
+        (void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+    }
+}
+
 sqlite3_stmt *db_statement(struct db *db, enum db_table table, int index) {
     if (!db->statements[table][index]) {
         db->prepare_code = prepare(db, (int)table, index);

@@ -144,6 +144,12 @@ void db_close(struct db *db);
 /* Translates the last result of the connection into a status and a message. */
 enum status db_status(sqlite3 *handle, int code, const char *what, struct error *error);
 
+/* Around several statements of a reader: they see the same commit, and lock the database once
+ * instead of each for itself, which takes longer than a small one. Statements must be reset before
+ * the end. */
+enum status db_begin_reading(struct db *db, struct error *error);
+void db_end_reading(struct db *db);
+
 /* A prepared statement, reset and without bindings. NULL when it cannot be prepared: to bind to
  * that has no effect, and db_step and db_execute tell why. */
 sqlite3_stmt *db_statement(struct db *db, enum db_table table, int index);

@@ -203,11 +203,12 @@ class Commands(ClientTestCase):
         self.assertIn("Nothing was started", said)
         self.assertIn("Nothing was started", self.on_terminal(80, "submit", typed="\n", status=1))
         self.assertEqual(len(self.ctl("list", "-q", "limit=500").split()), n)
+        self.ctl("scheduler", "drain")  # it would train for hours
         said = self.on_terminal(80, "submit", typed="y\n")
-        run = re.search(r"Run (\d+) is", said)[1]
-        self.ctl("kill", run)
-        run = self.ctl("submit", "-q", "--yes").strip()
-        self.ctl("kill", run)
+        run = re.search(r"Run (\d+) is queued", said)[1]
+        other = self.ctl("submit", "-q", "--yes").strip()
+        self.ctl("cancel", run, other)
+        self.ctl("scheduler", "resume")
 
     def test_scheduler_owners_and_backup(self):
         self.assertIn("The scheduler is running", self.ctl("scheduler"))

@@ -132,17 +132,21 @@ static enum status read_oldest(struct db *db, int priority, struct turn *turn,
 }
 
 /* Those that are equal otherwise go by their oldest run, which is looked up for them alone. */
-static enum status sort_equals(struct db *db, struct turns *turns, struct error *error) {
-    for (size_t i = 0, end = 0; i < turns->n; i = end) {
-        for (end = i + 1; end < turns->n && by_use(&turns->items[i], &turns->items[end]) == 0;) {
-            end++;
+enum status turns_settle(struct db *db, struct turns *turns, size_t index, struct error *error) {
+    while (turns->n_settled < turns->n && turns->n_settled <= index) {
+        struct turn *first = &turns->items[turns->n_settled];
+        size_t most = turns->n - turns->n_settled;
+        size_t n = 1;
+        while (n < most && by_use(first, &first[n]) == 0) {
+            n++;
         }
-        for (size_t k = i; end - i > 1 && k < end; k++) {
-            TRY(read_oldest(db, turns->priority, &turns->items[k], error));
+        for (size_t i = 0; n > 1 && i < n; i++) {
+            TRY(read_oldest(db, turns->priority, &first[i], error));
         }
-        if (end - i > 1) {
-            qsort(&turns->items[i], end - i, sizeof(*turns->items), by_arrival);
+        if (n > 1) {
+            qsort(first, n, sizeof(*first), by_arrival);
         }
+        turns->n_settled += n;
     }
     return STATUS_OK;
 }
@@ -151,7 +155,8 @@ static enum status sort_by_use(struct db *db, int64_t now_ms, struct turns *turn
                                struct error *error) {
     TRY(add_uncharged(db, now_ms, turns, error));
     qsort(turns->items, turns->n, sizeof(*turns->items), by_use);
-    return sort_equals(db, turns, error);
+    turns->n_settled = 0;
+    return STATUS_OK;
 }
 
 static enum status sort_by_arrival(struct db *db, struct turns *turns, struct error *error) {
@@ -159,6 +164,7 @@ static enum status sort_by_arrival(struct db *db, struct turns *turns, struct er
         TRY(read_oldest(db, turns->priority, &turns->items[i], error));
     }
     qsort(turns->items, turns->n, sizeof(*turns->items), by_arrival);
+    turns->n_settled = turns->n;
     return STATUS_OK;
 }
 
@@ -215,16 +221,25 @@ enum status turns_read(struct db *db, int64_t below, int64_t now_ms, struct turn
     return turns->fair ? sort_by_use(db, now_ms, turns, error) : sort_by_arrival(db, turns, error);
 }
 
-enum status turns_find(struct db *db, const struct turns *turns, const char *owner,
-                       int64_t first_id, int64_t now_ms, size_t *ret_index, struct error *error) {
+/* turns->n: it is not among them. */
+static size_t index_of(const struct turns *turns, const char *owner) {
+    size_t i = 0;
+    while (i < turns->n && strcmp(turns->items[i].owner, owner) != 0) {
+        i++;
+    }
+    return i;
+}
+
+enum status turns_find(struct db *db, struct turns *turns, const char *owner, int64_t first_id,
+                       int64_t now_ms, size_t *ret_index, struct error *error) {
     int half_life_s = 0;
     bool row = false;
     struct turn turn = {.first_id = first_id};
-    for (size_t i = 0; i < turns->n; i++) {
-        if (strcmp(turns->items[i].owner, owner) == 0) {
-            *ret_index = i;
-            return STATUS_OK;
-        }
+    size_t index = index_of(turns, owner);
+    TRY(turns_settle(db, turns, index, error));
+    if (index < turns->n) {
+        *ret_index = index_of(turns, owner); /* among its equals */
+        return STATUS_OK;
     }
     TRY(usage_half_life(db, &half_life_s, error));
     sqlite3_stmt *statement = db_statement(db, DB_TURN, OWNER);
@@ -268,10 +283,11 @@ static enum status first_run(struct db *db, const struct run_claim *claim, int p
 }
 
 /* In order of arrival each owner may have the oldest; otherwise the first that has any. */
-static enum status first_of(struct db *db, const struct run_claim *claim, const struct turns *turns,
+static enum status first_of(struct db *db, const struct run_claim *claim, struct turns *turns,
                             int64_t now_ms, int64_t *ret_id, struct error *error) {
     *ret_id = 0;
     for (size_t i = 0; i < turns->n; i++) {
+        TRY(turns_settle(db, turns, i, error));
         const struct turn *turn = &turns->items[i];
         int64_t id = 0;
         if (*ret_id > 0 && (turns->fair || turn->first_id > *ret_id)) {

@@ -27,6 +27,7 @@ struct turns {
     int priority; /* of all of them */
     struct turn *items;
     size_t n;
+    size_t n_settled; /* in their order for good; behind them, equals stand in any order */
 };
 
 /* Frees and zeroes. Zeroed ones are fine. */
@@ -38,9 +39,13 @@ void turns_clear(struct turns *turns);
 enum status turns_read(struct db *db, int64_t below, int64_t now_ms, struct turns *turns,
                        struct error *error);
 
+/* Puts items[0] to items[index] into their order: the oldest runs of equals are looked up, which
+ * the front of the queue spares itself for all the others. */
+enum status turns_settle(struct db *db, struct turns *turns, size_t index, struct error *error);
+
 /* Where the owner stands among them, or would if it had a run there whose id is first_id. */
-enum status turns_find(struct db *db, const struct turns *turns, const char *owner,
-                       int64_t first_id, int64_t now_ms, size_t *ret_index, struct error *error);
+enum status turns_find(struct db *db, struct turns *turns, const char *owner, int64_t first_id,
+                       int64_t now_ms, size_t *ret_index, struct error *error);
 
 /* The queued run whose turn it is, of those that `claim` does not pass over. STATUS_NOT_FOUND:
  * there is none. */

@@ -74,10 +74,10 @@ static enum status read_state(struct db *db, enum run_state state, const struct 
 /* ---- by turns ---- */
 
 /* Adds the runs of the owners from `first` on, of the first one those behind after_id. */
-static enum status read_turns(struct db *db, const struct turns *turns, size_t first,
-                              int64_t after_id, size_t end, struct run_list *list,
-                              struct error *error) {
+static enum status read_turns(struct db *db, struct turns *turns, size_t first, int64_t after_id,
+                              size_t end, struct run_list *list, struct error *error) {
     for (size_t i = first; i < turns->n && list->n < end; i++) {
+        TRY(turns_settle(db, turns, i, error));
         sqlite3_stmt *statement = db_statement(db, DB_QUEUE, OWNED);
         sqlite3_bind_int(statement, 1, turns->priority);
         db_bind_text(statement, 2, turns->items[i].owner);
@@ -90,9 +90,9 @@ static enum status read_turns(struct db *db, const struct turns *turns, size_t f
 
 /* Where the place is among the turns of its priority: of the owner there those behind *ret_id are
  * behind it. */
-static enum status find_place(struct db *db, const struct turns *turns,
-                              const struct queue_place *after, int64_t now_ms, size_t *ret_first,
-                              int64_t *ret_id, struct error *error) {
+static enum status find_place(struct db *db, struct turns *turns, const struct queue_place *after,
+                              int64_t now_ms, size_t *ret_first, int64_t *ret_id,
+                              struct error *error) {
     *ret_first = 0;
     *ret_id = 0;
     if (!after || turns->n == 0 || turns->priority != after->priority) {
@@ -163,7 +163,11 @@ enum status run_queue_waiting(struct store *store, int64_t now_ms, int limit,
     struct run_list list = {0};
     TRY(make_room(&list, limit, error));
     struct db *db = store_reader_acquire(store);
-    enum status status = read_waiting(db, NULL, now_ms, (size_t)limit, &list, error);
+    enum status status = db_begin_reading(db, error);
+    if (status == STATUS_OK) {
+        status = read_waiting(db, NULL, now_ms, (size_t)limit, &list, error);
+        db_end_reading(db);
+    }
     store_reader_release(store, db);
     if (status != STATUS_OK) {
         run_list_clear(&list);
@@ -264,7 +268,11 @@ enum status run_queue_page(struct store *store, const struct queue_place *after,
                            int limit, struct queue_page *ret_page, struct error *error) {
     struct queue_page page = {0};
     struct db *db = store_reader_acquire(store);
-    enum status status = read_queue(db, after, now_ms, limit, &page, error);
+    enum status status = db_begin_reading(db, error);
+    if (status == STATUS_OK) {
+        status = read_queue(db, after, now_ms, limit, &page, error);
+        db_end_reading(db);
+    }
     store_reader_release(store, db);
     if (status != STATUS_OK) {
         queue_page_clear(&page);
@@ -299,7 +307,11 @@ static enum status count_ahead(struct db *db, const struct run_row *row, int64_t
 enum status run_queue_count_ahead(struct store *store, const struct run_row *row, int64_t now_ms,
                                   int most, int *ret_count, struct error *error) {
     struct db *db = store_reader_acquire(store);
-    enum status status = count_ahead(db, row, now_ms, most, ret_count, error);
+    enum status status = db_begin_reading(db, error);
+    if (status == STATUS_OK) {
+        status = count_ahead(db, row, now_ms, most, ret_count, error);
+        db_end_reading(db);
+    }
     store_reader_release(store, db);
     return status;
 }
