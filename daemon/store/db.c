@@ -360,7 +360,10 @@ double db_column_number(sqlite3_stmt *statement, int column) {
 
 void db_column_text(sqlite3_stmt *statement, int column, char *text, size_t size) {
     const char *bytes = db_column_bytes(statement, column);
-    (void)snprintf(text, size, "%.*s", sqlite3_column_bytes(statement, column), bytes);
+    size_t n = strnlen(bytes, (size_t)sqlite3_column_bytes(statement, column));
+    n = n < size ? n : size - 1;
+    memcpy(text, bytes, n);
+    text[n] = '\0';
 }
 
 /* As a blob a text is given as it lies there: sqlite3_column_text would copy it to put the NUL
