@@ -197,6 +197,7 @@ void run_actions_reply(struct api_context *context, const struct request *reques
                                        .within_sweep = form == ACT_ON_SWEEP,
                                        .ids = ids,
                                        .n_ids = n_ids,
+                                       .max_queued = api_config(context)->max_queued,
                                        .permit = permit,
                                        .idempotency = request->idempotency,
                                        .answer = answer,

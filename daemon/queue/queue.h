@@ -60,6 +60,7 @@ struct queue_action {
     bool within_sweep;  /* runs that it makes no sense for are passed over: BATCH_NONE */
     const int64_t *ids; /* [n_ids] */
     size_t n_ids;
+    int max_queued; /* of an owner: what would come back beyond that is refused; 0: any number */
     /* Whether this run may be changed; STATUS_FORBIDDEN refuses it. NULL: every run may. */
     enum status (*permit)(void *user, const struct run_row *row, struct error *error);
     const struct idempotency_mark *idempotency; /* NULL: no answer is stored */

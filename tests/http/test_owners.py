@@ -159,6 +159,22 @@ class Owners(Lab):
         self.kill(running)
         self.wait_for(waits, "succeeded")
 
+    def test_what_comes_back_counts_in_the_queue(self):
+        self.reload("[owners]\nmax_queued = 2\n", "max_queued = 2")
+        self.block()
+        gone = [self.submit("anna")["id"] for _ in range(2)]
+        self.ask("anna", "/runs/bulk", data={"action": "cancel", "ids": gone})
+        held = self.submit("anna", hold=True)["id"]
+        answer = self.ask("anna", "/runs/bulk", data={"action": "requeue", "ids": gone})
+        self.assertEqual([item["status"] for item in answer["items"]], [200, 409])
+        self.assertEqual(answer["items"][1]["problem"]["type"], "urn:cutoutd:problem:quota")
+        problem = self.ask("anna", f"/runs/{gone[1]}/requeue", "-X", "POST", status=409)
+        self.assertIn("The queue would have 3 runs of anna; max_queued allows 2", problem["detail"])
+        self.assertEqual(self.state(gone[1]), "canceled")
+        self.ask("anna", f"/runs/{held}/release", "-X", "POST")  # it counted already
+        self.ask("anna", f"/runs/{held}/cancel", "-X", "POST")
+        self.ask("anna", f"/runs/{gone[1]}/requeue", "-X", "POST")
+
 
 class Time(Lab):
     def now(self):

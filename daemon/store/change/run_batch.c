@@ -6,6 +6,7 @@
 
 #include "core/base/cleanup.h"
 #include "daemon/store/change/run_change.h"
+#include "daemon/store/owner/owner_rows.h"
 #include "daemon/store/table/idempotency_table.h"
 #include "daemon/store/table/run_rows.h"
 
@@ -17,13 +18,21 @@ void run_outcomes_clear(struct run_outcomes *outcomes) {
     memset(outcomes, 0, sizeof(*outcomes));
 }
 
+/* Whether the move puts a run into the queue that did not count there. */
+static bool joins_queue(const struct run_row *row, const struct batch_action *action) {
+    return action->to == RUN_QUEUED && row->state != RUN_QUEUED && row->state != RUN_HELD;
+}
+
 static enum status carry_out(struct db *db, const struct run_row *row,
-                             const struct batch_action *action, int64_t now_ms,
+                             const struct batch_action *action, int max_queued, int64_t now_ms,
                              struct error *error) {
     switch (action->kind) {
     case BATCH_NONE:
         break;
     case BATCH_MOVE: {
+        if (joins_queue(row, action)) {
+            TRY(owner_check_room(db, row->owner, max_queued, error));
+        }
         const struct run_move move = {.id = row->id,
                                       .from = row->state,
                                       .to = action->to,
@@ -45,7 +54,8 @@ static enum status carry_out(struct db *db, const struct run_row *row,
 /* Such a status concerns one run; the others are changed nevertheless. run_move, run_request and
  * run_delete check before their first change, so a refused run is as it was. */
 static bool is_refusal(enum status status) {
-    return status == STATUS_CONFLICT || status == STATUS_FORBIDDEN || status == STATUS_NOT_FOUND;
+    return status == STATUS_CONFLICT || status == STATUS_QUOTA || status == STATUS_FORBIDDEN ||
+           status == STATUS_NOT_FOUND;
 }
 
 static enum status act_on(struct db *db, const struct run_batch *batch, struct run_outcome *outcome,
@@ -57,7 +67,7 @@ static enum status act_on(struct db *db, const struct run_batch *batch, struct r
         status = batch->choose(batch->choose_user, &row, &action, &outcome->error);
     }
     if (status == STATUS_OK) {
-        status = carry_out(db, &row, &action, batch->now_ms, &outcome->error);
+        status = carry_out(db, &row, &action, batch->max_queued, batch->now_ms, &outcome->error);
     }
     if (status != STATUS_OK && !is_refusal(status)) {
         return error_set(error, status, "%s", outcome->error.message);

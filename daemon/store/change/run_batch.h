@@ -67,6 +67,7 @@ struct run_batch {
     const int64_t *ids; /* [n_ids], taken in this order */
     size_t n_ids;
     bool newest_first; /* or by falling ids: what comes after another run before that one */
+    int max_queued; /* refused: what comes back into the queue beyond that, of an owner; 0: any */
     run_choose *choose;
     void *choose_user;
     const struct idempotency_mark *idempotency; /* NULL: no answer is stored */

@@ -138,10 +138,12 @@ enum status owner_read_state(struct store *store, const char *name, int64_t *ret
     return status;
 }
 
-static enum status check_queue(struct db *db, const char *owner, int max_queued,
+/* With so many more. */
+static enum status check_queue(struct db *db, const char *owner, int n_more, int max_queued,
                                struct error *error) {
     int64_t n = 0;
     TRY(read_number(db, COUNTS, owner, &n, error));
+    n += n_more;
     return n <= max_queued
                ? STATUS_OK
                : error_set(error, STATUS_QUOTA,
@@ -166,7 +168,12 @@ static enum status check_disk(struct db *db, const char *owner, int64_t max_disk
 enum status owner_check_limits(struct db *db, const char *owner, int max_queued, int64_t max_disk,
                                struct error *error) {
     if (max_queued > 0) {
-        TRY(check_queue(db, owner, max_queued, error));
+        TRY(check_queue(db, owner, 0, max_queued, error));
     }
     return max_disk > 0 ? check_disk(db, owner, max_disk, error) : STATUS_OK;
+}
+
+enum status owner_check_room(struct db *db, const char *owner, int max_queued,
+                             struct error *error) {
+    return max_queued > 0 ? check_queue(db, owner, 1, max_queued, error) : STATUS_OK;
 }

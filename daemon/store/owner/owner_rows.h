@@ -9,4 +9,7 @@
 enum status owner_check_limits(struct db *db, const char *owner, int max_queued, int64_t max_disk,
                                struct error *error);
 
+/* STATUS_QUOTA: one more that is queued would be more than max_queued. 0: any number. */
+enum status owner_check_room(struct db *db, const char *owner, int max_queued, struct error *error);
+
 #endif
