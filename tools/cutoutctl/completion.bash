@@ -53,7 +53,7 @@ _cutoutctl_values() {
         drop_last | unique_per_batch | nesterov | lr_plateau | l2_dense | conv_bias | stop_on_nan | hold) values="true false" ;;
         from_epoch) values="best 0" ;;
         x) values="epoch step images seconds" ;;
-        metric) values="val_error val_loss train_loss train_accuracy" ;;
+        metric) values="val_error val_loss train_loss train_accuracy val_error_tta val_error_ema" ;;
         theme) values="light dark" ;;
         y) values="auto linear log" ;;
         unit) values="percent fraction" ;;
@@ -132,7 +132,7 @@ _cutoutctl() {
                 compare) offered="$comparison" ;;
                 figure) offered+=" $comparison theme= width= height= title= y= x_log= unit= seeds= smooth= zoom= hide=" ;;
                 figure\ cutout) offered="dataset= preset= m= cutout_size= cutout_squares= copies= seed= shift= flip= crop_pad=
-                    normalise= index= epoch= theme=" ;;
+                    normalise= mix= mix_alpha= train_images= index= epoch= theme=" ;;
                 checkpoint\ get)
                     [ ${#said[@]} -gt 2 ] && offered="best last" || offered=$(_cutoutctl_ids show "$program" "${options[@]}") ;;
                 fork)
