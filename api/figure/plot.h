@@ -13,6 +13,7 @@ struct plot_point {
     double mean; /* not finite: the curve has a gap */
     double std;  /* not finite: no band here */
     int n;       /* of how many runs */
+    bool paused; /* some run of them was paused here for good */
 };
 
 /* The curve of one run of a group: the means alone are read. */
@@ -40,6 +41,13 @@ enum plot_scale {
     PLOT_LOG,
 };
 
+/* Where runs were compared, and the best of them went on. */
+struct plot_rung {
+    double x;
+    int n_ranked;
+    int n_promoted;
+};
+
 /* All pointers are borrowed. */
 struct plot {
     const char *title; /* "": none */
@@ -51,6 +59,8 @@ struct plot {
     enum plot_scale y_scale;
     const struct plot_series *series; /* [n_series] */
     size_t n_series;
+    const struct plot_rung *rungs; /* [n_rungs] dotted lines */
+    size_t n_rungs;
     double target;  /* NaN: no line */
     bool rising;    /* good is up */
     double zoom[4]; /* x from, to, y from, to; NaN: all there is */

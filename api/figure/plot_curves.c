@@ -226,7 +226,60 @@ static void draw_reached(struct frame *f) {
     }
 }
 
+/* ---- halving ---- */
+
+/* Two bars: paused, as states are shown everywhere. */
+static void draw_pauses(struct frame *f, const struct shown *shown) {
+    const struct plot_series *series = shown->series;
+    const double size = 2.2 * f->line;
+    for (size_t i = 0; i < series->n; i++) {
+        const struct plot_point *p = &series->points[i];
+        double y = shown_value(series, i);
+        if (!p->paused || !isfinite(y) || !is_inside(f, p->x, y)) {
+            continue;
+        }
+        for (int paper = 1; paper >= 0; paper--) {
+            canvas_colour(f->canvas, paper ? f->paper : shown->look.colour, 1);
+            canvas_pen(f->canvas, (paper ? 2.2 : 1.1) * f->line, NULL, 0);
+            for (int side = -1; side <= 1; side += 2) {
+                double x = x_at(f, p->x) + side * 1.1 * f->line;
+                canvas_move(f->canvas, x, y_at(f, y) - size);
+                canvas_line(f->canvas, x, y_at(f, y) + size);
+            }
+            canvas_stroke(f->canvas);
+        }
+    }
+}
+
+/* A dotted line a rung, and above it how many of how many went on, where there is room. */
+static void draw_rungs(struct frame *f) {
+    static const double dots[] = {1, 2.5};
+    double taken = -HUGE_VAL;
+    for (size_t i = 0; i < f->plot->n_rungs; i++) {
+        const struct plot_rung *rung = &f->plot->rungs[i];
+        char text[48];
+        double x = x_at(f, rung->x);
+        if (rung->x < f->x.low || rung->x > f->x.high) {
+            continue;
+        }
+        canvas_colour(f->canvas, f->line_colour, 1);
+        canvas_pen(f->canvas, 0.75, dots, 2);
+        canvas_move(f->canvas, x, f->top);
+        canvas_line(f->canvas, x, f->bottom);
+        canvas_stroke(f->canvas);
+        (void)snprintf(text, sizeof(text), "%d of %d", rung->n_promoted, rung->n_ranked);
+        double width = canvas_text_width(f->canvas, text);
+        double left = x + 2 + width < f->right ? x + 2 : x - 2 - width;
+        if (left > taken) {
+            canvas_colour(f->canvas, f->soft, 1);
+            canvas_text(f->canvas, ANCHOR_START, left, f->top + 0.8 * f->font, text);
+            taken = left + width + 0.5 * f->font;
+        }
+    }
+}
+
 void frame_draw_curves(struct frame *f) {
+    draw_rungs(f);
     canvas_clip(f->canvas, f->left, f->top, f->right - f->left, f->bottom - f->top);
     for (size_t i = 0; i < f->n_shown; i++) {
         const struct plot_series *series = f->shown[i].series;
@@ -246,6 +299,7 @@ void frame_draw_curves(struct frame *f) {
     draw_reached(f);
     for (size_t i = 0; i < f->n_shown; i++) {
         draw_marks(f, &f->shown[i]);
+        draw_pauses(f, &f->shown[i]);
         if (f->shown[i].rank > 0) {
             draw_rank_marks(f, &f->shown[i]);
         }

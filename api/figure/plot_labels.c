@@ -218,7 +218,7 @@ void frame_draw_labels(struct frame *f) {
 /* ---- what it means ---- */
 
 struct meaning {
-    bool band, dots, hollow;
+    bool band, dots, hollow, paused;
     int least, most; /* runs of a point, the most of each group */
 };
 
@@ -233,6 +233,7 @@ static struct meaning find_meaning(const struct frame *f) {
             most = p->n > most ? p->n : most;
             m.band |=
                 !plain && p->n >= 2 && isfinite(p->std) && !series->n_seeds && !series->smooth;
+            m.paused |= p->paused;
             m.hollow |= !plain && k > 0 && p->n < series->points[k - 1].n;
         }
         m.least = i == 0 || most < m.least ? most : m.least;
@@ -243,7 +244,7 @@ static struct meaning find_meaning(const struct frame *f) {
     return m;
 }
 
-enum { MOST_PIECES = 8, PIECE_SIZE = 96 };
+enum { MOST_PIECES = 10, PIECE_SIZE = 96 };
 
 /* The pieces of the explanation, the most needed first; returns how many. */
 static int write_pieces(const struct frame *f, char pieces[MOST_PIECES][PIECE_SIZE]) {
@@ -284,6 +285,12 @@ static int write_pieces(const struct frame *f, char pieces[MOST_PIECES][PIECE_SI
     if (smooth) {
         (void)snprintf(pieces[n++], PIECE_SIZE, "median of %d epochs, the raw line behind it",
                        f->plot->median_of);
+    }
+    if (f->plot->n_rungs > 0) {
+        (void)snprintf(pieces[n++], PIECE_SIZE, "dotted: a rung, and how many of how many went on");
+    }
+    if (m.paused) {
+        (void)snprintf(pieces[n++], PIECE_SIZE, "\u2016 runs paused here");
     }
     if (m.hollow) {
         (void)snprintf(pieces[n++], PIECE_SIZE, "\u25cb fewer runs from here on");

@@ -8,12 +8,12 @@
 #include "api/query/compare_query.h"
 #include "api/query/figure_query.h"
 #include "api/routes/routes.h"
+#include "api/view/figure_words.h"
 #include "core/base/cleanup.h"
+#include "daemon/store/table/sweep_table.h"
 
 /* Larger pictures are left to the threads for what takes long. */
 enum { QUICK_SQUARE_POINTS = 800 * 600 };
-
-enum { LABEL_SIZE = 256, MARK_SIZE = 12 };
 
 struct figure {
     const struct figure_query *look;
@@ -29,8 +29,10 @@ struct figure {
     struct plot_point *seed_points;
     struct plot_seed *seeds;
     double *smooth;
-    char (*labels)[LABEL_SIZE];
-    char (*marks)[MARK_SIZE];
+    char (*labels)[FIGURE_LABEL_SIZE];
+    char (*marks)[FIGURE_MARK_SIZE];
+    struct halving_state halving; /* of the sweep, if it is one by halving */
+    struct plot_rung *rungs;
     const char **values; /* of the field that groups are told apart by */
     struct look *looks;
 };
@@ -46,64 +48,11 @@ static void figure_clear(struct figure *figure) {
     free(figure->marks);
     free(figure->values);
     free(figure->looks);
+    free(figure->rungs);
+    halving_state_clear(&figure->halving);
 }
 
 /* ---- words and units ---- */
-
-static bool is_ratio(enum compare_metric metric) {
-    return metric != COMPARE_VAL_LOSS && metric != COMPARE_TRAIN_LOSS;
-}
-
-static const char *metric_label(enum compare_metric metric, bool percent) {
-    switch (metric) {
-    case COMPARE_VAL_ERROR:
-        return percent ? "validation error, %" : "validation error";
-    case COMPARE_VAL_LOSS:
-        return "validation loss";
-    case COMPARE_TRAIN_LOSS:
-        return "training loss";
-    case COMPARE_TRAIN_ACCURACY:
-        return percent ? "training accuracy, %" : "training accuracy";
-    case COMPARE_VAL_ERROR_TTA:
-        return percent ? "validation error with the mirror image, %"
-                       : "validation error with the mirror image";
-    case COMPARE_VAL_ERROR_EMA:
-        return percent ? "validation error of the averaged weights, %"
-                       : "validation error of the averaged weights";
-    case COMPARE_METRIC_COUNT:
-        break;
-    }
-    return "";
-}
-
-/* The unit of the axis, so that its numbers stay short. */
-static const char *choose_unit(enum compare_x x, double most, double *ret_per) {
-    static const struct {
-        double from, per;
-        const char *images, *steps;
-    } counts[] = {{2e6, 1e6, "million images, all copies counted", "million steps"},
-                  {2e4, 1e3, "thousand images, all copies counted", "thousand steps"},
-                  {0, 1, "images, all copies counted", "step"}};
-    size_t i = most >= counts[0].from ? 0 : most >= counts[1].from ? 1 : 2;
-    *ret_per = 1;
-    switch (x) {
-    case COMPARE_SECONDS:
-        *ret_per = most >= 7200 ? 3600 : most >= 600 ? 60 : 1;
-        return most >= 7200  ? "hours of training"
-               : most >= 600 ? "minutes of training"
-                             : "seconds of training";
-    case COMPARE_IMAGES:
-        *ret_per = counts[i].per;
-        return counts[i].images;
-    case COMPARE_STEP:
-        *ret_per = counts[i].per;
-        return counts[i].steps;
-    case COMPARE_EPOCH:
-    case COMPARE_X_COUNT:
-        break;
-    }
-    return "epoch";
-}
 
 static double largest_x(const struct comparison *comparison) {
     double most = 0;
@@ -115,67 +64,9 @@ static double largest_x(const struct comparison *comparison) {
     return most;
 }
 
-/* A value of JSON as people write it: without quotes, and of long fractions what one can tell
- * apart.
- */
-static void write_value(const char *value, char text[LABEL_SIZE]) {
-    char *end = NULL;
-    size_t n = strlen(value);
-    double number = strtod(value, &end);
-    bool quoted = n >= 2 && value[0] == '"';
-    if (n > 8 && *end == '\0' && strpbrk(value, ".e")) {
-        (void)snprintf(text, LABEL_SIZE, "%.4g", number);
-    } else {
-        (void)snprintf(text, LABEL_SIZE, "%.*s", (int)(quoted ? n - 2 : n), value + quoted);
-    }
-}
-
-static bool has_one_field(const struct compare_request *request) {
-    return request->each_run || request->n_fields == 1;
-}
-
-/* "M 8", "lr 0.1"; of several fields the values, "M 8, aliased", as the heading names them; a run's
- * own name where each is a group. */
-static void write_label(const struct compare_request *request, const struct compare_group *group,
-                        char text[LABEL_SIZE]) {
-    size_t used = 0;
-    (void)snprintf(text, LABEL_SIZE, "%s", group->label);
-    for (int i = 0; i < request->n_fields && !request->each_run && used < LABEL_SIZE; i++) {
-        char value[LABEL_SIZE];
-        bool is_m = strcmp(request->fields[i], "m") == 0;
-        write_value(group->values[i], value);
-        used += (size_t)snprintf(text + used, LABEL_SIZE - used, "%s%s%s%s", i ? ", " : "",
-                                 is_m                     ? "M "
-                                 : has_one_field(request) ? request->fields[i]
-                                                          : "",
-                                 !is_m && has_one_field(request) ? " " : "", value);
-    }
-}
-
-/* "validation error, %", and what several fields the labels are of. */
-static void write_heading(const struct compare_request *request, bool percent,
-                          char text[LABEL_SIZE]) {
-    size_t used = (size_t)snprintf(text, LABEL_SIZE, "%s", metric_label(request->metric, percent));
-    for (int i = 0; i < request->n_fields && !has_one_field(request) && used < LABEL_SIZE; i++) {
-        bool is_m = strcmp(request->fields[i], "m") == 0;
-        used += (size_t)snprintf(text + used, LABEL_SIZE - used, "%s%s", i ? ", " : ", by ",
-                                 is_m ? "M" : request->fields[i]);
-    }
-}
-
-/* The value alone, where it is short enough to stand below a dot. */
-static void write_mark(const struct compare_request *request, const struct compare_group *group,
-                       char text[MARK_SIZE]) {
-    char value[LABEL_SIZE] = "";
-    if (has_one_field(request)) {
-        write_value(group->values[0], value);
-    }
-    (void)snprintf(text, MARK_SIZE, "%.*s", MARK_SIZE - 1, strlen(value) < MARK_SIZE ? value : "");
-}
-
 /* By its label, or by the value of its one field (the run's id). */
 static bool is_hidden(const struct figure *figure, const struct compare_group *group) {
-    const char *value = has_one_field(&figure->query->request) ? group->values[0] : "";
+    const char *value = figure_has_one_field(&figure->query->request) ? group->values[0] : "";
     size_t n = strlen(value);
     bool quoted = n >= 2 && value[0] == '"';
     return figure_query_hides(figure->look, group->label, strlen(group->label)) ||
@@ -183,6 +74,18 @@ static bool is_hidden(const struct figure *figure, const struct compare_group *g
 }
 
 /* ---- points ---- */
+
+/* Whether a run of the group was left behind at this epoch. */
+static bool is_paused(const struct figure *figure, const struct compare_group *group, int epoch) {
+    bool paused = false;
+    for (size_t i = 0; i < figure->halving.n_pauses; i++) {
+        const struct halving_pause *pause = &figure->halving.pauses[i];
+        for (size_t k = 0; k < group->n_runs && pause->epochs == epoch; k++) {
+            paused |= figure->query->set.rows[group->runs[k]].id == pause->run_id;
+        }
+    }
+    return paused;
+}
 
 static struct plot_point point_of(const struct figure *figure, const struct compare_point *p) {
     return (struct plot_point){.x = p->x / figure->x_per,
@@ -251,8 +154,8 @@ static void add_series(struct figure *figure, size_t index, const struct look *l
                        struct places *places) {
     const struct compare_group *group = &figure->groups->groups[index];
     struct plot_series *series = &figure->series[figure->n_series++];
-    write_label(&figure->query->request, group, figure->labels[index]);
-    write_mark(&figure->query->request, group, figure->marks[index]);
+    figure_write_label(&figure->query->request, group, figure->labels[index]);
+    figure_write_mark(&figure->query->request, group, figure->marks[index]);
     *series = (struct plot_series){
         .label = figure->labels[index],
         .mark = figure->marks[index][0] ? figure->marks[index] : NULL,
@@ -263,7 +166,9 @@ static void add_series(struct figure *figure, size_t index, const struct look *l
         .reached = isfinite(figure->query->request.target) ? reached_x(figure, group) : (double)NAN,
     };
     for (size_t k = 0; k < group->n_points; k++) {
-        *places->point++ = point_of(figure, &group->points[k]);
+        *places->point = point_of(figure, &group->points[k]);
+        places->point->paused = is_paused(figure, group, group->points[k].epoch);
+        places->point++;
     }
     if (figure->look->each_seed) {
         add_seeds(figure, group, series, places);
@@ -348,6 +253,24 @@ static enum status compare_runs(struct figure *figure, struct error *error) {
     return compare_make(&request, runs, set->n, &figure->runs, error);
 }
 
+/* The rungs of the sweep; lines where they are epochs. */
+static enum status read_halving(struct api_context *context, struct figure *figure,
+                                struct error *error) {
+    struct halving_state *halving = &figure->halving;
+    if (figure->query->sweep_id == 0) {
+        return STATUS_OK;
+    }
+    TRY(sweep_table_halving(context->options.store, figure->query->sweep_id, halving, error));
+    figure->rungs = calloc(halving->n_rungs + 1, sizeof(*figure->rungs));
+    for (size_t i = 0; i < halving->n_rungs && figure->rungs; i++) {
+        const struct halving_rung *rung = &halving->rungs[i];
+        figure->rungs[i] = (struct plot_rung){rung->epochs, rung->n_ranked, rung->n_promoted};
+    }
+    return figure->rungs
+               ? STATUS_OK
+               : error_set(error, STATUS_NO_MEMORY, "no memory for the rungs of a figure");
+}
+
 static size_t count_points(const struct comparison *comparison) {
     size_t n = 0;
     for (size_t i = 0; i < comparison->n_groups; i++) {
@@ -401,8 +324,8 @@ static enum status draw(struct figure *figure, const char *x_label, enum figure_
     const struct compare_request *request = &figure->query->request;
     const struct figure_query *look = figure->look;
     bool percent = figure->y_times > 1;
-    char heading[LABEL_SIZE];
-    write_heading(request, percent, heading);
+    char heading[FIGURE_LABEL_SIZE];
+    figure_write_heading(request, percent, heading);
     TRY(fill(figure, error));
     const struct plot plot = {
         .title = look->title,
@@ -414,6 +337,8 @@ static enum status draw(struct figure *figure, const char *x_label, enum figure_
         .y_scale = scales[look->y_scale],
         .series = figure->series,
         .n_series = figure->n_series,
+        .rungs = figure->rungs,
+        .n_rungs = request->x == COMPARE_EPOCH ? figure->halving.n_rungs : 0,
         .target = request->target * figure->y_times,
         .rising = request->metric == COMPARE_TRAIN_ACCURACY,
         .zoom = {look->zoom[0] / figure->x_per, look->zoom[1] / figure->x_per,
@@ -426,19 +351,21 @@ static enum status draw(struct figure *figure, const char *x_label, enum figure_
     return plot_draw(&plot, format, ret_bytes, ret_n_bytes, error);
 }
 
-static void reply_curves(const struct request *request, struct reply *reply,
-                         enum figure_format format, const struct figure_query *look,
-                         const struct compare_query *query, const struct comparison *comparison) {
+static void reply_curves(struct api_context *context, const struct request *request,
+                         struct reply *reply, enum figure_format format,
+                         const struct figure_query *look, const struct compare_query *query,
+                         const struct comparison *comparison) {
     CLEANUP(figure_clear)
     struct figure figure = {.look = look, .query = query, .groups = comparison, .y_times = 1};
     struct error error;
     char *bytes = NULL;
     size_t n_bytes = 0;
-    if (is_ratio(query->request.metric) && !look->fraction) {
+    if (figure_is_ratio(query->request.metric) && !look->fraction) {
         figure.y_times = 100;
     }
-    const char *x_label = choose_unit(query->request.x, largest_x(comparison), &figure.x_per);
-    if (draw(&figure, x_label, format, &bytes, &n_bytes, &error) != STATUS_OK) {
+    const char *x_label = figure_axis_name(query->request.x, largest_x(comparison), &figure.x_per);
+    if (read_halving(context, &figure, &error) != STATUS_OK ||
+        draw(&figure, x_label, format, &bytes, &n_bytes, &error) != STATUS_OK) {
         reply_error(reply, request, &error);
         return;
     }
@@ -468,7 +395,7 @@ void route_figure_curves(struct api_context *context, const struct request *requ
                reply_leave_to_slow(reply, request)) {
         return;
     } else if (compare_query_run(context, request, reply, &query, &comparison)) {
-        reply_curves(request, reply, format, &look, &query, &comparison);
+        reply_curves(context, request, reply, format, &look, &query, &comparison);
     }
     if (reply->http_status == 200 || reply->http_status == 304) {
         memcpy(reply->etag, etag, sizeof(etag));

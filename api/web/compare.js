@@ -159,8 +159,9 @@ class Compare {
     this.panels = el("div", { class: "panels" });
     this.table = el("table", { class: "groups" });
     this.foot = el("p", { class: "small foot" });
+    this.halving = el("div", {});
     this.view.replaceChildren(el("div", { class: "bar title" }, el("h1", {}, name), this.subtitle, this.sweep && !link ? sweepActions(this.sweep, () => this.soon()) : ""), this.sentence, this.controls, this.panels, this.foot,
-      el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Groups" }, this.table), this.sweep ? rungTable(this.sweep.halving) : "", this.sweep && !link ? el("div", { class: "sweep-note" }, note(`/sweeps/${this.sweep.id}/note`, this.sweep.has_note)) : "");
+      el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Groups" }, this.table), this.halving, this.sweep && !link ? el("div", { class: "sweep-note" }, note(`/sweeps/${this.sweep.id}/note`, this.sweep.has_note)) : "");
     this.arrange();
   }
 
@@ -224,6 +225,7 @@ class Compare {
     groupsTable(this.table, { answer: this.answer, runs: this.runs, looks: this.looks, hidden, unit: this.values.unit, plainError: this.values.metric === DEFAULTS.metric, aim: this.values.target ? errorIn(this.values.unit, Number(this.values.target), 0) : "target",
       onBaseline: (label) => this.change({ baseline: label }, true),
       onHide: (i) => this.change({ hide: (hidden.includes(i) ? hidden.filter((other) => other !== i) : [...hidden, i]).join(",") }) });
+    this.halving.replaceChildren(this.sweep ? rungTable(this.sweep.halving) : "");
     this.sayFoot(top);
   }
 
@@ -245,12 +247,20 @@ class Compare {
       el("span", { class: "ink" }, this.varies.map(title).join(", ") || "nothing"), `.${alike.length > 0 ? ` Same: ${alike.join(", ")}.` : ""}`];
   }
 
+  // Of a sweep by halving: where its rungs are, and at which epochs runs of a group were left behind.
+  rungs() {
+    return (this.sweep?.halving?.rungs || []).map(({ epochs, ranking }) => ({ epochs, text: `${ranking.filter((entry) => entry.promoted).length} of ${ranking.length}`,
+      left: new Set(ranking.filter((entry) => !entry.promoted).flatMap((entry) => entry.runs.map(String))) }));
+  }
+
   paintFigure(x, small, top) {
+    const rungs = this.rungs();
     const width = Number(this.values.smooth);
     const per = this.per(x);
     const ink = { color: getComputedStyle(document.documentElement).getPropertyValue("--ink-3").trim(), dash: null };
     const groups = this.answers[x].groups.map((group, i) => ({ group, i })).filter(({ i }) => this.drawn.has(i)).map(({ group, i }) => {
-      const points = group.points.map((p) => ({ ...p, x: p.x / per }));
+      const paused = rungs.filter((rung) => group.runs.some((id) => rung.left.has(String(id)))).map((rung) => rung.epochs);
+      const points = group.points.map((p) => ({ ...p, x: p.x / per, paused: paused.includes(p.epoch) }));
       const reached = group.to_target?.[x === "epoch" ? "epochs" : x]?.mean;
       return { label: groupName(group), short: groupShort(group), look: this.drawn.get(i) ? this.looks[i] : ink, plain: !this.drawn.get(i), points, smooth: width > 1 ? median(points, width) : null, reachedX: reached == null ? null : reached / per,
         seeds: small ? [] : group.runs.map((id) => (this.histories.get(id)?.points || []).map((p) => [p[x] / per, p.value])).filter((seed) => seed.length > 0) };
@@ -259,7 +269,7 @@ class Compare {
     const heading = small ? `the same${percent}, against ${this.axisName(x)}` : `${METRICS[this.values.metric]}${percent}, against ${this.axisName(x)}`;
     const epochs = Math.max(...[...this.runs.values()].map((run) => run.config.epochs), 1);
     this.figures[x].set(groups.sort((a, b) => Number(b.plain) - Number(a.plain)), { title: heading, log: this.yAxis() === "log", unit: this.values.unit, target: Number(this.values.target) || null, seeds: small ? "mean" : this.values.seeds, top, whole: this.values.whole === "1",
-      xKind: x, xName: AXES[x], xlog: x !== "epoch" && x !== "step", xMost: x === "epoch" ? epochs : 0, zoom: small || !this.values.zoom ? null : this.values.zoom.split(",").map(Number) });
+      rungs: x === "epoch" && !small ? rungs : [], xKind: x, xName: AXES[x], xlog: x !== "epoch" && x !== "step", xMost: x === "epoch" ? epochs : 0, zoom: small || !this.values.zoom ? null : this.values.zoom.split(",").map(Number) });
   }
 
   sayFoot(top) {
@@ -268,6 +278,7 @@ class Compare {
     const parts = [this.values.seeds === "each" ? "The mean, and each seed thin." : groups.some((group) => group.n > 1) ? "Mean, and a band of ± 1 sd where n is 2 or more." : "One seed each: no band."];
     if (Number(this.values.smooth) > 1) { parts.push(`Smoothed by the median of ${this.values.smooth}, the mean as it is behind it.`); }
     falls.slice(0, 3).forEach(({ group, at }) => parts.push(`${groupName(group)} has n = ${at.n} from epoch ${at.epoch} (hollow).`));
+    if (this.rungs().length > 0) { parts.push("Dotted: rungs, and how many of how many went on; \u2016 runs paused there."); }
     if (groups.some((group) => group.to_target?.epochs.n_reached > 0)) { parts.push(`Dots on the line of ${errorIn(this.values.unit, Number(this.values.target), 0)}: mean of the runs that reached it.`); }
     if (top < 1 && this.values.whole !== "1" && groups.some((group) => group.points.some((p) => p.mean > top))) { parts.push(`Above ${errorIn(this.values.unit, top, 0)}: not drawn (0 shows all).`); }
     if (this.drawn.size + this.hidden().length < groups.length) { parts.push(`The best ${count(this.drawn.size)} of ${plural(groups.length, "group")}.`); }

@@ -202,8 +202,10 @@ export class Figure {
       }
       this.drops(context, area, g, y);
     }
+    this.rungs(context, area, g);
     for (const group of this.groups) {
       group.points.forEach((p, i) => {
+        if (p.paused && p.mean != null) { this.bars(context, this.domX(g, p.x), g.toDomYCoord(p.mean), group.look.color); }
         if (i > 0 && p.n < group.points[i - 1].n && group.points[i - 1].mean != null) {
           context.strokeStyle = group.look.color;
           context.lineWidth = 1.5;
@@ -214,6 +216,41 @@ export class Figure {
       });
     }
     context.restore();
+  }
+
+  // Where runs of a sweep by halving were compared, and how many of how many went on.
+  rungs(context, area, g) {
+    let free = area.x;
+    for (const { epochs, text } of this.view.rungs || []) {
+      const x = this.domX(g, epochs);
+      if (x < area.x || x > area.x + area.w) { continue; }
+      context.strokeStyle = css("--line");
+      context.lineWidth = 1;
+      context.setLineDash([1.5, 3]);
+      context.beginPath();
+      context.moveTo(x, area.y);
+      context.lineTo(x, area.y + area.h);
+      context.stroke();
+      context.setLineDash([]);
+      const width = context.measureText(text).width;
+      if (x + 4 >= free && x + 4 + width <= area.x + area.w) {
+        context.fillStyle = css("--ink-2");
+        context.fillText(text, x + 4, area.y + 12);
+        free = x + 12 + width;
+      }
+    }
+  }
+
+  // Paused, as the state is shown everywhere.
+  bars(context, x, y, color) {
+    context.strokeStyle = color;
+    context.lineWidth = 2;
+    context.beginPath();
+    for (const side of [-2.5, 2.5]) {
+      context.moveTo(x + side, y - 6);
+      context.lineTo(x + side, y + 6);
+    }
+    context.stroke();
   }
 
   // From the target down to the axis: where each group first reached it, on average of its seeds.

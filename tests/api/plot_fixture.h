@@ -6,10 +6,10 @@
 
 #include "api/figure/plot.h"
 
-static const struct plot_point falling[] = {{1, 0.5, 0.02, 2},
-                                            {2, 0.4, (double)NAN, 2},
-                                            {3, (double)NAN, (double)NAN, 0},
-                                            {4, 0.2, 0.01, 1}};
+static const struct plot_point falling[] = {{1, 0.5, 0.02, 2, false},
+                                            {2, 0.4, (double)NAN, 2, false},
+                                            {3, (double)NAN, (double)NAN, 0, false},
+                                            {4, 0.2, 0.01, 1, false}};
 
 static inline struct plot_series series_of(const char *label, const struct plot_point *points,
                                            size_t n) {

@@ -322,6 +322,33 @@ static void groups_that_are_left_out_are_told(void **state) {
     free(svg);
 }
 
+/* Rungs outside of the zoom are not there, and their numbers do not lie on each other. */
+static void rungs_say_how_many_went_on_and_who_paused(void **state) {
+    (void)state;
+    static const struct plot_rung rungs[] = {{1, 6, 2}, {1.01, 5, 3}, {4, 2, 1}};
+    struct plot_point points[] = {
+        {1, 0.5, 0.02, 2, false}, {2, 0.4, 0.02, 2, true}, {4, 0.2, 0.01, 1, false}};
+    const struct plot_series series = series_of("M 2", points, 3);
+    struct plot plot = plot_of(&series, 1);
+    plot.width = 490;
+    plot.rungs = rungs;
+    plot.n_rungs = 3;
+    char *svg = svg_of(&plot);
+    assert_non_null(text_element(svg, "2 of 6<"));
+    assert_null(text_element(svg, "3 of 5<"));
+    assert_int_equal(count(svg, "stroke-dasharray=\"1 2.5\""), 3);
+    assert_non_null(strstr(svg, "\u2016 runs paused here"));
+    free(svg);
+    points[1].paused = false;
+    plot.zoom[0] = 2;
+    plot.zoom[1] = 5;
+    svg = svg_of(&plot);
+    assert_null(text_element(svg, "2 of 6<"));
+    assert_non_null(text_element(svg, "1 of 2<"));
+    assert_null(strstr(svg, "\u2016"));
+    free(svg);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ticks_are_1_2_5_times_a_power_of_ten_with_equal_decimals),
@@ -338,6 +365,7 @@ int main(void) {
         cmocka_unit_test(zoom_shows_this_part_alone),
         cmocka_unit_test(many_curves_are_grey_but_for_the_best_three),
         cmocka_unit_test(groups_that_are_left_out_are_told),
+        cmocka_unit_test(rungs_say_how_many_went_on_and_who_paused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,6 +125,24 @@ page_test("where runs have other validation errors one of them can be compared, 
   await assert_accessible(page);
 });
 
+page_test("a sweep by halving shows its rungs and who paused there, on the page and in files", async ({ daemon, page, shot }) => {
+  await daemon.call("POST", "/sweeps", { name: "which m", base: { ...SMALL, train_images: 64, test_images: 50, epochs: 2 }, grid: { lr: [0.1, 0.01] }, halving: { first_epochs: 1, eta: 2 } });
+  const sweep = async () => daemon.call("GET", "/sweeps/1");
+  await page.goto(`${daemon.url}/compare?sweep=1`);
+  await page.getByText(/1 run paused for good/).waitFor();
+  const { halving } = await sweep();
+  assert.deepEqual(halving.rungs.map((rung) => rung.epochs), [1]);
+  await page.getByText(/Dotted: rungs/).waitFor();
+  await shot("halving");
+  const svg = (await taken(page, "SVG")).toString();
+  assert.match(svg, />1 of 2</);
+  assert.match(svg, /\u2016 runs paused here/);
+  await taken(page, "PNG");
+  await page.getByRole("button", { name: "Images" }).click();
+  await page.getByText("validation error, %, against images").waitFor();
+  assert.doesNotMatch((await taken(page, "SVG")).toString(), />1 of 2</);
+});
+
 page_test("many points are thinned to the least and greatest of each pixel, the same ones each time", async ({ daemon, page }) => {
   await page.goto(daemon.url);
   const results = await page.evaluate(async () => {

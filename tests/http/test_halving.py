@@ -78,6 +78,16 @@ class Halving(DaemonTestCase):
             self.assertEqual(places, [0, 1, 2] if setting == "m=1" else [3, 4, 5])
         self.assertEqual(sweep["progress"]["by_state"]["succeeded"], 3)
 
+    def test_its_figure_marks_the_rungs_and_who_paused(self):
+        sweep = self.wait_for_sweep(self.post(first_epochs=1, eta=3).json())
+        figure = f"/api/v1/figures/validation-error.svg?sweep={sweep['id']}&group_by=none"
+        text = self.daemon.curl(figure).body
+        for words in (">2 of 6<", ">1 of 2<", "\u2016 runs paused here"):
+            self.assertIn(words, text)
+        self.assertNotIn(">2 of 6<", self.daemon.curl(figure + "&x=images").body)
+        ids = ",".join(sweep["runs"])
+        self.assertNotIn(">2 of 6<", self.daemon.curl(f"/api/v1/figures/validation-error.svg?ids={ids}").body)
+
     def test_wait_of_the_client_knows_that_the_sweep_has_ended(self):
         sweep = self.post(first_epochs=1, eta=3).json()
         done = subprocess.run([os.environ["CUTOUTCTL"], "--server", self.daemon.url("").rstrip("/"),

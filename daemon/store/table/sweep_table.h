@@ -89,6 +89,13 @@ struct halving_rung {
     int epochs;
     char *ranking_json; /* as it is shown */
     int64_t at_ms;
+    int n_ranked;
+    int n_promoted;
+};
+/* A run that paused at a rung, since others went on; it may have been resumed by hand. */
+struct halving_pause {
+    int64_t run_id;
+    int epochs;
 };
 struct halving_state {
     bool there; /* it is one; otherwise nothing below is valid */
@@ -97,6 +104,8 @@ struct halving_state {
     char metric[16];
     size_t n_rungs;
     struct halving_rung *rungs; /* [n_rungs] that have ended */
+    size_t n_pauses;
+    struct halving_pause *pauses; /* [n_pauses] in the order of the rungs */
 };
 
 /* The caller owns what is in *ret (halving_state_clear). */
