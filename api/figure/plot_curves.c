@@ -251,7 +251,7 @@ static void draw_pauses(struct frame *f, const struct shown *shown) {
     }
 }
 
-/* A dotted line a rung, and above it how many of how many went on, where there is room. */
+/* A dotted line a rung, and beside it how many of how many went on, where there is room. */
 static void draw_rungs(struct frame *f) {
     static const double dots[] = {1, 2.5};
     double taken = -HUGE_VAL;
@@ -272,7 +272,7 @@ static void draw_rungs(struct frame *f) {
         double left = x + 2 + width < f->right ? x + 2 : x - 2 - width;
         if (left > taken) {
             canvas_colour(f->canvas, f->soft, 1);
-            canvas_text(f->canvas, ANCHOR_START, left, f->top + 0.8 * f->font, text);
+            canvas_text(f->canvas, ANCHOR_START, left, f->bottom - 1.6 * f->font, text);
             taken = left + width + 0.5 * f->font;
         }
     }

@@ -10,6 +10,7 @@ const css = (name) => getComputedStyle(document.documentElement).getPropertyValu
 const BOTTOM_SPACE = 0.9;
 const LABEL_GAP = 17;
 const MOST_LABELS = 12;
+const MOST_LETTERS = 10; // of a label beside the figure
 const NEAR = 24; // pixels
 const MARK_EVERY = 90; // pixels
 
@@ -235,7 +236,7 @@ export class Figure {
       const width = context.measureText(text).width;
       if (x + 4 >= free && x + 4 + width <= area.x + area.w) {
         context.fillStyle = css("--ink-2");
-        context.fillText(text, x + 4, area.y + 12);
+        context.fillText(text, x + 4, area.y + area.h - 18);
         free = x + 12 + width;
       }
     }
@@ -384,8 +385,9 @@ export class Figure {
     for (let i = ends.length - 1, limit = area.y + area.h; i >= 0; i--, limit = ends[i + 1].y - LABEL_GAP) { ends[i].y = Math.min(ends[i].y, limit); }
     this.ends = ends.map(({ group, value, y }) => ({ look: group.look, name: group.label, value: errorText(value, this.view.unit, 1), y })); // also for files
     const leaders = svg("svg", { class: "leaders", "aria-hidden": "true" }, ...ends.filter(({ touches }) => touches).map(({ at, y }) => svg("line", { x1: 0, x2: 12, y1: at, y2: y, stroke: "var(--line)", "stroke-width": 0.75 })));
+    const whole = ends.every(({ group }) => group.label.length <= MOST_LETTERS); // else the values alone: what they are of stands beside "Group by"
     this.labels.replaceChildren(leaders, head, ...ends.map(({ group, value, y }) => {
-      const label = el("p", { class: "end-label" }, stub(group.look), el("span", { class: "strong end-name", title: group.label }, el("span", { class: "desk" }, group.label), el("span", { class: "phone" }, group.short)), el("span", { class: "second" }, errorText(value, this.view.unit, 1)));
+      const label = el("p", { class: "end-label" }, stub(group.look), el("span", { class: "strong end-name", title: group.label }, el("span", { class: "desk" }, whole ? group.label : group.short), el("span", { class: "phone" }, group.short)), el("span", { class: "second" }, errorText(value, this.view.unit, 1)));
       label.style.top = `${y - 10}px`;
       return label;
     }));
