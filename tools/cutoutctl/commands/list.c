@@ -152,8 +152,10 @@ int command_queue(const struct invocation *invocation) {
             json_text(scheduler, "state", "?"), json_number(scheduler, "running_runs", 0),
             json_number(scheduler, "workers", 0), json_number(answer.json, "queued", 0),
             json_number(answer.json, "held", 0));
-        (void)printf(quiet ? "Quiet hours: nothing trains here%s%s.\n" : "",
-                     quiet_until ? " until " : "", quiet_until ? quiet_until : "");
+        if (quiet) {
+            (void)printf("Quiet hours: nothing trains here%s%s.\n", quiet_until ? " until " : "",
+                         quiet_until ? quiet_until : "");
+        }
     }
     if (!print_queue(invocation, answer.json)) {
         return EXIT_TROUBLE;
