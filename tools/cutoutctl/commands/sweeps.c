@@ -38,8 +38,9 @@ static void print_sweep(const cJSON *sweep) {
     const char *between = " ";
     char left[DURATION_SIZE];
     double eta = json_number(progress, "eta_seconds", -1);
-    (void)printf("Sweep %s %s: %.0f%% of %.0f epochs done%s%s\n", json_text(sweep, "id", "?"),
-                 json_text(sweep, "name", ""), 100 * json_number(progress, "fraction", 0),
+    const char *name = json_text(sweep, "name", "");
+    (void)printf("Sweep %s%s%s: %.0f%% of %.0f epochs done%s%s\n", json_text(sweep, "id", "?"),
+                 name[0] ? " " : "", name, 100 * json_number(progress, "fraction", 0),
                  json_number(progress, "epochs_total", 0), eta > 0 ? ", left: " : "",
                  eta > 0 ? duration_format(eta, left) : "");
     (void)printf("%.0f runs:", json_number(progress, "runs", 0));
