@@ -11,9 +11,10 @@
 #include "daemon/spec/run_spec_json.h"
 #include "daemon/work/local_kernels.h"
 
-/* A step of more images is measured by a smaller one: from so many on the time of an image is the
- * same. */
-enum { MOST_IMAGES = 256, WARM_UP_STEPS = 1, ENOUGH_STEPS = 20, MANY_EPOCHS = 1000 };
+/* A step of more images is measured by a smaller one: with so many the time of an image is nearly
+ * the same, and each thread has several chunks of four. */
+enum { LEAST_LARGE = 64, A_THREAD = 16, MOST_IMAGES = 256 };
+enum { WARM_UP_STEPS = 1, ENOUGH_STEPS = 20, MANY_EPOCHS = 1000 };
 
 /* Without a step there is no answer, so that the first may take longer than all. */
 enum { FIRST_STEP_FACTOR = 5 };
@@ -119,10 +120,15 @@ static enum status run_measurement(struct measurement *m, struct error *error) {
                            FIRST_STEP_FACTOR * m->most_s);
 }
 
-/* The run, with steps of MOST_IMAGES at most, and enough of them. */
-static struct run_config smaller(const struct run_config *config) {
+static int most_images(int n_threads) {
+    int n = n_threads > MOST_IMAGES / A_THREAD ? MOST_IMAGES : A_THREAD * n_threads;
+    return n < LEAST_LARGE ? LEAST_LARGE : n;
+}
+
+/* The run, with steps of so many images at most, and enough of them. */
+static struct run_config smaller(const struct run_config *config, int n_images) {
     struct run_config small = *config;
-    int batch = MOST_IMAGES / config->m;
+    int batch = n_images / config->m;
     small.batch_size = batch < 1 ? 1 : batch < config->batch_size ? batch : config->batch_size;
     small.epochs = MANY_EPOCHS;
     small.train_images = 0;
@@ -134,7 +140,7 @@ static struct run_config smaller(const struct run_config *config) {
 
 static enum status measure(struct executor_local *local, const struct run_config *config,
                            double most_s, struct executor_speed *ret_speed, struct error *error) {
-    const struct run_config small = smaller(config);
+    const struct run_config small = smaller(config, most_images(atomic_load(&local->n_threads)));
     char sha256[SHA256_HEX_SIZE];
     struct measurement m = {.local = local, .config = &small, .most_s = most_s};
     if (executor_local_is_training(local)) {
