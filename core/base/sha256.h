@@ -1,4 +1,4 @@
-/* SHA-256 (libsodium).
+/* SHA-256 (libsodium; of whole files GnuTLS).
  *
  * Layer: core/base. Thread rule: a struct sha256 belongs to one thread at a time.
  */

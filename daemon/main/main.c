@@ -127,10 +127,14 @@ static void check_use(const struct as_service *service, const struct config *con
     }
 }
 
-/* The cluster itself, once everything else is right. */
-static void try_cluster(const struct config *config, struct config_problems *problems) {
+/* The cluster itself, once everything else is right. Jobs are those of whoever gives them. */
+static void try_cluster(const struct config *config, bool as_service,
+                        struct config_problems *problems) {
     static const double PATIENCE_S = 60.0;
-    if (config->has_slurm && problems->n == 0) {
+    if (config->has_slurm && as_service) {
+        (void)puts("\n# slurm: the cluster was not tried: cutoutd check-config as the daemon's "
+                   "user does that");
+    } else if (config->has_slurm && problems->n == 0) {
         (void)puts("\n# slurm: a job of a minute is given to the cluster ...");
         (void)fflush(stdout);
         slurm_check(config, PATIENCE_S, problems);
@@ -171,9 +175,7 @@ static int check_config(int argc, char **argv, char **environment) {
         int n_in_settings = problems->n;
         config_print(config, stdout);
         check_use(service, config, problems);
-        if (!service) {
-            try_cluster(config, problems);
-        }
+        try_cluster(config, service != NULL, problems);
         code = tell_problems(problems, n_in_settings);
     }
     as_service_free(service);

@@ -113,6 +113,17 @@ class CheckConfig(unittest.TestCase):
                   f"[datasets]\nlab = {images}\n")
         self.assertEqual(self.check("--as-service", config=config)[::2], (0, ""))
 
+    def test_the_cluster_is_tried_by_whoever_would_give_it_jobs(self):
+        config = f"executors = slurm\n[slurm]\nshared_dir = {self.directory}\nbin_dir = {self.directory}\n"
+        status, stands, wrong = self.check(config=config)
+        self.assertEqual(status, 1)
+        self.assertIn("# slurm: failed", stands)
+        self.assertIn("there is no sbatch in", wrong)
+        if os.geteuid() == 0:
+            _, stands, wrong = self.check("--as-service", config=config)
+            self.assertIn("# slurm: the cluster was not tried: cutoutd check-config as the daemon's user does that", stands)
+            self.assertNotIn("sbatch", wrong)
+
     @unittest.skipUnless(os.geteuid() == 0, "only root can become others")
     def test_only_root_knows_what_others_may_use(self):
         path = self.write("cutoutd.conf", "")
