@@ -331,8 +331,9 @@ class New {
 
   async preview() {
     const value = (name) => { const text = split(this.inputs.get(name)?.value.trim() || "")[0]; return text ?? this.preset.config[name]; };
-    const copies = split(this.inputs.get("m").value).map(Number).filter((n) => n >= 1 && n <= 8);
-    const m = copies.length > 0 ? Math.max(...copies) : Math.min(8, Number(value("m")) || 1);
+    const most = value("copies") === "aliased" ? 64 : 8; // each aliased copy has the squares of all
+    const copies = split(this.inputs.get("m").value).map(Number).filter((n) => n >= 1 && n <= most);
+    const m = copies.length > 0 ? Math.max(...copies) : Math.min(most, Number(value("m")) || 1);
     const wanted = { m, index: this.index.value || 0, theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" };
     for (const name of ["dataset", "cutout_size", "cutout_squares", "copies", "seed", "shift", "flip", "crop_pad", "normalise", "mix", "mix_alpha", "train_images"]) { wanted[name] = { on: true, off: false }[value(name)] ?? value(name); }
     try {
