@@ -19,13 +19,18 @@ struct input {
     bool damaged;
 };
 
+static char path[32]; /* of the one file that all inputs are written to */
+
+static void remove_file(void) {
+    (void)unlink(path);
+}
+
 static void open_file(struct input *input) {
-    static char path[32];
     static int fd = -1;
     if (fd < 0) {
         (void)snprintf(path, sizeof(path), "/tmp/cutoutd-journal-XXXXXX");
         fd = mkstemp(path);
-        REQUIRE(fd >= 0);
+        REQUIRE(fd >= 0 && atexit(remove_file) == 0);
     }
     REQUIRE(ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0);
     (void)snprintf(input->path, sizeof(input->path), "%s", path);
