@@ -113,7 +113,7 @@ bool command_ask_to_print(const struct invocation *invocation, const struct call
 int command_do(const struct invocation *invocation, const char *method, const char *path,
                const char *said) {
     const struct call call = {.method = method, .path = path};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (!command_ask(invocation->client, &call, &answer, &exit_status)) {
         return exit_status;

@@ -295,7 +295,7 @@ bool table_print(const struct invocation *invocation, const struct column *colum
 int table_ask(const struct invocation *invocation, const char *path, const struct column *columns,
               size_t n_columns) {
     const struct call call = {.method = "GET", .path = path};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (!command_ask_to_print(invocation, &call, &answer, &exit_status)) {
         return exit_status;

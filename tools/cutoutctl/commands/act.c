@@ -19,7 +19,7 @@ static int act_on_one(const struct invocation *invocation) {
     (void)snprintf(path, sizeof(path), "/runs/%s%s%s", invocation->arguments[0],
                    is_delete ? "" : "/", is_delete ? "" : invocation->command);
     const struct call call = {.method = is_delete ? "DELETE" : "POST", .path = path};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (!command_ask(invocation->client, &call, &answer, &exit_status)) {
         return exit_status;
@@ -69,7 +69,7 @@ int command_act(const struct invocation *invocation) {
         return EXIT_TROUBLE;
     }
     const struct call call = {.method = "POST", .path = "/runs/bulk", .body = body};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (!command_ask(invocation->client, &call, &answer, &exit_status)) {
         return exit_status;

@@ -15,7 +15,7 @@ int command_fork(const struct invocation *invocation) {
     }
     (void)snprintf(path, sizeof(path), "/runs/%s/fork", invocation->arguments[0]);
     const struct call call = {.method = "POST", .path = path, .body = body};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (!command_ask_to_print(invocation, &call, &answer, &exit_status)) {
         return exit_status;
@@ -66,7 +66,7 @@ int command_edit(const struct invocation *invocation) {
     }
     (void)snprintf(path, sizeof(path), "/runs/%s", is_bulk ? "bulk" : invocation->arguments[0]);
     const struct call call = {.method = is_bulk ? "POST" : "PATCH", .path = path, .body = body};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (!command_ask(invocation->client, &call, &answer, &exit_status)) {
         return exit_status;

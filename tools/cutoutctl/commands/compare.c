@@ -41,7 +41,7 @@ int command_compare(const struct invocation *invocation) {
         return EXIT_TROUBLE;
     }
     const struct call call = {.method = "GET", .path = path, .text = csv};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (!command_ask_to_print(invocation, &call, &answer, &exit_status)) {
         return exit_status;

@@ -178,7 +178,7 @@ int command_curve(const struct invocation *invocation) {
         (void)snprintf(path, sizeof(path), "/runs/%s/validation-error?points=500",
                        invocation->arguments[i]);
         const struct call call = {.method = "GET", .path = path};
-        CLEANUP(answer_clear) struct answer answer;
+        CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
         bool answered = command_ask(invocation->client, &call, &answer, &exit_status);
         if (answered && invocation->output == OUTPUT_JSON) {
             answer_print(&answer);

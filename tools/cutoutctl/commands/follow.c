@@ -13,7 +13,7 @@ int command_log(const struct invocation *invocation) {
     char path[64];
     (void)snprintf(path, sizeof(path), "/runs/%s/log?limit=5000", invocation->arguments[0]);
     const struct call call = {.method = "GET", .path = path, .text = true};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (command_ask(invocation->client, &call, &answer, &exit_status)) {
         answer_print_text(&answer);

@@ -80,7 +80,7 @@ int command_show(const struct invocation *invocation) {
     char path[64];
     (void)snprintf(path, sizeof(path), "/runs/%s", invocation->arguments[0]);
     const struct call call = {.method = "GET", .path = path};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (command_ask_to_print(invocation, &call, &answer, &exit_status)) {
         print_flat("", answer.json);
@@ -138,7 +138,7 @@ int command_queue(const struct invocation *invocation) {
         return EXIT_TROUBLE;
     }
     const struct call call = {.method = "GET", .path = path};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (!command_ask_to_print(invocation, &call, &answer, &exit_status)) {
         return exit_status;

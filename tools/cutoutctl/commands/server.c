@@ -8,7 +8,7 @@
 #include "tools/cutoutctl/values.h"
 
 static int ask_scheduler(const struct invocation *invocation, const struct call *call) {
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (!command_ask_to_print(invocation, call, &answer, &exit_status)) {
         return exit_status;
@@ -88,7 +88,7 @@ int command_audit(const struct invocation *invocation) {
 int command_token(const struct invocation *invocation) {
     const struct client *client = invocation->client;
     const struct call call = {.method = "GET", .path = "/token"};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (!command_ask_to_print(invocation, &call, &answer, &exit_status)) {
         return exit_status;
@@ -114,7 +114,7 @@ int command_backup(const struct invocation *invocation) {
         return command_refuse(&error);
     }
     const struct call call = {.method = "POST", .path = "/admin/backup", .body = body};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (!command_ask_to_print(invocation, &call, &answer, &exit_status)) {
         return exit_status;

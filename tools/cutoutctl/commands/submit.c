@@ -10,7 +10,7 @@
 /* Says what a run without any field would be. false: that cannot be had. */
 static bool say_what_starts(const struct invocation *invocation, int *ret_exit) {
     const struct call call = {.method = "POST", .path = "/runs?dry_run=true", .body = "{}"};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     if (!command_ask(invocation->client, &call, &answer, ret_exit)) {
         return false;
     }
@@ -57,7 +57,7 @@ int command_submit(const struct invocation *invocation) {
         return command_refuse(&error);
     }
     const struct call call = {.method = "POST", .path = "/runs", .body = body};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     bool ask = invocation->n == 0 && !invocation->yes && !invocation->client->print_curl;
     if (ask && !is_meant(invocation, &exit_status)) {
@@ -86,7 +86,7 @@ int command_sweep(const struct invocation *invocation) {
         return command_refuse(&error);
     }
     const struct call call = {.method = "POST", .path = "/sweeps", .body = body};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (!command_ask_to_print(invocation, &call, &answer, &exit_status)) {
         return exit_status;

@@ -62,7 +62,7 @@ int command_sweep_show(const struct invocation *invocation) {
     char path[64];
     (void)snprintf(path, sizeof(path), "/sweeps/%s", invocation->arguments[0]);
     const struct call call = {.method = "GET", .path = path};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (command_ask_to_print(invocation, &call, &answer, &exit_status)) {
         print_sweep(answer.json);
@@ -105,7 +105,7 @@ int command_sweep_act(const struct invocation *invocation) {
         return command_do(invocation, "DELETE", path, said);
     }
     const struct call call = {.method = "POST", .path = path};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (!command_ask_to_print(invocation, &call, &answer, &exit_status)) {
         bool refused = answer.json && json_number(answer.json, "failed", 0) > 0;

@@ -28,7 +28,7 @@ static bool ask_run(struct follower *follower, struct board_run *run, const char
     char path[64];
     (void)snprintf(path, sizeof(path), "/runs/%s", id);
     const struct call call = {.method = "GET", .path = path};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (!command_ask(follower->client, &call, &answer, &exit_status)) {
         follower->exit_status = EXIT_TROUBLE; /* also when there is no such run */
@@ -106,7 +106,7 @@ static int follow(struct follower *follower) {
 static bool find_active(struct follower *follower) {
     const struct call call = {.method = "GET",
                               .path = "/runs?state=running,queued&sort=id&limit=500"};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     if (!command_ask(follower->client, &call, &answer, &follower->exit_status)) {
         return false;
     }
@@ -187,7 +187,7 @@ static int follow_sweep(const struct invocation *invocation, FILE *out) {
     char path[64];
     (void)snprintf(path, sizeof(path), "/sweeps/%s", invocation->arguments[0]);
     const struct call call = {.method = "GET", .path = path};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (!command_ask(invocation->client, &call, &answer, &exit_status)) {
         return exit_status == EXIT_REFUSED ? EXIT_TROUBLE : exit_status;

@@ -51,7 +51,7 @@ int command_webhook_create(const struct invocation *invocation) {
         return command_refuse(&error);
     }
     const struct call call = {.method = "POST", .path = "/webhooks", .body = body};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (command_ask_to_print(invocation, &call, &answer, &exit_status)) {
         (void)printf("Webhook %s is made. Its secret, which is shown only now:\n%s\n",
@@ -127,7 +127,7 @@ int command_link_create(const struct invocation *invocation) {
     }
     (void)snprintf(path, sizeof(path), "/sweeps/%s/links", invocation->arguments[0]);
     const struct call call = {.method = "POST", .path = path, .body = body};
-    CLEANUP(answer_clear) struct answer answer;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (command_ask_to_print(invocation, &call, &answer, &exit_status)) {
         (void)printf("%s%s\nIt is good until %s; its secret is shown only now.\n",
