@@ -35,8 +35,8 @@ static void each_rule_says_why(void **state) {
     static const char *const words[N_STOP_RULES] = {
         "",
         "stopped after epoch 7: its validation error of 0.06 is not above the target of 0.0625",
-        "stopped after epoch 7: 3 epochs in a row had no fewer wrong images than the best before "
-        "them",
+        ("stopped after epoch 7: 3 epochs in a row had no fewer wrong images than the best before "
+         "them"),
         "stopped after epoch 7: it has trained 3601 of 3600 seconds",
     };
     for (int rule = 0; rule < N_STOP_RULES; rule++) {

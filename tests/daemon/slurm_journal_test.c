@@ -221,8 +221,8 @@ static void what_is_no_record_is_refused(void **state) {
         "{\"n\":0,\"run\":1,\"attempt\":1,\"kind\":\"note\",\"message\":\"x\"}",
         "{\"n\":1,\"run\":1,\"attempt\":1,\"kind\":\"note\"}",
         "{\"n\":1,\"run\":1.5,\"attempt\":1,\"kind\":\"note\",\"message\":\"x\"}",
-        "{\"n\":1,\"run\":1,\"attempt\":1,\"kind\":\"outcome\",\"status\":99,\"again\":false,"
-        "\"bounded\":false,\"needed_bytes\":0,\"stop\":0,\"message\":\"x\"}",
+        ("{\"n\":1,\"run\":1,\"attempt\":1,\"kind\":\"outcome\",\"status\":99,\"again\":false,"
+         "\"bounded\":false,\"needed_bytes\":0,\"stop\":0,\"message\":\"x\"}"),
     };
     struct record *record = calloc(1, sizeof(*record));
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
