@@ -191,16 +191,18 @@ class OverSlurm(unittest.TestCase):
         self.assertEqual(epochs, list(range(1, len(epochs) + 1)))
 
     def test_a_preempted_job_writes_a_checkpoint_and_goes_on_elsewhere_or_later(self):
-        run = self.submit(dict(SMALL, epochs=150))
+        run = self.submit(ENDLESS)  # pre-emption takes some seconds
         self.wait_for_epoch(run)
         node = self.run_of(run)["placement"]["node"]
         urgent = self.cluster.call("sbatch", "--parsable", "--partition=urgent", "--nodelist=" + node, "--output=/dev/null",
                                    "--wrap=sleep 600").strip()
         self.addCleanup(self.cluster.call, "scancel", urgent, check=False)
-        wait_for(lambda: self.run_of(run)["attempt"] == 2, "another attempt")
+        kept = wait_for(lambda: (row := self.run_of(run))["attempt"] == 2 and row["epochs_done"], "another attempt")
         self.assertRegex(self.daemon.log(), "preempted: its job .*PREEMPTED")
         self.cluster.call("scancel", urgent)
-        self.succeeds(run, 2, dict(SMALL, epochs=150))
+        wait_for(lambda: self.run_of(run)["epochs_done"] > kept, "another epoch")
+        self.cancel(run)
+        self.assertEqual(self.daemon.history(run)[:kept + 1], self.history_here(dict(SMALL, epochs=kept + 1)))
 
     def test_kernels_are_asked_for_by_the_features_of_nodes(self):
         if self.daemon.get("/api/v1/system")["kernel_variant"] not in ("avx2", "avx512"):
