@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <gnutls/crypto.h>
 #include <sodium.h>
+#include <stdbool.h>
 
 #include "core/base/cleanup.h"
 #include "core/base/regular_file.h"
@@ -36,10 +37,11 @@ void sha256_end(struct sha256 *sha, char ret_hex[SHA256_HEX_SIZE]) {
 struct file_hash {
     gnutls_hash_hd_t fast; /* NULL: it cannot be had */
     struct sha256 slow;
+    bool failed; /* the digest is not that of the bytes */
 };
 
 static void file_hash_begin(struct file_hash *hash) {
-    hash->fast = NULL;
+    *hash = (struct file_hash){.fast = NULL};
     if (gnutls_hash_init(&hash->fast, GNUTLS_DIG_SHA256) != 0) {
         hash->fast = NULL;
         sha256_begin(&hash->slow);
@@ -48,7 +50,7 @@ static void file_hash_begin(struct file_hash *hash) {
 
 static void file_hash_update(struct file_hash *hash, const void *bytes, size_t n_bytes) {
     if (hash->fast) {
-        (void)gnutls_hash(hash->fast, bytes, n_bytes);
+        hash->failed |= gnutls_hash(hash->fast, bytes, n_bytes) != 0;
     } else {
         sha256_update(&hash->slow, bytes, n_bytes);
     }
@@ -82,7 +84,11 @@ enum status sha256_fd(int fd, const char *name, char ret_hex[SHA256_HEX_SIZE],
     }
     int code = errno;
     file_hash_end(&hash, ret_hex);
-    return n == 0 ? STATUS_OK : error_set_errno(error, code, "cannot read %s", name);
+    if (n < 0) {
+        return error_set_errno(error, code, "cannot read %s", name);
+    }
+    return hash.failed ? error_set(error, STATUS_IO, "cannot compute the SHA-256 of %s", name)
+                       : STATUS_OK;
 }
 
 enum status sha256_file(const char *path, char ret_hex[SHA256_HEX_SIZE], struct error *error) {
