@@ -21,12 +21,10 @@ static int act_on_one(const struct invocation *invocation) {
     const struct call call = {.method = is_delete ? "DELETE" : "POST", .path = path};
     CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
-    if (!command_ask(invocation->client, &call, &answer, &exit_status)) {
+    if (!command_ask_to_print(invocation, &call, &answer, &exit_status)) {
         return exit_status;
     }
-    if (invocation->output == OUTPUT_JSON) {
-        answer_print(&answer);
-    } else if (is_delete) {
+    if (is_delete) {
         (void)printf("Run %s is deleted.\n", invocation->arguments[0]);
     } else {
         print_state(answer.json);
