@@ -367,9 +367,6 @@ static double walk_visual(struct canvas *canvas, double x, double y, const char 
 }
 
 static double walk_text(struct canvas *canvas, double x, double y, const char *text, bool show) {
-    if (!bidi_is_needed(text)) {
-        return walk_visual(canvas, x, y, text, show);
-    }
     CLEANUP(free_pointer) char *visual = bidi_visual(text);
     canvas->failed |= !visual;
     return visual ? walk_visual(canvas, x, y, visual, show) : 0;
