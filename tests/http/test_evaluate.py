@@ -139,10 +139,10 @@ class Convert(Checkpoints):
         self.addCleanup(directory.cleanup)
         self.directory = directory.name
 
-    def convert(self, name, source=None, status=0, says=""):
+    def convert(self, name, source=None, status=0, says="", options=()):
         target = os.path.join(self.directory, name)
         result = subprocess.run([sys.executable, "-B", os.path.join(ROOT, "tools", "convert"),
-                                 source or self.file["lab"], target],
+                                 *options, source or self.file["lab"], target],
                                 capture_output=True, encoding="utf-8", timeout=PATIENCE_S, check=False)
         self.assertEqual(result.returncode, status, result.stderr)
         self.assertEqual(os.listdir(self.directory), [] if status else [name])
@@ -157,8 +157,8 @@ class Convert(Checkpoints):
                      ].mean(axis=0) / 255
         return (images / 255 - mean).astype(np.float32)
 
-    def assert_logits(self, logits, name="lab"):
-        expected = np.array([image["logits"] for image in self.as_json(name)["images"]])
+    def assert_logits(self, logits, name="lab", *options):
+        expected = np.array([image["logits"] for image in self.as_json(name, *options)["images"]])
         self.assertLess(np.abs(logits - expected).max(), 1e-3 * np.abs(expected).max())
 
     def test_keras_weights_have_all_parts_in_the_order_of_a_layer(self):
@@ -235,6 +235,20 @@ class Convert(Checkpoints):
     def convert_again(self, name):
         os.unlink(os.path.join(self.directory, "net.pt"))
         return self.convert(name)
+
+    def test_the_average_of_the_weights_is_not_mixed_with_themselves(self):
+        inputs = self.inputs()
+        of = {}
+        for which, options in (("plain", ()), ("ema", ("--ema",))):
+            weights = np.load(self.convert("weights.npz", self.file["averaged"], options=options))
+            self.assertEqual([name for name in weights.files if name.startswith("ema/")], [])
+            of[which] = Network(dict(weights)).logits(inputs)
+            self.assert_logits(of[which], "averaged", *options)
+            os.unlink(os.path.join(self.directory, "weights.npz"))
+            self.convert("net.pt", self.file["averaged"], options=options)
+            os.unlink(os.path.join(self.directory, "net.pt"))
+        self.assertGreater(np.abs(of["plain"] - of["ema"]).max(), 0.1 * np.abs(of["ema"]).max())
+        self.assertIn("its run has no ema", self.convert("net.pt", options=("--ema",), status=1))
 
     def test_what_cannot_be_converted_is_refused_and_leaves_nothing(self):
         self.assertIn("no safetensors file", self.convert("net.pt", os.devnull, status=1))
