@@ -3,7 +3,8 @@
  * Layer: daemon. Thread rule: main thread only.
  *
  * Training speed is that of trainer_run itself on the generated data set: augmentation, optimizer,
- * L2 and moving statistics included. The first steps warm up; the result is the median step.
+ * L2 and moving statistics included. The first steps warm up; the result is the median step. A
+ * profile is that of the fastest step, since it stands beside the fastest round of each kernel.
  * Evaluation is timed on batches of 256, and the processor's own limits beside both.
  */
 #ifndef CUTOUTD_DAEMON_MAIN_BENCH_BENCH_MEASURE_H
@@ -28,8 +29,8 @@ struct bench_result {
     double eval_images_per_second;
     double fma_peak_gflops; /* of all threads; 0: not known */
     int64_t bytes_per_image;
-    int64_t peak_rss_bytes; /* of the process so far */
-    struct step_profile profile;
+    int64_t peak_rss_bytes;      /* of the process so far */
+    struct step_profile profile; /* of all steps; with options.profile of the fastest alone */
 
     /* With options.profile. */
     struct kernel_step kernels;    /* on one thread */

@@ -131,9 +131,10 @@ static double make_rows(const struct bench_result *r, struct row rows[N_ROWS]) {
     return whole;
 }
 
-/* Of a step: what its kernels would take with their data in L2 is 1. By the median step. */
+/* Of the fastest step: what its kernels took with their data in L2, at their fastest, is 1. */
 static double over_kernels(const struct bench_result *r) {
-    return share(1e6 * r->n_threads, r->images_per_second * r->kernels.total_us);
+    return share(1e6 * r->n_threads * r->profile.step_seconds,
+                 (double)r->profile.n_images * r->kernels.total_us);
 }
 
 static double traffic_of(const struct bench_result *r) {
@@ -171,7 +172,7 @@ static void print_table(FILE *out, const struct bench_result *r) {
     }
     (void)fprintf(out, "%-18s %9.1f\n\n", "a step", whole);
     (void)fprintf(out,
-                  "a step takes %.2f times its kernels in L2\n"
+                  "the fastest step takes %.2f times its kernels in L2\n"
                   "tensors of the batch: %.1f MB an image, %.1f GB/s; the triad of this machine "
                   "%.1f GB/s\n"
                   "of peak: plain convolution's multiply-adds, so Winograd's may exceed it; "
