@@ -66,7 +66,7 @@ static bool explain_missing(const struct api_context *context, const struct run_
         struct dataset_description description;
         dataset_registry_describe(datasets, i, &description);
         if (!description.available && strcmp(description.name, row->dataset) == 0 &&
-            strcmp(row->executor, RUN_EXECUTOR_DEFAULT) == 0) {
+            strcmp(row->executor, EXECUTOR_NAME_LOCAL) == 0) {
             (void)snprintf(text, size, "Its data set %s cannot be read: %.*s.", row->dataset,
                            (int)(size / 2), description.problem);
             return true;

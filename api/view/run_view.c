@@ -10,6 +10,7 @@
 #include "core/base/time_text.h"
 #include "daemon/compare/epoch_view.h"
 #include "daemon/spec/run_spec_json.h"
+#include "daemon/work/executor.h"
 
 static void write_time(struct json_writer *writer, const char *key, int64_t unix_ms) {
     char text[TIME_TEXT_SIZE];
@@ -142,7 +143,7 @@ static void write_fork(struct json_writer *writer, const char *key, const struct
  * process. What another program says of it counts while it runs. */
 static void write_placement(struct json_writer *writer, const char *key,
                             const struct run_row *row) {
-    bool local = strcmp(row->executor, RUN_EXECUTOR_DEFAULT) == 0;
+    bool local = strcmp(row->executor, EXECUTOR_NAME_LOCAL) == 0;
     if (local && row->state != RUN_RUNNING) {
         json_write_null(writer, key);
         return;

@@ -18,6 +18,9 @@
 
 enum { EXECUTOR_PATH_SIZE = 4096, EXECUTOR_MOST = 8 };
 
+/* The name of the one that trains in this process. */
+#define EXECUTOR_NAME_LOCAL "local"
+
 /* What a run is trained with, as its executor sees it. */
 struct executor_origin {
     char variant[RUN_VARIANT_SIZE]; /* kernels: such as keep the run's arithmetic, where it can */

@@ -35,7 +35,8 @@ struct run_placement {
     int cores;       /* of a report: what its owner is charged for from now on; 0 in rows */
 };
 
-/* What trains a run that asks for nothing else. */
+/* What trains a run whose draft names no executor. Runs of the API name one: of those that ask for
+ * none, the first of the config. */
 #define RUN_EXECUTOR_DEFAULT "local"
 
 /* What was asked of a running run and is carried out as soon as it can be. */
