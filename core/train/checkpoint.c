@@ -102,10 +102,11 @@ static struct tensor_list *list_make(const struct checkpoint_contents *contents)
     return list;
 }
 
-int64_t checkpoint_bytes(const struct run_config *config) {
+int64_t checkpoint_bytes(const struct run_config *config, int n_classes) {
     enum { HEADER_BYTES = 64 << 10 };
     CLEANUP(free_pointer) struct resnet *net = malloc(sizeof(*net));
-    if (!net || resnet_plan_of(config, RESNET_MAX_CLASSES, net, NULL) != STATUS_OK) {
+    int most = n_classes > 0 ? n_classes : RESNET_MAX_CLASSES;
+    if (!net || resnet_plan_of(config, most, net, NULL) != STATUS_OK) {
         return 0;
     }
     size_t n_floats = net->n_params * (1 + MAX_SLOTS) + net->n_moving;

@@ -44,8 +44,9 @@ struct checkpoint_file {
 enum status checkpoint_write(const struct checkpoint_contents *contents,
                              struct checkpoint_file *file, struct error *error);
 
-/* About how many bytes of the disk one takes, rather too many than too few; 0: without memory. */
-int64_t checkpoint_bytes(const struct run_config *config);
+/* About how many bytes of the disk one takes, rather too many than too few; 0: without memory.
+ * n_classes: of the run's data set; 0: unknown, the most that there may be. */
+int64_t checkpoint_bytes(const struct run_config *config, int n_classes);
 
 /* Fills params, moving, the average (from params and moving, if the file is of a run of other
  * settings and has none), the optimizer's slots and the state. sha256 may be NULL.

@@ -141,8 +141,9 @@ static inline void trainer_arithmetic(const struct run_config *config,
                       config->activations == ACTIVATIONS_BF16, ret_text);
 }
 
-/* Bytes that training this run takes at its peak, data set excluded, on n_threads threads. */
-int64_t trainer_memory_bytes(const struct run_config *config, const struct kernels *kernels,
-                             int n_threads);
+/* Bytes that training this run takes at its peak, data set excluded, on n_threads threads.
+ * n_classes: of its data set; 0: unknown, the most that there may be. 0: without memory. */
+int64_t trainer_memory_bytes(const struct run_config *config, int n_classes,
+                             const struct kernels *kernels, int n_threads);
 
 #endif

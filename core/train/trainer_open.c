@@ -135,10 +135,11 @@ enum status trainer_open(struct trainer *t, struct error *error) {
     return STATUS_OK;
 }
 
-int64_t trainer_memory_bytes(const struct run_config *config, const struct kernels *kernels,
-                             int n_threads) {
+int64_t trainer_memory_bytes(const struct run_config *config, int n_classes,
+                             const struct kernels *kernels, int n_threads) {
     CLEANUP(free_pointer) struct resnet *net = malloc(sizeof(*net));
-    if (!net || resnet_plan_of(config, RESNET_MAX_CLASSES, net, NULL) != STATUS_OK) {
+    int most = n_classes > 0 ? n_classes : RESNET_MAX_CLASSES;
+    if (!net || resnet_plan_of(config, most, net, NULL) != STATUS_OK) {
         return 0;
     }
     const struct engine_options options = engine_options_of(config, kernels, net, NULL);

@@ -103,7 +103,9 @@ static enum status spec_read(struct train *train, struct error *error) {
 }
 
 static enum status memory_check(const struct train *train, struct error *error) {
-    int64_t needed = trainer_memory_bytes(&train->spec.config, train->kernels,
+    struct dataset_description dataset;
+    dataset_registry_find(train->registry, train->spec.config.dataset, &dataset);
+    int64_t needed = trainer_memory_bytes(&train->spec.config, dataset.n_classes, train->kernels,
                                           train->options->config->threads_per_run);
     if (needed > train->options->config->memory_limit_bytes) {
         return error_set(error, STATUS_INVALID,

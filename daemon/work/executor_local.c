@@ -82,13 +82,13 @@ static void admit(void *user, const struct run_config *config,
     struct executor_local *local = user;
     struct dataset_description dataset;
     dataset_registry_find(local->datasets, config->dataset, &dataset);
-    *ret_admission =
-        (struct executor_admission){.needed_bytes = trainer_memory_bytes(
-                                        config, local->kernels, atomic_load(&local->n_threads)),
-                                    .limit_bytes = atomic_load(&local->memory_limit_bytes),
-                                    .has_images = dataset.known,
-                                    .n_train_images = dataset.n_train,
-                                    .n_test_images = dataset.n_test};
+    *ret_admission = (struct executor_admission){
+        .needed_bytes = trainer_memory_bytes(config, dataset.n_classes, local->kernels,
+                                             atomic_load(&local->n_threads)),
+        .limit_bytes = atomic_load(&local->memory_limit_bytes),
+        .has_images = dataset.known,
+        .n_train_images = dataset.n_train,
+        .n_test_images = dataset.n_test};
 }
 
 bool executor_local_is_training(const struct executor_local *local) {
@@ -108,7 +108,7 @@ static void missing(void *user, char *text, size_t size) {
     for (size_t i = 0; i < dataset_registry_count(local->datasets) && used < size; i++) {
         if (dataset_registry_is_missing(local->datasets, names[i])) {
             used +=
-                (size_t)snprintf(text + used, size - used, RUN_EXECUTOR_DEFAULT "/%s,", names[i]);
+                (size_t)snprintf(text + used, size - used, EXECUTOR_NAME_LOCAL "/%s,", names[i]);
         }
     }
 }
@@ -303,11 +303,14 @@ static enum status train_run(struct local_run *r, struct error *error) {
     return status;
 }
 
-static int64_t needed_bytes(const struct run_row *run, enum status status) {
+static int64_t needed_bytes(const struct local_run *r, enum status status) {
     CLEANUP(free_pointer) struct run_spec *spec = NULL;
-    return status == STATUS_NO_SPACE && read_config(run, &spec, NULL) == STATUS_OK
-               ? checkpoint_bytes(&spec->config)
-               : 0;
+    struct dataset_description dataset;
+    if (status != STATUS_NO_SPACE || read_config(r->run, &spec, NULL) != STATUS_OK) {
+        return 0;
+    }
+    dataset_registry_find(r->local->datasets, r->run->dataset, &dataset);
+    return checkpoint_bytes(&spec->config, dataset.n_classes);
 }
 
 static void *thread_main(void *user) {
@@ -323,7 +326,7 @@ static void *thread_main(void *user) {
     const struct executor_outcome outcome = {.status = status,
                                              .again = status == STATUS_NO_SPACE || io || unmounted,
                                              .bounded = io,
-                                             .needed_bytes = needed_bytes(r->run, status),
+                                             .needed_bytes = needed_bytes(r, status),
                                              .message = error.message};
     /* Free before the outcome is told, which may start the next run: start joins this thread. */
     atomic_store(&r->busy, false);
@@ -481,7 +484,7 @@ static void close_local(void *user) {
 }
 
 struct executor executor_local_make(struct executor_local *local) {
-    return (struct executor){.name = RUN_EXECUTOR_DEFAULT,
+    return (struct executor){.name = EXECUTOR_NAME_LOCAL,
                              .user = local,
                              .origin = origin,
                              .admit = admit,

@@ -143,7 +143,7 @@ static void the_estimate_is_the_peak(void **state) {
         int64_t before = peak_rss_bytes();
         run_steps(&config, dataset, kernels, 2);
         double measured = (double)(peak_rss_bytes() - before);
-        double estimate = (double)trainer_memory_bytes(&config, kernels, 2);
+        double estimate = (double)trainer_memory_bytes(&config, 10, kernels, 2);
         (void)fprintf(stderr, "estimate %.1f MB, measured %.1f MB\n", estimate * 1e-6,
                       measured * 1e-6);
         _exit(measured > 0.95 * estimate && measured < 1.05 * estimate ? 0 : 1);

@@ -1,6 +1,8 @@
 /* What a run goes on from: which checkpoints are kept, refused, or go on to the same bits. */
 #include "tests/core/trainer_fixture.h"
 
+#include "core/train/checkpoint.h"
+
 /* Twice in the same validation: there is nothing new to keep, so nothing else goes either. */
 static void two_stops_in_one_validation_keep_the_checkpoint_before(void **state) {
     (void)state;
@@ -179,6 +181,34 @@ static void bf16_goes_on_to_the_same_bits_and_f32_does_not_go_on_with_it(void **
     recorder_end(&whole);
 }
 
+/* 90 classes of the narrow network's last layer, each 64 weights and a bias, with two slots. */
+static void what_is_needed_follows_the_number_of_classes(void **state) {
+    (void)state;
+    enum {
+        LAST_LAYER_BYTES = 90 * 65 * (int)sizeof(float),
+        SPARE_BYTES = 256 << 10,
+        PADDING = 1024
+    };
+    struct run_config config = small_config();
+    struct recorder r = recorder_begin();
+    struct trainer_result result;
+    struct stat info;
+    r.stop_after_steps = 1;
+    assert_int_equal(run(&config, &r, 1, NULL, NULL, &result, NULL), STATUS_STOPPED);
+    assert_int_equal(stat(r.last, &info), 0);
+    config.optimizer = OPTIMIZER_ADAM; /* two slots, for which room is always taken */
+    int64_t file = checkpoint_bytes(&config, SHAPES_CLASSES);
+    assert_true(file >= info.st_size);
+    int64_t largest = checkpoint_bytes(&config, 100);
+    assert_in_range(largest - file, 3 * LAST_LAYER_BYTES, 3 * LAST_LAYER_BYTES + PADDING);
+    assert_int_equal(checkpoint_bytes(&config, 0), largest);
+    int64_t memory = trainer_memory_bytes(&config, SHAPES_CLASSES, &kernels_blas, 1);
+    int64_t most = trainer_memory_bytes(&config, 100, &kernels_blas, 1);
+    assert_in_range(most - memory, 4 * LAST_LAYER_BYTES, 4 * LAST_LAYER_BYTES + SPARE_BYTES);
+    assert_int_equal(trainer_memory_bytes(&config, 0, &kernels_blas, 1), most);
+    recorder_end(&r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_stops_in_one_validation_keep_the_checkpoint_before),
@@ -186,6 +216,7 @@ int main(void) {
         cmocka_unit_test(a_fork_with_other_test_images_begins_its_best_and_its_plateau_anew),
         cmocka_unit_test(a_checkpoint_goes_on_under_any_kernels_of_its_arithmetic),
         cmocka_unit_test(avx2_and_avx512_finish_each_others_runs),
+        cmocka_unit_test(what_is_needed_follows_the_number_of_classes),
         cmocka_unit_test(bf16_goes_on_to_the_same_bits_and_f32_does_not_go_on_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -281,9 +281,9 @@ static void memory_grows_with_the_batch(void **state) {
     config.depth = 44;
     config.batch_size = 64;
     config.m = 1;
-    int64_t one = trainer_memory_bytes(&config, &kernels_blas, 2);
+    int64_t one = trainer_memory_bytes(&config, 10, &kernels_blas, 2);
     config.m = 32;
-    int64_t many = trainer_memory_bytes(&config, &kernels_blas, 2);
+    int64_t many = trainer_memory_bytes(&config, 10, &kernels_blas, 2);
     assert_true(one > 64 * INT64_C(2700000) && one < 64 * INT64_C(3500000));
     assert_true(many > 2048 * INT64_C(2700000) && many < 2048 * INT64_C(2900000));
 }

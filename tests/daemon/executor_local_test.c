@@ -397,6 +397,49 @@ static void a_checkpoint_is_written_when_it_is_asked_for(void **state) {
     assert_int_equal(n_inside, 1);
 }
 
+static void write_zeros(const char *dir, const char *file, int n_bytes) {
+    char path[128];
+    (void)snprintf(path, sizeof(path), "%s/%s", dir, file);
+    FILE *out = fopen(path, "wb");
+    assert_non_null(out);
+    for (int i = 0; i < n_bytes; i++) {
+        assert_int_equal(fputc(0, out), 0);
+    }
+    assert_int_equal(fclose(out), 0);
+}
+
+static void memory_is_asked_for_as_many_classes_as_the_data_set_has(void **state) {
+    struct local_fixture *l = *state;
+    static struct config config;
+    struct dataset_registry *datasets = NULL;
+    const struct {
+        const char *name;
+        int n_classes;
+    } sets[] = {{"shapes", SHAPES_CLASSES}, {"fine", 100}, {"gone", 0}};
+    memset(&config, 0, sizeof(config));
+    config.shapes_train = config.shapes_test = 10;
+    for (int i = 1; i < 3; i++) {
+        struct config_dataset *set = &config.datasets[config.n_datasets++];
+        (void)snprintf(set->name, sizeof(set->name), "%s", sets[i].name);
+        (void)snprintf(set->directory, sizeof(set->directory), "%s%s", l->w.f.dir,
+                       i == 1 ? "" : "/gone");
+    }
+    write_zeros(l->w.f.dir, "train.bin", CIFAR100_ROW_BYTES);
+    write_zeros(l->w.f.dir, "test.bin", CIFAR100_ROW_BYTES);
+    ASSERT_OK(dataset_registry_create(&config, &datasets, &fixture_error));
+    struct executor_local local = {.kernels = &kernels_blas, .datasets = datasets, .n_threads = 1};
+    const struct executor executor = executor_local_make(&local);
+    for (int i = 0; i < 3; i++) {
+        struct run_config run = run_preset_find("notebook-q2")->config;
+        struct executor_admission admission;
+        (void)snprintf(run.dataset, sizeof(run.dataset), "%s", sets[i].name);
+        executor.admit(executor.user, &run, &admission);
+        assert_int_equal(admission.needed_bytes,
+                         trainer_memory_bytes(&run, sets[i].n_classes, &kernels_blas, 1));
+    }
+    dataset_registry_free(datasets);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -410,6 +453,7 @@ int main(void) {
         TEST(a_damaged_checkpoint_is_never_named_as_the_one_it_went_on_from),
         TEST(a_run_that_was_interrupted_writes_a_checkpoint_after_its_first_step),
         TEST(a_checkpoint_is_written_when_it_is_asked_for),
+        TEST(memory_is_asked_for_as_many_classes_as_the_data_set_has),
         TEST(a_config_that_asks_for_too_many_images_fails_with_the_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

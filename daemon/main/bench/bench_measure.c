@@ -258,15 +258,15 @@ static enum status count_traffic(struct bench *b, const struct resnet *net, stru
 }
 
 /* What one more image costs once all chunks are there. */
-static int64_t bytes_per_image(const struct bench *b) {
+static int64_t bytes_per_image(const struct bench *b, int n_classes) {
     struct run_config small = b->options->config;
     struct run_config large = b->options->config;
     small.batch_size = 1024;
     large.batch_size = 2048;
     small.m = large.m = 1;
     int n_threads = b->result->n_threads;
-    return (trainer_memory_bytes(&large, b->options->kernels, n_threads) -
-            trainer_memory_bytes(&small, b->options->kernels, n_threads)) /
+    return (trainer_memory_bytes(&large, n_classes, b->options->kernels, n_threads) -
+            trainer_memory_bytes(&small, n_classes, b->options->kernels, n_threads)) /
            1024;
 }
 
@@ -289,7 +289,7 @@ enum status bench_measure(const struct bench_options *options, const struct data
     TRY(team_create(&(struct team_options){.n_threads = n_threads}, &team, error));
     TRY(measure_evaluation(b, net, team, error));
     measure_peak(b, team);
-    ret_result->bytes_per_image = bytes_per_image(b);
+    ret_result->bytes_per_image = bytes_per_image(b, dataset->n_classes);
     (void)getrusage(RUSAGE_SELF, &usage);
     ret_result->peak_rss_bytes = (int64_t)usage.ru_maxrss * 1024;
     if (options->profile) {
