@@ -329,6 +329,9 @@ static handler *find_handler(const struct exchange_host *host, struct MHD_Connec
         }
         return NULL;
     }
+    if (!gate_take_prefix(host, connection, request, reply)) {
+        return NULL;
+    }
     if (exchange->too_large) {
         reply_too_large(reply, request);
         return NULL;

@@ -108,10 +108,8 @@ static bool check_body_type(struct MHD_Connection *connection, const struct requ
     return false;
 }
 
-/* The path by which a proxy that is trusted is reached, in front of ours. False: *reply refuses
- * what is no such path. */
-static bool take_prefix(const struct exchange_host *host, struct MHD_Connection *connection,
-                        struct request *request, struct reply *reply) {
+bool gate_take_prefix(const struct exchange_host *host, struct MHD_Connection *connection,
+                      struct request *request, struct reply *reply) {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                   "-._~/";
     const char *prefix = look_up(connection, "X-Forwarded-Prefix");
@@ -161,8 +159,7 @@ handler *gate_admit(const struct exchange_host *host, struct MHD_Connection *con
     copy_header(connection, MHD_HTTP_HEADER_IF_RANGE, request->if_range);
     copy_header(connection, "Last-Event-ID", request->last_event_id);
     copy_header(connection, MHD_HTTP_HEADER_AUTHORIZATION, request->authorization);
-    if (!check_origin(host, connection, request, reply) ||
-        !take_prefix(host, connection, request, reply)) {
+    if (!check_origin(host, connection, request, reply)) {
         return NULL;
     }
     handler *found = router_find(host->context, request, reply);

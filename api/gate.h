@@ -17,6 +17,11 @@ enum { GATE_PEER_SIZE = 64 };
 void gate_peer(const struct exchange_host *host, struct MHD_Connection *connection,
                char ret_peer[GATE_PEER_SIZE]);
 
+/* Takes the path by which a proxy that is trusted is reached, in front of ours: before anything is
+ * answered that has links. False: *reply refuses what is no such path. */
+bool gate_take_prefix(const struct exchange_host *host, struct MHD_Connection *connection,
+                      struct request *request, struct reply *reply);
+
 /* Copies the headers that handlers read into *request, whose target and body are there already;
  * checks where it comes from, its route, its token and the type of its body. NULL: *reply says what
  * is in the way. */

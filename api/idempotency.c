@@ -85,11 +85,37 @@ static void replay(struct api_context *context, const struct request *request,
     }
     if (row->body[0] || !row->location[0]) {
         reply_text(reply, request, row->http_status, CONTENT_JSON, strdup(row->body));
+        reply_put_link_prefix(reply, request);
     } else {
         answer_again(context, request, row, reply);
     }
     (void)snprintf(reply->location, sizeof(reply->location), "%s", row->location);
     reply->replayed = true;
+}
+
+/* With marks in the place of the prefix of links: who asks again may come by another proxy. */
+static void answer_marked(struct api_context *context, struct request *request, handler *answer,
+                          const struct idempotency_mark *mark, struct reply *reply) {
+    char prefix[REQUEST_PREFIX_SIZE];
+    memcpy(prefix, request->prefix, sizeof(prefix));
+    (void)snprintf(request->prefix, sizeof(request->prefix), "%s", LINK_PREFIX_MARK);
+    request->idempotency = mark;
+    answer(context, request, reply);
+    request->idempotency = NULL;
+    memcpy(request->prefix, prefix, sizeof(prefix));
+}
+
+static void keep(struct api_context *context, const struct idempotency_mark *mark,
+                 const struct reply *reply) {
+    const struct idempotency_answer stored = {.mark = mark,
+                                              .http_status = reply->http_status,
+                                              .location = reply->location,
+                                              .body = reply->body ? reply->body : "",
+                                              .now_ms = clock_unix_ms(context->options.clock)};
+    struct error error;
+    if (idempotency_table_put(context->options.store, &stored, &error) != STATUS_OK) {
+        log_warning("the answer to the key %s could not be stored: %s", mark->key, error.message);
+    }
 }
 
 static void handle(struct api_context *context, struct request *request, handler *answer,
@@ -106,21 +132,12 @@ static void handle(struct api_context *context, struct request *request, handler
         reply_error(reply, request, &error);
         return;
     }
-    request->idempotency = mark;
-    answer(context, request, reply);
-    request->idempotency = NULL;
+    answer_marked(context, request, answer, mark, reply);
     /* What was refused may be tried again under the same key. */
-    if (reply->stored || reply->http_status / 100 != 2) {
-        return;
+    if (!reply->stored && reply->http_status / 100 == 2) {
+        keep(context, mark, reply);
     }
-    const struct idempotency_answer stored = {.mark = mark,
-                                              .http_status = reply->http_status,
-                                              .location = reply->location,
-                                              .body = reply->body ? reply->body : "",
-                                              .now_ms = clock_unix_ms(context->options.clock)};
-    if (idempotency_table_put(store, &stored, &error) != STATUS_OK) {
-        log_warning("the answer to the key %s could not be stored: %s", mark->key, error.message);
-    }
+    reply_put_link_prefix(reply, request);
 }
 
 static bool is_key(const char *key) {

@@ -131,6 +131,32 @@ void reply_json(struct reply *reply, const struct request *request, int http_sta
     reply_text(reply, request, http_status, CONTENT_JSON, take_line(writer));
 }
 
+void reply_put_link_prefix(struct reply *reply, const struct request *request) {
+    size_t n_prefix = strlen(request->prefix);
+    size_t n_marks = 0;
+    for (size_t i = 0; i < reply->n_body; i++) {
+        n_marks += reply->body[i] == LINK_PREFIX_MARK[0];
+    }
+    if (n_marks == 0) {
+        return;
+    }
+    size_t n = reply->n_body - n_marks + n_marks * n_prefix;
+    char *body = malloc(n + 1);
+    char *to = body;
+    for (size_t i = 0; body && i < reply->n_body; i++) {
+        if (reply->body[i] == LINK_PREFIX_MARK[0]) {
+            memcpy(to, request->prefix, n_prefix);
+            to += n_prefix;
+        } else {
+            *to++ = reply->body[i];
+        }
+    }
+    if (body) {
+        *to = '\0';
+    }
+    take_body(reply, request, reply->http_status, reply->content_type, body, n);
+}
+
 void reply_plain(struct reply *reply, const struct request *request, int http_status,
                  const char *text) {
     reply_text(reply, request, http_status, CONTENT_TEXT, strdup(text));
@@ -236,7 +262,12 @@ static void problem_head(struct json_writer *writer, const char *key, const stru
     json_write_string(writer, "title", title);
     json_write_int(writer, "status", http_status);
     json_write_string(writer, "detail", detail);
-    json_write_string(writer, "instance", request->url.path[0] ? request->url.path : NULL);
+    writer->link_prefix = request->prefix;
+    if (request->url.path[0]) {
+        json_write_link(writer, "instance", request->url.path);
+    } else {
+        json_write_null(writer, "instance");
+    }
     json_write_string(writer, "request_id", request->id[0] ? request->id : NULL);
 }
 

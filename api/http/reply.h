@@ -89,6 +89,13 @@ void reply_text(struct reply *reply, const struct request *request, int http_sta
 void reply_bytes(struct reply *reply, const struct request *request, const char *content_type,
                  char *bytes, size_t n_bytes);
 
+/* In the place of the prefix of links in an answer that is kept for whoever asks again, by another
+ * proxy perhaps. No text in JSON has this character, which would be escaped. */
+#define LINK_PREFIX_MARK "\x01"
+
+/* Puts the prefix of the request in place of each mark in the body. */
+void reply_put_link_prefix(struct reply *reply, const struct request *request);
+
 /* A copy of a short static text. */
 void reply_plain(struct reply *reply, const struct request *request, int http_status,
                  const char *text);

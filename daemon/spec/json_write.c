@@ -31,9 +31,8 @@ static void append(struct json_writer *writer, const char *text, size_t n_bytes)
     writer->data[writer->n_bytes] = '\0';
 }
 
-/* Everything that must not stand in a string as it is: quote, backslash, control characters. */
-static void append_string(struct json_writer *writer, const char *value) {
-    append(writer, "\"", 1);
+/* Without what must not stand in a string as it is: quote, backslash, control characters. */
+static void append_escaped(struct json_writer *writer, const char *value) {
     const char *plain = value;
     for (const char *c = value; *c; c++) {
         unsigned char byte = (unsigned char)*c;
@@ -49,6 +48,11 @@ static void append_string(struct json_writer *writer, const char *value) {
         append(writer, escape, (size_t)length);
     }
     append(writer, plain, strlen(plain));
+}
+
+static void append_string(struct json_writer *writer, const char *value) {
+    append(writer, "\"", 1);
+    append_escaped(writer, value);
     append(writer, "\"", 1);
 }
 
@@ -91,10 +95,12 @@ void json_write_string(struct json_writer *writer, const char *key, const char *
 }
 
 void json_write_link(struct json_writer *writer, const char *key, const char *path) {
-    char link[256];
-    (void)snprintf(link, sizeof(link), "%s%s", writer->link_prefix ? writer->link_prefix : "",
-                   path);
-    json_write_string(writer, key, link);
+    const char *prefix = writer->link_prefix ? writer->link_prefix : "";
+    begin_value(writer, key);
+    append(writer, "\"", 1);
+    append(writer, prefix, strlen(prefix));
+    append_escaped(writer, path);
+    append(writer, "\"", 1);
 }
 
 void json_write_int(struct json_writer *writer, const char *key, int64_t value) {

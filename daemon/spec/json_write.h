@@ -24,7 +24,8 @@ struct json_writer {
     size_t n_bytes;
     size_t capacity;
     bool failed;             /* memory ran out */
-    const char *link_prefix; /* what json_write_link puts before a path; NULL: nothing; borrowed */
+    const char *link_prefix; /* what json_write_link puts before a path; NULL: nothing; borrowed.
+                              * Written as it is: nothing in it may need an escape */
 };
 
 enum { JSON_NUMBER_SIZE = 32 };
@@ -37,7 +38,7 @@ void json_write_end(struct json_writer *writer, char bracket);
 
 /* value NULL writes null. Must be UTF-8. */
 void json_write_string(struct json_writer *writer, const char *key, const char *value);
-/* link_prefix and the path, less than 256 bytes together. */
+/* link_prefix and the path. */
 void json_write_link(struct json_writer *writer, const char *key, const char *path);
 void json_write_int(struct json_writer *writer, const char *key, int64_t value);
 void json_write_uint(struct json_writer *writer, const char *key, uint64_t value);

@@ -26,15 +26,22 @@ static int close_all(void **state) {
     return fixture_close(state);
 }
 
-static struct reply post(struct fixture *fixture, const char *key, const char *target,
-                         const char *body) {
+/* By a proxy of that prefix. */
+static struct reply post_by(struct fixture *fixture, const char *prefix, const char *key,
+                            const char *target, const char *body) {
     struct request request = {.method = "POST", .body = body, .n_body = strlen(body)};
     struct reply reply = {0};
     struct error error;
     (void)snprintf(request.idempotency_key, sizeof(request.idempotency_key), "%s", key);
+    (void)snprintf(request.prefix, sizeof(request.prefix), "%s", prefix);
     assert_int_equal(url_parse(target, &request.url, &error), STATUS_OK);
     router_dispatch(&fixture->context, &request, &reply);
     return reply;
+}
+
+static struct reply post(struct fixture *fixture, const char *key, const char *target,
+                         const char *body) {
+    return post_by(fixture, "", key, target, body);
 }
 
 static void fail_write(struct fixture *fixture, int nth) {
@@ -155,6 +162,45 @@ static void created_run_is_found_again_by_its_key(void **state) {
     reply_clear(&again);
 }
 
+static void assert_link(const struct reply *reply, const char *link) {
+    char text[64];
+    (void)snprintf(text, sizeof(text), "\"%s\"", link);
+    assert_contains(reply->body, text);
+    assert_null(strchr(reply->body, '\x01'));
+    assert_int_equal(reply->n_body, strlen(reply->body));
+}
+
+/* Of what is stored in the transaction, of what is stored behind it, and of what is made again. */
+static void links_are_of_the_proxy_that_asks_again(void **state) {
+    struct fixture *fixture = *state;
+    static const char *const targets[] = {"/api/v1/runs", "/api/v1/runs/1/hold", "/api/v1/runs"};
+    static const char *const bodies[] = {"{}", "", "{\"m\":2}"};
+    static const char *const selves[] = {"/api/v1/runs/1", "/api/v1/runs/1", "/api/v1/runs/2"};
+    static const char *const prefixes[] = {"/lab", "", "/far/away"};
+    for (size_t i = 0; i < 3; i++) {
+        fail_write(fixture, i == 2 ? 2 : 0); /* the answer is not stored, only where the run is */
+        for (size_t j = 0; j < 3; j++) {
+            char key[8];
+            char link[48];
+            (void)snprintf(key, sizeof(key), "k%zu", i);
+            (void)snprintf(link, sizeof(link), "%s%s", prefixes[j], selves[i]);
+            struct reply reply = post_by(fixture, prefixes[j], key, targets[i], bodies[i]);
+            fail_write(fixture, 0);
+            assert_int_equal(reply.replayed, j > 0);
+            assert_link(&reply, link);
+            reply_clear(&reply);
+        }
+    }
+}
+
+static void a_refusal_has_the_path_of_who_asked(void **state) {
+    struct fixture *fixture = *state;
+    struct reply reply = post_by(fixture, "/lab", "k", "/api/v1/runs/9/hold", "");
+    assert_int_equal(reply.http_status, 404);
+    assert_link(&reply, "/lab/api/v1/runs/9/hold");
+    reply_clear(&reply);
+}
+
 /* Files are in no transaction of the store: these two are done before their answer is kept. */
 
 static void repeated_backup_leaves_the_one_that_is_there(void **state) {
@@ -227,6 +273,8 @@ int main(void) {
         TEST(drain_and_its_answer_are_one_commit),
         TEST(what_was_not_stored_is_tried_again_under_its_key),
         TEST(created_run_is_found_again_by_its_key),
+        TEST(links_are_of_the_proxy_that_asks_again),
+        TEST(a_refusal_has_the_path_of_who_asked),
         TEST(repeated_backup_leaves_the_one_that_is_there),
         TEST(repeated_purge_finds_nothing_left_to_do),
     };

@@ -12,12 +12,17 @@ RUN = dict(TINY, epochs=1, hold=True)
 
 
 def links_of(document):
-    """All that stands in members `links`, however deep."""
+    """All that stands in members `links` and `instance`, however deep."""
     if isinstance(document, list):
         document = dict(enumerate(document))
     if isinstance(document, dict):
         for name, value in document.items():
-            yield from value.values() if name == "links" else links_of(value)
+            if name == "links":
+                yield from value.values()
+            elif name == "instance":
+                yield value
+            else:
+                yield from links_of(value)
 
 
 class Doors(DaemonTestCase):
@@ -93,6 +98,43 @@ class Doors(DaemonTestCase):
                 self.assert_problem(self.daemon.curl("/api/v1/runs", "-H",
                                                      "X-Forwarded-Prefix: " + wrong), 400)
         self.daemon.curl("/api/v1/sweeps/1", "-X", "DELETE")
+        for run in self.daemon.get("/api/v1/runs")["items"]:
+            self.daemon.curl("/api/v1/runs/" + run["id"], "-X", "DELETE")
+
+    def test_problems_name_the_path_that_was_asked_for(self):
+        prefix = ("-H", "X-Forwarded-Prefix: /lab")
+        bulk = {"action": "hold", "ids": ["999999"]}
+        for status, path, data in ((404, "/api/v1/runs/999999", None), (404, "/api/v1/nothing", None),
+                                   (422, "/api/v1/runs", {"depth": 7}), (400, "/api/v1/runs", b"{"),
+                                   (413, "/api/v1/runs", b"x" * (1 << 17)),
+                                   (405, "/api/v1/runs/1/cancel", None)):
+            with self.subTest(path=path, status=status):
+                response = self.daemon.curl(path, *prefix, data=data, malformed=status in (404, 405))
+                self.assertEqual(self.assert_problem(response, status)["instance"], "/lab" + path)
+        items = self.daemon.curl("/api/v1/runs/bulk", *prefix, data=bulk).json()["items"]
+        self.assertEqual(items[0]["problem"]["instance"], "/lab/api/v1/runs/bulk")
+
+    def test_a_stored_answer_has_the_prefix_of_who_asks_again(self):
+        run = self.daemon.submit(epochs=1, hold=True, name="/a/api/v1/runs")
+        sweep = {"base": TINY, "grid": {"seed": [1]}, "hold": True}
+        posts = [("/api/v1/runs", RUN), ("/api/v1/sweeps", sweep), (f"/api/v1/runs/{run}/cancel", {}),
+                 ("/api/v1/runs/bulk", {"action": "edit", "priority": 1, "ids": [run, "999999"]})]
+        for path, data in posts:
+            answers = []
+            for prefix in ("/a", "/b/c", "", "/a"):
+                options = ["-H", "Idempotency-Key: of" + path.replace("/", "-")]
+                options += ["-H", "X-Forwarded-Prefix: " + prefix] if prefix else []
+                response = self.daemon.curl(path, *options, data=data)
+                self.assertEqual(response.headers.get("idempotency-replayed") == "true", len(answers) > 0)
+                links = list(links_of(response.json()))
+                self.assertTrue(links, response.body)
+                for link in links + [response.headers.get("location", prefix + "/api/v1/")]:
+                    self.assertTrue(link.startswith(prefix + "/api/v1/"), (prefix, link))
+                answers.append(response.body)
+            self.assertEqual(answers[0], answers[3])
+            self.assertNotIn("u0001", "".join(map(str, answers)))
+        for made in self.daemon.get("/api/v1/sweeps")["items"]:
+            self.daemon.curl("/api/v1/sweeps/" + made["id"], "-X", "DELETE")
         for run in self.daemon.get("/api/v1/runs")["items"]:
             self.daemon.curl("/api/v1/runs/" + run["id"], "-X", "DELETE")
 
