@@ -63,6 +63,7 @@ static const struct route routes[] = {
     {"GET", V1 "/runs/{id}/events", SCOPE_READ, "since, format", LANE_READ, route_run_events},
     {"GET", V1 "/sweeps/{id}/events", SCOPE_READ, "since, format", LANE_READ, route_sweep_events},
     {"GET", V1 "/events", SCOPE_READ, "since, format", LANE_READ, route_events},
+    {"POST", V1 "/runs/{id}/checkpoint", SCOPE_SUBMIT, "", LANE_WRITE, route_checkpoint_save},
     {"GET", V1 "/runs/{id}/checkpoints", SCOPE_READ, "", LANE_READ, route_checkpoint_list},
     {"GET", V1 "/runs/{id}/checkpoints/{name}", SCOPE_READ, "", LANE_READ,
      route_checkpoint_download},

@@ -46,7 +46,7 @@ handler route_note_get, route_note_put, route_note_delete;
 handler route_run_epochs, route_run_validation_error;
 
 /* routes_checkpoints.c */
-handler route_checkpoint_list, route_checkpoint_download;
+handler route_checkpoint_list, route_checkpoint_download, route_checkpoint_save;
 
 /* routes_confusion.c */
 handler route_run_confusion;

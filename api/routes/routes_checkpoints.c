@@ -1,4 +1,4 @@
-/* GET /runs/{id}/checkpoints, and the files themselves. Layer: api. */
+/* GET /runs/{id}/checkpoints, the files themselves, and POST /runs/{id}/checkpoint. Layer: api. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -199,5 +199,24 @@ void route_checkpoint_download(struct api_context *context, const struct request
         (void)snprintf(reply->content_disposition, sizeof(reply->content_disposition),
                        "attachment; filename=\"run-%" PRId64 "-%s.safetensors\"", run.id,
                        checkpoint_kind_name(kind));
+    }
+}
+
+/* POST /runs/{id}/checkpoint */
+void route_checkpoint_save(struct api_context *context, const struct request *request,
+                           struct reply *reply) {
+    CLEANUP(run_row_clear) struct run_row run = {0};
+    if (!route_find_run(context, request, reply, &run)) {
+        return;
+    }
+    if (run.state != RUN_RUNNING) {
+        reply_problem(reply, request, STATUS_CONFLICT,
+                      "Run %" PRId64 " is %s; only running runs are asked for a checkpoint.",
+                      run.id, run_state_name(run.state));
+    } else if (!pool_checkpoint(context->options.pool, run.id)) {
+        reply_problem(reply, request, STATUS_CONFLICT,
+                      "Run %" PRId64 " begins or ends at this moment; ask again.", run.id);
+    } else {
+        route_reply_run(context, request, reply, 202, &run);
     }
 }

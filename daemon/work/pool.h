@@ -85,7 +85,7 @@ void pool_stop(struct pool *pool);
 enum status pool_act(struct pool *pool, const struct queue_action *asked,
                      struct run_outcomes *ret_outcomes, struct error *error);
 
-/* Asks for a checkpoint now. False: the run is not running. */
+/* Asks for a checkpoint now; the run goes on. False: nothing trains it at this moment. */
 bool pool_checkpoint(struct pool *pool, int64_t run_id);
 
 /* The run's priority was changed in the store: tells the executor that trains it. */

@@ -102,6 +102,9 @@ class Tokens(DaemonTestCase):
         self.assertEqual(self.ask("rita", run).json()["owner"], "anna")
         refused = self.assert_problem(self.ask("bert", run + "/cancel", "-X", "POST"), 403)
         self.assertIn("belongs to anna", refused["detail"])
+        self.assert_problem(self.ask("bert", run + "/checkpoint", "-X", "POST"), 403)
+        self.assert_problem(self.ask("rita", run + "/checkpoint", "-X", "POST"), 403)
+        self.assertIn(self.ask("anna", run + "/checkpoint", "-X", "POST").status, (202, 409))
         self.assertIn(self.ask("anna", run + "/cancel", "-X", "POST").status, (200, 202, 409))
         run = f"/api/v1/runs/{self.submit_as('anna')}"
         self.assertIn(self.ask("root", run + "/cancel", "-X", "POST").status, (200, 202, 409))

@@ -101,6 +101,26 @@ class Checkpoints(DaemonTestCase):
         wrong, total, loss = result.stdout.split()
         return int(wrong), int(total), float(loss)
 
+    def test_a_running_run_writes_one_when_it_is_asked(self):
+        daemon = self.fresh()
+        run = daemon.submit(epochs=1, m=64, batch_size=4, train_images=512)
+        waiting = daemon.submit(epochs=1, hold=True)
+        daemon.events(run, until=lambda event: event["event"] == "step")
+        answer = daemon.curl(f"/api/v1/runs/{run}/checkpoint", "-X", "POST")
+        self.assertEqual((answer.status, answer.json()["state"]), (202, "running"), answer.body)
+        written = daemon.events(run, query="?since=0", until=lambda event: event["event"] == "checkpoint")[-1]["data"]
+        self.assertEqual((written["kind"], written["epochs_done"]), ("last", 0))
+        self.assertGreater(written["step"], 0)
+        listed = daemon.get(f"/api/v1/runs/{run}/checkpoints")["items"]
+        self.assertEqual([(item["kind"], item["step"]) for item in listed], [("last", written["step"])])
+        self.assertEqual(daemon.get(f"/api/v1/runs/{run}")["state"], "running")
+        daemon.curl(f"/api/v1/runs/{run}/kill", "-X", "POST")
+        self.assertEqual(daemon.wait_for_end(run)["state"], "canceled")
+        for other, state in ((run, "canceled"), (waiting, "held")):
+            refused = daemon.curl(f"/api/v1/runs/{other}/checkpoint", "-X", "POST")
+            self.assertIn("is " + state, self.assert_problem(refused, 409)["detail"])
+        self.assert_problem(daemon.curl("/api/v1/runs/999/checkpoint", "-X", "POST"), 404)
+
     def test_another_program_reaches_the_same_validation_error(self):
         row = self.daemon.history(self.run_id)[self.run_row["best_epoch"] - 1]
         wrong, total, loss = self.read(self.file)

@@ -146,6 +146,16 @@ class Commands(ClientTestCase):
         self.assertIn("There is no run 99999", self.ctl("checkpoint", "get", "99999", "-o", self.file("w"), status=1))
         self.assertEqual(hashlib.sha256(self.read("w")).hexdigest(), wanted["best"], "the file of before stays")
 
+    def test_runs_are_asked_for_a_checkpoint(self):
+        run = self.daemon.submit(epochs=100000)
+        self.daemon.events(run, until=lambda event: event["event"] == "epoch")
+        self.assertIn(f"Run {run} writes a checkpoint", self.ctl("checkpoint", "save", run))
+        said = self.ctl("checkpoint", "save", "99999", run, "-o", "json", status=1)
+        self.assertIn("There is no run 99999", said)
+        self.ctl("kill", run)
+        self.ctl("wait", run, status=2)
+        self.assertIn("is canceled", self.ctl("checkpoint", "save", run, status=1))
+
     def test_a_damaged_download_is_no_file(self):
         class Liar(http.server.BaseHTTPRequestHandler):
             def do_GET(self):

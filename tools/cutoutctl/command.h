@@ -37,7 +37,7 @@ typedef int command_function(const struct invocation *invocation);
 command_function command_submit, command_sweep, command_list, command_show, command_queue,
     command_act, command_watch, command_wait, command_curve, command_export, command_log,
     command_events, command_compare, command_figure, command_figure_cutout, command_checkpoint_list,
-    command_checkpoint_get, command_fork, command_edit;
+    command_checkpoint_get, command_checkpoint_save, command_fork, command_edit;
 /* Sweeps */
 command_function command_sweep_list, command_sweep_show, command_sweep_act, command_sweep_watch,
     command_sweep_wait, command_link_create, command_link_list, command_link_delete;

@@ -79,6 +79,9 @@ static const struct command commands[] = {
      "standard "
      "output). What has arrived is held against its SHA-256.",
      NULL},
+    {"checkpoint save", command_checkpoint_save, TAKES_IDS, "run", ONE_OR_MORE, OPTION_JSON,
+     "ID...", "have running runs write a checkpoint now",
+     "After the step that they are at; they go on. checkpoint list says when it is there.", NULL},
     {"fork", command_fork, TAKES_ID_AND_WORDS, "run", ONE_OR_MORE, OPTION_JSON | OPTION_QUIET,
      "ID [from_epoch=best|N] [FIELD=VALUE...]", "submit a run that goes on from another one",
      fork_more, "cutoutctl fork 7 from_epoch=best lr=1e-4 epochs=100"},

@@ -22,7 +22,7 @@ _cutoutctl_ids() {
     esac
     case $1 in
         cancel | kill) state=(state=queued,running,paused,held) ;;
-        pause) state=(state=running) ;;
+        pause | checkpoint\ save) state=(state=running) ;;
         resume) state=(state=paused) ;;
         hold) state=(state=queued) ;;
         release) state=(state=held) ;;

@@ -1,4 +1,4 @@
-/* figure and checkpoint get: files of the daemon. Layer: tools. */
+/* figure and checkpoint: files of the daemon. Layer: tools. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -152,4 +152,18 @@ int command_checkpoint_get(const struct invocation *invocation) {
     (void)snprintf(file, sizeof(file), "run-%s-%s.safetensors", invocation->arguments[0], kind);
     const struct call call = {.method = "GET", .path = path};
     return download(invocation, &call, invocation->file ? invocation->file : file, true);
+}
+
+int command_checkpoint_save(const struct invocation *invocation) {
+    int worst = EXIT_DONE;
+    for (int i = 0; i < invocation->n && worst != EXIT_TROUBLE; i++) {
+        char path[64];
+        char said[96];
+        (void)snprintf(path, sizeof(path), "/runs/%s/checkpoint", invocation->arguments[i]);
+        (void)snprintf(said, sizeof(said), "Run %s writes a checkpoint after this step.",
+                       invocation->arguments[i]);
+        int status = command_do(invocation, "POST", path, said);
+        worst = status > worst ? status : worst;
+    }
+    return worst;
 }
