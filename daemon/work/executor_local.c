@@ -12,10 +12,10 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
-#include "core/train/checkpoint.h"
 #include "daemon/spec/run_spec.h"
 #include "daemon/work/local_bench.h"
 #include "daemon/work/local_kernels.h"
+#include "daemon/work/local_origin.h"
 
 struct local_run {
     struct executor_local *local;
@@ -38,80 +38,6 @@ struct local_run {
     bool has_images;                   /* what cannot be read from here on is no data set */
     bool pinned;                       /* its thread is */
 };
-
-/* ---- what it is trained with ---- */
-
-static enum status read_config(const struct run_row *run, struct run_spec **ret_spec,
-                               struct error *error) {
-    struct run_spec *spec = calloc(1, sizeof(*spec));
-    enum status status = spec ? run_spec_read_stored(run->config_json, spec, error)
-                              : error_set(error, STATUS_NO_MEMORY, "no memory to read the config");
-    if (status != STATUS_OK) {
-        free(spec);
-        return status;
-    }
-    *ret_spec = spec;
-    return STATUS_OK;
-}
-
-static enum status origin(void *user, const struct run_row *run, struct executor_origin *ret_origin,
-                          struct error *error) {
-    struct executor_local *local = user;
-    const struct dataset *dataset = NULL;
-    struct executor_origin found = {.steps_per_epoch = 0};
-    CLEANUP(free_pointer) struct run_spec *spec = NULL;
-    TRY(read_config(run, &spec, error));
-    TRY(dataset_registry_acquire(local->datasets, run->dataset, &dataset, found.dataset_sha256,
-                                 error));
-    int n_train = dataset->train.n;
-    dataset_registry_release(local->datasets, dataset);
-    if (spec->config.train_images > 0 && spec->config.train_images < n_train) {
-        n_train = spec->config.train_images;
-    }
-    const struct kernels *kernels =
-        local_kernels_choose(local->kernels, run, &spec->config, found.arithmetic);
-    (void)snprintf(found.variant, sizeof(found.variant), "%s", kernels->name);
-    found.steps_per_epoch = run_steps_per_epoch(&spec->config, n_train);
-    found.images_per_epoch = run_images_per_epoch(&spec->config, n_train);
-    *ret_origin = found;
-    return STATUS_OK;
-}
-
-static void admit(void *user, const struct run_config *config,
-                  struct executor_admission *ret_admission) {
-    struct executor_local *local = user;
-    struct dataset_description dataset;
-    dataset_registry_find(local->datasets, config->dataset, &dataset);
-    *ret_admission = (struct executor_admission){
-        .needed_bytes = trainer_memory_bytes(config, dataset.n_classes, local->kernels,
-                                             atomic_load(&local->n_threads)),
-        .limit_bytes = atomic_load(&local->memory_limit_bytes),
-        .has_images = dataset.known,
-        .n_train_images = dataset.n_train,
-        .n_test_images = dataset.n_test};
-}
-
-bool executor_local_is_training(const struct executor_local *local) {
-    for (int i = 0; i < EXECUTOR_LOCAL_MOST; i++) {
-        if (atomic_load(&local->runs[i].busy)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void missing(void *user, char *text, size_t size) {
-    const struct executor_local *local = user;
-    const char *const *names = dataset_registry_names(local->datasets);
-    size_t used = 0;
-    text[0] = '\0';
-    for (size_t i = 0; i < dataset_registry_count(local->datasets) && used < size; i++) {
-        if (dataset_registry_is_missing(local->datasets, names[i])) {
-            used +=
-                (size_t)snprintf(text + used, size - used, EXECUTOR_NAME_LOCAL "/%s,", names[i]);
-        }
-    }
-}
 
 /* ---- callbacks of the trainer ---- */
 
@@ -290,7 +216,7 @@ static enum status train_run(struct local_run *r, struct error *error) {
     CLEANUP(executor_plan_clear) struct executor_plan plan = {.variant = ""};
     char sha256[SHA256_HEX_SIZE];
     struct local_try t = {.plan = &plan};
-    TRY(read_config(r->run, &spec, error));
+    TRY(local_read_config(r->run, &spec, error));
     t.spec = spec;
     /* Held from here on, so that what begin looks at is what is trained. */
     TRY(dataset_registry_acquire(local->datasets, r->run->dataset, &t.dataset, sha256, error));
@@ -303,16 +229,6 @@ static enum status train_run(struct local_run *r, struct error *error) {
     return status;
 }
 
-static int64_t needed_bytes(const struct local_run *r, enum status status) {
-    CLEANUP(free_pointer) struct run_spec *spec = NULL;
-    struct dataset_description dataset;
-    if (status != STATUS_NO_SPACE || read_config(r->run, &spec, NULL) != STATUS_OK) {
-        return 0;
-    }
-    dataset_registry_find(r->local->datasets, r->run->dataset, &dataset);
-    return checkpoint_bytes(&spec->config, dataset.n_classes);
-}
-
 static void *thread_main(void *user) {
     struct local_run *r = user;
     const struct executor_reports *reports = r->local->reports;
@@ -323,11 +239,12 @@ static void *thread_main(void *user) {
     bool io = status == STATUS_IO && r->has_images;
     bool unmounted = status != STATUS_OK && !r->moved &&
                      dataset_registry_is_missing(r->local->datasets, r->run->dataset);
-    const struct executor_outcome outcome = {.status = status,
-                                             .again = status == STATUS_NO_SPACE || io || unmounted,
-                                             .bounded = io,
-                                             .needed_bytes = needed_bytes(r, status),
-                                             .message = error.message};
+    const struct executor_outcome outcome = {
+        .status = status,
+        .again = status == STATUS_NO_SPACE || io || unmounted,
+        .bounded = io,
+        .needed_bytes = status == STATUS_NO_SPACE ? local_checkpoint_bytes(r->local, r->run) : 0,
+        .message = error.message};
     /* Free before the outcome is told, which may start the next run: start joins this thread. */
     atomic_store(&r->busy, false);
     reports->outcome(reports->user, &report, &outcome);
@@ -335,6 +252,15 @@ static void *thread_main(void *user) {
 }
 
 /* ---- from outside ---- */
+
+bool executor_local_is_training(const struct executor_local *local) {
+    for (int i = 0; i < EXECUTOR_LOCAL_MOST; i++) {
+        if (atomic_load(&local->runs[i].busy)) {
+            return true;
+        }
+    }
+    return false;
+}
 
 static enum status open_local(void *user, const struct executor_reports *reports,
                               struct error *error) {
@@ -486,10 +412,10 @@ static void close_local(void *user) {
 struct executor executor_local_make(struct executor_local *local) {
     return (struct executor){.name = EXECUTOR_NAME_LOCAL,
                              .user = local,
-                             .origin = origin,
-                             .admit = admit,
+                             .origin = local_origin,
+                             .admit = local_admit,
                              .measure = local_bench_measure,
-                             .missing = missing,
+                             .missing = local_missing,
                              .open = open_local,
                              .start = start,
                              .ask = ask,
