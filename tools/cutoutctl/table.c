@@ -102,6 +102,17 @@ static void put_number(FILE *out, enum cell_kind kind, double number) {
     }
 }
 
+static void put_member(FILE *out, const struct column *column, const cJSON *value, bool csv) {
+    bool formatted = !csv && column->kind != CELL_TEXT && column->kind != CELL_NUMBER;
+    if (cJSON_IsNumber(value) && formatted) {
+        put_number(out, column->kind, value->valuedouble);
+    } else if (cJSON_IsString(value) && !csv && column->kind == CELL_TIME) {
+        put_time(out, value->valuestring);
+    } else {
+        put_value(out, value);
+    }
+}
+
 /* As people read it, or for CSV whole. NULL: no memory. */
 static char *make_cell(const struct column *column, const cJSON *item, bool csv) {
     char *text = NULL;
@@ -114,13 +125,8 @@ static char *make_cell(const struct column *column, const cJSON *item, bool csv)
     }
     if (column->number && number >= 0) {
         put_number(out, csv ? CELL_NUMBER : column->kind, number);
-    } else if (cJSON_IsNumber(value) && !csv && column->kind != CELL_TEXT &&
-               column->kind != CELL_NUMBER) {
-        put_number(out, column->kind, value->valuedouble);
-    } else if (cJSON_IsString(value) && !csv && column->kind == CELL_TIME) {
-        put_time(out, value->valuestring);
     } else if (value) {
-        put_value(out, value);
+        put_member(out, column, value, csv);
     }
     if (ftell(out) == 0 && !csv) {
         (void)fputc('-', out);
@@ -218,23 +224,24 @@ static bool is_right(const struct column *column) {
 }
 
 static void print_fitted(struct table *table, int columns) {
-    size_t last = 0;
+    size_t n_shown = 0; /* up to the last column that is not left out */
     measure(table);
     if (columns > 0) {
         fit(table, columns);
     }
     for (size_t i = 0; i < table->n_columns; i++) {
-        last = table->widths[i] >= 0 ? i : last;
+        n_shown = table->widths[i] >= 0 ? i + 1 : n_shown;
     }
     for (size_t row = 0; row < table->n_rows; row++) {
-        for (size_t i = 0; i <= last; i++) {
+        for (size_t i = 0; i < n_shown; i++) {
+            bool last = i + 1 == n_shown;
             bool right = is_right(table->columns[i]);
             if (table->widths[i] >= 0) {
                 text_fit(stdout, table->cells[row * table->n_columns + i], table->widths[i],
-                         right       ? 1
-                         : i == last ? 0
-                                     : -1);
-                (void)printf("%*s", i < last ? GAP : 0, "");
+                         right  ? 1
+                         : last ? 0
+                                : -1);
+                (void)printf("%*s", last ? 0 : GAP, "");
             }
         }
         (void)putchar('\n');
