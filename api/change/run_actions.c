@@ -10,6 +10,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 #include "daemon/config/state_dir.h"
+#include "daemon/queue/queue.h"
 #include "daemon/spec/json_tree.h"
 #include "daemon/spec/run_spec.h"
 #include "daemon/store/change/run_batch.h"
@@ -267,7 +268,7 @@ static void clear_act(struct act *act) {
 }
 
 void run_actions_edit(struct api_context *context, const struct request *request,
-                      struct reply *reply, const int *priority, const cJSON *labels,
+                      struct reply *reply, const struct run_edit *edit, const cJSON *labels,
                       const int64_t *ids, size_t n_ids) {
     CLEANUP(clear_act)
     struct act act = {.request = request,
@@ -275,7 +276,7 @@ void run_actions_edit(struct api_context *context, const struct request *request
                       .form = ACT_ON_LIST,
                       .edits = true,
                       .labels = labels,
-                      .edit = {.priority = priority}};
+                      .edit = *edit};
     act.n_running = progress_board_all(context->options.progress, act.running, POOL_MAX_WORKERS);
     const struct run_batch batch = {.ids = ids,
                                     .n_ids = n_ids,
@@ -296,6 +297,13 @@ void run_actions_edit(struct api_context *context, const struct request *request
     if (!reply->stored) {
         (void)answer(&act, &outcomes, &http_status);
     }
+    for (size_t i = 0; i < outcomes.n; i++) {
+        if (outcomes.items[i].action == BATCH_EDIT) {
+            pool_note_priority(context->options.pool, outcomes.items[i].id,
+                               outcomes.items[i].row.priority);
+        }
+    }
+    queue_wake(context->options.queue); /* one of them may be the next one now */
 }
 
 void run_actions_write_forks(const struct request *request, struct reply *reply,

@@ -27,11 +27,13 @@ void run_actions_reply(struct api_context *context, const struct request *reques
                        struct reply *reply, enum act_form form, enum run_action action,
                        const int64_t *ids, size_t n_ids);
 
-/* The same priority and labels for many runs, in one commit, answered like an action on a list.
- * labels: an object of key and value, where null takes the label away; those that are not named
- * stay. NULL: all stay, as with priority. Both were read by run_spec_parse but for the nulls. */
+struct run_edit;
+
+/* The same change of many runs, in one commit, answered like an action on a list. edit: without
+ * labels. labels: an object of key and value, where null takes the label away; those that are not
+ * named stay. NULL: all stay. All were read by run_spec_parse but for the nulls. */
 void run_actions_edit(struct api_context *context, const struct request *request,
-                      struct reply *reply, const int *priority, const cJSON *labels,
+                      struct reply *reply, const struct run_edit *edit, const cJSON *labels,
                       const int64_t *ids, size_t n_ids);
 
 /* {"items","succeeded","failed"} of new runs that were made of others: outcomes[i].id with its

@@ -46,6 +46,8 @@ static void write_webhook(struct json_writer *writer, const struct request *requ
     json_write_string(writer, "template", webhook_template_name(row->template));
     json_write_string(writer, "owner", row->owner[0] ? row->owner : NULL);
     json_write_string(writer, "created_at", time_format(row->created_ms, time));
+    json_write_int(writer, "pending", row->n_pending);
+    json_write_int(writer, "dead", row->n_dead);
     if (with_secret) {
         json_write_string(writer, "secret", row->secret);
     }

@@ -69,20 +69,33 @@ static cJSON *labels_to_check(const cJSON *labels) {
     return given;
 }
 
-/* priority and labels as a run has them. */
+/* What changes, as a run has it. */
 static enum status check_edit(const cJSON *document, struct run_spec *spec,
                               struct field_errors *errors) {
     static const struct run_spec_context any = {.default_dataset = "shapes"};
-    const cJSON *priority = cJSON_GetObjectItemCaseSensitive(document, "priority");
-    const cJSON *labels = cJSON_GetObjectItemCaseSensitive(document, "labels");
+    static const char *const names[] = {"name", "priority", "not_before", "labels"};
     CLEANUP(body_delete) cJSON *given = cJSON_CreateObject();
-    if (!given ||
-        (priority && !cJSON_AddItemToObject(given, "priority", cJSON_Duplicate(priority, true))) ||
-        (labels && !cJSON_AddItemToObject(given, "labels", labels_to_check(labels)))) {
-        return STATUS_NO_MEMORY;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(document, names[i]);
+        bool is_labels = strcmp(names[i], "labels") == 0;
+        if (item && !cJSON_AddItemToObject(given, names[i],
+                                           is_labels ? labels_to_check(item)
+                                                     : cJSON_Duplicate(item, true))) {
+            return STATUS_NO_MEMORY;
+        }
     }
-    CLEANUP(free_pointer) char *json = cJSON_PrintUnformatted(given);
+    CLEANUP(free_pointer) char *json = given ? cJSON_PrintUnformatted(given) : NULL;
     return json ? run_spec_parse(json, strlen(json), &any, spec, errors) : STATUS_NO_MEMORY;
+}
+
+static void check_edit_names(const cJSON *document, size_t n_ids, struct field_errors *errors) {
+    body_check_names(document, "action, ids, name, priority, labels, not_before", errors);
+    if (cJSON_GetArraySize(document) <= 2) { /* action and ids */
+        field_errors_add(errors, "", "Give at least one of name, priority, labels and not_before.");
+    }
+    if (cJSON_HasObjectItem(document, "name") && n_ids > 1) {
+        field_errors_add(errors, "name", "A name is given to one run at a time.");
+    }
 }
 
 static void edit_many(struct api_context *context, const struct request *request,
@@ -90,20 +103,20 @@ static void edit_many(struct api_context *context, const struct request *request
                       size_t n_ids) {
     struct run_spec spec;
     struct field_errors errors = {.n = 0};
-    bool priority = cJSON_HasObjectItem(document, "priority");
-    const cJSON *labels = cJSON_GetObjectItemCaseSensitive(document, "labels");
-    body_check_names(document, "action, ids, priority, labels", &errors);
-    if (!priority && !labels) {
-        field_errors_add(&errors, "", "Give at least one of priority and labels.");
-    }
+    check_edit_names(document, n_ids, &errors);
     enum status status = errors.n > 0 ? STATUS_INVALID : check_edit(document, &spec, &errors);
-    if (status == STATUS_OK && priority) {
+    if (status == STATUS_OK && cJSON_HasObjectItem(document, "priority")) {
         admission_check_priority(context, request, spec.priority, &errors);
         status = errors.n > 0 ? STATUS_INVALID : STATUS_OK;
     }
     if (status == STATUS_OK) {
-        run_actions_edit(context, request, reply, priority ? &spec.priority : NULL, labels, ids,
-                         n_ids);
+        const struct run_edit edit = {
+            .name = cJSON_HasObjectItem(document, "name") ? spec.name : NULL,
+            .priority = cJSON_HasObjectItem(document, "priority") ? &spec.priority : NULL,
+            .not_before_ms =
+                cJSON_HasObjectItem(document, "not_before") ? &spec.not_before_ms : NULL};
+        run_actions_edit(context, request, reply, &edit,
+                         cJSON_GetObjectItemCaseSensitive(document, "labels"), ids, n_ids);
     } else if (status == STATUS_NO_MEMORY) {
         reply_problem(reply, request, status, "Try again later.");
     } else {

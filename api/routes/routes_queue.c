@@ -282,12 +282,14 @@ void route_queue(struct api_context *context, const struct request *request, str
     }
     CLEANUP(queue_page_clear) struct queue_page page = {0};
     struct error error;
+    /* The front of the queue is what the forecast looks at as well: it is read once. */
+    int n_read = !cursor && limit < FORECAST_MOST_RUNS ? FORECAST_MOST_RUNS : (int)limit;
     if (run_queue_page(context->options.store, cursor ? &after : NULL,
-                       clock_unix_ms(context->options.clock), (int)limit, &page,
-                       &error) != STATUS_OK) {
+                       clock_unix_ms(context->options.clock), n_read, &page, &error) != STATUS_OK) {
         reply_error(reply, request, &error);
         return;
     }
+    size_t n_shown = page.list.n < (size_t)limit ? page.list.n : (size_t)limit;
     struct pool_status scheduler;
     pool_get_status(context->options.pool, &scheduler);
     struct json_writer writer = {0};
@@ -303,16 +305,17 @@ void route_queue(struct api_context *context, const struct request *request, str
         return;
     }
     /* The front of the queue is not far behind it: no need to count. */
-    struct forecast forecast = {.context = context, .asked = !cursor};
+    struct forecast forecast = {
+        .context = context, .queue = cursor ? NULL : &page.list, .asked = !cursor};
     json_write_array(&writer, "items");
-    for (size_t i = 0; i < page.list.n; i++) {
+    for (size_t i = 0; i < n_shown; i++) {
         write_waiting(&writer, &forecast, &scheduler, &page.list.rows[i],
                       page.first_position + (int64_t)i, is_next(&page, i));
     }
     json_write_end(&writer, ']');
     char next[CURSOR_SIZE] = "";
-    if (page.list.more && page.list.n > 0) {
-        write_cursor(&page.list.rows[page.list.n - 1], next);
+    if (n_shown > 0 && (page.list.more || page.list.n > n_shown)) {
+        write_cursor(&page.list.rows[n_shown - 1], next);
     }
     json_write_string(&writer, "next_cursor", next[0] ? next : NULL);
     json_write_end(&writer, '}');

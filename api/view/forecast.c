@@ -197,18 +197,14 @@ static int first_free(const struct places *places) {
     return first;
 }
 
-static void read_queue(struct forecast *f) {
-    CLEANUP(run_list_clear) struct run_list queue = {0};
+static void play_queue(struct forecast *f, const struct run_list *queue, int64_t now_ms) {
     CLEANUP(play_clear) struct play play = {.n_places = 0};
-    f->read = true;
-    int64_t now_ms = clock_unix_ms(f->context->options.clock);
-    if (run_queue_waiting(f->context->options.store, now_ms, FORECAST_MOST_RUNS, &queue, NULL) !=
-        STATUS_OK) {
-        return;
-    }
     play_begin(f, &play);
-    for (size_t i = 0; i < queue.n; i++) {
-        const struct run_row *row = &queue.rows[i];
+    for (size_t i = 0; i < queue->n && f->n_starts < FORECAST_MOST_RUNS; i++) {
+        const struct run_row *row = &queue->rows[i];
+        if (row->state != RUN_QUEUED) {
+            break; /* held ones, behind all others */
+        }
         struct after blocker;
         struct places *places = find_places(f, &play, row->executor);
         int place = first_free(places);
@@ -219,6 +215,18 @@ static void read_queue(struct forecast *f) {
         }
         f->starts[f->n_starts].run_id = row->id;
         f->starts[f->n_starts++].start_s = start_s;
+    }
+}
+
+static void read_queue(struct forecast *f) {
+    CLEANUP(run_list_clear) struct run_list looked_up = {0};
+    int64_t now_ms = clock_unix_ms(f->context->options.clock);
+    f->read = true;
+    if (f->queue) {
+        play_queue(f, f->queue, now_ms);
+    } else if (run_queue_waiting(f->context->options.store, now_ms, FORECAST_MOST_RUNS, &looked_up,
+                                 NULL) == STATUS_OK) {
+        play_queue(f, &looked_up, now_ms);
     }
 }
 

@@ -27,6 +27,8 @@ struct forecast {
     int n_kinds;                  /* ever added */
     char dataset[RUN_NAME_SIZE];  /* looked up last */
     int n_train;                  /* its training images; 0: it cannot be read */
+    const struct run_list *queue; /* the front of the queue, where the caller has it: as many as the
+                                     forecast looks at, or all; NULL: it is looked up */
     bool asked;                   /* for the start of a run far behind in the queue */
     bool read;                    /* the first FORECAST_MOST_RUNS of the queue are in `starts` */
     int n_starts;

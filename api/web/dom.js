@@ -34,6 +34,13 @@ export function say(node, text) {
   if (node.textContent !== text) { node.textContent = text; }
 }
 
+// Makes these the children of a node and moves only those that are not where they belong, so that focus stays.
+export function keepChildren(node, wanted) {
+  const keep = new Set(wanted);
+  for (const child of [...node.childNodes]) { if (!keep.has(child)) { child.remove(); } }
+  wanted.forEach((child, i) => { if (node.childNodes[i] !== child) { node.insertBefore(child, node.childNodes[i] ?? null); } });
+}
+
 export async function copy(text, button) {
   try {
     await navigator.clipboard.writeText(text);

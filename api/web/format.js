@@ -28,6 +28,11 @@ export function bytes(n) {
   return n >= 1e9 ? `${(n / 1e9).toFixed(1)}\u00a0GB` : n >= 1e6 ? `${(n / 1e6).toFixed(1)}\u00a0MB` : `${count(n / 1e3)}\u00a0kB`;
 }
 
+export function hours(seconds) { // of seconds: 0.4, 12, 1,204
+  const n = seconds / 3600;
+  return n === 0 || n >= 10 ? count(n) : n < 0.1 ? "< 0.1" : fixed(n, 1);
+}
+
 export function duration(seconds) {
   if (seconds == null || !Number.isFinite(seconds)) { return "–"; }
   const minutes = Math.round(seconds / 60);

@@ -4,7 +4,7 @@ import { address, complain, go } from "./frame.js";
 import { all, get } from "./api.js";
 import { act, ACTIONS, actionButton, edit, fork, reason } from "./actions.js";
 import { addPoint, draw, fit, forget, known, load } from "./curve.js";
-import { copy, el } from "./dom.js";
+import { copy, el, keepChildren } from "./dom.js";
 import { differing, same, title } from "./fields.js";
 import { FILTERS, filtersOf, filterText, readFilter } from "./filter.js";
 import { count, plural } from "./format.js";
@@ -421,13 +421,6 @@ class Runs {
     name?.focus();
     name?.closest("tr")?.scrollIntoView({ block: "nearest" });
   }
-}
-
-// Makes these the children of a node and moves only those that are not where they belong, so that focus stays.
-function keepChildren(node, wanted) {
-  const keep = new Set(wanted);
-  for (const child of [...node.childNodes]) { if (!keep.has(child)) { child.remove(); } }
-  wanted.forEach((child, i) => { if (node.childNodes[i] !== child) { node.insertBefore(child, node.childNodes[i] ?? null); } });
 }
 
 function makeSpacer(height, span) {

@@ -6,6 +6,8 @@ import { ask } from "./dialog.js";
 import { el, say } from "./dom.js";
 import { bytes, count, duration, plain, plural, when } from "./format.js";
 import { listen } from "./live.js";
+import { Owners } from "./owners.js";
+import { Webhooks } from "./webhooks.js";
 
 const SAMPLES = 8;
 const SAMPLE_SIDE = 64;
@@ -16,6 +18,8 @@ class System {
   constructor(view, context) {
     this.view = view;
     this.context = context;
+    this.owners = new Owners();
+    this.webhooks = new Webhooks(context);
   }
 
   async start() {
@@ -28,7 +32,7 @@ class System {
   }
 
   async load() {
-    const [system, queue, datasets, presets, metrics] = await Promise.all([get("/system"), get("/queue", { limit: 1 }), get("/datasets"), get("/presets"), readMetrics()]);
+    const [system, queue, datasets, presets, metrics] = await Promise.all([get("/system"), get("/queue", { limit: 1 }), get("/datasets"), get("/presets"), readMetrics(), this.owners.load(), this.webhooks.load()]);
     Object.assign(this, { system, queue, datasets: datasets.items, presets: presets.items, metrics });
   }
 
@@ -52,6 +56,7 @@ class System {
   }
 
   build() {
+    const again = () => this.again();
     document.title = "System · cutoutd";
     this.drain = el("button", { type: "button", onclick: () => this.set("POST", this.queue.scheduler.state === "draining" ? "/scheduler/resume" : "/scheduler/drain") });
     this.consequence = el("span");
@@ -60,8 +65,8 @@ class System {
     this.view.replaceChildren(el("h1", {}, "System"),
       el("div", { class: "bar scheduler" }, this.drain, this.consequence, el("label", { class: "push", htmlFor: "workers" }, "Workers"), this.workers),
       el("div", { class: "columns-2 even" },
-        el("div", {}, el("section", {}, el("table", { class: "facts" }, this.facts)), this.access(), el("section", { class: "space" }, el("h2", {}, "Presets"), el("table", { class: "facts" }, el("tbody", {}, ...this.presets.map((preset) => el("tr", {}, el("th", { scope: "row" }, el("a", { href: `${prefix}/new?preset=${encodeURIComponent(preset.name)}` }, plain(preset.name))), el("td", { class: "second" }, plain(preset.description)))))))),
-        el("div", {}, el("section", {}, el("h2", {}, "Data sets"), ...this.datasets.map((set) => this.dataset(set))), this.backup(), this.purge())));
+        el("div", {}, el("section", {}, el("table", { class: "facts" }, this.facts)), this.owners.build(again), this.access(), el("section", { class: "space" }, el("h2", {}, "Presets"), el("table", { class: "facts" }, el("tbody", {}, ...this.presets.map((preset) => el("tr", {}, el("th", { scope: "row" }, el("a", { href: `${prefix}/new?preset=${encodeURIComponent(preset.name)}` }, plain(preset.name))), el("td", { class: "second" }, plain(preset.description)))))))),
+        el("div", {}, el("section", {}, el("h2", {}, "Data sets"), ...this.datasets.map((set) => this.dataset(set))), this.webhooks.build(again), this.backup(), this.purge())));
   }
 
   paint() {
@@ -80,6 +85,8 @@ class System {
       ["Runs", Object.entries(system.runs).filter(([, n]) => n > 0).map(([state, n]) => `${count(n)} ${state}`).join(", ") || "none"],
       ["Memory", `${bytes(system.memory.run_limit_bytes)} a run, of ${bytes(system.memory.daemon_limit_bytes)}${metrics.resident_memory_bytes ? `; in use ${bytes(metrics.resident_memory_bytes)}` : ""}`],
       ["Disk", metrics.state_dir_free_bytes == null ? "–" : `${bytes(metrics.state_dir_free_bytes)} free; database ${bytes(metrics.database_bytes)}`]];
+    this.owners.paint(queue.limits);
+    this.webhooks.paint();
     const rows = facts.map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, value)));
     rows.forEach((row, i) => {
       const there = this.facts.rows[i];

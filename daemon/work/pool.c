@@ -30,13 +30,6 @@ static enum status read_number(const struct pool *pool, const char *name, int *r
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
-static enum status store_number(struct pool *pool, const char *name, int value,
-                                const struct idempotency_answer *answer, struct error *error) {
-    char text[16];
-    (void)snprintf(text, sizeof(text), "%d", value);
-    return setting_table_put(pool->options.store, name, text, answer, error);
-}
-
 static void share(const struct pool *pool, int n_workers) {
     for (size_t i = 0; i < pool->options.n_executors; i++) {
         const struct executor *e = &pool->options.executors[i];
@@ -48,7 +41,15 @@ static void share(const struct pool *pool, int n_workers) {
 
 enum status pool_set_workers(struct pool *pool, int n_workers, struct error *error) {
     (void)pthread_mutex_lock(&pool->growing);
-    enum status status = store_number(pool, SETTING_WORKERS, n_workers, NULL, error);
+    char value[16];
+    char before[32];
+    char after[32];
+    (void)snprintf(value, sizeof(value), "%d", n_workers);
+    (void)snprintf(before, sizeof(before), "{\"workers\":%d}", atomic_load(&pool->n_workers));
+    (void)snprintf(after, sizeof(after), "{\"workers\":%d}", n_workers);
+    const struct setting_change change = {
+        .name = SETTING_WORKERS, .value = value, .before = before, .after = after};
+    enum status status = setting_change(pool->options.store, &change, error);
     if (status == STATUS_OK) {
         share(pool, n_workers);
         atomic_store(&pool->n_workers, n_workers);
@@ -84,8 +85,16 @@ void pool_set_arithmetic_change(struct pool *pool, enum arithmetic_change rule) 
 
 enum status pool_set_draining(struct pool *pool, bool draining,
                               const struct idempotency_answer *answer, struct error *error) {
+    static const char is_draining[] = "{\"draining\":true}";
+    static const char is_not_draining[] = "{\"draining\":false}";
     (void)pthread_mutex_lock(&pool->growing);
-    enum status status = store_number(pool, SETTING_DRAINING, draining, answer, error);
+    const char *before = atomic_load(&pool->draining) ? is_draining : is_not_draining;
+    const struct setting_change change = {.name = SETTING_DRAINING,
+                                          .value = draining ? "1" : "0",
+                                          .before = before,
+                                          .after = draining ? is_draining : is_not_draining,
+                                          .answer = answer};
+    enum status status = setting_change(pool->options.store, &change, error);
     if (status == STATUS_OK) {
         atomic_store(&pool->draining, draining);
     }
@@ -284,17 +293,12 @@ void pool_stop(struct pool *pool) {
 
 /* ---- from outside ---- */
 
-/* With moves held. */
-static void pass_on_priority(struct pool *pool, int64_t run_id, int priority) {
+void pool_note_priority(struct pool *pool, int64_t run_id, int priority) {
+    (void)pthread_mutex_lock(&pool->moves);
     const struct attempt *a = attempt_table_find(&pool->attempts, run_id);
     if (a && a->started && !a->ended && a->executor->prioritize) {
         a->executor->prioritize(a->executor->user, a->run.handle, priority);
     }
-}
-
-void pool_note_priority(struct pool *pool, int64_t run_id, int priority) {
-    (void)pthread_mutex_lock(&pool->moves);
-    pass_on_priority(pool, run_id, priority);
     (void)pthread_mutex_unlock(&pool->moves);
 }
 
@@ -312,9 +316,6 @@ enum status pool_act(struct pool *pool, const struct queue_action *asked,
         if (a) {
             a->request = outcome->row.request;
             pool_pass_on_request(a);
-        }
-        if (outcome->action == BATCH_EDIT) {
-            pass_on_priority(pool, outcome->id, outcome->row.priority);
         }
     }
     (void)pthread_mutex_unlock(&pool->moves);

@@ -18,7 +18,6 @@
 #include "daemon/config/config.h"
 #include "daemon/config/state_dir.h"
 #include "daemon/store/change/old_rows.h"
-#include "daemon/store/change/setting_change.h"
 #include "daemon/store/owner/usage.h"
 #include "daemon/store/query/upkeep.h"
 #include "daemon/store/table/audit_table.h"
@@ -150,7 +149,7 @@ static bool believes_clock(struct retention *retention) {
     retention->looked_ms = now_ms;
     retention->looked_s = now_s;
     (void)snprintf(text, sizeof(text), "%lld", (long long)now_ms);
-    (void)setting_table_put(retention->options.store, SETTING_LOOKED, text, NULL, NULL);
+    (void)setting_table_put(retention->options.store, SETTING_LOOKED, text, NULL);
     if (!believed) {
         log_warning("the clock has jumped, or the daemon did not run for long: nothing is removed "
                     "by its age today");

@@ -74,13 +74,13 @@ export class Daemon {
     return text ? JSON.parse(text) : null;
   }
 
-  async until(id, state) {
+  async until(id, state, token) {
     const deadline = Date.now() + TIMEOUT;
     for (;;) {
-      const run = await this.call("GET", `/runs/${id}`);
+      const run = await this.call("GET", `/runs/${id}`, undefined, token);
       if (run.state === state) { return run; }
       assert.ok(Date.now() < deadline, `run ${id} is ${run.state}, not ${state}`);
-      await fetch(`${this.url}/api/v1/runs/${id}/events?format=ndjson&since=0`, { signal: AbortSignal.timeout(500) }).then((r) => r.text()).catch(() => {});
+      await fetch(`${this.url}/api/v1/runs/${id}/events?format=ndjson&since=0`, { signal: AbortSignal.timeout(500), headers: token ? { Authorization: `Bearer ${token}` } : {} }).then((r) => r.text()).catch(() => {});
     }
   }
 }
@@ -108,7 +108,7 @@ export function page_test(name, body, options = {}) {
     try {
       await options.prepare?.(daemon);
       await daemon.start(options.arguments?.(daemon));
-      await body({ daemon, page, context, shot: (file) => pictures && page.screenshot({ path: join(pictures, `${file}.png`) }) });
+      await body({ daemon, page, context, shot: (file, more = {}) => pictures && page.screenshot({ path: join(pictures, `${file}.png`), ...more }) });
       assert.deepEqual(complaints, []);
     } finally {
       await context.close();

@@ -6,6 +6,7 @@ import "./runs.mjs";
 import "./compare.mjs";
 import "./run.mjs";
 import "./new.mjs";
+import "./system.mjs";
 
 page_test("the first start offers a run, and its epochs arrive by themselves", async ({ daemon, page, shot }) => {
   await page.goto(daemon.url);

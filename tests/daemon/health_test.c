@@ -1,10 +1,10 @@
 /* What is known of the store without asking it. */
+#include "daemon/store/table/setting_table.h"
 #include "tests/daemon/store_fixture.h"
 
 #include <sqlite3.h>
 
 #include "core/base/clock.h"
-#include "daemon/store/change/setting_change.h"
 #include "daemon/work/health.h"
 
 struct test {
@@ -76,7 +76,7 @@ static void full_disk_is_told_until_a_write_reaches_it_again(void **state) {
     struct health_report report;
     struct error error;
     store_inject_failure(test->f.store, 1);
-    assert_int_equal(setting_table_put(test->f.store, "a", "b", NULL, &error), STATUS_NO_SPACE);
+    assert_int_equal(setting_table_put(test->f.store, "a", "b", &error), STATUS_NO_SPACE);
     store_inject_failure(test->f.store, 1); /* the disk is still full */
     health_look(test->health);
     health_read(test->health, &report);
@@ -126,7 +126,7 @@ static void a_quiet_log_goes_into_the_database_file(void **state) {
     const struct clock clock = {.monotonic_s = tell_test_time, .unix_ms = tell_unix_ms};
     struct health *health = NULL;
     ASSERT_OK(health_create(test->f.store, test->f.dir, &clock, &health, &fixture_error));
-    ASSERT_OK(setting_table_put(test->f.store, "a", "b", NULL, &fixture_error));
+    ASSERT_OK(setting_table_put(test->f.store, "a", "b", &fixture_error));
     health_look(health);
     test_now_s += 4.9;
     health_look(health);
@@ -141,7 +141,7 @@ static void an_opening_puts_the_log_of_a_killed_process_into_the_database_file(v
     struct test *test = *state;
     struct test killed = {.f.store = NULL};
     char command[2400];
-    ASSERT_OK(setting_table_put(test->f.store, "a", "b", NULL, &fixture_error));
+    ASSERT_OK(setting_table_put(test->f.store, "a", "b", &fixture_error));
     fixture_make_dir(&killed.f);
     (void)snprintf(command, sizeof(command), "cp %s %s && cp %s-wal %s-wal", test->f.path,
                    killed.f.path, test->f.path, killed.f.path);

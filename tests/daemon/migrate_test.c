@@ -426,6 +426,33 @@ static void runs_of_before_are_counted_for_their_owners(void **state) {
     assert_int_equal(read_number(handle, "SELECT count(*) FROM run WHERE charged_ms IS NULL"), 6);
 }
 
+/* Lines that were written stay as they are; triggers write none of settings any more. */
+static void the_audit_of_before_stays_and_open_deliveries_are_found(void **state) {
+    sqlite3 *handle = *state;
+    ASSERT_OK(migrate_apply(handle, migrations_embedded, 24, &fixture_error));
+    assert_int_equal(
+        sqlite3_exec(handle,
+                     "INSERT INTO actor VALUES (1, 'root', '', '', 'PATCH /api/v1/scheduler');"
+                     "INSERT INTO setting (name, value) VALUES ('workers', '2');"
+                     "INSERT INTO webhook (name, url, events, template, secret, owner, created_ms)"
+                     " VALUES ('lab', 'u', '', 'json', 's', '', 1);"
+                     "INSERT INTO delivery (webhook_id, event, facts, created_ms, state, next_ms)"
+                     " SELECT 1, 'test', '{}', 1, column1, 1 FROM (VALUES ('delivered'), ('dead'),"
+                     " ('pending'))",
+                     0, 0, 0),
+        SQLITE_OK);
+    ASSERT_OK(
+        migrate_apply(handle, migrations_embedded, migrations_embedded_count, &fixture_error));
+    assert_int_equal(
+        sqlite3_exec(handle, "UPDATE setting SET value = '3' WHERE name = 'workers'", 0, 0, 0),
+        SQLITE_OK);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM audit WHERE subject = 'setting'"),
+                     1);
+    assert_int_equal(read_number(handle, "SELECT count(*) FROM delivery INDEXED BY delivery_open"
+                                         " WHERE webhook_id = 1 AND state <> 'delivered'"),
+                     2);
+}
+
 static void a_file_that_is_no_database_is_refused(void **state) {
     (void)state;
     struct store_fixture f;
@@ -463,6 +490,7 @@ int main(void) {
         TEST(runs_of_before_are_stopped_by_no_rule_and_keep_what_paper_was),
         TEST(older_runs_have_no_placement),
         TEST(runs_of_before_are_counted_for_their_owners),
+        TEST(the_audit_of_before_stays_and_open_deliveries_are_found),
         TEST(events_keep_their_ids_and_new_ones_go_on_behind_them),
         cmocka_unit_test(the_store_refuses_a_newer_database_and_keeps_it),
         cmocka_unit_test(a_file_that_is_no_database_is_refused),

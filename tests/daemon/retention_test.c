@@ -1,10 +1,10 @@
 /* What goes when a run has been final for long, and what stays. */
+#include "daemon/store/table/setting_table.h"
 #include "tests/daemon/store_fixture.h"
 
 #include <sched.h>
 #include <sys/stat.h>
 
-#include "daemon/store/change/setting_change.h"
 #include "daemon/store/query/event_list.h"
 #include "daemon/work/retention.h"
 
@@ -208,7 +208,7 @@ static void look(struct store_fixture *f, int64_t last_ms) {
     char text[32];
     (void)snprintf(last, sizeof(last), "%lld", (long long)last_ms);
     (void)snprintf(now, sizeof(now), "%lld", (long long)now_ms);
-    ASSERT_OK(setting_table_put(f->store, "retention_looked_ms", last, NULL, &fixture_error));
+    ASSERT_OK(setting_table_put(f->store, "retention_looked_ms", last, &fixture_error));
     ASSERT_OK(retention_start(&options, &retention, &fixture_error));
     do {
         (void)sched_yield();

@@ -6,7 +6,6 @@
 #include <sqlite3.h>
 #include <sys/resource.h>
 
-#include "daemon/store/change/setting_change.h"
 #include "daemon/store/table/setting_table.h"
 
 enum { BIG = 256 << 10 };
@@ -35,15 +34,15 @@ static void a_text_without_memory_for_it_is_not_stored_as_null(void **state) {
     struct store_fixture *f = *state;
     char value[64];
     char *text = big_text();
-    ASSERT_OK(setting_table_put(f->store, "a", "before", NULL, &fixture_error));
+    ASSERT_OK(setting_table_put(f->store, "a", "before", &fixture_error));
     (void)sqlite3_hard_heap_limit64(sqlite3_memory_used() + BIG / 2);
-    enum status status = setting_table_put(f->store, "a", text, NULL, &fixture_error);
+    enum status status = setting_table_put(f->store, "a", text, &fixture_error);
     (void)sqlite3_hard_heap_limit64(0);
     free(text);
     assert_int_equal(status, STATUS_NO_MEMORY);
     ASSERT_OK(setting_table_get(f->store, "a", value, sizeof(value), &fixture_error));
     assert_string_equal(value, "before");
-    ASSERT_OK(setting_table_put(f->store, "a", "after", NULL, &fixture_error));
+    ASSERT_OK(setting_table_put(f->store, "a", "after", &fixture_error));
 }
 
 static void a_limit_on_the_size_of_files_is_no_space(void **state) {
@@ -54,12 +53,12 @@ static void a_limit_on_the_size_of_files_is_no_space(void **state) {
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &files), 0);
     const struct rlimit few = {.rlim_cur = BIG, .rlim_max = files.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &few), 0);
-    enum status status = setting_table_put(f->store, "a", text, NULL, &fixture_error);
+    enum status status = setting_table_put(f->store, "a", text, &fixture_error);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &files), 0);
     (void)signal(SIGXFSZ, before);
     free(text);
     assert_int_equal(status, STATUS_NO_SPACE);
-    ASSERT_OK(setting_table_put(f->store, "a", "b", NULL, &fixture_error));
+    ASSERT_OK(setting_table_put(f->store, "a", "b", &fixture_error));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

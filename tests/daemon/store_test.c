@@ -1,11 +1,11 @@
 /* The tables: what is written is read back, in one commit with its event, or not at all. */
+#include "daemon/store/table/setting_table.h"
 #include "tests/daemon/store_fixture.h"
 
 #include <math.h>
 #include <pthread.h>
 #include <sqlite3.h>
 
-#include "daemon/store/change/setting_change.h"
 #include "daemon/store/query/event_list.h"
 #include "daemon/store/table/checkpoint_table.h"
 #include "daemon/store/table/confusion_table.h"
@@ -392,8 +392,8 @@ static void everything_is_there_after_reopening(void **state) {
 static void settings_are_replaced_and_checked_for_size(void **state) {
     struct store_fixture *f = *state;
     char value[8];
-    ASSERT_OK(setting_table_put(f->store, "a", "one", NULL, &fixture_error));
-    ASSERT_OK(setting_table_put(f->store, "a", "two", NULL, &fixture_error));
+    ASSERT_OK(setting_table_put(f->store, "a", "one", &fixture_error));
+    ASSERT_OK(setting_table_put(f->store, "a", "two", &fixture_error));
     ASSERT_OK(setting_table_get(f->store, "a", value, sizeof(value), &fixture_error));
     assert_string_equal(value, "two");
     assert_int_equal(setting_table_get(f->store, "a", value, 3, &fixture_error), STATUS_TOO_LARGE);
@@ -433,7 +433,7 @@ static void the_observer_hears_of_commits_only(void **state) {
     store_inject_failure(f->store, 1);
     assert_int_equal(move(f->store, id, RUN_QUEUED, RUN_HELD), STATUS_NO_SPACE);
     assert_int_equal(heard, 0);
-    ASSERT_OK(setting_table_put(f->store, "a", "b", NULL, &fixture_error));
+    ASSERT_OK(setting_table_put(f->store, "a", "b", &fixture_error));
     assert_int_equal(heard, 0);
 }
 

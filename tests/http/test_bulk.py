@@ -40,12 +40,22 @@ class Bulk(DaemonTestCase):
     def test_what_no_run_may_have_is_refused_at_once(self):
         run = self.daemon.submit(hold=True)
         for body, pointer in (({}, ""), ({"priority": "x"}, "/priority"), ({"labels": []}, "/labels"),
-                              ({"labels": {"a": 1}}, "/labels/a"), ({"name": "x"}, "/name")):
+                              ({"labels": {"a": 1}}, "/labels/a"), ({"ids": [run, run], "name": "x"}, "/name"),
+                              ({"not_before": "soon"}, "/not_before"), ({"m": 2}, "/m")):
             with self.subTest(body):
                 response = self.daemon.curl("/api/v1/runs/bulk",
-                                            data=dict(body, action="edit", ids=[run]), malformed=True)
+                                            data={"action": "edit", "ids": [run], **body}, malformed=True)
                 problem = self.assert_problem(response, 422)
                 self.assertEqual(problem["errors"][0]["pointer"], pointer)
+
+    def test_name_labels_and_not_before_are_changed_in_one_commit(self):
+        run = self.daemon.submit(epochs=1, labels={"team": "a"}, not_before="2099-01-01T00:00:00Z")
+        done = self.bulk(action="edit", ids=[run], name="new", labels={"of": "b"}, not_before=None)
+        self.assertEqual((done["succeeded"], done["items"][0]["run"]["name"]), (1, "new"))
+        self.daemon.wait_for_end(run)  # whoever waited for its time is woken
+        stored = self.run_of(run)
+        self.assertEqual((stored["state"], stored["name"], stored["labels"], stored["not_before"]),
+                         ("succeeded", "new", {"team": "a", "of": "b"}, None))
 
     def test_many_are_forked_at_once(self):
         sources = [self.daemon.submit(epochs=1, seed=seed, name=f"s{seed}") for seed in (1, 2)]

@@ -185,6 +185,10 @@ class Commands(ClientTestCase):
         self.ctl("edit", fork, *runs, "label=of:a:b", "label=team-", "priority=5")
         stored = self.daemon.get("/api/v1/runs/" + fork)
         self.assertEqual((stored["name"], stored["priority"], stored["labels"]), ("12", 5, {"of": "a:b"}))
+        self.ctl("edit", fork, "name=new", "label=team:x", "label=of-", "not_before=2099-01-01T00:00:00Z")
+        stored = self.daemon.get("/api/v1/runs/" + fork)
+        self.assertEqual((stored["name"], stored["priority"], stored["labels"]), ("new", 5, {"team": "x"}))
+        self.assertTrue(stored["not_before"].startswith("2099-01-01"))
         self.assertIn("There is no run 99999", self.ctl("edit", fork, "99999", "priority=1", status=1))
         self.assertIn("lr: ", self.ctl("fork", runs[0], "lr=-1", status=1))
         self.ctl("delete", fork)
@@ -205,6 +209,56 @@ class Commands(ClientTestCase):
             if event["event"] == "epoch":
                 self.assertIn(f"validation error {event['data']['val_error']:.4f}", "\n".join(log))
         self.assertIn("There is no run", self.ctl("events", "99999", status=1))
+
+    def test_a_log_that_is_followed_is_the_log_at_the_end(self):
+        run = self.submit("m=1", "epochs=2", "hold=true", "name=before")
+        with subprocess.Popen([CUTOUTCTL, "log", "-f", run], env=self.environment_of(), text=True,
+                              stdout=subprocess.PIPE) as log:
+            first = log.stdout.readline()  # what was there
+            self.assertIn("held, attempt", first)
+            self.ctl("edit", run, "name=after", "label=team:vision", "priority=2")
+            self.ctl("release", run)
+            said = first + log.stdout.read()
+            self.assertEqual(log.wait(PATIENCE_S), 0)
+        self.assertEqual(said, self.ctl("log", run))
+        self.assertIn('name "after", labels {"team":"vision"}', said)
+        self.assertEqual(self.ctl("log", "--follow", run), said)
+        self.assertEqual(self.ctl("log", "-f", "--curl", run).count("curl "), 2)
+        self.assertIn("There is no run", self.ctl("log", "-f", "99999", status=1))
+        self.ctl("show", "-f", run, status=64)
+
+    def test_notes_are_written_read_and_taken_away(self):
+        sweep, (run, _) = self.ended_sweep()
+        for words in (["note", run], ["sweep", "note", sweep]):
+            with self.subTest(words):
+                self.assertIn("has no note", self.ctl(*words, status=1))
+                self.ctl(*words, "the *rate* was too high")
+                self.assertEqual(self.ctl(*words), "the *rate* was too high\n")
+                self.assertIn("text/markdown", self.ctl(*words, "x", "--curl"))
+                subprocess.run([CUTOUTCTL, *words, "-"], input="# a\n\nb\n", text=True, check=True,
+                               env=self.environment_of(), stdout=subprocess.DEVNULL, timeout=PATIENCE_S)
+                self.assertEqual(self.ctl(*words), "# a\n\nb\n")
+                self.assertIn("at most 16384 bytes", self.ctl(*words, "x" * 20000, status=1))
+                self.ctl(*words, "")
+                self.assertIn("has no note", self.ctl(*words, status=1))
+        subprocess.run(self.ctl("note", run, "it's 'x'", "--curl"), shell=True, check=True,
+                       env=self.environment_of(), timeout=PATIENCE_S)
+        self.assertEqual(self.ctl("note", run), "it's 'x'\n")
+
+    def test_purge_says_what_goes_and_asks(self):
+        _, (run, _) = self.ended_sweep(epochs=2)
+        kinds = lambda: {item["kind"] for item in json.loads(self.ctl("checkpoint", "list", run, "-o", "json"))["items"]}
+        before = kinds()
+        self.assertGreater(len(before), 1)
+        self.assertIn("Nothing was removed", self.ctl("purge", "0", status=64))
+        self.assertTrue(json.loads(self.ctl("purge", "0", "--json"))["dry_run"])
+        self.assertIn("Nothing was removed", self.on_terminal(80, "purge", "0", typed="n\n", status=1))
+        self.assertEqual(kinds(), before)
+        self.assertIn("0 checkpoints", self.ctl("purge", "3650"))
+        self.assertRegex(self.on_terminal(80, "purge", "0", typed="y\n"), "checkpoints of .* runs are removed")
+        self.assertEqual(kinds(), {"best"})
+        self.assertIn("0 checkpoints", self.ctl("purge", "0", "--yes"))
+        self.ctl("purge", "x", status=64)
 
     def test_submit_without_a_field_asks(self):
         n = len(self.ctl("list", "-q", "limit=500").split())

@@ -258,6 +258,9 @@ class Slurm(unittest.TestCase):
         self.assertEqual(self.daemon.curl(f"/api/v1/runs/{waiting}", "-X", "PATCH", data={"priority": 7}).status, 200)
         wait_for((self.root / "jobs" / "1.nice").exists)
         self.assertEqual((self.root / "jobs" / "1.nice").read_text(), "993")
+        self.assertEqual(self.daemon.curl("/api/v1/runs/bulk", data={
+            "action": "edit", "ids": [waiting], "priority": 9}).status, 200)
+        wait_for(lambda: (self.root / "jobs" / "1.nice").read_text() == "991")
         self.daemon.curl(f"/api/v1/runs/{waiting}/cancel", "-X", "POST")
         self.assertEqual(self.daemon.wait_for_end(waiting)["state"], "canceled")
         self.heal("pend")

@@ -124,6 +124,10 @@ bool client_is_here(const struct client *client) {
            (host_split(authority, strcspn(authority, "/"), host, &port) && host_is_loopback(host));
 }
 
+const char *call_type(const struct call *call) {
+    return call->type ? call->type : "application/json";
+}
+
 /* All that calls have in common. *ret_headers must outlive the handle. */
 static enum status prepare(const struct client *client, const struct call *call, CURL **ret_curl,
                            struct curl_slist **ret_headers, char *reason, struct error *error) {
@@ -161,7 +165,7 @@ static enum status prepare(const struct client *client, const struct call *call,
     }
     if (call->body) {
         good &= curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body) == CURLE_OK;
-        good &= add_header(ret_headers, "Content-Type", "application/json");
+        good &= add_header(ret_headers, "Content-Type", call_type(call));
     }
     good &= curl_easy_setopt(curl, CURLOPT_HTTPHEADER, *ret_headers) == CURLE_OK;
     return good ? STATUS_OK

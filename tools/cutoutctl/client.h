@@ -28,7 +28,8 @@ struct client {
 struct call {
     const char *method;
     const char *path; /* behind /api/v1, with its query, percent codes where they must be */
-    const char *body; /* JSON, NULL: none */
+    const char *body; /* NULL: none */
+    const char *type; /* of the body; NULL: JSON */
     bool stream;      /* NDJSON that comes as things happen */
     bool text;        /* the answer is to be shown as it is: CSV, lines */
 };
@@ -60,6 +61,9 @@ bool client_is_here(const struct client *client);
 enum status client_send(const struct client *client, const struct call *call, struct answer *answer,
                         struct error *error);
 void answer_clear(struct answer *answer);
+
+/* The Content-Type of the body. */
+const char *call_type(const struct call *call);
 
 /* Prints the answer as it came; for people (a terminal) with a line for each member, and of texts
  * only what may be shown there. */

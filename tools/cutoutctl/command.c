@@ -2,6 +2,7 @@
 #include "tools/cutoutctl/command.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "core/base/cleanup.h"
 
@@ -108,6 +109,23 @@ bool command_ask_to_print(const struct invocation *invocation, const struct call
         return false;
     }
     return true;
+}
+
+bool command_confirm(const char *question, const char *nothing, const char *instead,
+                     int *ret_exit) {
+    char answer[16] = "";
+    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+        (void)fprintf(stderr, "%s: %s.\n", nothing, instead);
+        *ret_exit = EXIT_USAGE;
+        return false;
+    }
+    (void)fprintf(stderr, "%s [y/N] ", question);
+    bool yes = fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+    if (!yes) {
+        (void)fprintf(stderr, "%s.\n", nothing);
+        *ret_exit = EXIT_REFUSED;
+    }
+    return yes;
 }
 
 int command_do(const struct invocation *invocation, const char *method, const char *path,

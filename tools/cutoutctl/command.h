@@ -27,6 +27,7 @@ struct invocation {
     enum output output;
     bool quiet;       /* print ids alone */
     bool yes;         /* do not ask */
+    bool follow;      /* go on with what happens */
     const char *to;   /* --to; NULL: not given */
     const char *file; /* -o of commands that write one; NULL: not given */
 };
@@ -36,15 +37,17 @@ typedef int command_function(const struct invocation *invocation);
 /* Runs */
 command_function command_submit, command_sweep, command_list, command_show, command_queue,
     command_act, command_watch, command_wait, command_curve, command_export, command_log,
-    command_events, command_compare, command_figure, command_figure_cutout, command_checkpoint_list,
-    command_checkpoint_get, command_checkpoint_save, command_fork, command_edit;
+    command_note, command_events, command_compare, command_figure, command_figure_cutout,
+    command_checkpoint_list, command_checkpoint_get, command_checkpoint_save, command_fork,
+    command_edit;
 /* Sweeps */
 command_function command_sweep_list, command_sweep_show, command_sweep_act, command_sweep_watch,
-    command_sweep_wait, command_link_create, command_link_list, command_link_delete;
+    command_sweep_wait, command_sweep_note, command_link_create, command_link_list,
+    command_link_delete;
 /* The server */
 command_function command_scheduler, command_scheduler_turn, command_scheduler_workers,
-    command_owners, command_audit, command_token, command_backup, command_webhook_list,
-    command_webhook_create, command_webhook_delete, command_webhook_test,
+    command_owners, command_audit, command_token, command_backup, command_purge,
+    command_webhook_list, command_webhook_create, command_webhook_delete, command_webhook_test,
     command_webhook_deliveries;
 
 /* Sends the call. true: it succeeded, the caller reads *answer. false: the command is over with
@@ -62,6 +65,10 @@ bool command_ask_to_print(const struct invocation *invocation, const struct call
  * prints the answer with -o json. Returns the exit status. */
 int command_do(const struct invocation *invocation, const char *method, const char *path,
                const char *said);
+
+/* Asks on a terminal. false: no, or there is none to ask on; stderr says what did not happen
+ * ("Nothing was started") and, without a terminal, what else to give; *ret_exit is set. */
+bool command_confirm(const char *question, const char *nothing, const char *instead, int *ret_exit);
 
 /* "cutoutctl: message" on stderr. */
 void command_complain(const char *message);

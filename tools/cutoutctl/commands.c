@@ -10,8 +10,11 @@ static const char fork_more[] =
     "From its last checkpoint, from the best one (from_epoch=best) or from that of an epoch "
     "(from_epoch=0: anew), with the fields that are given changed.";
 static const char edit_more[] = "label=team:vision sets a label and leaves others alone, "
-                                "label=team- takes it away. Several runs "
-                                "at once have priority and labels alone. Other fields: fork.";
+                                "label=team- takes it away. A name is "
+                                "given to one run at a time. Other fields: fork.";
+static const char note_more[] =
+    "TEXT, Markdown of at most 16 KiB, takes the place of what is there. Standard input is read "
+    "for -, and '' takes the note away.";
 static const char compare_more[] =
     "By their best errors, the time until a target and the differences to a baseline. The runs are "
     "those of the ids, or of sweep=ID; group_by=m, x=seconds, metric=val_loss, target=0.06 and "
@@ -51,8 +54,11 @@ static const struct command commands[] = {
     {"wait", command_wait, TAKES_IDS, "run", ONE_OR_MORE, 0, "ID...", "wait until runs have ended",
      "In silence. The exit status says how they ended.",
      "cutoutctl wait $(cutoutctl submit -q m=8) && echo done"},
-    {"log", command_log, TAKES_IDS, "run", 1, 1, 0, "ID", "print what happened to a run", NULL,
-     NULL},
+    {"log", command_log, TAKES_IDS, "run", 1, 1, OPTION_FOLLOW, "[-f] ID",
+     "print what happened to a run", "With -f also what happens, until it has ended.", NULL},
+    {"note", command_note, TAKES_ID_AND_WORDS, "run", 1, 2, 0, "ID [TEXT|-]",
+     "show what was noted about a run, or note it", note_more,
+     "cutoutctl note 7 'the rate was too high'\ncutoutctl note 7 - < notes.md"},
     {"events", command_events, TAKES_IDS, "run", 0, 1, OPTION_JSON, "[ID]",
      "follow what happens, to one run or to all",
      "A line an event, from now on: of one run until it has ended, of all until Ctrl-C. With -o "
@@ -87,7 +93,8 @@ static const struct command commands[] = {
      fork_more, "cutoutctl fork 7 from_epoch=best lr=1e-4 epochs=100"},
     {"edit", command_edit, TAKES_ID_AND_WORDS, "run", 2, -1, OPTION_JSON, "ID... NAME=VALUE...",
      "change priority, labels, name or not_before of runs", edit_more,
-     "cutoutctl edit 7 8 priority=5 label=team:vision"},
+     "cutoutctl edit 7 8 priority=5 label=team:vision\n"
+     "cutoutctl edit 7 name='the good one' label=paper:figure-2"},
     {"cancel", command_act, TAKES_IDS, "run", ONE_OR_MORE, OPTION_JSON, "ID...",
      "end runs, those that train with a checkpoint", NULL, NULL},
     {"kill", command_act, TAKES_IDS, "run", ONE_OR_MORE, OPTION_JSON, "ID...",
@@ -124,6 +131,8 @@ static const struct command commands[] = {
     {"sweep wait", command_sweep_wait, TAKES_IDS, "sweep", 1, 1, 0, "ID",
      "wait until all its runs have ended", "In silence. The exit status says how they ended.",
      NULL},
+    {"sweep note", command_sweep_note, TAKES_ID_AND_WORDS, "sweep", 1, 2, 0, "ID [TEXT|-]",
+     "show what was noted about a sweep, or note it", note_more, NULL},
     {"sweep cancel", command_sweep_act, TAKES_IDS, "sweep", 1, 1, OPTION_JSON, "ID",
      "end its runs, those that train with a checkpoint", NULL, NULL},
     {"sweep kill", command_sweep_act, TAKES_IDS, "sweep", 1, 1, OPTION_JSON, "ID",
@@ -168,6 +177,11 @@ static const struct command commands[] = {
      "cutoutd token makes, lists and revokes them, on the daemon's machine.", NULL},
     {"backup", command_backup, TAKES_WORDS, "", 0, 2, OPTION_JSON, "[name=NAME] [checkpoints=true]",
      "copy the database into STATE_DIR/backups", "An admin's; the daemon goes on.", NULL},
+    {"purge", command_purge, TAKES_WORDS, "", 1, 1, OPTION_JSON | OPTION_YES, "DAYS",
+     "remove checkpoints of runs that ended long ago",
+     "An admin's. All but the best ones, of runs that ended more than DAYS days ago; histories "
+     "stay. It says what would go, and asks; in a script it removes nothing without --yes.",
+     "cutoutctl purge 30"},
     {"webhook list", command_webhook_list, TAKES_WORDS, "", 0, 0, TABLE, "", "list webhooks", NULL,
      NULL},
     {"webhook create", command_webhook_create, TAKES_WORDS, "", 2, -1, OPTION_JSON,
@@ -271,6 +285,7 @@ static void put_options(FILE *out, unsigned options) {
         {OPTION_TO, "  --to FORMAT        tensorboard or csv\n"},
         {OPTION_QUIET, "  -q, --quiet        ids alone\n"},
         {OPTION_YES, "  -y, --yes          do not ask\n"},
+        {OPTION_FOLLOW, "  -f, --follow       go on with what happens, until the run has ended\n"},
     };
     if (options & OPTION_TABLE) {
         options &= ~(unsigned)OPTION_JSON;

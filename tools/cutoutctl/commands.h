@@ -24,7 +24,8 @@ enum {
     OPTION_FILE = 4,  /* -o FILE */
     OPTION_TO = 8,
     OPTION_QUIET = 16,
-    OPTION_YES = 32
+    OPTION_YES = 32,
+    OPTION_FOLLOW = 64
 };
 
 struct command {

@@ -113,7 +113,7 @@ _cutoutctl() {
         --server | --timeout) return ;;
     esac
     case $current in
-        -*) offered="--curl --json --quiet --yes -o --to --server --token-file --cacert --timeout --help --version" ;;
+        -*) offered="--curl --json --quiet --yes --follow -o --to --server --token-file --cacert --timeout --help --version" ;;
         *=*)
             case $command in
                 submit | sweep | list | fork | edit | compare | figure* | webhook\ create | backup | audit)
@@ -144,7 +144,7 @@ _cutoutctl() {
                 backup) offered="name= checkpoints=" ;;
                 audit) offered="owner= subject= subject_id= limit= cursor=" ;;
                 owners | queue | sweep\ list) offered="limit= cursor=" ;;
-                link | checkpoint | webhook | webhook\ list | scheduler* | token) ;;
+                link | checkpoint | webhook | webhook\ list | scheduler* | token | purge) ;;
                 export) mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
                 *) offered=$(_cutoutctl_ids "$command" "$program" "${options[@]}") ;;
             esac ;;

@@ -67,7 +67,7 @@ void client_print_curl(const struct client *client, const struct call *call) {
     }
     print_word(url);
     if (call->body) {
-        (void)fputs(" -H Content-Type:application/json --data-raw", stdout);
+        (void)printf(" -H Content-Type:%s --data-raw", call_type(call));
         print_word(call->body);
     }
     (void)putchar('\n');

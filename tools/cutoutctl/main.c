@@ -18,6 +18,7 @@ static const char usage_tail[] =
     "  --json             as -o json\n"
     "  -q, --quiet        print ids alone\n"
     "  -y, --yes          do not ask\n"
+    "  -f, --follow       of log: go on with what happens\n"
     "  --to FORMAT        of export: tensorboard or csv\n"
     "  --server URL       else CUTOUTCTL_SERVER, else " SERVER_DEFAULT "; unix:PATH for a socket\n"
     "  --token-file FILE  else the token is in CUTOUTD_TOKEN, if the daemon wants one\n"
@@ -58,6 +59,9 @@ static bool read_switch(const char *word, struct options *options) {
     } else if (strcmp(word, "-y") == 0 || strcmp(word, "--yes") == 0) {
         options->invocation.yes = true;
         options->given |= OPTION_YES;
+    } else if (strcmp(word, "-f") == 0 || strcmp(word, "--follow") == 0) {
+        options->invocation.follow = true;
+        options->given |= OPTION_FOLLOW;
     } else if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
         options->help = true;
     } else {
@@ -137,7 +141,10 @@ static int check_options(const struct command *command, struct options *options)
     static const struct {
         unsigned option;
         const char *name;
-    } names[] = {{OPTION_TO, "--to"}, {OPTION_QUIET, "--quiet"}, {OPTION_YES, "--yes"}};
+    } names[] = {{OPTION_TO, "--to"},
+                 {OPTION_QUIET, "--quiet"},
+                 {OPTION_YES, "--yes"},
+                 {OPTION_FOLLOW, "--follow"}};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (options->given & ~command->options & names[i].option) {
             char message[128];

@@ -239,14 +239,12 @@ static enum status write_label_edit(struct json_writer *writer, const char *argu
 }
 
 /* The members of POST /runs/bulk that say what is changed. */
-static enum status write_bulk_edit(struct json_writer *writer, char *const *arguments, int n,
-                                   struct error *error) {
+static enum status write_bulk_edit(struct json_writer *writer, int n_ids, char *const *arguments,
+                                   int n, struct error *error) {
     for (int i = 0; i < n; i++) {
-        if (is_key(arguments[i], "name") || is_key(arguments[i], "not_before")) {
-            return error_set(
-                error, STATUS_INVALID,
-                "\"%.60s\" is changed of one run at a time, and not together with labels",
-                arguments[i]);
+        if (is_key(arguments[i], "name") && n_ids > 1) {
+            return error_set(error, STATUS_INVALID, "\"%.60s\" is given to one run at a time",
+                             arguments[i]);
         }
         if (!is_key(arguments[i], "label")) {
             TRY(write_member(writer, arguments[i], error));
@@ -280,7 +278,7 @@ enum status values_to_edit(char *const *ids, int n_ids, char *const *arguments, 
         json_write_string(&writer, NULL, ids[i]);
     }
     json_write_end(&writer, ']');
-    TRY(write_bulk_edit(&writer, arguments, n, error));
+    TRY(write_bulk_edit(&writer, n_ids, arguments, n, error));
     json_write_end(&writer, '}');
     return take(&writer, ret_json, error);
 }

@@ -26,8 +26,8 @@ enum status values_to_fork(char *const *arguments, int n, char **ret_json, struc
 
 /* What changes runs. With labels or several ids that is the body of POST /runs/bulk
  * (*ret_is_bulk), which sets these labels and leaves others alone (label=team:vision; label=team-
- * takes one away); otherwise that of PATCH /runs/{id}. STATUS_INVALID also: of several runs, or
- * beside labels, a name or not_before. */
+ * takes one away); otherwise that of PATCH /runs/{id}. STATUS_INVALID also: a name for several
+ * runs. */
 enum status values_to_edit(char *const *ids, int n_ids, char *const *arguments, int n,
                            char **ret_json, bool *ret_is_bulk, struct error *error);
 

@@ -14,7 +14,7 @@ enum batch_action_kind {
     BATCH_NONE,
     BATCH_MOVE,    /* to another state, as run_move */
     BATCH_REQUEST, /* of a running run: noted, so that a crash does not forget it */
-    BATCH_EDIT,    /* another priority or labels, as run_table_edit */
+    BATCH_EDIT,    /* another priority, labels, ..., as run_table_edit */
     BATCH_DELETE,  /* with its epochs, events and checkpoint rows; not its files */
 };
 

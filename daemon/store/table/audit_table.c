@@ -12,7 +12,8 @@ const struct statement_set audit_statements = {
     N_STATEMENTS,
     {
         [ADD] = ("INSERT INTO audit (at_ms, owner, peer, request_id, request, subject, subject_id,"
-                 " after) SELECT at_ms, owner, peer, request_id, request, ?1, ?2, ?3 FROM actor"),
+                 " before, after) SELECT at_ms, owner, peer, request_id, request, ?1, ?2, ?3, ?4"
+                 " FROM actor"),
         [LIST] = ("SELECT id, at_ms, owner, peer, request_id, request, subject, subject_id, before,"
                   " after FROM audit WHERE id < ?1 AND (?2 IS NULL OR owner = ?2)"
                   " AND (?3 IS NULL OR subject = ?3) AND (?4 IS NULL OR subject_id = ?4)"
@@ -97,6 +98,16 @@ enum status audit_table_list(struct store *store, int64_t below, const char *own
 
 /* ---- writes ---- */
 
+enum status audit_add(struct db *db, const char *subject, const char *subject_id,
+                      const char *before, const char *after, struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_AUDIT, ADD);
+    db_bind_text(statement, 1, subject);
+    db_bind_text(statement, 2, subject_id);
+    bind_if_given(statement, 3, before);
+    bind_if_given(statement, 4, after);
+    return db_execute(db, statement, NULL, error);
+}
+
 struct add_arguments {
     const char *subject;
     const char *subject_id;
@@ -105,11 +116,7 @@ struct add_arguments {
 
 static enum status add(struct db *db, void *arguments, struct error *error) {
     const struct add_arguments *a = arguments;
-    sqlite3_stmt *statement = db_statement(db, DB_AUDIT, ADD);
-    db_bind_text(statement, 1, a->subject);
-    db_bind_text(statement, 2, a->subject_id);
-    db_bind_text(statement, 3, a->after);
-    return db_execute(db, statement, NULL, error);
+    return audit_add(db, a->subject, a->subject_id, NULL, a->after, error);
 }
 
 enum status audit_table_add(struct store *store, const char *subject, const char *subject_id,

@@ -1,5 +1,6 @@
-/* Table `audit`: who did what. Its lines are written by triggers of the schema while a thread acts
- * for somebody (store_act_for), in the transaction of what they tell about.
+/* Table `audit`: who did what. Its lines are written while a thread acts for somebody
+ * (store_act_for), in the transaction of what they tell about: by triggers of the schema, those of
+ * settings by change/setting_change.h.
  *
  * Layer: daemon/store. Thread rule and statuses: store/store.h.
  */
@@ -44,6 +45,13 @@ enum status audit_table_list(struct store *store, int64_t below, const char *own
  */
 enum status audit_table_add(struct store *store, const char *subject, const char *subject_id,
                             const char *after, struct error *error);
+
+struct db;
+
+/* From a store_body: a line by its actor (without one: none). before, after: JSON objects; NULL: it
+ * was not there, or is there no more. */
+enum status audit_add(struct db *db, const char *subject, const char *subject_id,
+                      const char *before, const char *after, struct error *error);
 
 /* Deletes at most a thousand lines of before `before_ms`; *ret_n: how many. */
 enum status audit_table_expire(struct store *store, int64_t before_ms, int *ret_n,

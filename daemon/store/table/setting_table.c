@@ -39,6 +39,22 @@ enum status setting_table_get(struct store *store, const char *name, char *ret_v
     return status;
 }
 
+struct put_arguments {
+    const char *name;
+    const char *value;
+};
+
+static enum status put(struct db *db, void *arguments, struct error *error) {
+    const struct put_arguments *a = arguments;
+    return setting_write(db, a->name, a->value, error);
+}
+
+enum status setting_table_put(struct store *store, const char *name, const char *value,
+                              struct error *error) {
+    struct put_arguments arguments = {name, value};
+    return store_write(store, put, &arguments, error);
+}
+
 enum status setting_write(struct db *db, const char *name, const char *value, struct error *error) {
     sqlite3_stmt *statement = db_statement(db, DB_SETTING, PUT);
     db_bind_text(statement, 1, name);

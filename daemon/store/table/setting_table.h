@@ -24,9 +24,14 @@
 enum status setting_table_get(struct store *store, const char *name, char *ret_value, size_t size,
                               struct error *error);
 
+/* Adds or replaces what the daemon itself keeps here; what somebody asks for:
+ * change/setting_change.h. */
+enum status setting_table_put(struct store *store, const char *name, const char *value,
+                              struct error *error);
+
 struct db;
 
-/* The same on any connection. */
+/* setting_table_get on any connection. */
 enum status setting_read(struct db *db, const char *name, char *ret_value, size_t size,
                          struct error *error);
 

@@ -21,7 +21,13 @@ enum {
     N_STATEMENTS
 };
 
-#define COLUMNS "id, name, url, events, target, template, secret, owner, created_ms"
+/* state <> 'delivered' is what the index has. */
+#define OPEN(state)                                                                                \
+    "(SELECT count(*) FROM delivery INDEXED BY delivery_open WHERE webhook_id = webhook.id"        \
+    " AND state <> 'delivered' AND state = '" state "')"
+#define COLUMNS                                                                                    \
+    "id, name, url, events, target, template, secret, owner, created_ms, " OPEN(                   \
+        "pending") ", " OPEN("dead")
 #define DELIVERY_COLUMNS                                                                           \
     "id, webhook_id, event, facts, created_ms, state, attempts, next_ms, http_status, error"
 
@@ -84,6 +90,8 @@ static void read_row(sqlite3_stmt *statement, struct webhook_row *row) {
     db_column_text(statement, 6, row->secret, sizeof(row->secret));
     db_column_text(statement, 7, row->owner, sizeof(row->owner));
     row->created_ms = sqlite3_column_int64(statement, 8);
+    row->n_pending = sqlite3_column_int64(statement, 9);
+    row->n_dead = sqlite3_column_int64(statement, 10);
 }
 
 static enum status read_list(struct db *db, struct webhook_list *list, struct error *error) {

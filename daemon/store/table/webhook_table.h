@@ -43,6 +43,8 @@ struct webhook_row {
     char secret[WEBHOOK_SECRET_SIZE];
     char owner[WEBHOOK_NAME_SIZE];
     int64_t created_ms;
+    int64_t n_pending; /* deliveries that it is still to be told */
+    int64_t n_dead;    /* and that were given up */
 };
 
 struct webhook_list {
@@ -61,7 +63,8 @@ enum status webhook_table_list(struct store *store, struct webhook_list *ret_lis
 enum status webhook_table_get(struct store *store, int64_t id, struct webhook_row *ret_row,
                               struct error *error);
 
-/* row->id does not count. STATUS_CONFLICT: the name is taken, or there are WEBHOOK_MOST. */
+/* row->id and the numbers of deliveries do not count. STATUS_CONFLICT: the name is taken, or there
+ * are WEBHOOK_MOST. */
 enum status webhook_table_add(struct store *store, const struct webhook_row *row, int64_t *ret_id,
                               struct error *error);
 

@@ -2,53 +2,87 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/base/cleanup.h"
-#include "tools/cutoutctl/command.h"
+#include "core/base/text_stream.h"
+#include "tools/cutoutctl/event_stream.h"
 
-enum { TRIES = 6, ID_SIZE = 24 }; /* pauses of 1, 2, 4, 8, 16 seconds: a restart is survived */
+enum { PATH_SIZE = 64 };
 
-int command_log(const struct invocation *invocation) {
-    char path[64];
-    (void)snprintf(path, sizeof(path), "/runs/%s/log?limit=5000", invocation->arguments[0]);
-    const struct call call = {.method = "GET", .path = path, .text = true};
-    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
-    int exit_status = EXIT_DONE;
-    if (command_ask(invocation->client, &call, &answer, &exit_status)) {
-        answer_print_text(&answer);
-    }
-    return exit_status;
-}
-
-/* Where the stream was, so that it can be asked for again from there. */
 struct listener {
     const struct invocation *invocation;
-    char last_id[ID_SIZE]; /* "": none yet */
-    bool heard;
-    bool ended;
+    bool of_log;        /* lines are those of the log, which comes first */
+    struct answer log;  /* what of it was printed */
+    const char *not_in; /* the log, as long as an event may be in it as well; NULL */
+    bool ended;         /* the stream said so */
+    int exit_status;    /* not EXIT_DONE: it is over for this reason */
 };
 
-static void print_event(const char *event, const cJSON *data) {
+/* ---- lines ---- */
+
+static void put_labels(FILE *out, const cJSON *data) {
+    CLEANUP(free_pointer)
+    char *labels = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(data, "labels"));
+    (void)fprintf(out, ", labels %s", labels ? labels : "{}");
+}
+
+/* As GET /runs/{id}/log writes it, behind its time. */
+static void put_event(FILE *out, const char *event, const cJSON *data) {
     const char *reason = json_text(data, "reason", NULL);
-    (void)printf("%s  run %s  ", json_text(data, "at", ""), json_text(data, "run", "?"));
     if (strcmp(event, "state") == 0) {
-        (void)printf("%s, attempt %.0f%s%s\n", json_text(data, "state", "?"),
-                     json_number(data, "attempt", 0), reason ? ": " : "", reason ? reason : "");
+        (void)fprintf(out, "%s, attempt %.0f%s%s", json_text(data, "state", "?"),
+                      json_number(data, "attempt", 0), reason ? ": " : "", reason ? reason : "");
     } else if (strcmp(event, "epoch") == 0) {
-        (void)printf(
-            "epoch %.0f: training loss %.4f, validation error %.4f (%.0f of %.0f), %.1f s\n",
-            json_number(data, "epoch", 0), json_number(data, "train_loss", 0),
-            json_number(data, "val_error", 0), json_number(data, "val_wrong", 0),
-            json_number(data, "val_total", 0), json_number(data, "seconds", 0));
+        (void)fprintf(out,
+                      "epoch %.0f: training loss %.4f, validation error %.4f (%.0f of %.0f), "
+                      "%.1f s",
+                      json_number(data, "epoch", 0), json_number(data, "train_loss", 0),
+                      json_number(data, "val_error", 0), json_number(data, "val_wrong", 0),
+                      json_number(data, "val_total", 0), json_number(data, "seconds", 0));
     } else if (strcmp(event, "checkpoint") == 0) {
-        (void)printf("checkpoint %s: %.0f epochs and %.0f steps\n", json_text(data, "kind", "?"),
-                     json_number(data, "epochs_done", 0), json_number(data, "step", 0));
+        (void)fprintf(out, "checkpoint %s: %.0f epochs and %.0f steps",
+                      json_text(data, "kind", "?"), json_number(data, "epochs_done", 0),
+                      json_number(data, "step", 0));
     } else {
-        (void)printf("changed: priority %.0f, name \"%s\"\n", json_number(data, "priority", 0),
-                     json_text(data, "name", ""));
+        (void)fprintf(out, "changed: priority %.0f, name \"%s\"", json_number(data, "priority", 0),
+                      json_text(data, "name", ""));
+        put_labels(out, data);
     }
 }
+
+/* NULL: no memory. */
+static char *event_line(const struct listener *listener, const struct stream_event *event) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) {
+        return NULL;
+    }
+    (void)fputs(json_text(event->data, "at", ""), out);
+    if (listener->of_log) {
+        (void)fputc(' ', out);
+    } else {
+        (void)fprintf(out, "  run %s  ", json_text(event->data, "run", "?"));
+    }
+    put_event(out, event->name, event->data);
+    return text_stream_close(out, &text);
+}
+
+/* ---- the log ---- */
+
+static bool ask_log(struct listener *listener) {
+    const struct invocation *invocation = listener->invocation;
+    char path[PATH_SIZE];
+    (void)snprintf(path, sizeof(path), "/runs/%s/log?limit=5000", invocation->arguments[0]);
+    const struct call call = {.method = "GET", .path = path, .text = true};
+    if (!command_ask(invocation->client, &call, &listener->log, &listener->exit_status)) {
+        return false;
+    }
+    answer_print_text(&listener->log);
+    return true;
+}
+
+/* ---- the stream ---- */
 
 /* Whether it is one that log has as well, and not of the stream itself. */
 static bool is_told(const char *event) {
@@ -61,59 +95,73 @@ static bool is_told(const char *event) {
     return false;
 }
 
-static bool hear_line(void *user, const char *line) {
-    struct listener *listener = user;
-    cJSON *json = json_parse_foreign(line, strlen(line));
-    const char *event = json_text(json, "event", "");
-    const char *id = json_text(json, "id", NULL);
-    listener->heard = true;
-    if (id) {
-        (void)snprintf(listener->last_id, sizeof(listener->last_id), "%s", id);
+/* The log is asked for behind the snapshot, so what happens in between comes twice: an event whose
+ * line is in the log was printed with it. What is not there is newer, as is all behind it. */
+static void tell(struct listener *listener, const struct stream_event *event) {
+    CLEANUP(free_pointer) char *line = event_line(listener, event);
+    if (!line) {
+        command_complain("no memory");
+    } else if (!listener->not_in || !strstr(listener->not_in, line)) {
+        listener->not_in = NULL;
+        (void)puts(line);
     }
-    if (listener->invocation->output == OUTPUT_JSON) {
-        CLEANUP(free_pointer) char *text = cJSON_PrintUnformatted(json);
+}
+
+static bool hear(void *user, const struct stream_event *event) {
+    struct listener *listener = user;
+    if (listener->of_log && !listener->log.body && strcmp(event->name, "snapshot") == 0) {
+        if (!ask_log(listener)) {
+            return false;
+        }
+        listener->not_in = listener->log.body;
+    } else if (listener->invocation->output == OUTPUT_JSON) {
+        CLEANUP(free_pointer) char *text = cJSON_PrintUnformatted(event->json);
         (void)puts(text ? text : "");
-    } else if (is_told(event)) {
-        print_event(event, cJSON_GetObjectItemCaseSensitive(json, "data"));
-    } else if (strcmp(event, "resync") == 0) {
+    } else if (is_told(event->name)) {
+        tell(listener, event);
+    } else if (strcmp(event->name, "resync") == 0) {
         command_complain("too much happened at once: events are missing here");
     }
-    listener->ended = strcmp(event, "end") == 0;
-    cJSON_Delete(json);
+    listener->ended = strcmp(event->name, "end") == 0;
     return fflush(stdout) == 0 && !listener->ended;
+}
+
+static int follow(struct listener *listener, const char *path) {
+    const struct event_stream stream = {.client = listener->invocation->client,
+                                        .path = path,
+                                        .resumes = true,
+                                        .handler = hear,
+                                        .user = listener};
+    if (listener->invocation->client->print_curl) {
+        event_stream_print_curl(&stream);
+        return EXIT_DONE;
+    }
+    int exit_status = (int)event_stream_follow(&stream);
+    if (exit_status != EXIT_DONE || listener->ended) {
+        return exit_status;
+    }
+    return listener->exit_status != EXIT_DONE ? listener->exit_status : EXIT_TROUBLE;
+}
+
+int command_log(const struct invocation *invocation) {
+    struct listener listener = {.invocation = invocation, .of_log = true};
+    char path[PATH_SIZE];
+    (void)snprintf(path, sizeof(path), "/runs/%s/events", invocation->arguments[0]);
+    if (!invocation->follow || invocation->client->print_curl) {
+        (void)ask_log(&listener);
+    }
+    if (invocation->follow) {
+        listener.exit_status = follow(&listener, path);
+    }
+    answer_clear(&listener.log);
+    return listener.exit_status;
 }
 
 int command_events(const struct invocation *invocation) {
     struct listener listener = {.invocation = invocation};
-    bool of_run = invocation->n > 0;
-    for (int n_failed = 0; n_failed < TRIES;) {
-        char path[128];
-        (void)snprintf(path, sizeof(path), "%s%s/events?format=ndjson%s%s", of_run ? "/runs/" : "",
-                       of_run ? invocation->arguments[0] : "", listener.last_id[0] ? "&since=" : "",
-                       listener.last_id);
-        const struct call call = {.method = "GET", .path = path, .stream = true};
-        struct error error;
-        if (invocation->client->print_curl) {
-            client_print_curl(invocation->client, &call);
-            return EXIT_DONE;
-        }
-        listener.heard = false;
-        enum status status = client_stream(invocation->client, &call, hear_line, &listener, &error);
-        if (status == STATUS_STOPPED) {
-            return listener.ended ? EXIT_DONE : EXIT_TROUBLE;
-        }
-        if (status == STATUS_INVALID) {
-            command_complain(error.message);
-            return EXIT_REFUSED;
-        }
-        n_failed = listener.heard ? 1 : n_failed + 1;
-        if (n_failed == TRIES) {
-            command_complain(status == STATUS_OK ? "the daemon ends every stream at once"
-                                                 : error.message);
-            break;
-        }
-        const struct timespec pause = {.tv_sec = 1 << (n_failed - 1)};
-        (void)nanosleep(&pause, NULL);
+    char path[PATH_SIZE] = "/events";
+    if (invocation->n > 0) {
+        (void)snprintf(path, sizeof(path), "/runs/%s/events", invocation->arguments[0]);
     }
-    return EXIT_TROUBLE;
+    return follow(&listener, path);
 }

@@ -1,4 +1,4 @@
-/* scheduler, owners, audit, token and backup: the server itself. Layer: tools. */
+/* scheduler, owners, audit, token, purge and backup: the server itself. Layer: tools. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,6 +105,54 @@ int command_token(const struct invocation *invocation) {
     (void)printf(owner ? " and may %s" : " may %s", json_text(answer.json, "scope", "?"));
     (void)printf(expires ? ", until %s.\n" : owner ? "; it does not expire.\n" : ".\n", expires);
     return EXIT_DONE;
+}
+
+/* ---- purge ---- */
+
+static bool ask_purge(const struct invocation *invocation, bool dry_run, struct answer *answer,
+                      int *ret_exit) {
+    char body[96];
+    (void)snprintf(body, sizeof(body), "{\"older_than_days\":%s,\"dry_run\":%s}",
+                   invocation->arguments[0], dry_run ? "true" : "false");
+    const struct call call = {.method = "POST", .path = "/admin/purge", .body = body};
+    return command_ask_to_print(invocation, &call, answer, ret_exit);
+}
+
+/* What would go is told first. With -o json that is all, unless --yes is given. */
+static bool is_purge_meant(const struct invocation *invocation, int *ret_exit) {
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
+    if (!ask_purge(invocation, true, &answer, ret_exit)) {
+        return false;
+    }
+    double n_files = json_number(answer.json, "files", 0);
+    (void)printf("%.0f checkpoints of %.0f runs would go, %.1f MB.\n", n_files,
+                 json_number(answer.json, "runs", 0), json_number(answer.json, "bytes", 0) / 1e6);
+    (void)fflush(stdout);
+    *ret_exit = EXIT_DONE;
+    return n_files > 0 &&
+           command_confirm("Remove them?", "Nothing was removed", "with --yes they are", ret_exit);
+}
+
+int command_purge(const struct invocation *invocation) {
+    const char *days = invocation->arguments[0];
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
+    struct error error;
+    int exit_status = EXIT_DONE;
+    if (strspn(days, "0123456789") != strlen(days) || strlen(days) > 9 || !days[0] ||
+        (days[0] == '0' && days[1])) {
+        (void)error_set(&error, STATUS_INVALID, "\"%.40s\" is no number of days", days);
+        return command_refuse(&error);
+    }
+    bool ask = !invocation->yes && !invocation->client->print_curl;
+    if (ask && !is_purge_meant(invocation, &exit_status)) {
+        return exit_status;
+    }
+    if (ask_purge(invocation, false, &answer, &exit_status)) {
+        (void)printf("%.0f checkpoints of %.0f runs are removed, %.1f MB.\n",
+                     json_number(answer.json, "files", 0), json_number(answer.json, "runs", 0),
+                     json_number(answer.json, "bytes", 0) / 1e6);
+    }
+    return exit_status;
 }
 
 int command_backup(const struct invocation *invocation) {

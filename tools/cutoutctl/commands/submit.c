@@ -1,6 +1,5 @@
 /* submit and sweep. Layer: tools. */
 #include <stdio.h>
-#include <unistd.h>
 
 #include "core/base/cleanup.h"
 #include "core/base/time_text.h"
@@ -35,19 +34,7 @@ static bool is_meant(const struct invocation *invocation, int *ret_exit) {
     if (!say_what_starts(invocation, ret_exit)) {
         return false;
     }
-    char answer[16] = "";
-    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
-        (void)fputs("Nothing was started: give a field, or --yes.\n", stderr);
-        *ret_exit = EXIT_USAGE;
-        return false;
-    }
-    (void)fputs("Start it? [y/N] ", stderr);
-    bool yes = fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
-    if (!yes) {
-        (void)fputs("Nothing was started.\n", stderr);
-        *ret_exit = EXIT_REFUSED;
-    }
-    return yes;
+    return command_confirm("Start it?", "Nothing was started", "give a field, or --yes", ret_exit);
 }
 
 int command_submit(const struct invocation *invocation) {

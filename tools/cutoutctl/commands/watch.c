@@ -7,21 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
 #include "tools/cutoutctl/board.h"
-
-#define EVENTS_PATH "/events?format=ndjson"
-
-enum { TRIES = 6 }; /* with pauses of 1, 2, 4, 8, 16 seconds: a restart of the daemon is survived */
+#include "tools/cutoutctl/event_stream.h"
 
 struct follower {
     const struct client *client;
     struct board board;
     int exit_status; /* not EXIT_DONE: the following is over for this reason */
-    bool heard;      /* since the last connection */
 };
 
 static bool ask_run(struct follower *follower, struct board_run *run, const char *id) {
@@ -51,24 +46,20 @@ static bool ask_all(struct follower *follower) {
     return true;
 }
 
-static bool hear_line(void *user, const char *line) {
+static bool hear(void *user, const struct stream_event *event) {
     struct follower *follower = user;
-    cJSON *json = json_parse_foreign(line, strlen(line));
-    const char *event = json_text(json, "event", "");
     bool going = true;
-    if (strcmp(event, "snapshot") == 0 || strcmp(event, "resync") == 0 ||
-        strcmp(event, "heartbeat") == 0) {
+    if (strcmp(event->name, "snapshot") == 0 || strcmp(event->name, "resync") == 0 ||
+        strcmp(event->name, "heartbeat") == 0) {
         going = ask_all(follower);
-        follower->heard = going;
     } else {
-        const cJSON *data = cJSON_GetObjectItemCaseSensitive(json, "data");
-        board_hear(&follower->board, event, data);
+        board_hear(&follower->board, event->name, event->data);
         /* Whether it is paused for good is not in the event. */
-        if (strcmp(event, "state") == 0 && strcmp(json_text(data, "state", ""), "paused") == 0) {
+        if (strcmp(event->name, "state") == 0 &&
+            strcmp(json_text(event->data, "state", ""), "paused") == 0) {
             going = ask_all(follower);
         }
     }
-    cJSON_Delete(json);
     bool done = going && board_is_done(&follower->board);
     if (going) {
         board_draw(&follower->board, done);
@@ -77,29 +68,12 @@ static bool hear_line(void *user, const char *line) {
 }
 
 static int follow(struct follower *follower) {
-    const struct call call = {.method = "GET", .path = EVENTS_PATH, .stream = true};
-    for (int n_failed = 0; n_failed < TRIES;) {
-        struct error error;
-        follower->heard = false;
-        enum status status = client_stream(follower->client, &call, hear_line, follower, &error);
-        if (status == STATUS_STOPPED) {
-            return follower->exit_status ? follower->exit_status
-                                         : (int)board_exit_status(&follower->board);
-        }
-        n_failed = follower->heard ? 1 : n_failed + 1;
-        if (status != STATUS_OK && status != STATUS_IO && status != STATUS_BUSY) {
-            command_complain(error.message);
-            return EXIT_TROUBLE;
-        }
-        if (n_failed == TRIES) {
-            command_complain(status == STATUS_OK ? "the daemon ends every stream at once"
-                                                 : error.message);
-            break;
-        }
-        const struct timespec pause = {.tv_sec = 1 << (n_failed - 1)};
-        (void)nanosleep(&pause, NULL);
+    const struct event_stream stream = {
+        .client = follower->client, .path = "/events", .handler = hear, .user = follower};
+    if (event_stream_follow(&stream) != EXIT_DONE) {
+        return EXIT_TROUBLE;
     }
-    return EXIT_TROUBLE;
+    return follower->exit_status ? follower->exit_status : (int)board_exit_status(&follower->board);
 }
 
 /* Every run that trains or waits. */
@@ -141,15 +115,15 @@ static bool find_given(struct follower *follower, const struct invocation *invoc
 }
 
 static int print_curl(const struct invocation *invocation) {
-    struct call call = {.method = "GET", .path = EVENTS_PATH, .stream = true};
+    struct event_stream stream = {.client = invocation->client, .path = "/events"};
     if (invocation->n == 0) {
-        client_print_curl(invocation->client, &call);
+        event_stream_print_curl(&stream);
     }
     for (int i = 0; i < invocation->n; i++) {
         char path[64];
-        (void)snprintf(path, sizeof(path), "/runs/%s%s", invocation->arguments[i], EVENTS_PATH);
-        call.path = path;
-        client_print_curl(invocation->client, &call);
+        (void)snprintf(path, sizeof(path), "/runs/%s/events", invocation->arguments[i]);
+        stream.path = path;
+        event_stream_print_curl(&stream);
     }
     return EXIT_DONE;
 }
