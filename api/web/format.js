@@ -30,7 +30,7 @@ export function bytes(n) {
 
 export function hours(seconds) { // of seconds: 0.4, 12, 1,204
   const n = seconds / 3600;
-  return n === 0 || n >= 10 ? count(n) : n < 0.1 ? "< 0.1" : fixed(n, 1);
+  return n === 0 || n >= 10 ? count(n) : n < 0.1 ? "<\u00a00.1" : fixed(n, 1);
 }
 
 export function duration(seconds) {

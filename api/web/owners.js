@@ -7,7 +7,7 @@ import { bytes, count, hours, plain, plural } from "./format.js";
 const FEW = 100;
 const MOST = 500; // of one answer
 const HIGHEST = 1000; // priority
-const COLUMNS = [["Owner"], ["Running", "number"], ["Waiting", "number"], ["Held", "number desk"], ["Core-hours, day", "number desk"], ["week", "number"], ["month", "number desk"], ["Disk", "number"]];
+const COLUMNS = [["Owner"], ["Running", "number"], ["Waiting", "number"], ["Held", "number desk"], ["Core-h day", "number desk"], ["week", "number"], ["month", "number desk"], ["Disk", "number"]];
 
 export class Owners {
   constructor() {
@@ -25,7 +25,7 @@ export class Owners {
     this.more = el("p", { class: "small space-small" });
     this.all = el("button", { type: "button", class: "link", onclick: () => { this.limit = MOST; again(); } }, "Show more");
     return el("section", { class: "space owners" }, el("h2", {}, "Owners"), this.rules,
-      el("table", {}, el("thead", {}, el("tr", {}, ...COLUMNS.map(([name, kind]) => el("th", { scope: "col", class: kind }, name)))), this.body), this.more);
+      el("table", {}, el("thead", {}, el("tr", {}, ...COLUMNS.map(([name, kind]) => el("th", { scope: "col", class: kind }, name === "week" ? el("span", { class: "phone" }, "Core-h ") : "", name)))), this.body), this.more);
   }
 
   paint(limits) {

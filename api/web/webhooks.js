@@ -29,7 +29,7 @@ export class Webhooks {
     this.told = el("div", { role: "status" });
     this.list = el("div");
     const admin = this.who.scope === "admin";
-    return el("section", { class: "space" }, el("h2", {}, "Webhooks"), el("p", { class: "second" }, "URLs that are told of runs and sweeps: of those that name them in ", el("code", {}, "notify"), ", and of whatever else is said here."), this.list, this.told,
+    return el("section", { class: "space" }, el("h2", {}, "Webhooks"), el("p", { class: "second" }, "Each is told of the runs and sweeps that name it in ", el("code", {}, "notify"), ", and of what is said of it here."), this.list, this.told,
       admin ? el("div", { class: "bar space-small" }, el("button", { type: "button", onclick: () => this.create() }, "New webhook…")) : el("p", { class: "small space-small" }, "Their URLs and what they were told are the admin's to see."));
   }
 

@@ -7,6 +7,8 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { assert_accessible, page_test, SMALL } from "./fixture.mjs";
 
+const LONG_NAME = "a-rather-long-name.of-somebody_else-who-works-at-night";
+
 // Of whom nothing more than 127.0.0.1 is known; `status` is what it answers.
 async function receiver() {
   const heard = [];
@@ -114,26 +116,31 @@ page_test("who is no admin sees the names of webhooks, not their URLs", async ({
   assert.equal(await page.getByRole("button", { name: /Test|New webhook/ }).count(), 0);
 }, configured("", [["anna", "submit"], ["root", "admin"]]));
 
-for (const [name, context] of [["light", {}], ["dark", { colorScheme: "dark" }], ["phone", { viewport: { width: 390, height: 844 } }]]) {
-  page_test(`${name}: owners and webhooks fit, accessible`, async ({ daemon, page, shot }) => {
-    for (const who of ["anna", "bo", "a-rather-long-name.of-somebody_else"]) {
-      await daemon.call("POST", "/runs", { ...SMALL, epochs: 1 }, daemon.token[who]);
+page_test("owners and webhooks fit light, dark and on a phone, accessible", async ({ daemon, page, shot }) => {
+  for (const who of ["anna", "bo", LONG_NAME]) { await daemon.call("POST", "/runs", { ...SMALL, epochs: 1 }, daemon.token[who]); }
+  await daemon.until(3, "succeeded", daemon.token.root);
+  const hook = await daemon.call("POST", "/webhooks", { name: "lab", url: `https://hooks.chat.example/services/${"T0123456789".repeat(6)}`, events: ["run_ended", "sweep_ended", "target_reached", "disk_low"], target: 0.06, template: "slack" }, daemon.token.root);
+  await daemon.call("POST", "/webhooks", { name: "night", url: "http://127.0.0.1:9/", events: [], template: "ntfy" }, daemon.token.root);
+  await daemon.call("POST", `/webhooks/${hook.id}/test`, undefined, daemon.token.root);
+  await daemon.stop();
+  giveUp(daemon);
+  await daemon.start(["--config", daemon.config, "--tokens-file", daemon.tokens]);
+  await daemon.call("POST", "/webhooks/2/test", undefined, daemon.token.root);
+  await useToken(page, daemon, "root");
+  for (const [name, colorScheme, width, height] of [["light", "light", 1440, 900], ["dark", "dark", 1440, 900], ["phone", "light", 390, 844]]) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height });
+    await page.goto(`${daemon.url}/system`);
+    for (const text of ["given up", "loopback"]) {
+      const hook = page.locator(".webhook", { hasText: text === "given up" ? "lab" : "night" });
+      await hook.locator("summary").click();
+      await hook.locator(".deliveries tbody tr", { hasText: text }).waitFor();
     }
-    await daemon.until(3, "succeeded", daemon.token.root);
-    const hook = await daemon.call("POST", "/webhooks", { name: "lab", url: `https://hooks.chat.example/services/${"T0123456789".repeat(6)}`, events: ["run_ended", "sweep_ended", "target_reached", "disk_low"], target: 0.06, template: "slack" }, daemon.token.root);
-    await daemon.call("POST", "/webhooks", { name: "night", url: "http://127.0.0.1:9/", events: [], template: "ntfy" }, daemon.token.root);
-    await daemon.call("POST", `/webhooks/${hook.id}/test`, undefined, daemon.token.root);
-    await daemon.stop();
-    giveUp(daemon);
-    await daemon.start(["--config", daemon.config, "--tokens-file", daemon.tokens]);
-    await daemon.call("POST", "/webhooks/2/test", undefined, daemon.token.root);
-    await useToken(page, daemon, "root");
-    for (const one of await page.locator(".webhook summary").all()) { await one.click(); }
-    await page.locator(".deliveries tbody tr", { hasText: "given up" }).waitFor();
-    await page.locator(".webhook").nth(1).locator(".deliveries tbody tr", { hasText: "loopback" }).waitFor();
+    await page.waitForFunction((n) => document.querySelectorAll(".samples canvas").length === n, 8);
     await page.getByText("live", { exact: true }).waitFor();
     await shot(`system-${name}`, { fullPage: true });
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "it scrolls sideways");
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name}: it scrolls sideways`);
+    assert.ok(await page.evaluate(() => [...document.querySelectorAll(".owners table, .webhook table")].every((table) => table.offsetWidth <= table.closest("section").offsetWidth)), `${name}: a table is wider than its section`);
     await assert_accessible(page);
-  }, { context, ...configured("[owners]\nhalf_life = 7d\nmax_running = 2\n", [["anna", "submit"], ["bo", "submit"], ["a-rather-long-name.of-somebody_else", "submit"], ["root", "admin"]]) });
-}
+  }
+}, configured("[owners]\nhalf_life = 7d\nmax_running = 2\n", [["anna", "submit"], ["bo", "submit"], [LONG_NAME, "submit"], ["root", "admin"]]));

@@ -45,7 +45,8 @@ static int change(const struct invocation *invocation, const char *path, const c
     const struct call call = {.method = text[0] ? "PUT" : "DELETE",
                               .path = path,
                               .body = text[0] ? text : NULL,
-                              .type = "text/markdown"};
+                              .type = "text/markdown",
+                              .text = true};
     CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (command_ask(invocation->client, &call, &answer, &exit_status)) {
