@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/access.h"
+#include "api/compare/routes_compare.h"
 #include "api/idempotency.h"
 #include "api/notify/routes_webhooks.h"
 #include "api/owners/routes_owners.h"

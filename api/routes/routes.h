@@ -57,15 +57,6 @@ handler route_run_summary;
 /* routes_events.c */
 handler route_run_events, route_sweep_events, route_events, route_run_log;
 
-/* routes_figures.c */
-handler route_figure_curves;
-
-/* routes_cutout.c */
-handler route_figure_cutout;
-
-/* routes_compare.c */
-handler route_compare;
-
 /* routes_sweeps.c */
 handler route_sweep_create, route_sweep_list, route_sweep_get;
 

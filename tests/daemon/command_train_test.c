@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 #include "daemon/config/text_file.h"
-#include "daemon/main/command_train.h"
-#include "daemon/main/train_output.h"
+#include "daemon/main/train/command_train.h"
+#include "daemon/main/train/train_output.h"
 #include "tests/core/slow.h"
 
 #define SPEC                                                                                       \

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "core/base/time_text.h"
-#include "daemon/main/progress_bar.h"
+#include "daemon/main/train/progress_bar.h"
 
 static double now_s;
 

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "daemon/config/text_file.h"
-#include "daemon/main/train_output.h"
+#include "daemon/main/train/train_output.h"
 #include "daemon/spec/run_spec_json.h"
 
 #define HEADER                                                                                     \

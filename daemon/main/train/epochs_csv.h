@@ -6,8 +6,8 @@
  * The rows are kept in memory and the file is replaced whole after each epoch, so it is complete at
  * every moment, also when a run is continued or an epoch repeated.
  */
-#ifndef CUTOUTD_DAEMON_MAIN_EPOCHS_CSV_H
-#define CUTOUTD_DAEMON_MAIN_EPOCHS_CSV_H
+#ifndef CUTOUTD_DAEMON_MAIN_TRAIN_EPOCHS_CSV_H
+#define CUTOUTD_DAEMON_MAIN_TRAIN_EPOCHS_CSV_H
 
 #include "core/train/trainer.h"
 

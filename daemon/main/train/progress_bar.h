@@ -4,8 +4,8 @@
  *
  *     epoch 3/50 [=======>            ] 312/781  loss 1.2345  acc .5678  1234 img/s  ETA 1:02:03
  */
-#ifndef CUTOUTD_DAEMON_MAIN_PROGRESS_BAR_H
-#define CUTOUTD_DAEMON_MAIN_PROGRESS_BAR_H
+#ifndef CUTOUTD_DAEMON_MAIN_TRAIN_PROGRESS_BAR_H
+#define CUTOUTD_DAEMON_MAIN_TRAIN_PROGRESS_BAR_H
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Layer: daemon. */
-#include "daemon/main/train_output.h"
+#include "daemon/main/train/train_output.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,4 +1,6 @@
 /* GET /figures/cutout.png: what cutout does to an image. Layer: api. */
+#include "api/compare/routes_compare.h"
+
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdlib.h>
@@ -8,7 +10,6 @@
 #include "api/figure/instances.h"
 #include "api/query/arguments.h"
 #include "api/query/figure_query.h"
-#include "api/routes/routes.h"
 #include "core/base/cleanup.h"
 
 /* More are left to the threads for what takes long. */

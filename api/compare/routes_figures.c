@@ -1,4 +1,6 @@
 /* GET /figures/validation-error.svg, .png, .pdf: the curves of a comparison. Layer: api. */
+#include "api/compare/routes_compare.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +9,6 @@
 #include "api/figure/plot.h"
 #include "api/query/compare_query.h"
 #include "api/query/figure_query.h"
-#include "api/routes/routes.h"
 #include "api/view/figure_words.h"
 #include "core/base/cleanup.h"
 #include "daemon/store/table/sweep_table.h"

@@ -1,5 +1,5 @@
 /* Layer: daemon. */
-#include "daemon/main/command_train.h"
+#include "daemon/main/train/command_train.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -9,8 +9,8 @@
 #include "core/base/cleanup.h"
 #include "core/train/trainer.h"
 #include "daemon/config/text_file.h"
-#include "daemon/main/progress_bar.h"
-#include "daemon/main/train_output.h"
+#include "daemon/main/train/progress_bar.h"
+#include "daemon/main/train/train_output.h"
 #include "daemon/spec/run_spec.h"
 #include "daemon/work/dataset_registry.h"
 

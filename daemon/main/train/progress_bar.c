@@ -1,5 +1,5 @@
 /* Layer: daemon. */
-#include "daemon/main/progress_bar.h"
+#include "daemon/main/train/progress_bar.h"
 
 #include <string.h>
 #include <sys/ioctl.h>

@@ -1,4 +1,6 @@
 /* GET /compare: which setting is best, how long it took, how sure that is. Layer: api. */
+#include "api/compare/routes_compare.h"
+
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -6,7 +8,6 @@
 #include <string.h>
 
 #include "api/query/compare_query.h"
-#include "api/routes/routes.h"
 #include "core/base/cleanup.h"
 #include "core/base/text_stream.h"
 

@@ -3,8 +3,8 @@
  * Layer: daemon. Thread rule: called by the main thread, once at a time; it handles SIGINT and
  * SIGTERM while it runs.
  */
-#ifndef CUTOUTD_DAEMON_MAIN_COMMAND_TRAIN_H
-#define CUTOUTD_DAEMON_MAIN_COMMAND_TRAIN_H
+#ifndef CUTOUTD_DAEMON_MAIN_TRAIN_COMMAND_TRAIN_H
+#define CUTOUTD_DAEMON_MAIN_TRAIN_COMMAND_TRAIN_H
 
 #include <stdio.h>
 

@@ -9,13 +9,13 @@
  *
  * Layer: daemon. Thread rule: one thread. The lock keeps two processes apart.
  */
-#ifndef CUTOUTD_DAEMON_MAIN_TRAIN_OUTPUT_H
-#define CUTOUTD_DAEMON_MAIN_TRAIN_OUTPUT_H
+#ifndef CUTOUTD_DAEMON_MAIN_TRAIN_TRAIN_OUTPUT_H
+#define CUTOUTD_DAEMON_MAIN_TRAIN_TRAIN_OUTPUT_H
 
 #include <limits.h>
 
 #include "core/base/sha256.h"
-#include "daemon/main/epochs_csv.h"
+#include "daemon/main/train/epochs_csv.h"
 
 enum { VARIANT_NAME_SIZE = 16 };
 

@@ -1,5 +1,5 @@
 /* Layer: daemon. */
-#include "daemon/main/epochs_csv.h"
+#include "daemon/main/train/epochs_csv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
