@@ -80,6 +80,9 @@ static enum status on_epoch(void *user, const struct epoch_report *report, struc
     (void)report;
     (void)error;
     struct bench *b = user;
+    if (b->result->profile.by_part) {
+        step_profile_reset(&b->result->profile); /* it packed weights as well */
+    }
     b->last_s = now_s();
     return STATUS_OK;
 }
