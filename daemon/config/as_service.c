@@ -411,10 +411,10 @@ static bool read_report(int from, struct config_problems *found) {
 static enum status check_as_user(const struct as_service *service, const struct config *config,
                                  unsigned parts, struct config_problems *problems,
                                  struct error *error) {
-    CLEANUP(free_pointer) struct config_problems *found = calloc(1, sizeof(*found));
+    struct config_problems found = {.n = 0};
     int ends[2];
-    if (!found || pipe(ends) != 0) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory to look as the service does");
+    if (pipe(ends) != 0) {
+        return error_set_errno(error, errno, "cannot look as the service does");
     }
     pid_t child = fork();
     if (child == 0) {
@@ -422,7 +422,7 @@ static enum status check_as_user(const struct as_service *service, const struct 
         check_in_child(service, config, parts, ends[1]);
     }
     (void)close(ends[1]);
-    bool whole = child > 0 && read_report(ends[0], found);
+    bool whole = child > 0 && read_report(ends[0], &found);
     (void)close(ends[0]);
     if (child > 0) {
         (void)waitpid(child, NULL, 0);
@@ -430,8 +430,8 @@ static enum status check_as_user(const struct as_service *service, const struct 
     if (!whole) {
         return error_set(error, STATUS_IO, "cannot look as the service's user does");
     }
-    for (int i = 0; i < found->n; i++) {
-        config_problems_add(problems, &found->items[i < CONFIG_MAX_PROBLEMS ? i : 0]);
+    for (int i = 0; i < found.n; i++) {
+        config_problems_add(problems, &found.items[i < CONFIG_MAX_PROBLEMS ? i : 0]);
     }
     return STATUS_OK;
 }

@@ -166,10 +166,10 @@ static void list_clear(struct token_list *list) {
 }
 
 static enum status list_read(const char *path, struct token_list *ret_list, struct error *error) {
+    TRY(check_mode(path, error));
     CLEANUP(free_pointer) char *text = NULL;
     CLEANUP(list_clear) struct token_list list = {0};
     size_t n_bytes = 0;
-    TRY(check_mode(path, error));
     TRY(text_file_read(path, MAX_FILE_BYTES, &text, &n_bytes, error));
     int number = 1;
     for (char *line = text; line; number++) {

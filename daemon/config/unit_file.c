@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/analyzer.h"
 #include "core/base/cleanup.h"
 #include "core/base/regular_file.h"
 
@@ -41,20 +42,24 @@ static char *trim(char *text) {
     return text;
 }
 
+ANALYZER_IS_WRONG("-Wanalyzer-malloc-leak") /* they belong to the file (unit_file_clear) */
 static enum status add(struct unit_file *unit, const char *key, const char *value, const char *path,
                        int line, struct error *error) {
     struct unit_setting *items = realloc(unit->items, (unit->n + 1) * sizeof(*items));
-    struct unit_setting *item = items ? &items[unit->n] : NULL;
-    if (items) {
-        unit->items = items;
-        *item = (struct unit_setting){.key = strdup(key), .value = strdup(value)};
-        item->origin = asprintf(&item->origin, "%s:%d", path, line) < 0 ? NULL : item->origin;
-        unit->n++;
+    if (!items) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory to read %s", path);
     }
-    return item && item->key && item->value && item->origin
+    struct unit_setting *item = &items[unit->n];
+    unit->items = items;
+    unit->n++;
+    item->key = strdup(key);
+    item->value = strdup(value);
+    item->origin = asprintf(&item->origin, "%s:%d", path, line) < 0 ? NULL : item->origin;
+    return item->key && item->value && item->origin
                ? STATUS_OK
                : error_set(error, STATUS_NO_MEMORY, "no memory to read %s", path);
 }
+ANALYZER_GOES_ON
 
 /* One logical line. */
 static enum status take_line(struct unit_file *unit, char *text, bool *in_service, const char *path,

@@ -147,11 +147,11 @@ static enum status check_version(const struct check *check, const char *text, st
 }
 
 static enum status try_cluster(struct check *check, double wait_s, struct error *error) {
-    CLEANUP(free_pointer) char *text = NULL;
     TRY(slurm_client_open(&check->client, check->config, error));
     TRY(find_program(check, error));
     TRY(make_directory(check, error));
     TRY(submit(check, error));
+    CLEANUP(free_pointer) char *text = NULL;
     enum status status = wait_for_version(check, wait_s, &text, error);
     if (status == STATUS_BUSY) {
         return explain(check, error);
