@@ -9,6 +9,7 @@
 #include "daemon/store/migrate.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/model.h"
+#include "tests/sim/receiver.h"
 #include "tests/sim/sched.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/vfs.h"
@@ -85,7 +86,9 @@ static size_t n_empty;
 
 void databases_prepare(void) {
     disk_format();
-    (void)sqlite3_close(make(migrations_embedded_count));
+    sqlite3 *handle = make(migrations_embedded_count);
+    receiver_add_hook(handle);
+    (void)sqlite3_close(handle);
     const struct node *node = disk_find(path);
     n_empty = (size_t)disk_size(node);
     empty = malloc(n_empty);

@@ -10,7 +10,7 @@
 #include "tests/sim/sched.h"
 #include "tests/sim/sim.h"
 
-enum { MOST_QUERIES = 16 };
+enum { MOST_QUERIES = 24 };
 
 static sqlite3 *handle;
 static struct {

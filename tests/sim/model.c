@@ -9,6 +9,8 @@
 #include "tests/sim/looker.h"
 #include "tests/sim/model_rows.h"
 #include "tests/sim/model_rungs.h"
+#include "tests/sim/model_turn.h"
+#include "tests/sim/receiver.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/stream.h"
 
@@ -21,6 +23,7 @@ struct seen {
     enum run_state state; /* RUN_STATE_COUNT: no state */
     int priority;
     bool edit;
+    int64_t at_ms;
 };
 
 static struct wanted wanted[MODEL_RUNS];
@@ -90,7 +93,7 @@ bool model_has_edit_event(int64_t id, int priority, int64_t behind) {
 
 static const char sql_events[] =
     "SELECT id, run_id, type, state, attempt, epoch, step, checkpoint_kind, priority, reason"
-    " FROM event WHERE id > ?1 ORDER BY id";
+    ", at_ms FROM event WHERE id > ?1 ORDER BY id";
 
 static const char *text(sqlite3_stmt *statement, int column) {
     const char *value = (const char *)sqlite3_column_text(statement, column);
@@ -104,6 +107,7 @@ static struct seen read_event(sqlite3_stmt *statement) {
                          .edit = strcmp(text(statement, 2), "edit") == 0};
     (void)run_state_from_name(text(statement, 3), &event.state);
     event.priority = sqlite3_column_int(statement, 8);
+    event.at_ms = sqlite3_column_int64(statement, 10);
     for (int column = 1; column < 10; column++) {
         for (const char *c = text(statement, column); *c; c++) {
             event.hash = mix(event.hash ^ (unsigned char)*c);
@@ -153,7 +157,7 @@ static bool is_ready(const struct wanted *w) {
 
 /* What is claimed is the first of those that its executor could have had. A run that somebody asked
  * to delete may be gone already, though nobody was told. */
-static void check_claim(const struct wanted *claimed) {
+static void check_claim(const struct wanted *claimed, int64_t at_ms) {
     if (!is_ready(claimed)) {
         sim_fail("after is honoured",
                  "run %" PRId64 " starts, and it is %s or its turn has not come", claimed->id,
@@ -161,10 +165,9 @@ static void check_claim(const struct wanted *claimed) {
     }
     for (int i = 0; i < n_wanted; i++) {
         const struct wanted *other = &wanted[i];
-        bool before = other->priority_now > claimed->priority_now ||
-                      (other->priority_now == claimed->priority_now && other->id < claimed->id);
         if (other != claimed && other->id > 0 && !other->deleted && !other->deleting &&
-            is_ready(other) && before && other->elsewhere == claimed->elsewhere) {
+            is_ready(other) && other->elsewhere == claimed->elsewhere &&
+            turn_is_before(other, claimed, wanted, n_wanted, at_ms)) {
             sim_fail("the first is claimed", "run %" PRId64 " starts before run %" PRId64,
                      claimed->id, other->id);
         }
@@ -195,14 +198,18 @@ static void check_move(const struct wanted *w, enum run_state to, int attempt) {
     }
 }
 
-static void on_state(struct wanted *w, enum run_state to, int attempt) {
+static void on_state(struct wanted *w, enum run_state to, int attempt, int64_t at_ms) {
     check_move(w, to, attempt);
+    if (w->state == RUN_RUNNING && to != RUN_RUNNING) {
+        turn_on_end(w, to, at_ms);
+    }
     if (to == RUN_RUNNING && w->state != RUN_RUNNING) {
         if (draining.since_start) {
             sim_fail("an accepted request is carried out", "run %" PRId64 " starts while draining",
                      w->id);
         }
-        check_claim(w);
+        check_claim(w, at_ms);
+        turn_on_start(w, at_ms);
         w->starts++;
     }
     if (w->state != RUN_STATE_COUNT && run_state_is_final(w->state) && to == RUN_QUEUED) {
@@ -211,6 +218,7 @@ static void on_state(struct wanted *w, enum run_state to, int attempt) {
     if (to != RUN_RUNNING) {
         w->request = RUN_REQUEST_NONE;
     }
+    w->n_ends += run_state_is_final(to) && w->state != to;
     w->state = to;
     w->attempt = attempt;
 }
@@ -236,14 +244,18 @@ static void replay(const struct seen *event, sqlite3_stmt *row) {
     if (strcmp(type, "state") == 0) {
         bool born = w->state == RUN_STATE_COUNT;
         w->priority_now = born ? w->priority : w->priority_now;
-        on_state(w, event->state, sqlite3_column_int(row, 4));
+        on_state(w, event->state, sqlite3_column_int(row, 4), event->at_ms);
     } else if (strcmp(type, "epoch") == 0) {
         on_epoch(w, sqlite3_column_int(row, 5));
+        if (w->state == RUN_RUNNING) {
+            turn_on_report(w, event->at_ms);
+        }
     } else if (strcmp(type, "checkpoint") == 0) {
         if (w->state != RUN_RUNNING) {
             sim_fail("one running attempt a run", "run %" PRId64 " has a checkpoint while it is %s",
                      w->id, run_state_name(w->state));
         }
+        turn_on_report(w, event->at_ms);
         w->starts = 1;
     } else {
         w->priority_now = event->priority;
@@ -323,6 +335,7 @@ bool model_look(bool all) {
     model_check_rungs();
     if (all) {
         check_log();
+        receiver_check_heard();
         model_check_settings(draining.value);
     }
     looker_end();

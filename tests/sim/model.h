@@ -30,6 +30,7 @@ struct wanted {
     uint64_t seed;
     int epochs;
     int priority;
+    int owner; /* below SIM_OWNERS */
     bool elsewhere;
     bool held;
     int64_t after[MODEL_AFTER];
@@ -44,8 +45,10 @@ struct wanted {
     int priority_now;
     int epochs_seen;
     int starts;               /* without an epoch or checkpoint since */
+    int n_ends;               /* that it came to */
     int requeues_asked;       /* by somebody, carried out or not */
     enum run_request request; /* that was answered with 202, of this attempt */
+    int64_t charged_ms;       /* of a running one: what it used until then is counted */
     bool touched;             /* since the last look */
 };
 

@@ -8,6 +8,7 @@
 #include "core/base/sha256.h"
 #include "tests/sim/fake_train.h"
 #include "tests/sim/looker.h"
+#include "tests/sim/receiver.h"
 #include "tests/sim/sim.h"
 
 static const char sql_run[] =
@@ -189,6 +190,7 @@ void model_check_row(struct wanted *w) {
     check_checkpoints(w, forked_epoch);
     check_training(w);
     check_audit(w);
+    receiver_check_run(w->id, w->n_ends);
 }
 
 void model_check_settings(int draining) {

@@ -9,6 +9,8 @@
 
 #include "api/idempotency.h"
 #include "core/kernels/kernels.h"
+#include "daemon/notify/sender.h"
+#include "daemon/store/owner/usage.h"
 #include "daemon/work/executor_local.h"
 #include "daemon/work/health.h"
 #include "daemon/work/open_state.h"
@@ -17,6 +19,7 @@
 #include "tests/sim/clients.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/fake_train.h"
+#include "tests/sim/model_turn.h"
 #include "tests/sim/sched.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/vfs.h"
@@ -35,6 +38,7 @@ struct process {
     struct pool *pool;
     struct retention *retention;
     struct health *health;
+    struct sender *sender;
     struct api_context context;
     struct error error;
     bool stop; /* an event as well */
@@ -65,6 +69,7 @@ static struct config make_config(void) {
                             .conv_algorithm = CONV_WINOGRAD,
                             .keep_checkpoints_days = kinds.retention ? 2 : 0,
                             .keep_events_days = kinds.retention ? 3 : 0,
+                            .half_life_s = kinds.fair ? TURN_HALF_LIFE_S : 0,
                             .shapes_train = METRIC_IMAGES,
                             .shapes_test = 2};
     (void)snprintf(config.state_dir, sizeof(config.state_dir), "%s", SIM_STATE_DIR);
@@ -110,20 +115,35 @@ static void make_context(struct process *p) {
                                               .queue = p->queue,
                                               .pool = p->pool,
                                               .health = p->health,
+                                              .sender = p->sender,
                                               .notifier = p->notifier,
                                               .progress = p->progress,
                                               .datasets = p->datasets};
     (void)snprintf(p->context.url, sizeof(p->context.url), "http://127.0.0.1:1");
 }
 
+static void on_commit(void *user, int64_t run_id) {
+    const struct process *p = user;
+    notifier_publish(p->notifier, run_id);
+    sender_poke(p->sender);
+}
+
+static enum status make_sender(struct process *p, struct error *error) {
+    const struct sender_options options = {
+        .store = p->store, .clock = &process_clock, .allowed_addresses = ""};
+    return sender_create(&options, &p->sender, error);
+}
+
 static enum status open_parts(struct process *p, struct error *error) {
     struct recovery_result recovered;
     TRY(open_state(p->config.state_dir, &process_clock, &p->lock_fd, &p->store, error));
     TRY(notifier_create(&p->notifier, error));
-    store_observe(p->store, notifier_publish, p->notifier);
+    store_observe(p->store, on_commit, p);
     TRY(queue_create(p->store, &process_clock, &p->queue, error));
     TRY(progress_board_create(POOL_MAX_WORKERS, &p->progress, error));
     TRY(dataset_registry_create(&p->config, &p->datasets, error));
+    TRY(usage_set_half_life(p->store, p->config.half_life_s, unix_ms(NULL), error));
+    TRY(make_sender(p, error));
     TRY(make_pool(p, error));
     TRY(recovery_run(p->store, p->pool, &process_clock, &recovered, error));
     sim_tell("  recovered: %d queued again, %d attached, %d asked, %d failed", recovered.n_requeued,
@@ -133,15 +153,18 @@ static enum status open_parts(struct process *p, struct error *error) {
     make_context(p);
     TRY(keys_in_flight_create(&p->context.keys, error));
     TRY(start_retention(p, error));
+    TRY(sender_start(p->sender, error));
     return pool_begin(p->pool, error);
 }
 
 static void close_parts(struct process *p) {
     pool_ask_stop(p->pool);
     retention_ask_stop(p->retention);
+    sender_ask_stop(p->sender);
     clients_stop();
     retention_stop(p->retention);
     pool_stop(p->pool);
+    sender_free(p->sender);
     health_free(p->health);
     keys_in_flight_free(p->context.keys);
     dataset_registry_free(p->datasets);

@@ -11,6 +11,9 @@
 #define SIM_STATE_DIR "/sim/state"
 #define SIM_ELSEWHERE "elsewhere"
 
+/* Who asks: nobody in particular, and two who have names. */
+enum { SIM_OWNERS = 3 };
+
 /* Which kinds of trouble a seed has. */
 struct kinds {
     bool crashes;      /* between any two operations: the process is killed or the power goes */
@@ -24,6 +27,7 @@ struct kinds {
     bool elsewhere;    /* some runs are trained by an executor that outlives the daemon */
     bool blind;        /* that executor forgets what it trains, and remembers too late */
     bool retention;
+    bool fair; /* owners take turns, by what they used lately */
 };
 
 extern struct kinds kinds;
