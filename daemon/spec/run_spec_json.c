@@ -116,31 +116,32 @@ char *run_spec_to_json(const struct run_spec *spec) {
     return json_write_take(&writer);
 }
 
-/* A quote inside of a string is escaped, so ,"name": can only be a name. */
-static bool has_member(const char *json, const char *name) {
+/* Behind the name of the member; NULL: there is none. A quote inside of a string is escaped, so
+ * ,"name": can only be a name. json may begin behind another name. */
+static const char *find_member(const char *json, const char *name) {
     size_t n = strlen(name);
     const char *found = strstr(json, name);
     while (found && !(found - json >= 2 && strncmp(found - 2, ",\"", 2) == 0 &&
                       strncmp(found + n, "\":", 2) == 0)) {
         found = strstr(found + n, name);
     }
-    return found != NULL;
+    return found ? found + n : NULL;
 }
 
-/* Whether it was written by run_spec_to_json of a version that had all fields of this one. */
+/* Whether it was written by run_spec_to_json of a version that had all fields of this one, which
+ * it writes in the order of the table: the text is gone through once. */
 static bool is_current(const char *config_json) {
     size_t n_fields = 0;
     const struct run_config_field *fields = run_config_fields(&n_fields);
     if (strncmp(config_json, "{\"preset\":", strlen("{\"preset\":")) != 0 ||
-        has_member(config_json, "labels")) { /* a column today, as name and priority */
+        find_member(config_json, "labels")) { /* a column today, as name and priority */
         return false;
     }
-    for (size_t i = 0; i < n_fields; i++) {
-        if (fields[i].later && !has_member(config_json, fields[i].name)) {
-            return false;
-        }
+    const char *at = config_json;
+    for (size_t i = 0; at && i < n_fields; i++) {
+        at = fields[i].later ? find_member(at, fields[i].name) : at;
     }
-    return true;
+    return at != NULL;
 }
 
 /* "paper" without a choice of the network is what is paper-v1 now. */

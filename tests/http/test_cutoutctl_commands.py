@@ -255,7 +255,7 @@ class Commands(ClientTestCase):
         self.assertIn("Nothing was removed", self.on_terminal(80, "purge", "0", typed="n\n", status=1))
         self.assertEqual(kinds(), before)
         self.assertIn("0 checkpoints", self.ctl("purge", "3650"))
-        self.assertRegex(self.on_terminal(80, "purge", "0", typed="y\n"), "checkpoints of .* runs are removed")
+        self.assertRegex(self.on_terminal(80, "purge", "0", typed="y\n"), "checkpoints? of .* runs? removed")
         self.assertEqual(kinds(), {"best"})
         self.assertIn("0 checkpoints", self.ctl("purge", "0", "--yes"))
         self.ctl("purge", "x", status=64)

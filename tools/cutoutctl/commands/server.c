@@ -118,18 +118,23 @@ static bool ask_purge(const struct invocation *invocation, bool dry_run, struct 
     return command_ask_to_print(invocation, &call, answer, ret_exit);
 }
 
+static void say_purge(const cJSON *answer, const char *what) {
+    double n_files = json_number(answer, "files", 0);
+    double n_runs = json_number(answer, "runs", 0);
+    (void)printf("%.0f checkpoint%s of %.0f run%s %s, %.1f MB.\n", n_files, n_files == 1 ? "" : "s",
+                 n_runs, n_runs == 1 ? "" : "s", what, json_number(answer, "bytes", 0) / 1e6);
+    (void)fflush(stdout);
+}
+
 /* What would go is told first. With -o json that is all, unless --yes is given. */
 static bool is_purge_meant(const struct invocation *invocation, int *ret_exit) {
     CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     if (!ask_purge(invocation, true, &answer, ret_exit)) {
         return false;
     }
-    double n_files = json_number(answer.json, "files", 0);
-    (void)printf("%.0f checkpoints of %.0f runs would go, %.1f MB.\n", n_files,
-                 json_number(answer.json, "runs", 0), json_number(answer.json, "bytes", 0) / 1e6);
-    (void)fflush(stdout);
+    say_purge(answer.json, "would go");
     *ret_exit = EXIT_DONE;
-    return n_files > 0 &&
+    return json_number(answer.json, "files", 0) > 0 &&
            command_confirm("Remove them?", "Nothing was removed", "with --yes they are", ret_exit);
 }
 
@@ -148,9 +153,7 @@ int command_purge(const struct invocation *invocation) {
         return exit_status;
     }
     if (ask_purge(invocation, false, &answer, &exit_status)) {
-        (void)printf("%.0f checkpoints of %.0f runs are removed, %.1f MB.\n",
-                     json_number(answer.json, "files", 0), json_number(answer.json, "runs", 0),
-                     json_number(answer.json, "bytes", 0) / 1e6);
+        say_purge(answer.json, "removed");
     }
     return exit_status;
 }
