@@ -86,6 +86,9 @@ class Slurm(unittest.TestCase):
     def wait_for_epoch(self, run):
         self.daemon.events(run, until=lambda event: event["event"] in ("epoch", "end"))
 
+    def n_epochs(self, run):
+        return len(self.daemon.get(f"/api/v1/runs/{run}/epochs")["items"])
+
     def succeeds(self, run, attempt, base=SMALL):
         """It has ended well, at this attempt, with the history of a run that was trained here."""
         self.assertEqual(self.daemon.wait_for_end(run)["state"], "succeeded", self.daemon.log())
@@ -264,13 +267,16 @@ class Slurm(unittest.TestCase):
         self.daemon.curl(f"/api/v1/runs/{waiting}/cancel", "-X", "POST")
         self.assertEqual(self.daemon.wait_for_end(waiting)["state"], "canceled")
         self.heal("pend")
-        run = self.submit(dict(LONG, epochs=150))
+        run = self.submit(ENDLESS)
         self.wait_for_epoch(run)
         self.daemon.curl(f"/api/v1/runs/{run}/pause", "-X", "POST")
         wait_for(lambda: self.run_of(run)["state"] == "paused")
+        paused_at = self.n_epochs(run)
         self.daemon.curl(f"/api/v1/runs/{run}/resume", "-X", "POST")
-        self.assertEqual(self.daemon.wait_for_end(run)["state"], "succeeded", self.daemon.log())
+        wait_for(lambda: self.n_epochs(run) > paused_at)
         self.assertEqual(self.run_of(run)["attempt"], 2)
+        self.daemon.curl(f"/api/v1/runs/{run}/cancel", "-X", "POST")
+        self.assertEqual(self.daemon.wait_for_end(run)["state"], "canceled", self.daemon.log())
 
     @release_only
     def test_a_job_that_is_preempted_goes_on_however_often(self):
