@@ -178,6 +178,9 @@ class Tables(unittest.TestCase):
         overlap = self.results([("equal-epochs", 1, 1, [0.4]), ("equal-epochs", 1, 2, [0.3]),
                                 ("equal-epochs", 8, 1, [0.35]), ("equal-epochs", 8, 2, [0.2])])
         self.assertIn("the seeds overlap", reproduction.answer(overlap))
+        uneven = self.results([("equal-epochs", 1, 1, [0.4]), ("equal-epochs", 1, 2, [0.3]),
+                               ("equal-epochs", 8, 1, [0.35])])
+        self.assertIn("(one seed of the former, 2 seeds of the latter)", reproduction.answer(uneven))
 
     def test_the_quickstart_says_whether_its_curves_differ_by_m(self):
         say = quickstart.sentence
@@ -186,7 +189,7 @@ class Tables(unittest.TestCase):
         self.assertIn("so short a training", say({1: [0.1, 0.2], 4: [0.3, 0.4]}))
         self.assertNotIn("so short", say({1: [0.4, 0.5], 4: [0.3, 0.2]}))
         self.assertIn("The seeds overlap", say({1: [0.1, 0.3], 4: [0.3, 0.4]}))
-        self.assertIn("With one seed each", say({1: [0.4], 4: [0.3, 0.2]}))
+        self.assertIn("With one seed of an M", say({1: [0.4], 4: [0.3, 0.2]}))
         self.assertIn("M alone", say({1: [0.4]}))
         self.assertIn("25.0 % (20.0 to 30.0 over 2 seeds)", say({1: [0.4, 0.5], 4: [0.3, 0.2]}))
 

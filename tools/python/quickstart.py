@@ -24,7 +24,7 @@ def sentence(errors):
     words = (f"M = {most} ends with a validation error of {percent(many)}, M = {least} with "
              f"{percent(few)}.\n")
     if min(len(few), len(many)) < 2:
-        return words + "With one seed each nobody can say whether that is M or chance."
+        return words + "With one seed of an M nobody can say whether that is M or chance."
     if max(many) < min(few) or max(few) < min(many):
         which = "better" if max(many) < min(few) else "worse"
         words += (f"Every seed with M = {most} is {which} than every seed with M = {least}: the curves "

@@ -260,6 +260,10 @@ def speed_table(results, page):
                    "here, ResNet-20: instances a second", "ResNet-44"), rows)
 
 
+def _seeds(n):
+    return "one seed" if n == 1 else f"{n} seeds"
+
+
 def answer(results):
     """The numbers of the three axes in sentences: the least and the largest M that have ended."""
     words = {
@@ -278,8 +282,9 @@ def answer(results):
         factor = results.total(many[0], "images") / results.total(few[0], "images")
         cost = ("as many instances" if abs(factor - 1) < 0.02 else f"{factor:.3g} times the instances")
         apart = max(errors[1]) < min(errors[0]) or max(errors[0]) < min(errors[1])
-        seeds = min(map(len, errors))
-        how = ("one seed each" if seeds < 2 else
+        n_few, n_many = map(len, errors)
+        how = ("one seed each" if n_few == n_many == 1 else
+               f"{_seeds(n_many)} of the former, {_seeds(n_few)} of the latter" if min(n_few, n_many) == 1 else
                "the seeds do not overlap" if apart else "the seeds overlap")
         sentences.append(f"{begin}, M = {most} ends at {_percent(statistics.mean(errors[1]))} % and "
                          f"M = {least} at {_percent(statistics.mean(errors[0]))} % "
