@@ -382,15 +382,7 @@ static void admit(void *user, const struct run_config *config,
 
 static void missing(void *user, char *text, size_t size) {
     struct executor_slurm *slurm = user;
-    const char *const *names = dataset_registry_names(slurm->datasets);
-    size_t used = 0;
-    text[0] = '\0';
-    for (size_t i = 0; i < dataset_registry_count(slurm->datasets) && used < size; i++) {
-        if (dataset_registry_is_missing(slurm->datasets, names[i])) {
-            used +=
-                (size_t)snprintf(text + used, size - used, EXECUTOR_SLURM_NAME "/%s,", names[i]);
-        }
-    }
+    dataset_registry_write_missing(slurm->datasets, EXECUTOR_NAME_SLURM, text, size);
 }
 
 static int most(void *user) {
@@ -437,7 +429,7 @@ static int cores(void *user) {
 }
 
 struct executor executor_slurm_make(struct executor_slurm *slurm) {
-    return (struct executor){.name = EXECUTOR_SLURM_NAME,
+    return (struct executor){.name = EXECUTOR_NAME_SLURM,
                              .user = slurm,
                              .heeds_quiet = slurm->config->slurm.heeds_quiet,
                              .origin = origin,

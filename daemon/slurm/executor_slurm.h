@@ -18,7 +18,7 @@
 #include "daemon/work/dataset_registry.h"
 #include "daemon/work/executor.h"
 
-#define EXECUTOR_SLURM_NAME "slurm"
+#define EXECUTOR_NAME_SLURM "slurm"
 
 struct slurm_job;
 

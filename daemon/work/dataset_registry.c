@@ -255,6 +255,18 @@ bool dataset_registry_is_missing(struct dataset_registry *registry, const char *
     return !description.available;
 }
 
+void dataset_registry_write_missing(struct dataset_registry *registry, const char *executor,
+                                    char *text, size_t size) {
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < registry->n && used < size; i++) {
+        if (dataset_registry_is_missing(registry, registry->names[i])) {
+            used +=
+                (size_t)snprintf(text + used, size - used, "%s/%s,", executor, registry->names[i]);
+        }
+    }
+}
+
 static void digest_set(struct sha256 *sha, const struct image_set *set) {
     sha256_update(sha, set->pixels, (size_t)set->n * IMAGE_BYTES);
     sha256_update(sha, set->labels, (size_t)set->n);

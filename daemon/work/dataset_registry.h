@@ -65,6 +65,10 @@ int dataset_registry_train_images(struct dataset_registry *registry, const char 
  * mounted. */
 bool dataset_registry_is_missing(struct dataset_registry *registry, const char *name);
 
+/* The names of all that are missing, as executors tell them: "EXECUTOR/NAME," each. */
+void dataset_registry_write_missing(struct dataset_registry *registry, const char *executor,
+                                    char *text, size_t size);
+
 /* Opens the set if needed (may take seconds) and keeps it until dataset_registry_release.
  * ret_sha256: digest of all its images and labels. STATUS_NOT_FOUND: no such name or no such files;
  * STATUS_CORRUPT, STATUS_IO, STATUS_NO_MEMORY: the next acquire tries again. */

@@ -60,15 +60,7 @@ void local_admit(void *executor_local, const struct run_config *config,
 
 void local_missing(void *executor_local, char *text, size_t size) {
     const struct executor_local *local = executor_local;
-    const char *const *names = dataset_registry_names(local->datasets);
-    size_t used = 0;
-    text[0] = '\0';
-    for (size_t i = 0; i < dataset_registry_count(local->datasets) && used < size; i++) {
-        if (dataset_registry_is_missing(local->datasets, names[i])) {
-            used +=
-                (size_t)snprintf(text + used, size - used, EXECUTOR_NAME_LOCAL "/%s,", names[i]);
-        }
-    }
+    dataset_registry_write_missing(local->datasets, EXECUTOR_NAME_LOCAL, text, size);
 }
 
 int64_t local_checkpoint_bytes(const struct executor_local *local, const struct run_row *run) {
