@@ -5,6 +5,7 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "api/change/grants.h"
 #include "api/http/origin.h"
@@ -130,6 +131,26 @@ bool gate_take_prefix(const struct exchange_host *host, struct MHD_Connection *c
     return true;
 }
 
+/* By what the client knows the daemon: the Host, which has been checked, and of a proxy what stands
+ * before it. By a path without a proxy it knows the path alone. */
+static void take_base(const struct exchange_host *host, struct MHD_Connection *connection,
+                      struct request *request) {
+    const char *proto =
+        is_trusted(host, connection) ? look_up(connection, "X-Forwarded-Proto") : NULL;
+    const char *authority = request->url.authority[0] ? request->url.authority
+                                                      : look_up(connection, MHD_HTTP_HEADER_HOST);
+    if (!authority || (host->on_path && !proto && !request->prefix[0])) {
+        return;
+    }
+    bool tls = proto ? strncasecmp(proto, "https", 5) == 0
+                     : !host->on_path && strncmp(host->context->url, "https", 5) == 0;
+    int n = snprintf(request->base, sizeof(request->base), "%s://%s%s", tls ? "https" : "http",
+                     authority, request->prefix);
+    if (n < 0 || (size_t)n >= sizeof(request->base)) {
+        request->base[0] = '\0';
+    }
+}
+
 /* From here on a reload that takes the token away, or the end of the link, ends the connection.
  * False: it has come already.
  */
@@ -162,6 +183,7 @@ handler *gate_admit(const struct exchange_host *host, struct MHD_Connection *con
     if (!check_origin(host, connection, request, reply)) {
         return NULL;
     }
+    take_base(host, connection, request);
     handler *found = router_find(host->context, request, reply);
     return found && check_body_type(connection, request, reply) &&
                    hold_grant(host, connection, request, reply)

@@ -17,6 +17,7 @@ enum {
     REQUEST_MAX_BODY_BYTES = 64 * 1024,
     REQUEST_HEADER_SIZE = 256,
     REQUEST_PREFIX_SIZE = 128,
+    REQUEST_BASE_SIZE = 512,
     REQUEST_MAX_PARAMETERS = 2
 };
 
@@ -46,6 +47,8 @@ struct request {
     char peer[64];                    /* "10.1.2.3", "unix" by a path, "" when it is not known */
     struct token_grant grant;         /* with tokens, when scope is not SCOPE_NONE */
     char prefix[REQUEST_PREFIX_SIZE]; /* of the path at a proxy, "/cutoutd"; "": none */
+    char base[REQUEST_BASE_SIZE];     /* what paths are appended to where the request came from,
+                                       * "https://lab.example/cutoutd"; "": not known */
     /* Of an Idempotency-Key; NULL without one. Creating handlers hand it to the store. */
     char idempotency_key[REQUEST_HEADER_SIZE];
     const struct idempotency_mark *idempotency;

@@ -60,7 +60,7 @@ void route_welcome(struct api_context *context, const struct request *request,
         return;
     }
     char *text = NULL;
-    const char *at = context->url;
+    const char *at = request->base[0] ? request->base : context->url;
     int n =
         asprintf(&text,
                  "cutoutd %s: ResNet runs with cutout and batch augmentation, queued and kept.\n"

@@ -56,6 +56,11 @@ class Meta(DaemonTestCase):
         self.assertIn(f"curl -d '{{\"m\":8,\"cutout_size\":12}}' "
                       f"http://{self.daemon.address}/api/v1/runs", page.body)
 
+    def test_the_welcome_names_the_daemon_as_the_client_does_and_believes_no_stranger(self):
+        port = self.daemon.address.rpartition(":")[2]
+        page = self.daemon.curl("/", "-H", f"Host: localhost:{port}", "-H", "X-Forwarded-Proto: https")
+        self.assertIn(f" http://localhost:{port}/openapi.json", page.body)
+
     def test_the_page_and_the_text_follow_the_weights_of_accept(self):
         for accept, type in (("text/html,*/*;q=0.8", "text/html"), ("text/html", "text/html"),
                              ("*/*", "text/plain"), ("text/html;q=0, */*", "text/plain"),

@@ -102,6 +102,11 @@ class Proxied:
         path = re.sub("^https?://[^/]*", "", headers["location"])
         self.assertEqual(self.ask(path)[0], 200)
 
+    def test_the_welcome_names_what_leads_there(self):
+        status, _, body = self.ask("/cutoutd/", "-H", "Accept: text/plain")
+        self.assertEqual(status, 200)
+        self.assertEqual(set(re.findall(r"https?://\S*?(?=/(?:api|openapi))", body)), {f"https://{HOST}/cutoutd"})
+
     def test_the_page_and_what_it_loads(self):
         status, headers, body = self.ask("/cutoutd/", "-H", "Accept: text/html")
         self.assertEqual((status, headers["content-type"]), (200, "text/html; charset=utf-8"))
@@ -166,6 +171,8 @@ class Caddy(Proxied, DaemonTestCase):
         text = replaced((PLACE / "Caddyfile").read_text(encoding="utf-8"),
                         (HOST + " {", f"{{\n\tadmin off\n\tauto_https disable_redirects\n\tservers {{\n\t\tprotocols h1 h2\n\t}}\n}}\n"
                                       f"{HOST} {{\n\tbind unix/{cls.socket}\n\ttls {cls.cert} {cls.key}"),
+                        # what it says by itself of all clients but those on a path, as ours is
+                        ("X-Forwarded-Prefix /cutoutd", "X-Forwarded-Prefix /cutoutd\n\t\t\theader_up X-Forwarded-Proto {scheme}"),
                         ("127.0.0.1:8080", cls.daemon.address))
         path = os.path.join(cls.directory, "Caddyfile")
         with open(path, "w", encoding="utf-8") as file:
