@@ -299,8 +299,7 @@ void run_actions_edit(struct api_context *context, const struct request *request
     }
     for (size_t i = 0; i < outcomes.n; i++) {
         if (outcomes.items[i].action == BATCH_EDIT) {
-            pool_note_priority(context->options.pool, outcomes.items[i].id,
-                               outcomes.items[i].row.priority);
+            pool_note_priority(context->options.pool, outcomes.items[i].id);
         }
     }
     queue_wake(context->options.queue); /* one of them may be the next one now */

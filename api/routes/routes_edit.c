@@ -79,7 +79,7 @@ void route_run_edit(struct api_context *context, const struct request *request,
         reply_error(reply, request, &error);
         return;
     }
-    pool_note_priority(context->options.pool, changed.id, changed.priority);
+    pool_note_priority(context->options.pool, changed.id);
     queue_wake(context->options.queue); /* it may be the next one now */
     route_reply_run(context, request, reply, 200, &changed);
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/cleanup.h"
 #include "core/base/decimal.h"
 #include "core/base/log.h"
 #include "daemon/store/change/setting_change.h"
@@ -293,11 +294,14 @@ void pool_stop(struct pool *pool) {
 
 /* ---- from outside ---- */
 
-void pool_note_priority(struct pool *pool, int64_t run_id, int priority) {
+/* The row is read under the lock: of two changes, whoever comes last tells the later one. */
+void pool_note_priority(struct pool *pool, int64_t run_id) {
     (void)pthread_mutex_lock(&pool->moves);
     const struct attempt *a = attempt_table_find(&pool->attempts, run_id);
-    if (a && a->started && !a->ended && a->executor->prioritize) {
-        a->executor->prioritize(a->executor->user, a->run.handle, priority);
+    CLEANUP(run_row_clear) struct run_row row = {0};
+    if (a && a->started && !a->ended && a->executor->prioritize &&
+        run_table_get(pool->options.store, run_id, &row, NULL) == STATUS_OK) {
+        a->executor->prioritize(a->executor->user, a->run.handle, row.priority);
     }
     (void)pthread_mutex_unlock(&pool->moves);
 }

@@ -89,7 +89,7 @@ enum status pool_act(struct pool *pool, const struct queue_action *asked,
 bool pool_checkpoint(struct pool *pool, int64_t run_id);
 
 /* The run's priority was changed in the store: tells the executor that trains it. */
-void pool_note_priority(struct pool *pool, int64_t run_id, int priority);
+void pool_note_priority(struct pool *pool, int64_t run_id);
 
 /* How many runs are trained in this process at once. With more, waiting ones start at once; one too
  * many is not followed by another. Kept in the store over restarts. n_workers:
