@@ -15,7 +15,7 @@
 #include "daemon/store/query/run_queue.h"
 
 /* How often the disk and running runs are looked at. */
-static const int64_t LOOK_MS = 30 * 1000;
+static const double LOOK_S = 30.0;
 
 /* After a failure of the store. */
 static const int64_t STORE_RETRY_MS = 10 * 1000;
@@ -32,7 +32,7 @@ struct seen {
     int attempt;
     uint64_t n_reports;
     int epoch;
-    int64_t since_ms;
+    double since_s; /* monotonic */
     bool told;
 };
 
@@ -49,13 +49,18 @@ struct sender {
     atomic_bool must_stop;
     /* Of the thread. */
     bool disk_was_low;
-    int64_t looked_ms;
+    double looked_s; /* monotonic; < 0: not yet */
+    int64_t last_ms; /* at the last round; INT64_MAX: there was none */
     struct seen seen[MOST_RUNS];
     int n_seen;
 };
 
 static int64_t now_ms(const struct sender *sender) {
     return clock_unix_ms(sender->options.clock);
+}
+
+static double now_s(const struct sender *sender) {
+    return clock_monotonic_s(sender->options.clock);
 }
 
 /* ---- one delivery ---- */
@@ -117,6 +122,22 @@ static bool deliver(struct sender *sender, struct delivery_row *delivery) {
         return false;
     }
     return true;
+}
+
+/* Times of tries are of the clock on the wall, which may have been set back since they were stored:
+ * since the last round, or while no daemon ran. */
+static void follow_clock(struct sender *sender) {
+    int64_t waits_ms[MOST_TRIES] = {0};
+    int64_t now = now_ms(sender);
+    struct error error;
+    for (int i = 1; i < (int)MOST_TRIES; i++) {
+        waits_ms[i] = (int64_t)backoff_s[i - 1] * 1000;
+    }
+    if (now < sender->last_ms && delivery_table_hasten(sender->options.store, waits_ms, MOST_TRIES,
+                                                       now, &error) != STATUS_OK) {
+        return; /* the next round tries again */
+    }
+    sender->last_ms = now;
 }
 
 /* Sends what is due; returns when the next one is, INT64_MAX: nothing is pending. */
@@ -183,7 +204,7 @@ static void look_at_runs(struct sender *sender) {
     CLEANUP(run_list_clear) struct run_list running = {0};
     struct seen seen[MOST_RUNS];
     int n = 0;
-    int64_t now = now_ms(sender);
+    double now = now_s(sender);
     struct error error;
     if (run_queue_list(sender->options.store, RUN_RUNNING, MOST_RUNS, &running, &error) !=
         STATUS_OK) {
@@ -198,15 +219,16 @@ static void look_at_runs(struct sender *sender) {
                                 .attempt = row->attempt,
                                 .n_reports = progress.n_reports,
                                 .epoch = row->epochs_done,
-                                .since_ms = now};
+                                .since_s = now};
         if (before && before->attempt == now_seen.attempt &&
             before->n_reports == now_seen.n_reports && before->epoch == now_seen.epoch) {
-            now_seen.since_ms = before->since_ms;
+            now_seen.since_s = before->since_s;
             now_seen.told = before->told;
         }
-        int64_t still_ms = now - now_seen.since_ms;
-        if (!now_seen.told && still_ms >= (int64_t)sender->options.stalled_s * 1000) {
-            now_seen.told = tell_stalled(sender, row, still_ms / 60000, &error) == STATUS_OK;
+        double still_s = now - now_seen.since_s;
+        if (!now_seen.told && still_s >= sender->options.stalled_s) {
+            now_seen.told =
+                tell_stalled(sender, row, (int64_t)(still_s / 60.0), &error) == STATUS_OK;
         }
         seen[n++] = now_seen;
     }
@@ -214,16 +236,16 @@ static void look_at_runs(struct sender *sender) {
     sender->n_seen = n;
 }
 
-/* Returns when it must look again; INT64_MAX: never. */
+/* Returns in how many milliseconds it must look again; INT64_MAX: never. */
 static int64_t look(struct sender *sender) {
     bool disk = sender->options.health && sender->options.disk_low_bytes > 0;
     bool runs = sender->options.progress && sender->options.stalled_s > 0;
-    int64_t now = now_ms(sender);
+    double now = now_s(sender);
     if (!disk && !runs) {
         return INT64_MAX;
     }
-    if (now < sender->looked_ms || now >= sender->looked_ms + LOOK_MS) {
-        sender->looked_ms = now;
+    if (sender->looked_s < 0 || now >= sender->looked_s + LOOK_S) {
+        sender->looked_s = now;
         if (disk) {
             look_at_disk(sender);
         }
@@ -231,15 +253,15 @@ static int64_t look(struct sender *sender) {
             look_at_runs(sender);
         }
     }
-    return sender->looked_ms + LOOK_MS;
+    return (int64_t)((sender->looked_s + LOOK_S - now) * 1000.0);
 }
 
 /* ---- the thread ---- */
 
-/* Until then by the clock on the wall, which may be set: a minute at most. */
-static void wait_until(struct sender *sender, int64_t until_ms) {
+/* INT64_MAX: until somebody pokes. A minute at most otherwise: the clock on the wall may be set. */
+static void wait_for(struct sender *sender, int64_t wait_ms) {
     enum { MOST_MS = 60 * 1000 };
-    int64_t wait_ms = until_ms - now_ms(sender);
+    bool for_ever = wait_ms == INT64_MAX;
     struct timespec until;
     wait_ms = wait_ms < 0 ? 0 : wait_ms > MOST_MS ? MOST_MS : wait_ms;
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
@@ -250,9 +272,8 @@ static void wait_until(struct sender *sender, int64_t until_ms) {
     int code = 0;
     (void)pthread_mutex_lock(&sender->mutex);
     while (!sender->poked && !atomic_load(&sender->must_stop) && code == 0) {
-        code = until_ms == INT64_MAX
-                   ? pthread_cond_wait(&sender->wake, &sender->mutex)
-                   : pthread_cond_timedwait(&sender->wake, &sender->mutex, &until);
+        code = for_ever ? pthread_cond_wait(&sender->wake, &sender->mutex)
+                        : pthread_cond_timedwait(&sender->wake, &sender->mutex, &until);
     }
     sender->poked = false;
     (void)pthread_mutex_unlock(&sender->mutex);
@@ -276,9 +297,11 @@ static void *work(void *user) {
     while (!atomic_load(&sender->must_stop)) {
         begin_round(sender);
         int64_t look_ms = look(sender);
+        follow_clock(sender);
         int64_t due_ms = send_due(sender);
         end_round(sender);
-        wait_until(sender, look_ms < due_ms ? look_ms : due_ms);
+        due_ms = due_ms == INT64_MAX ? due_ms : due_ms - now_ms(sender);
+        wait_for(sender, look_ms < due_ms ? look_ms : due_ms);
     }
     return NULL;
 }
@@ -291,6 +314,8 @@ enum status sender_create(const struct sender_options *options, struct sender **
     }
     pthread_condattr_t monotonic;
     sender->options = *options;
+    sender->looked_s = -1.0;
+    sender->last_ms = INT64_MAX;
     (void)pthread_mutex_init(&sender->mutex, NULL);
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

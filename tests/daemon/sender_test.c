@@ -10,6 +10,7 @@
 
 static const int64_t BEGIN_MS = 1000 * 3600 * 1000LL;
 static atomic_llong now_ms;
+static atomic_llong elapsed_ms; /* monotonic */
 
 static int64_t unix_ms(void *user) {
     (void)user;
@@ -18,10 +19,15 @@ static int64_t unix_ms(void *user) {
 
 static double monotonic_s(void *user) {
     (void)user;
-    return 0.0;
+    return (double)atomic_load(&elapsed_ms) / 1000.0;
 }
 
 static const struct clock test_clock = {.unix_ms = unix_ms, .monotonic_s = monotonic_s};
+
+static void advance(int64_t ms) {
+    atomic_fetch_add(&now_ms, ms);
+    atomic_fetch_add(&elapsed_ms, ms);
+}
 
 struct sender_fixture {
     struct store_fixture f;
@@ -106,6 +112,30 @@ static void one_that_cannot_be_delivered_is_tried_for_a_day_and_then_dead(void *
     assert_int_equal(n, 1);
 }
 
+/* While the daemon runs, and while none does. */
+static void a_clock_that_is_set_back_delays_no_try(void **state) {
+    struct sender_fixture *s = *state;
+    start(s);
+    ASSERT_OK(
+        delivery_table_add(s->f.store, s->webhook_id, "test", "", "{}", BEGIN_MS, &fixture_error));
+    struct delivery_row row = newest_after_round(s);
+    for (int i = 2; i < 5; i++) {
+        assert_int_equal(row.attempts, i - 1);
+        assert_int_equal(newest_after_round(s).attempts, i - 1); /* not due */
+        if (i % 2 == 0) {
+            sender_free(s->sender);
+        }
+        atomic_fetch_sub(&now_ms, 50 * 3600 * 1000LL);
+        if (i % 2 == 0) {
+            start(s);
+        }
+        row = newest_after_round(s);
+        assert_int_equal(row.attempts, i);
+        assert_true(row.next_ms > atomic_load(&now_ms));
+        assert_true(row.next_ms <= atomic_load(&now_ms) + 300 * 1000);
+    }
+}
+
 static void a_run_that_stands_still_is_told_once(void **state) {
     struct sender_fixture *s = *state;
     int64_t id = fixture_add_run(s->f.store, 0);
@@ -119,7 +149,10 @@ static void a_run_that_stands_still_is_told_once(void **state) {
     for (int i = 0; i < 25; i++) {
         progress.n_reports += i < 5;
         progress_board_set(s->progress, 0, &progress);
-        atomic_fetch_add(&now_ms, 31 * 1000);
+        advance(31 * 1000);
+        if (i == 10) { /* it has not stood still for a day because of that */
+            atomic_fetch_add(&now_ms, 24 * 3600 * 1000LL);
+        }
         assert_int_equal(newest_after_round(s).id != 0, i == 24);
     }
     struct delivery_row told = newest(s);
@@ -128,7 +161,7 @@ static void a_run_that_stands_still_is_told_once(void **state) {
     assert_string_equal(told.event, "stalled");
     assert_int_equal(strncmp(told.facts, facts, strlen(facts)), 0);
     assert_int_equal(told.created_ms, atomic_load(&now_ms));
-    atomic_fetch_add(&now_ms, 31 * 1000);
+    advance(31 * 1000);
     sender_round(s->sender); /* another look */
     struct delivery_list list;
     ASSERT_OK(delivery_table_list(s->f.store, s->webhook_id, INT64_MAX, 9, &list, &fixture_error));
@@ -176,6 +209,7 @@ int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(one_that_cannot_be_delivered_is_tried_for_a_day_and_then_dead),
+        TEST(a_clock_that_is_set_back_delays_no_try),
         TEST(a_run_that_stands_still_is_told_once),
         cmocka_unit_test(special_addresses_and_urls_are_known),
         cmocka_unit_test(a_signature_is_the_hmac_of_time_and_body),

@@ -15,6 +15,7 @@ enum {
     DELETE,
     DELIVERIES,
     NEXT,
+    HASTEN,
     ADD_DELIVERY,
     SETTLE,
     EXPIRE,
@@ -45,6 +46,8 @@ const struct statement_set webhook_statements = {
              " ORDER BY id DESC LIMIT ?3"),
         [NEXT] = ("SELECT " DELIVERY_COLUMNS " FROM delivery WHERE state = 'pending'"
                   " ORDER BY next_ms LIMIT 1"),
+        [HASTEN] = ("UPDATE delivery SET next_ms = ?1 WHERE state <> 'delivered' AND"
+                    " state = 'pending' AND attempts = ?2 AND next_ms > ?1 + ?3"),
         [ADD_DELIVERY] = ("INSERT INTO delivery (webhook_id, event, facts, created_ms, next_ms)"
                           " SELECT id, ?2, ?4, ?5, ?5 FROM webhook WHERE id = ?1 OR (?1 = 0 AND"
                           " (instr(events, ',' || ?2 || ',') > 0"
@@ -276,6 +279,30 @@ enum status delivery_table_next(struct store *store, struct delivery_row *ret_ro
     }
     store_reader_release(store, db);
     return status;
+}
+
+struct hasten_arguments {
+    const int64_t *waits_ms;
+    int n;
+    int64_t now_ms;
+};
+
+static enum status hasten(struct db *db, void *arguments, struct error *error) {
+    const struct hasten_arguments *a = arguments;
+    for (int i = 0; i < a->n; i++) {
+        sqlite3_stmt *statement = db_statement(db, DB_WEBHOOK, HASTEN);
+        sqlite3_bind_int64(statement, 1, a->now_ms);
+        sqlite3_bind_int(statement, 2, i);
+        sqlite3_bind_int64(statement, 3, a->waits_ms[i]);
+        TRY(db_execute(db, statement, NULL, error));
+    }
+    return STATUS_OK;
+}
+
+enum status delivery_table_hasten(struct store *store, const int64_t *waits_ms, int n,
+                                  int64_t now_ms, struct error *error) {
+    struct hasten_arguments arguments = {waits_ms, n, now_ms};
+    return store_write(store, hasten, &arguments, error);
 }
 
 struct delivery_arguments {

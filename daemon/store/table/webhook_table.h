@@ -102,6 +102,11 @@ enum status delivery_table_list(struct store *store, int64_t webhook_id, int64_t
 enum status delivery_table_next(struct store *store, struct delivery_row *ret_row,
                                 struct error *error);
 
+/* Those that wait for longer than their number of tries allows (waits_ms[i] after i tries, n of
+ * them) are due now: the clock was later than now_ms when they were stored. */
+enum status delivery_table_hasten(struct store *store, const int64_t *waits_ms, int n,
+                                  int64_t now_ms, struct error *error);
+
 /* One more, of this webhook (0: of all that want the event). */
 enum status delivery_table_add(struct store *store, int64_t webhook_id, const char *event,
                                const char *run_notify, const char *facts, int64_t now_ms,
