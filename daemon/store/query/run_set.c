@@ -39,9 +39,11 @@ typedef enum status read_body(struct db *db, const void *from, size_t n, struct 
 static enum status read_at_once(struct store *store, read_body *body, const void *from, size_t n,
                                 struct run_set *set, struct error *error) {
     struct db *db = store_reader_acquire(store);
-    (void)sqlite3_exec(db->handle, "BEGIN", NULL, NULL, NULL);
-    enum status status = body(db, from, n, set, error);
-    (void)sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL);
+    enum status status = db_begin_reading(db, error);
+    if (status == STATUS_OK) {
+        status = body(db, from, n, set, error);
+        db_end_reading(db);
+    }
     store_reader_release(store, db);
     return status;
 }

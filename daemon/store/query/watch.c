@@ -14,8 +14,6 @@ enum {
     SWEEP_IS_OPEN,
     SWEEP_IN_STATE,
     ALL_IN_STATE,
-    BEGIN_READ,
-    END_READ,
     N_STATEMENTS,
 };
 
@@ -33,8 +31,6 @@ const struct statement_set watch_statements = {
                             " ORDER BY priority DESC, id LIMIT ?3"),
         [ALL_IN_STATE] = ("SELECT id FROM run WHERE state = ?2"
                           " ORDER BY priority DESC, id LIMIT ?3"),
-        [BEGIN_READ] = "BEGIN",
-        [END_READ] = "COMMIT",
     },
 };
 
@@ -184,11 +180,10 @@ enum status watch_table_snapshot(struct store *store, const struct watch *watch,
                                  struct watch_snapshot *ret_snapshot, struct error *error) {
     struct watch_snapshot snapshot = {0};
     struct db *db = store_reader_acquire(store);
-    enum status status = db_execute(db, db_statement(db, DB_WATCH, BEGIN_READ), NULL, error);
+    enum status status = db_begin_reading(db, error);
     if (status == STATUS_OK) {
         status = read_snapshot(db, watch, (size_t)limit, &snapshot, error);
-        struct error ignored;
-        (void)db_execute(db, db_statement(db, DB_WATCH, END_READ), NULL, &ignored);
+        db_end_reading(db);
     }
     store_reader_release(store, db);
     if (status != STATUS_OK) {
