@@ -22,6 +22,7 @@ static struct {
     bool told;  /* and the daemon was told so */
 } heard[MOST_DELIVERIES];
 static uint64_t n_posts;
+static bool healed;
 
 /* ---- the receiver ---- */
 
@@ -46,13 +47,17 @@ static void check_told(const char *body) {
     }
 }
 
+void receiver_heal(void) {
+    healed = true;
+}
+
 void __wrap_post_init(void);
 void __wrap_post_init(void) {
 }
 
 enum status __wrap_post_send(const struct post *post, int *ret_http_status, struct error *error);
 enum status __wrap_post_send(const struct post *post, int *ret_http_status, struct error *error) {
-    uint64_t choice = mix(++n_posts) % 100;
+    uint64_t choice = healed ? 99 : mix(++n_posts) % 100;
     sched_point();
     *ret_http_status = 0;
     if (post->delivery >= MOST_DELIVERIES) {

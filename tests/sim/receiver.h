@@ -14,6 +14,9 @@
 /* Into a new database: a webhook that is told of every run that ends. */
 void receiver_add_hook(sqlite3 *handle);
 
+/* From now on it takes what it is told, at once. */
+void receiver_heal(void);
+
 /* Within a look: of each of its ends the run has a delivery, in the commit of that end. */
 void receiver_check_run(int64_t run_id, int n_ends);
 
