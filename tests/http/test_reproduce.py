@@ -154,10 +154,10 @@ class Tables(unittest.TestCase):
             for i, (part, m, seed, history) in enumerate(errors):
                 file.write(f"{i},{part},{m},independent,1,64,{len(history)},{seed}\n")
         with open(os.path.join(directory.name, "epochs.csv"), "w", encoding="ascii") as file:
-            file.write("run,epoch,val_error,train_accuracy,images,steps,seconds,images_per_second\n")
+            file.write("run,epoch,val_error,val_total,train_accuracy,images,steps,seconds,images_per_second\n")
             for i, (_, m, _, history) in enumerate(errors):
                 for epoch, error in enumerate(history, 1):
-                    file.write(f"{i},{epoch},{error},0.5,{100 * m},2,1,{100 * m}\n")
+                    file.write(f"{i},{epoch},{error},2000,0.5,{100 * m},2,1,{100 * m}\n")
         return reproduction.Results(directory.name)
 
     def test_the_time_to_the_error_of_m_1_counts_the_seeds_that_reached_it(self):
@@ -175,6 +175,10 @@ class Tables(unittest.TestCase):
         self.assertEqual(first, "* At equal epochs, M = 8 ends at 31.00 % and M = 1 at 41.00 % "
                                 "validation error, by 8 times the instances (the seeds do not overlap).")
         self.assertEqual(second, "* At equal images: not trained yet.")
+        close = self.results([("equal-epochs", 1, 1, [0.4]), ("equal-epochs", 1, 2, [0.4]),
+                              ("equal-epochs", 8, 1, [0.39]), ("equal-epochs", 8, 2, [0.39])])
+        self.assertIn("(the seeds do not overlap, but 2,000 test images do not tell 2.2 points apart)",
+                      reproduction.answer(close))
         overlap = self.results([("equal-epochs", 1, 1, [0.4]), ("equal-epochs", 1, 2, [0.3]),
                                 ("equal-epochs", 8, 1, [0.35]), ("equal-epochs", 8, 2, [0.2])])
         self.assertIn("the seeds overlap", reproduction.answer(overlap))

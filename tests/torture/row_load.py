@@ -144,7 +144,8 @@ def run(lab):
     middle = len(rounds.memory) // 2  # the first rounds fill what the allocator keeps for the next
     growth = 100 * (rounds.memory[-1] / rounds.memory[middle] - 1)
     lab.say(f"training {slower:.1f} % slower on {len(cores)} core(s) (rounds: "
-            f"{' '.join(f'{100 * (1 - r):.1f}' for r in rounds.ratios)}), memory {growth:+.1f} % in the second half of the rounds")
+            f"{' '.join(f'{100 * (1 - r):.1f}' for r in rounds.ratios)}), memory {growth:+.1f} % in the second half of the rounds, "
+            f"{100 * (rounds.memory[-1] / rounds.memory[0] - 1):+.1f} % in all")
     if not lab.short:  # so short a time says nothing about either
         check(growth <= GROWTH_PERCENT, f"memory grew: {rounds.memory}")
         check(slower <= SLOWER_PERCENT, "training is slower under load")

@@ -8,6 +8,7 @@ number of a table comes from these two files, or from the source notebook's own
 import csv
 import hashlib
 import json
+import math
 import os
 import re
 import statistics
@@ -264,6 +265,11 @@ def _seeds(n):
     return "one seed" if n == 1 else f"{n} seeds"
 
 
+def _noise(error, n_images):
+    """Two standard errors of an error that is measured on so many images."""
+    return 2 * math.sqrt(error * (1 - error) / n_images)
+
+
 def answer(results):
     """The numbers of the three axes in sentences: the least and the largest M that have ended."""
     words = {
@@ -282,12 +288,16 @@ def answer(results):
         factor = results.total(many[0], "images") / results.total(few[0], "images")
         cost = ("as many instances" if abs(factor - 1) < 0.02 else f"{factor:.3g} times the instances")
         apart = max(errors[1]) < min(errors[0]) or max(errors[0]) < min(errors[1])
+        means = [statistics.mean(e) for e in errors]
+        n_images = int(results.last(few[0], "val_total"))
+        noise = _noise(means[0], n_images)
         n_few, n_many = map(len, errors)
         how = ("one seed each" if n_few == n_many == 1 else
                f"{_seeds(n_many)} of the former, {_seeds(n_few)} of the latter" if min(n_few, n_many) == 1 else
-               "the seeds do not overlap" if apart else "the seeds overlap")
-        sentences.append(f"{begin}, M = {most} ends at {_percent(statistics.mean(errors[1]))} % and "
-                         f"M = {least} at {_percent(statistics.mean(errors[0]))} % "
+               "the seeds overlap" if not apart else
+               "the seeds do not overlap" if abs(means[1] - means[0]) > noise else
+               f"the seeds do not overlap, but {n_images:,} test images do not tell {100 * noise:.1f} points apart")
+        sentences.append(f"{begin}, M = {most} ends at {_percent(means[1])} % and M = {least} at {_percent(means[0])} % "
                          f"validation error, by {cost} ({how}).")
     return "\n".join(f"* {sentence}" for sentence in sentences)
 
