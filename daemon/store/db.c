@@ -64,10 +64,13 @@ static bool means_no_space(int reason) {
     return reason == ENOSPC || reason == EDQUOT || reason == EFBIG;
 }
 
-/* SQLite calls a full disk alone FULL; a quota and a limit on the size of files are no space as
- * well. What the system said stands with the file, the database or its log, until it says something
- * else. */
-static bool is_no_space(sqlite3 *handle) {
+static bool means_unreadable(int reason) {
+    return reason == EIO || reason == ENXIO;
+}
+
+/* Whether the system gave such a reason. It stands with the file, the database or its log, until
+ * the system says something else of it. */
+static bool system_said(sqlite3 *handle, bool (*means)(int reason)) {
     sqlite3_file *log = NULL;
     int of_database = 0;
     int of_log = 0;
@@ -79,13 +82,13 @@ static bool is_no_space(sqlite3 *handle) {
     if (log && log->pMethods) {
         (void)log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &of_log);
     }
-    return means_no_space(of_log) || means_no_space(of_database) ||
-           means_no_space(sqlite3_system_errno(handle));
+    return means(of_log) || means(of_database) || means(sqlite3_system_errno(handle));
 }
 
 enum status db_status(sqlite3 *handle, int code, const char *what, struct error *error) {
     const char *message = handle ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
     bool no_space = false;
+    bool unreadable = false;
     enum status status = STATUS_INTERNAL;
     switch (code & 0xff) {
     case SQLITE_FULL:
@@ -93,7 +96,8 @@ enum status db_status(sqlite3 *handle, int code, const char *what, struct error 
         break;
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
-        no_space = is_no_space(handle);
+        /* It calls a full disk alone FULL; a quota and a limit on files are no space as well. */
+        no_space = system_said(handle, means_no_space);
         status = no_space ? STATUS_NO_SPACE : STATUS_IO;
         break;
     case SQLITE_READONLY:
@@ -101,6 +105,10 @@ enum status db_status(sqlite3 *handle, int code, const char *what, struct error 
         status = STATUS_IO;
         break;
     case SQLITE_CORRUPT:
+        /* It calls a file damaged that could not be read as well: nothing is known of that. */
+        unreadable = system_said(handle, means_unreadable);
+        status = unreadable ? STATUS_IO : STATUS_CORRUPT;
+        break;
     case SQLITE_NOTADB:
         status = STATUS_CORRUPT;
         break;
@@ -115,7 +123,10 @@ enum status db_status(sqlite3 *handle, int code, const char *what, struct error 
         break;
     }
     const char *more = "";
-    if (no_space) {
+    if (unreadable) {
+        message = "it could not be read: input/output error";
+        more = " (look at the disk, with `dmesg` and `cutoutd doctor`; nothing was changed)";
+    } else if (no_space) {
         more = " (no space: the disk, a quota, or a limit on the size of files)";
     } else if (status == STATUS_CORRUPT) {
         more =
@@ -307,8 +318,8 @@ enum status db_statement_of(struct db *db, const char *sql, sqlite3_stmt **ret_s
     return STATUS_OK;
 }
 
-/* A text that could not be copied is NULL for SQLite: the statement must not run with it. Binding
- * and stepping are one thread's. */
+/* A text that could not be copied is NULL for SQLite: the statement must not run with it. Why there
+ * is no statement, db_step says. Binding and stepping are one thread's. */
 static _Thread_local bool binding_failed;
 
 enum status db_step(struct db *db, sqlite3_stmt *statement, bool *ret_row, struct error *error) {
@@ -346,7 +357,7 @@ enum status db_execute(struct db *db, sqlite3_stmt *statement, int *ret_changes,
 
 void db_bind_text(sqlite3_stmt *statement, int index, const char *text) {
     int code = sqlite3_bind_text(statement, index, text, -1, SQLITE_TRANSIENT);
-    binding_failed = binding_failed || code != SQLITE_OK;
+    binding_failed = binding_failed || (statement && code != SQLITE_OK);
 }
 
 void db_bind_number(sqlite3_stmt *statement, int index, double number) {

@@ -1,7 +1,8 @@
-/* Without memory, or beyond what files may have: nothing is stored, and the status says which it
- * was. */
+/* Without memory, beyond what files may have, or on a disk that cannot be read: nothing is stored,
+ * and the status says which it was. */
 #include "tests/daemon/store_fixture.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
@@ -61,12 +62,76 @@ static void a_limit_on_the_size_of_files_is_no_space(void **state) {
     ASSERT_OK(setting_table_put(f->store, "a", "b", &fixture_error));
 }
 
+static ssize_t fail_to_read(int fd, void *bytes, size_t n, off_t at) {
+    (void)fd;
+    (void)bytes;
+    (void)n;
+    (void)at;
+    errno = EIO;
+    return -1;
+}
+
+/* SQLite reads with one of them. NULL: the system's own again. */
+static void read_with(ssize_t (*read_at)(int, void *, size_t, off_t)) {
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    (void)vfs->xSetSystemCall(vfs, "pread", (sqlite3_syscall_ptr)read_at);
+    (void)vfs->xSetSystemCall(vfs, "pread64", (sqlite3_syscall_ptr)read_at);
+}
+
+static enum status get_big(struct store_fixture *f, int i, char *text) {
+    char name[16];
+    (void)snprintf(name, sizeof(name), "big%d", i);
+    return setting_table_get(f->store, name, text, BIG + 1, &fixture_error);
+}
+
+static void a_database_that_cannot_be_read_is_not_called_damaged(void **state) {
+    enum { N = 64 }; /* more than the caches of the connections keep */
+    struct store_fixture *f = *state;
+    char *text = big_text();
+    for (int i = 0; i < N; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "big%d", i);
+        ASSERT_OK(setting_table_put(f->store, name, text, &fixture_error));
+    }
+    ASSERT_OK(get_big(f, 0, text)); /* what is asked here is prepared */
+    read_with(fail_to_read);
+    enum status reading = STATUS_OK;
+    for (int i = 0; i < N && reading == STATUS_OK; i++) {
+        reading = get_big(f, i, text);
+    }
+    struct error said = fixture_error;
+    enum status writing = setting_table_put(f->store, "big0", "b", &fixture_error);
+    read_with(NULL);
+    assert_int_equal(reading, STATUS_IO);
+    assert_non_null(strstr(said.message, "could not be read"));
+    assert_null(strstr(said.message, "begin anew"));
+    assert_int_equal(writing, STATUS_IO);
+    for (int i = 0; i < N; i++) {
+        ASSERT_OK(get_big(f, i, text));
+    }
+    free(text);
+    ASSERT_OK(setting_table_put(f->store, "a", "b", &fixture_error));
+}
+
+static void what_cannot_be_asked_for_want_of_the_disk_is_no_lack_of_memory(void **state) {
+    struct store_fixture *f = *state;
+    char value[64];
+    read_with(fail_to_read);
+    enum status status = setting_table_get(f->store, "a", value, sizeof(value), &fixture_error);
+    read_with(NULL);
+    assert_int_equal(status, STATUS_IO);
+    assert_int_equal(setting_table_get(f->store, "a", value, sizeof(value), &fixture_error),
+                     STATUS_NOT_FOUND);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_text_without_memory_for_it_is_not_stored_as_null),
         TEST(a_limit_on_the_size_of_files_is_no_space),
+        TEST(a_database_that_cannot_be_read_is_not_called_damaged),
+        TEST(what_cannot_be_asked_for_want_of_the_disk_is_no_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
