@@ -60,31 +60,33 @@ static void wake_locked(struct stream *stream) {
 
 /* News */
 
-/* With set->mutex held. */
-static void pass_on(struct stream *stream, const struct stream_news *news) {
+/* With set->mutex held. true: it was woken. */
+static bool pass_on(struct stream *stream, const struct stream_news *news) {
     const struct watch *watch = &stream->watch;
     bool gone = news_may_delete(news, watch);
+    bool about_it = news_are_about(news, watch);
     (void)pthread_mutex_lock(&stream->mutex);
+    bool wake = gone || !stream->suspended || tail_news_match(&news->events, watch) ||
+                (about_it && news->now_s >= stream->step_s);
     stream->check |= gone;
-    if (gone || !stream->suspended || tail_news_match(&news->events, watch)) {
+    if (wake) {
         wake_locked(stream);
-    } else if (news_are_about(news, watch)) {
-        if (news->now_s >= stream->step_s) {
-            wake_locked(stream);
-        } else if (stream->wake_s > stream->step_s) {
-            stream->wake_s = stream->step_s;
-        }
+    } else if (about_it && stream->wake_s > stream->step_s) {
+        stream->wake_s = stream->step_s;
     }
     (void)pthread_mutex_unlock(&stream->mutex);
+    return wake;
 }
 
-static void pass_on_to_all(void *user, const struct stream_news *news) {
+static int pass_on_to_all(void *user, const struct stream_news *news) {
     struct stream_set *set = user;
+    int n_woken = 0;
     (void)pthread_mutex_lock(&set->mutex);
     for (struct stream *stream = set->first; stream; stream = stream->next) {
-        pass_on(stream, news);
+        n_woken += pass_on(stream, news);
     }
     (void)pthread_mutex_unlock(&set->mutex);
+    return n_woken;
 }
 
 enum status stream_set_create(const struct api_context *context, int most,

@@ -5,6 +5,10 @@
  * A thread that commits or trains only notes the run's number here (daemon/work/notifier.h). The
  * waker then brings the tail up to date and says which runs have new events, which made a step,
  * and which were deleted.
+ *
+ * News after a silence are passed on at once. After that it pauses, the longer the more streams it
+ * woke, and what happens meanwhile is told together: so that followers in their thousands take
+ * a small part of one core from training, however often something happens.
  */
 #ifndef CUTOUTD_API_STREAM_WAKER_H
 #define CUTOUTD_API_STREAM_WAKER_H
@@ -34,7 +38,13 @@ bool news_are_about(const struct stream_news *news, const struct watch *watch);
 /* Whether what is watched, or a part of it, was deleted. True when in doubt. */
 bool news_may_delete(const struct stream_news *news, const struct watch *watch);
 
-typedef void waker_callback(void *user, const struct stream_news *news);
+enum {
+    WAKER_PAUSE_US = 480, /* for each stream that was woken */
+    WAKER_MOST_PAUSE_MS = 500,
+};
+
+/* Returns how many streams it woke. */
+typedef int waker_callback(void *user, const struct stream_news *news);
 
 struct waker;
 
