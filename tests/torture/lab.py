@@ -51,15 +51,17 @@ def check(condition, message):
 
 
 class Victim(Daemon):
-    """A daemon with inject.c preloaded and a control over it."""
+    """A daemon with inject.c preloaded and a control over it; without, where nothing is injected: it costs
+    what is measured a little."""
 
-    def __init__(self, lab, directory, state_dir=None, workers=1, **environment):
+    def __init__(self, lab, directory, state_dir=None, workers=1, preloaded=True, **environment):
         super().__init__(directory, {"CUTOUTD_CHECKPOINT_INTERVAL_S": "1", **environment})
         self.flags = ["--workers", str(workers)]
         self.lab = lab
         self.place = state_dir or os.path.join(directory, "state")
         self.control = Control(os.path.join(directory, "control"), self.place)
-        self.environment.update(self.control.environment(lab.library))
+        if preloaded:
+            self.environment.update(self.control.environment(lab.library))
 
     @property
     def state_dir(self):

@@ -93,17 +93,9 @@ def requests(lab):
 
 
 def run(lab):
+    def fail_at(call, nth):
+        story.with_fault(lab, call, nth, error=lab.random.choice(CALLS[call]),
+                         times=lab.random.choice([1, 20 if call == "accept" else FOR_GOOD]))
+
     requests(lab)
-    left = len(CALLS)
-    for call, errors in CALLS.items():
-        n = story.count(lab, call)
-        until = lab.left_s() / left
-        left -= 1
-        begun, tried = lab.left_s(), 0
-        for nth in lab.choose(n, SHORT if lab.short else n):
-            if not lab.short and begun - lab.left_s() > until:
-                break
-            story.with_fault(lab, call, nth, error=lab.random.choice(errors),
-                             times=lab.random.choice([1, 20 if call == "accept" else FOR_GOOD]))
-            tried += 1
-        lab.say(f"{call}: failed at {tried} of {n} places")
+    story.at_each(lab, CALLS, SHORT, "failed", fail_at)

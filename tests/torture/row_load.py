@@ -128,7 +128,7 @@ def begin_training(lab, victim, prefix):
 
 def run(lab):
     cores, _ = split_cores()
-    victim = lab.victim("load")
+    victim = lab.victim("load", preloaded=False)
     victim.flags += ["--threads-per-run", str(len(cores))]
     trained = begin_training(lab, victim, ["taskset", "-c", ",".join(map(str, sorted(cores)))])
     if lab.short:

@@ -9,16 +9,8 @@ SHORT = 3  # of each kind
 
 
 def run(lab):
-    left = len(CALLS)
-    for call in CALLS:
-        n = story.count(lab, call)
-        until = lab.left_s() / left
-        left -= 1
-        begun, tried = lab.left_s(), 0
-        for nth in lab.choose(n, SHORT if lab.short else n):
-            if not lab.short and begun - lab.left_s() > until:
-                break
-            how = lab.random.choice(["kill before", "kill after"] + ["kill torn"] * (call == "write"))
-            story.with_fault(lab, call, nth, action=how)
-            tried += 1
-        lab.say(f"{call}: killed at {tried} of {n} places, 0 lost, the same bits")
+    def kill_at(call, nth):
+        how = lab.random.choice(["kill before", "kill after"] + ["kill torn"] * (call == "write"))
+        story.with_fault(lab, call, nth, action=how)
+
+    story.at_each(lab, CALLS, SHORT, "killed, nothing lost, the same bits,", kill_at)

@@ -30,7 +30,7 @@ def run(lab):
     n_slow, n_deaf, n_honest = (50, 10, 40) if lab.short else (500, 100, 40)
     cap = max(n_slow + n_deaf + n_honest, RESERVED_FILES + 1)
     files = RESERVED_FILES + cap
-    victim = lab.victim("slow")
+    victim = lab.victim("slow", preloaded=False)
     trained = begin_training(lab, victim, ["prlimit", f"--nofile={files}:{files}"])
     _, cores = split_cores()
     before = descriptors(victim)

@@ -151,6 +151,21 @@ def count(lab, call):
     return seen
 
 
+def at_each(lab, calls, short, verb, hit):
+    """hit(call, nth) for every call of these kinds in a short life, or as many as there is time for. The kinds with
+    few calls come first: what they leave of their share of the time is for those with many."""
+    counts = {call: count(lab, call) for call in calls}
+    for i, (call, n) in enumerate(sorted(counts.items(), key=lambda item: item[1])):
+        until = lab.left_s() * (1 - 1 / (len(counts) - i))
+        tried = 0
+        for nth in lab.choose(n, short if lab.short else n):
+            if not lab.short and lab.left_s() <= until:
+                break
+            hit(call, nth)
+            tried += 1
+        lab.say(f"{call}: {verb} at {tried} of {n} places")
+
+
 def with_fault(lab, call, nth, **fault):
     """The story with one fault; whether it came to that. Afterwards everything is as it must be."""
     victim = lab.victim(f"{call}-{nth}")
