@@ -68,21 +68,34 @@ static bool means_unreadable(int reason) {
     return reason == EIO || reason == ENXIO;
 }
 
-/* Whether the system gave such a reason. It stands with the file, the database or its log, until
- * the system says something else of it. */
+/* What the system said last of a file, and forgets it: it stands with the file until the system
+ * says something else, which a whole read or write does not. A read behind the end does, and does
+ * not touch the disk. */
+static int take_reason(sqlite3_file *file) {
+    static const sqlite3_int64 behind_any_end = (sqlite3_int64)1 << 46;
+    int reason = 0;
+    char byte;
+    if (file && file->pMethods) {
+        (void)file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &reason);
+        if (reason != 0) {
+            (void)file->pMethods->xRead(file, &byte, 1, behind_any_end);
+        }
+    }
+    return reason;
+}
+
+/* Whether the system gave such a reason for the failure that is at hand. */
 static bool system_said(sqlite3 *handle, bool (*means)(int reason)) {
+    sqlite3_file *database = NULL;
     sqlite3_file *log = NULL;
-    int of_database = 0;
-    int of_log = 0;
     if (!handle) {
         return false;
     }
-    (void)sqlite3_file_control(handle, "main", SQLITE_FCNTL_LAST_ERRNO, &of_database);
+    (void)sqlite3_file_control(handle, "main", SQLITE_FCNTL_FILE_POINTER, &database);
     (void)sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
-    if (log && log->pMethods) {
-        (void)log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &of_log);
-    }
-    return means(of_log) || means(of_database) || means(sqlite3_system_errno(handle));
+    int of_database = take_reason(database);
+    int of_log = take_reason(log);
+    return means(of_log) || means(of_database);
 }
 
 enum status db_status(sqlite3 *handle, int code, const char *what, struct error *error) {
@@ -97,7 +110,8 @@ enum status db_status(sqlite3 *handle, int code, const char *what, struct error 
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
         /* It calls a full disk alone FULL; a quota and a limit on files are no space as well. */
-        no_space = system_said(handle, means_no_space);
+        no_space = system_said(handle, means_no_space) ||
+                   (handle && means_no_space(sqlite3_system_errno(handle)));
         status = no_space ? STATUS_NO_SPACE : STATUS_IO;
         break;
     case SQLITE_READONLY:
@@ -156,6 +170,16 @@ static void explain_access(const char *path, struct error *error) {
     }
 }
 
+static const char *const moves[DB_MOVES] = {
+    [DB_BEGIN] = "BEGIN",
+    [DB_BEGIN_IMMEDIATE] = "BEGIN IMMEDIATE",
+    [DB_SAVEPOINT] = "SAVEPOINT body",
+    [DB_ROLLBACK_TO] = "ROLLBACK TO body",
+    [DB_RELEASE] = "RELEASE body",
+    [DB_COMMIT] = "COMMIT",
+    [DB_ROLLBACK] = "ROLLBACK",
+};
+
 enum status db_open(struct db *db, const char *path, bool writer, struct error *error) {
     memset(db, 0, sizeof(*db));
     int flags = SQLITE_OPEN_NOMUTEX |
@@ -165,6 +189,10 @@ enum status db_open(struct db *db, const char *path, bool writer, struct error *
         (void)sqlite3_extended_result_codes(db->handle, 1);
         (void)sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
         code = writer ? SQLITE_OK : sqlite3_exec(db->handle, pragmas_reader, NULL, NULL, NULL);
+    }
+    for (int i = 0; code == SQLITE_OK && i < DB_MOVES; i++) {
+        code = sqlite3_prepare_v3(db->handle, moves[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                  &db->moves[i], NULL);
     }
     if (code != SQLITE_OK) {
         enum status status = db_status(db->handle, code, path, error);
@@ -233,6 +261,9 @@ enum status db_prepare(struct db *db, struct error *error) {
 }
 
 void db_close(struct db *db) {
+    for (int i = 0; i < DB_MOVES; i++) {
+        (void)sqlite3_finalize(db->moves[i]);
+    }
     for (int table = 0; table < DB_TABLE_COUNT; table++) {
         for (int i = 0; i < DB_MAX_STATEMENTS; i++) {
             (void)sqlite3_finalize(db->statements[table][i]);
@@ -247,15 +278,22 @@ void db_close(struct db *db) {
     memset(db, 0, sizeof(*db));
 }
 
+enum status db_move(struct db *db, enum db_move move, struct error *error) {
+    sqlite3_stmt *statement = db->moves[move];
+    int code = sqlite3_step(statement);
+    enum status status =
+        code == SQLITE_DONE ? STATUS_OK : db_status(db->handle, code, moves[move], error);
+    (void)sqlite3_reset(statement);
+    return status;
+}
+
 enum status db_begin_reading(struct db *db, struct error *error) {
-    int code = sqlite3_exec(db->handle, "BEGIN", NULL, NULL, NULL);
-    return code == SQLITE_OK ? STATUS_OK
-                             : db_status(db->handle, code, "cannot begin to read", error);
+    return db_move(db, DB_BEGIN, error);
 }
 
 void db_end_reading(struct db *db) {
-    if (sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
-        (void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+    if (db_move(db, DB_COMMIT, NULL) != STATUS_OK) {
+        (void)db_move(db, DB_ROLLBACK, NULL);
     }
 }
 

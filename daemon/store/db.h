@@ -104,8 +104,22 @@ struct kept_statement {
     unsigned used; /* when, counted in uses of such statements; 0: never */
 };
 
+/* Begins and ends of what belongs together. Prepared when a connection is opened: to end it must
+ * not want memory. */
+enum db_move {
+    DB_BEGIN,           /* of a reader */
+    DB_BEGIN_IMMEDIATE, /* of the writer */
+    DB_SAVEPOINT,
+    DB_ROLLBACK_TO,
+    DB_RELEASE,
+    DB_COMMIT,
+    DB_ROLLBACK,
+    DB_MOVES
+};
+
 struct db {
     sqlite3 *handle;
+    sqlite3_stmt *moves[DB_MOVES];
     struct file_identity database; /* of db_check_in_place */
     struct file_identity wal;
     sqlite3_stmt *statements[DB_TABLE_COUNT][DB_MAX_STATEMENTS]; /* NULL: not prepared yet */
@@ -143,6 +157,8 @@ void db_close(struct db *db);
 
 /* Translates the last result of the connection into a status and a message. */
 enum status db_status(sqlite3 *handle, int code, const char *what, struct error *error);
+
+enum status db_move(struct db *db, enum db_move move, struct error *error);
 
 /* Around several statements of a reader: they see the same commit, and lock the database once
  * instead of each for itself, which takes longer than a small one. Statements must be reset before

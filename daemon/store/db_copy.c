@@ -66,13 +66,17 @@ static enum status check(sqlite3 *target, const char *path, const atomic_bool *s
     sqlite3_stmt *statement = NULL;
     char text[256] = "";
     int code = sqlite3_prepare_v2(target, "PRAGMA quick_check(1)", -1, &statement, NULL);
-    if (code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW) {
+    code = code == SQLITE_OK ? sqlite3_step(statement) : code;
+    if (code == SQLITE_ROW) {
         db_column_text(statement, 0, text, sizeof(text));
     }
     (void)sqlite3_finalize(statement);
     sqlite3_progress_handler(target, 0, NULL, NULL);
     if (must_stop(stop)) {
         return stopped(error);
+    }
+    if (code != SQLITE_ROW) {
+        return db_status(target, code, "cannot check the copy", error);
     }
     return strcmp(text, "ok") == 0
                ? STATUS_OK

@@ -30,11 +30,6 @@ void write_queue_destroy(struct write_queue *queue) {
     (void)pthread_mutex_destroy(&queue->mutex);
 }
 
-static enum status control(struct db *db, const char *sql, struct error *error) {
-    int code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
-    return code == SQLITE_OK ? STATUS_OK : db_status(db->handle, code, sql, error);
-}
-
 /* SQLite ends the whole transaction by itself on some errors, a full disk among them. */
 static bool transaction_is_lost(const struct db *db) {
     return sqlite3_get_autocommit(db->handle) != 0;
@@ -54,7 +49,7 @@ static enum status run_body(struct write_queue *queue, struct write_job *job) {
     if (must_fail(queue)) {
         return error_set(job->error, STATUS_NO_SPACE, "injected: the disk is full");
     }
-    return control(db, "RELEASE body", job->error);
+    return db_move(db, DB_RELEASE, job->error);
 }
 
 /* A statement that a failed body left in the middle would stand in the way of the rollback. */
@@ -67,23 +62,41 @@ static void reset_statements(struct db *db) {
     }
 }
 
-/* A body that fails takes only itself back. Returns whether the transaction goes on. */
-static bool run_job(struct write_queue *queue, struct write_job *job) {
+/* Whether it says what is wrong with the database, not what the body was asked for. */
+static bool is_of_the_store(enum status status) {
+    return status == STATUS_NO_SPACE || status == STATUS_IO || status == STATUS_CORRUPT ||
+           status == STATUS_NO_MEMORY || status == STATUS_BUSY || status == STATUS_INTERNAL;
+}
+
+/* Takes back what a body did that failed. Another status: the transaction is over for all. */
+static enum status take_back(struct write_queue *queue, const struct write_job *job,
+                             struct error *error) {
     struct db *db = &queue->db;
-    job->status = control(db, "SAVEPOINT body", job->error);
-    if (job->status != STATUS_OK) {
-        return false;
+    reset_statements(db);
+    if (!transaction_is_lost(db)) {
+        TRY(db_move(db, DB_ROLLBACK_TO, error));
+        return db_move(db, DB_RELEASE, error);
     }
+    if (is_of_the_store(job->status)) {
+        *error = *job->error;
+        return job->status;
+    }
+    return error_set(error, STATUS_IO, "the database ended a transaction; nothing of it is stored");
+}
+
+/* A body that fails takes only itself back. Another status than STATUS_OK: the transaction is over
+ * for all of the group, whose status that is. */
+static enum status run_job(struct write_queue *queue, struct write_job *job, struct error *error) {
+    struct db *db = &queue->db;
+    TRY(db_move(db, DB_SAVEPOINT, error));
     job->status = run_body(queue, job);
     job->touched = db->touched;
     db->touched = (struct run_ids){0};
     if (job->status == STATUS_OK) {
-        return true;
+        return STATUS_OK;
     }
     run_ids_clear(&job->touched);
-    reset_statements(db);
-    return !transaction_is_lost(db) && sqlite3_exec(db->handle, "ROLLBACK TO body; RELEASE body",
-                                                    NULL, NULL, NULL) == SQLITE_OK;
+    return take_back(queue, job, error);
 }
 
 /* No body of the group is stored, also of those that had succeeded. */
@@ -101,17 +114,14 @@ static enum status run_bodies(struct write_queue *queue, struct write_job *group
                               struct error *error) {
     struct db *db = &queue->db;
     int n_changes = sqlite3_total_changes(db->handle);
-    TRY(control(db, "BEGIN IMMEDIATE", error));
+    TRY(db_move(db, DB_BEGIN_IMMEDIATE, error));
     for (struct write_job *job = group; job; job = job->next) {
-        if (!run_job(queue, job)) {
-            *error = *job->error;
-            return job->status;
-        }
+        TRY(run_job(queue, job, error));
     }
     TRY(db_check_in_place(db, error));
     bool changed = sqlite3_total_changes(db->handle) != n_changes;
     double begun_s = clock_monotonic_s(&clock_system);
-    TRY(control(db, "COMMIT", error));
+    TRY(db_move(db, DB_COMMIT, error));
     if (changed) {
         histogram_add(&queue->commits, clock_monotonic_s(&clock_system) - begun_s);
         atomic_store(&queue->disk_failed, false);
@@ -137,7 +147,7 @@ static void run_group(struct write_queue *queue, struct write_job *group) {
     }
     reset_statements(&queue->db);
     if (!transaction_is_lost(&queue->db)) {
-        (void)sqlite3_exec(queue->db.handle, "ROLLBACK", NULL, NULL, NULL);
+        (void)db_move(&queue->db, DB_ROLLBACK, NULL);
     }
     fail_group(group, status, &error);
 }

@@ -131,9 +131,10 @@ static bool is_as_expected(const struct retention *retention, int64_t now_ms, do
         double expected = (double)retention->looked_ms + (now_s - retention->looked_s) * 1000.0;
         return fabs((double)now_ms - expected) <= (double)JUMP_MS;
     }
-    if (setting_table_get(retention->options.store, SETTING_LOOKED, text, sizeof(text), NULL) !=
-        STATUS_OK) {
-        return true;
+    enum status status =
+        setting_table_get(retention->options.store, SETTING_LOOKED, text, sizeof(text), NULL);
+    if (status != STATUS_OK) {
+        return status == STATUS_NOT_FOUND; /* it never looked */
     }
     int64_t last_ms = strtoll(text, NULL, 10);
     return now_ms >= last_ms - JUMP_MS && now_ms <= last_ms + LONGEST_REST_MS;

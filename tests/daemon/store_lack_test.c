@@ -3,10 +3,13 @@
 #include "tests/daemon/store_fixture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
+#include "daemon/store/db.h"
 #include "daemon/store/table/setting_table.h"
 
 enum { BIG = 256 << 10 };
@@ -62,11 +65,14 @@ static void a_limit_on_the_size_of_files_is_no_space(void **state) {
     ASSERT_OK(setting_table_put(f->store, "a", "b", &fixture_error));
 }
 
+/* Behind the end of a file there is nothing of the disk. */
 static ssize_t fail_to_read(int fd, void *bytes, size_t n, off_t at) {
-    (void)fd;
+    struct stat info;
     (void)bytes;
     (void)n;
-    (void)at;
+    if (fstat(fd, &info) == 0 && at >= info.st_size) {
+        return 0;
+    }
     errno = EIO;
     return -1;
 }
@@ -124,6 +130,62 @@ static void what_cannot_be_asked_for_want_of_the_disk_is_no_lack_of_memory(void 
                      STATUS_NOT_FOUND);
 }
 
+/* Writes over every page but the first, as a disk that fails does. */
+static void damage(const struct store_fixture *f) {
+    struct stat info;
+    int fd = open(f->path, O_WRONLY);
+    char junk[4096];
+    memset(junk, 0x5a, sizeof(junk));
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &info), 0);
+    for (off_t at = sizeof(junk); at < info.st_size; at += (off_t)sizeof(junk)) {
+        assert_int_equal(pwrite(fd, junk, sizeof(junk), at), sizeof(junk));
+    }
+    assert_int_equal(close(fd), 0);
+}
+
+static void damage_is_called_damage_also_after_a_disk_that_could_not_be_read(void **state) {
+    enum { N = 64 };
+    struct store_fixture *f = *state;
+    char *text = big_text();
+    for (int i = 0; i < N; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "big%d", i);
+        ASSERT_OK(setting_table_put(f->store, name, text, &fixture_error));
+    }
+    ASSERT_OK(store_settle(f->store, &fixture_error));
+    ASSERT_OK(get_big(f, 0, text));
+    enum status readings[2] = {STATUS_OK, STATUS_OK};
+    for (int round = 0; round < 2; round++) {
+        if (round == 0) {
+            read_with(fail_to_read);
+        } else {
+            damage(f);
+        }
+        for (int i = 0; i < N && readings[round] == STATUS_OK; i++) {
+            readings[round] = get_big(f, i, text);
+        }
+        read_with(NULL);
+    }
+    free(text);
+    assert_int_equal(readings[0], STATUS_IO);
+    assert_int_equal(readings[1], STATUS_CORRUPT);
+    assert_non_null(strstr(fixture_error.message, "restore a backup"));
+}
+
+static void a_reading_ends_without_memory_for_it(void **state) {
+    struct store_fixture *f = *state;
+    struct db *db = store_reader_acquire(f->store);
+    ASSERT_OK(db_begin_reading(db, &fixture_error));
+    (void)sqlite3_hard_heap_limit64(1);
+    db_end_reading(db);
+    (void)sqlite3_hard_heap_limit64(0);
+    assert_true(sqlite3_get_autocommit(db->handle));
+    ASSERT_OK(db_begin_reading(db, &fixture_error));
+    db_end_reading(db);
+    store_reader_release(f->store, db);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -131,6 +193,8 @@ int main(void) {
         TEST(a_text_without_memory_for_it_is_not_stored_as_null),
         TEST(a_limit_on_the_size_of_files_is_no_space),
         TEST(a_database_that_cannot_be_read_is_not_called_damaged),
+        TEST(damage_is_called_damage_also_after_a_disk_that_could_not_be_read),
+        TEST(a_reading_ends_without_memory_for_it),
         TEST(what_cannot_be_asked_for_want_of_the_disk_is_no_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

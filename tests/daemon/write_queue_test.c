@@ -176,6 +176,19 @@ static void a_lost_transaction_is_reported_to_all_whose_work_was_in_it(void **st
     assert_int_equal(count("1"), 1);
 }
 
+static void a_refusal_with_which_the_transaction_was_lost_is_nobody_elses(void **state) {
+    (void)state;
+    struct writer writers[1 + N_FOLLOWERS] = {
+        [FAILING] = {.fails_with = STATUS_CONFLICT, .loses_transaction = true}};
+    write_as_a_group(writers);
+    for (int i = 1; i <= N_FOLLOWERS; i++) {
+        assert_int_equal(writers[i].status, i == FAILING ? STATUS_CONFLICT : STATUS_IO);
+        assert_string_not_equal(writers[i].error.message, i == FAILING ? "" : "as told");
+        assert_int_equal(writers[i].n_touched, 0);
+    }
+    assert_int_equal(count("1"), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -184,6 +197,7 @@ int main(void) {
         TEST(a_body_that_fails_takes_back_only_itself),
         TEST(a_commit_that_fails_fails_everyone_in_it),
         TEST(a_lost_transaction_is_reported_to_all_whose_work_was_in_it),
+        TEST(a_refusal_with_which_the_transaction_was_lost_is_nobody_elses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,8 +75,12 @@ static enum status rewrite_configs(struct db *db, void *arguments, struct error 
     int64_t upto = 0;
     *more = false;
     enum status status = setting_read(db, SETTING_CONFIG_REWRITE_UPTO, text, sizeof(text), error);
-    if (status == STATUS_NOT_FOUND || !text_to_id(text, INT64_MAX, &upto)) {
-        return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+    if (status == STATUS_NOT_FOUND) {
+        return STATUS_OK;
+    }
+    TRY(status);
+    if (!text_to_id(text, INT64_MAX, &upto)) {
+        return STATUS_OK;
     }
     int64_t above = upto > CONFIGS_A_STEP ? upto - CONFIGS_A_STEP : 0;
     sqlite3_stmt *statement = db_statement(db, DB_OLD_ROWS, REWRITE_CONFIGS);

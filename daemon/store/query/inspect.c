@@ -97,10 +97,13 @@ static enum status read_instance(sqlite3 *handle, struct inspection *found, stru
         return STATUS_OK;
     }
     TRY(prepare(handle, "SELECT value FROM setting WHERE name = 'instance'", &statement, error));
-    if (sqlite3_step(statement) == SQLITE_ROW) {
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
         db_column_text(statement, 0, found->instance, sizeof(found->instance));
     }
-    return STATUS_OK;
+    return code == SQLITE_ROW || code == SQLITE_DONE
+               ? STATUS_OK
+               : db_status(handle, code, "cannot read", error);
 }
 
 static enum status inspect(sqlite3 *handle, struct inspection *found, struct error *error) {
