@@ -39,8 +39,10 @@ enum status copy_file(const char *from, const char *to, const struct stat *owner
     if (target < 0) {
         return error_set_errno(error, errno, "cannot create %s", to);
     }
-    if (owner) {
-        TRY(give_away(target, to, owner, error));
+    enum status status = owner ? give_away(target, to, owner, error) : STATUS_OK;
+    status = status == STATUS_OK ? copy_bytes(source, target, to, error) : status;
+    if (status != STATUS_OK) {
+        (void)unlink(to);
     }
-    return copy_bytes(source, target, to, error);
+    return status;
 }

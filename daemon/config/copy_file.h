@@ -11,7 +11,8 @@
 
 /* Copies the regular file `from` to `to`, which is not there yet (mode 0640), and syncs it. owner:
  * whom root gives it to, as it does with all that it makes in a directory of somebody else; NULL:
- * nobody. STATUS_NOT_FOUND, STATUS_IO, STATUS_NO_SPACE: what was copied so far stays. */
+ * nobody. STATUS_NOT_FOUND, STATUS_IO, STATUS_NO_SPACE: `to` is gone again. A crash may leave a
+ * part of it: where a part could be taken for the whole, `to` is a temporary name. */
 enum status copy_file(const char *from, const char *to, const struct stat *owner,
                       struct error *error);
 

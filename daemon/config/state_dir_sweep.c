@@ -60,6 +60,16 @@ static enum status read_marker(const char *run_dir, const char *instance, enum m
     return STATUS_OK;
 }
 
+enum status state_dir_is_foreign(const char *directory, int64_t run_id, const char *instance,
+                                 bool *ret_foreign, struct error *error) {
+    char path[PATH_MAX];
+    enum marker marker = MARKER_NONE;
+    state_dir_run_path(directory, run_id, NULL, path, sizeof(path));
+    TRY(read_marker(path, instance, &marker, error));
+    *ret_foreign = marker == MARKER_FOREIGN;
+    return STATUS_OK;
+}
+
 enum fate { KEEP, MARK, REMOVE, MOVE };
 
 static enum fate decide(enum marker marker, bool known, bool given_away) {
@@ -77,7 +87,7 @@ static enum fate decide(enum marker marker, bool known, bool given_away) {
 /* ---- carrying it out ---- */
 
 /* "20260301T120000.250Z" */
-static void unknown_path(const char *directory, int64_t now_ms, char ret_path[PATH_MAX]) {
+void state_dir_unknown_path(const char *directory, int64_t now_ms, char ret_path[PATH_MAX]) {
     time_t seconds = (time_t)(now_ms / 1000);
     struct tm utc;
     char stamp[32];
@@ -94,7 +104,7 @@ static enum status move_away(const char *directory, const char *run_dir, const c
         swept->n_removed++;
         return STATUS_OK;
     }
-    unknown_path(directory, now_ms, swept->unknown);
+    state_dir_unknown_path(directory, now_ms, swept->unknown);
     TRY(state_dir_make(swept->unknown, error));
     (void)snprintf(target, sizeof(target), "%s/%s", swept->unknown, name);
     if (rename(run_dir, target) != 0) {

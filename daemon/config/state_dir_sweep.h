@@ -16,6 +16,14 @@
 
 #include "core/base/error.h"
 
+/* Whether DIRECTORY/runs/ID has the marker of another database than this one: the next start moves
+ * it away. STATUS_IO: its marker cannot be read. */
+enum status state_dir_is_foreign(const char *directory, int64_t run_id, const char *instance,
+                                 bool *ret_foreign, struct error *error);
+
+/* DIRECTORY/unknown/TIME: where what is not this database's is put at that time. */
+void state_dir_unknown_path(const char *directory, int64_t now_ms, char ret_path[PATH_MAX]);
+
 /* What the database says of its runs. */
 struct state_dir_owner {
     const char *instance;                         /* its id */

@@ -3,6 +3,7 @@
 
 #include <cjson/cJSON.h>
 #include <curl/curl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -229,6 +230,7 @@ int command_backup(const struct config *config, const char *file) {
         return 1;
     }
     (void)unlink(temporary);
+    (void)signal(SIGXFSZ, SIG_IGN); /* the write fails with EFBIG, which says what is wrong */
     enum status status = make(config, temporary, &asked, &error);
     if (status == STATUS_OK) {
         status = durable_rename(temporary, file, &error);

@@ -262,7 +262,7 @@ static void look_at_unknown(struct doctor *d, const char *path, int64_t unused, 
     say_ill(d,
             "files of another database, or of a later state of this one: restore that backup, or "
             "remove them",
-            "%s/%s was put aside by a start", path, name);
+            "%s/%s was put aside by a start or a restore", path, name);
 }
 
 static void look_at_files(struct doctor *d, bool with_database) {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +11,12 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/clock.h"
 #include "core/base/durable.h"
 #include "daemon/config/copy_file.h"
 #include "daemon/config/lock.h"
 #include "daemon/config/state_dir.h"
+#include "daemon/config/state_dir_sweep.h"
 #include "daemon/store/query/inspect.h"
 
 enum { PATH_SIZE = 4096 };
@@ -24,10 +27,12 @@ struct restore {
     char directory[PATH_SIZE]; /* of the backup with checkpoints; "": a database alone */
     char temporary[PATH_SIZE];
     char target[PATH_SIZE];
-    struct stat owner; /* the state directory */
-    bool made;         /* it was not there */
-    int n_files;       /* checkpoints that were copied */
-    int n_missing;     /* that the database knows, and that are nowhere */
+    char unknown[PATH_SIZE]; /* where to put what is not this database's */
+    struct stat owner;       /* the state directory */
+    bool made;               /* it was not there */
+    int n_files;             /* checkpoints that were copied */
+    int n_missing;           /* that the database knows, and that are nowhere */
+    int n_aside;             /* files, or directories of runs, that were moved to `unknown` */
 };
 
 static enum status make_directory(const struct restore *r, const char *path, struct error *error) {
@@ -82,35 +87,103 @@ static void checkpoint_path(const char *directory, const struct inspect_file *fi
     state_dir_run_path(directory, file->run_id, file->path, path, PATH_SIZE);
 }
 
+static bool is_whole(const char *path, const struct inspect_file *file) {
+    char sha256[SHA256_HEX_SIZE];
+    return sha256_file(path, sha256, NULL) == STATUS_OK && strcmp(sha256, file->sha256) == 0;
+}
+
+/* Somebody may want it back: it is of another database, or of a later state of this one. */
+static enum status put_aside(struct restore *r, const char *path, const char *relative,
+                             struct error *error) {
+    char parent[2 * PATH_SIZE];
+    char target[2 * PATH_SIZE];
+    (void)snprintf(parent, sizeof(parent), "%s/unknown", r->state_dir);
+    TRY(make_directory(r, parent, error));
+    TRY(make_directory(r, r->unknown, error));
+    (void)snprintf(target, sizeof(target), "%s/%s", r->unknown, relative);
+    const char *slash = strrchr(relative, '/');
+    if (slash) {
+        (void)snprintf(parent, sizeof(parent), "%s/%.*s", r->unknown, (int)(slash - relative),
+                       relative);
+        TRY(make_directory(r, parent, error));
+    }
+    if (rename(path, target) != 0) {
+        return error_set_errno(error, errno, "cannot move %s to %s", path, target);
+    }
+    r->n_aside++;
+    return STATUS_OK;
+}
+
+/* What is brought into a directory of another database would be moved away with it at the next
+ * start. */
+static enum status put_foreign_aside(struct restore *r, int64_t run_id, const char *instance,
+                                     struct error *error) {
+    char path[PATH_SIZE];
+    char name[32];
+    bool foreign = false;
+    TRY(state_dir_is_foreign(r->state_dir, run_id, instance, &foreign, error));
+    if (!foreign) {
+        return STATUS_OK;
+    }
+    state_dir_run_path(r->state_dir, run_id, NULL, path, sizeof(path));
+    (void)snprintf(name, sizeof(name), "%lld", (long long)run_id);
+    return put_aside(r, path, name, error);
+}
+
+/* The file, whole, under a name that a start removes (state_dir_sweep.h). */
+static enum status bring_temporary(const struct restore *r, const struct inspect_file *file,
+                                   const char *temporary, bool *ret_whole, struct error *error) {
+    char from[PATH_SIZE];
+    char run_dir[PATH_SIZE];
+    checkpoint_path(r->directory, file, from);
+    *ret_whole = r->directory[0] && is_there(from);
+    if (!*ret_whole) {
+        return STATUS_OK;
+    }
+    state_dir_run_path(r->state_dir, file->run_id, NULL, run_dir, sizeof(run_dir));
+    TRY(make_directory(r, run_dir, error));
+    (void)unlink(temporary); /* of a restore that was cut short */
+    TRY(copy_file(from, temporary, &r->owner, error));
+    *ret_whole = is_whole(temporary, file);
+    if (!*ret_whole) {
+        (void)unlink(temporary);
+    }
+    return STATUS_OK;
+}
+
+/* What is there already is taken only if it is what was written; else what the backup has comes in
+ * its place. Without a better one it stays. */
 static enum status bring_file(struct restore *r, const struct inspect_file *file,
                               struct error *error) {
-    char from[PATH_SIZE];
     char to[PATH_SIZE];
-    char sha256[SHA256_HEX_SIZE];
+    char temporary[PATH_SIZE + 8];
+    char name[CHECKPOINT_ROW_PATH_SIZE + 32];
+    bool whole = false;
     checkpoint_path(r->state_dir, file, to);
+    if (is_whole(to, file)) {
+        return STATUS_OK;
+    }
+    (void)snprintf(temporary, sizeof(temporary), "%s.tmp", to);
+    TRY(bring_temporary(r, file, temporary, &whole, error));
+    if (!whole) {
+        r->n_missing++;
+        return STATUS_OK;
+    }
+    enum status status = STATUS_OK;
     if (is_there(to)) {
-        return STATUS_OK;
+        (void)snprintf(name, sizeof(name), "%lld/%s", (long long)file->run_id, file->path);
+        status = put_aside(r, to, name, error);
     }
-    checkpoint_path(r->directory, file, from);
-    if (!r->directory[0] || !is_there(from)) {
-        r->n_missing++;
-        return STATUS_OK;
+    if (status != STATUS_OK) {
+        (void)unlink(temporary);
+        return status;
     }
-    state_dir_run_path(r->state_dir, file->run_id, NULL, to, sizeof(to));
-    TRY(make_directory(r, to, error));
-    checkpoint_path(r->state_dir, file, to);
-    TRY(copy_file(from, to, &r->owner, error));
-    TRY(sha256_file(to, sha256, error));
-    if (strcmp(sha256, file->sha256) != 0) {
-        (void)unlink(to);
-        r->n_missing++;
-        return STATUS_OK;
-    }
+    TRY(durable_rename(temporary, to, error));
     r->n_files++;
     return STATUS_OK;
 }
 
-static enum status bring_checkpoints(struct restore *r, struct error *error) {
+static enum status bring_checkpoints(struct restore *r, const char *instance, struct error *error) {
     CLEANUP(free_pointer) struct inspect_file *files = NULL;
     char runs[PATH_SIZE];
     size_t n = 0;
@@ -120,6 +193,9 @@ static enum status bring_checkpoints(struct restore *r, struct error *error) {
         TRY(make_directory(r, runs, error));
     }
     for (size_t i = 0; i < n; i++) {
+        if (i == 0 || files[i].run_id != files[i - 1].run_id) {
+            TRY(put_foreign_aside(r, files[i].run_id, instance, error));
+        }
         TRY(bring_file(r, &files[i], error));
     }
     return STATUS_OK;
@@ -185,7 +261,7 @@ static enum status restore(struct restore *r, const char *source, struct inspect
     remove_temporary(r);
     status = bring_database(r, ret_found, error);
     if (status == STATUS_OK) {
-        status = bring_checkpoints(r, error);
+        status = bring_checkpoints(r, ret_found->instance, error);
     }
     if (status == STATUS_OK) {
         status = durable_rename(r->temporary, r->target, error);
@@ -202,7 +278,16 @@ int command_restore(const struct config *config, const char *source) {
     struct error error;
     (void)snprintf(r.target, sizeof(r.target), "%s/cutoutd.db", config->state_dir);
     (void)snprintf(r.temporary, sizeof(r.temporary), "%s/restore.tmp", config->state_dir);
-    if (restore(&r, source, &found, &error) != STATUS_OK) {
+    state_dir_unknown_path(config->state_dir, clock_unix_ms(&clock_system), r.unknown);
+    (void)signal(SIGXFSZ, SIG_IGN); /* the write fails with EFBIG, which says what is wrong */
+    enum status status = restore(&r, source, &found, &error);
+    if (r.n_aside > 0) {
+        (void)fprintf(status == STATUS_OK ? stdout : stderr,
+                      "%d directories or checkpoints of runs are not what this database knows: put "
+                      "aside in %s, nothing is removed\n",
+                      r.n_aside, r.unknown);
+    }
+    if (status != STATUS_OK) {
         (void)fprintf(stderr, "cutoutd: %s\n", error.message);
         return 1;
     }

@@ -1,23 +1,26 @@
 """Backups come back: cutoutd restore, and cutoutd doctor, on the state directory of a daemon that is stopped."""
 
 import glob
+import hashlib
 import os
 import shutil
 import sqlite3
 import subprocess
 import unittest
 
-from daemon_process import PATIENCE_S, TINY, DaemonTestCase
+from daemon_process import PATIENCE_S, SLOW_BUILD, TINY, DaemonTestCase
 
 LONG = dict(TINY, epochs=1000)
 STRANGER = 12345  # a user that owns nothing here
 
 
-def run(command, daemon, *arguments, user=None):
+def run(command, daemon, *arguments, user=None, file_bytes=None):
     """A command of cutoutd on the daemon's state directory: exit status, and all that it says."""
     line = [os.environ["CUTOUTD"], command, *arguments, "--state-dir", daemon.state_dir, "--config", "/dev/null"]
     if user:
         line = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *line]
+    if file_bytes:
+        line = ["prlimit", f"--fsize={file_bytes}", "--", *line]
     result = subprocess.run(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE_S,
                             check=False)
     return result.returncode, result.stdout
@@ -82,6 +85,98 @@ class Restore(DaemonTestCase):
         new.start()
         new.curl(f"/api/v1/runs/{run_id}/resume", "-X", "POST")
         new.wait_for_log(f"run {run_id}: attempt 2 goes on from epoch {n_before}")
+
+    def paused_with_a_backup(self, **fields):
+        """A daemon whose run 1 is paused in the middle, and the directory of a backup of that."""
+        daemon = self.fresh()
+        daemon.submit(**fields)
+        daemon.events("1", until=lambda event: event["event"] == "epoch")
+        daemon.curl("/api/v1/runs/1/pause", "-X", "POST")
+        daemon.events("1", until=lambda event: event["data"].get("state") == "paused")
+        made = daemon.curl("/api/v1/admin/backup", data={"name": "all", "checkpoints": True})
+        self.assertEqual(made.status, 201, made.body)
+        return daemon, os.path.join(daemon.state_dir, "backups", "all")
+
+    def assert_whole(self, daemon):
+        """Every checkpoint that the database knows is there, and is what was written."""
+        with sqlite3.connect(os.path.join(daemon.state_dir, "cutoutd.db")) as database:
+            rows = database.execute("SELECT run_id, path, sha256 FROM checkpoint").fetchall()
+        self.assertTrue(rows)
+        for run_id, path, sha256 in rows:
+            with open(os.path.join(daemon.state_dir, "runs", str(run_id), path), "rb") as file:
+                self.assertEqual(hashlib.sha256(file.read()).hexdigest(), sha256, path)
+
+    def test_a_checkpoint_whose_copy_was_cut_short_is_copied_again(self):
+        old, backup = self.paused_with_a_backup(**LONG)
+        self.assertEqual(old.terminate(), 0)
+        checkpoints = glob.glob(backup + "/runs/1/*.safetensors")
+        database_bytes = os.path.getsize(backup + "/cutoutd.db")
+        self.assertLess(database_bytes, min(map(os.path.getsize, checkpoints)))
+        new = self.empty_daemon()
+        status, said = run("restore", new, backup, file_bytes=database_bytes)
+        self.assertEqual(status, 1, said)
+        self.assertIn("File too large", said)
+        self.assertEqual(glob.glob(new.state_dir + "/runs/1/*"), [])
+        # What a power cut leaves of such a copy is in nobody's way.
+        with open(os.path.join(new.state_dir, "runs", "1", os.path.basename(checkpoints[0]) + ".tmp"), "wb"):
+            pass
+        status, said = run("restore", new, backup)
+        self.assertEqual(status, 0, said)
+        self.assertIn(f"{len(checkpoints)} checkpoint(s) copied", said)
+        self.assert_whole(new)
+
+    def test_a_checkpoint_that_is_another_one_is_put_aside_and_replaced(self):
+        old, backup = self.paused_with_a_backup(**LONG)
+        self.assertEqual(old.terminate(), 0)
+        [name, *_] = map(os.path.basename, glob.glob(backup + "/runs/1/*.safetensors"))
+        new = self.empty_daemon()
+        path = f"{new.state_dir}/runs/1/{name}"
+        os.makedirs(path)  # a directory in its place
+        self.assertEqual(run("restore", new, backup)[0], 0)
+        self.assert_whole(new)
+        os.unlink(new.state_dir + "/cutoutd.db")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("of a later state")
+        # Without a better one it stays, and is told of.
+        status, said = run("restore", new, backup + "/cutoutd.db")
+        self.assertEqual(status, 0, said)
+        self.assertIn("1 checkpoint(s) are not there or damaged", said)
+        self.assertTrue(os.path.exists(path))
+        os.unlink(new.state_dir + "/cutoutd.db")
+        status, said = run("restore", new, backup)
+        self.assertEqual(status, 0, said)
+        self.assertIn("put aside in " + new.state_dir + "/unknown/", said)
+        self.assertIn("1 checkpoint(s) copied", said)
+        self.assert_whole(new)
+        [aside] = filter(os.path.isfile, glob.glob(f"{new.state_dir}/unknown/*/1/{name}"))
+        with open(aside, encoding="ascii") as file:
+            self.assertEqual(file.read(), "of a later state")
+
+    def test_files_of_a_short_lived_database_do_not_take_the_restored_weights_along(self):
+        fields = dict(TINY, epochs=8 if SLOW_BUILD else 60)
+        old, backup = self.paused_with_a_backup(**fields)
+        n_before = len(old.history("1"))
+        self.assertLess(n_before, fields["epochs"])
+        undisturbed = old.submit(**fields)
+        old.wait_for_end(undisturbed)
+        new = self.fresh()
+        new.wait_for_end(new.submit(seed=2, **TINY))
+        self.assertEqual(new.terminate(), 0)
+        foreign = sorted(map(os.path.basename, glob.glob(new.state_dir + "/runs/1/*")))
+        for path in glob.glob(new.state_dir + "/cutoutd.db*"):
+            os.rename(path, os.path.join(new.directory, os.path.basename(path)))
+        status, said = run("restore", new, backup)
+        self.assertEqual(status, 0, said)
+        self.assertIn("put aside in " + new.state_dir + "/unknown/", said)
+        self.assert_whole(new)
+        [aside] = glob.glob(new.state_dir + "/unknown/*/1")
+        self.assertEqual(sorted(os.listdir(aside)), foreign)
+        new.start()
+        new.curl("/api/v1/runs/1/resume", "-X", "POST")
+        new.wait_for_log(f"run 1: attempt 2 goes on from epoch {n_before}")
+        self.assertEqual(new.wait_for_end("1")["state"], "succeeded")
+        self.assertEqual(new.history("1"), old.history(undisturbed))
+        self.assertEqual(len(glob.glob(new.state_dir + "/unknown/*")), 1)
 
     def test_what_is_no_good_database_is_refused_and_leaves_nothing(self):
         old = self.stopped_daemon()
