@@ -120,7 +120,7 @@ static enum deed judge(struct slurm_job *job, enum status status, const struct e
     }
     if (status == STATUS_CONFLICT) {
         job->refused = true;
-    } else if (status == STATUS_CORRUPT) {
+    } else if (status == STATUS_INVALID) {
         (void)snprintf(job->damage, sizeof(job->damage), "%.150s", error->message);
     }
     return DEED_LATER;

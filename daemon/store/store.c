@@ -103,6 +103,10 @@ void store_inject_failure(struct store *store, int nth_write) {
     atomic_store(&store->writes.failure_countdown, nth_write);
 }
 
+void store_inject_status(struct store *store, enum status status) {
+    atomic_store(&store->writes.failure_status, (int)status);
+}
+
 static enum status control(struct db *db, const char *sql, struct error *error) {
     int code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
     return code == SQLITE_OK ? STATUS_OK : db_status(db->handle, code, sql, error);

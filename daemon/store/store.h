@@ -70,4 +70,7 @@ const struct histogram *store_commits(const struct store *store);
  * (1: the next one); 0 switches it off. Only tests call it. */
 void store_inject_failure(struct store *store, int nth_write);
 
+/* What such writes fail with from now on, in place of STATUS_NO_SPACE. Only tests call it. */
+void store_inject_status(struct store *store, enum status status);
+
 #endif

@@ -21,6 +21,7 @@ void write_queue_init(struct write_queue *queue) {
     (void)pthread_mutex_init(&queue->mutex, NULL);
     (void)pthread_cond_init(&queue->group_done, NULL);
     queue->end = &queue->first;
+    atomic_store(&queue->failure_status, (int)STATUS_NO_SPACE);
     histogram_init(&queue->commits, &commit_bounds);
 }
 
@@ -47,7 +48,9 @@ static enum status run_body(struct write_queue *queue, struct write_job *job) {
         return error_set(job->error, STATUS_NO_MEMORY, "no memory to note what was changed");
     }
     if (must_fail(queue)) {
-        return error_set(job->error, STATUS_NO_SPACE, "injected: the disk is full");
+        enum status injected = (enum status)atomic_load(&queue->failure_status);
+        return error_set(job->error, injected, "injected: %s",
+                         injected == STATUS_NO_SPACE ? "the disk is full" : status_name(injected));
     }
     return db_move(db, DB_RELEASE, job->error);
 }

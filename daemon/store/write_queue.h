@@ -30,6 +30,7 @@ struct write_queue {
     struct histogram commits;     /* how long COMMIT took */
     atomic_bool disk_failed;      /* the last group that had something to store could not */
     atomic_int failure_countdown; /* see store_inject_failure */
+    atomic_int failure_status;    /* see store_inject_status */
 };
 
 /* Makes the locks; queue->db is opened by the caller. */

@@ -115,10 +115,11 @@ static enum status find(struct attempt_table *table, const struct run_report *re
     return STATUS_OK;
 }
 
-/* A failing store is not the run's fault: noted, so that the run is tried again. */
+/* A failing store, a damaged one as well, is not the run's fault: noted, so that it is tried again.
+ */
 static enum status note_store(struct attempt *a, enum status status) {
     a->store_failed = a->store_failed || (status != STATUS_OK && status != STATUS_CONFLICT &&
-                                          status != STATUS_CORRUPT);
+                                          status != STATUS_INVALID);
     return status;
 }
 

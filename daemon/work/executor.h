@@ -87,7 +87,7 @@ struct executor_outcome {
  * order in which things happen: begin, then steps, epochs, checkpoints and notes, then the outcome,
  * which is the last. After an attach there is no begin. report->number: run_report.h.
  * STATUS_CONFLICT: the run is not, or no longer, at this attempt; nothing was stored, and what
- * trains it shall be ended. STATUS_CORRUPT: nothing that trains can report this; it was not stored.
+ * trains it shall be ended. STATUS_INVALID: nothing that trains can report this; it was not stored.
  * Other statuses: those of the store; the report was not stored. */
 struct executor_reports {
     void *user;

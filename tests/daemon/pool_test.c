@@ -199,10 +199,14 @@ static void a_full_disk_puts_the_run_back_until_it_is_not(void **state) {
 /* After the run is stored: 1 claim, 2 origin, 3 begin, 4 epoch, 5 checkpoint, 6 and 7 the same of
  * the second epoch, 8 the last move. */
 static void no_failing_write_loses_the_run(void **state) {
+    static const enum status statuses[] = {STATUS_NO_SPACE, STATUS_IO, STATUS_CORRUPT,
+                                           STATUS_NO_MEMORY};
     struct pool_fixture *p = *state;
     p->w.options.n_workers = 1;
     work_start(&p->w);
-    for (int nth = 1; nth <= 8; nth++) {
+    for (int i = 0; i < 4 * 8; i++) {
+        int nth = 1 + i % 8;
+        store_inject_status(p->w.f.store, statuses[i / 8]);
         store_inject_failure(p->w.f.store, 1 + nth);
         int64_t id = submit(p, "shapes");
         work_wait_until(&p->w, id, work_is_final, "final");

@@ -104,10 +104,10 @@ static void a_report_that_failed_is_stored_when_it_comes_again(void **state) {
 static void what_no_run_can_report_is_refused(void **state) {
     struct store_fixture *f = *state;
     claim(f);
-    assert_int_equal(put_epoch(f, 1, 1, 2), STATUS_CORRUPT); /* a gap */
-    assert_int_equal(put_epoch(f, 1, 1, 0), STATUS_CORRUPT);
+    assert_int_equal(put_epoch(f, 1, 1, 2), STATUS_INVALID); /* a gap */
+    assert_int_equal(put_epoch(f, 1, 1, 0), STATUS_INVALID);
     assert_int_equal(put_epoch(f, 1, 1, 1), STATUS_OK);
-    assert_int_equal(put_epoch(f, 1, 2, 3), STATUS_CORRUPT);
+    assert_int_equal(put_epoch(f, 1, 2, 3), STATUS_INVALID);
     assert_int_equal(put_epoch(f, 1, 2, 1), STATUS_OK); /* again, from a checkpoint before it */
     struct run_row run = fixture_get_run(f->store, 1);
     int beyond = run.epochs + 1;
@@ -115,26 +115,26 @@ static void what_no_run_can_report_is_refused(void **state) {
         assert_int_equal(put_epoch(f, 1, epoch + 1, epoch), STATUS_OK);
     }
     run_row_clear(&run);
-    assert_int_equal(put_epoch(f, 1, beyond + 1, beyond), STATUS_CORRUPT);
+    assert_int_equal(put_epoch(f, 1, beyond + 1, beyond), STATUS_INVALID);
 
     const struct run_report report = {.run_id = 1, .attempt = 1, .number = 1000};
     struct epoch_row row = {.report = {.epoch = 1, .val_total = 10, .val_wrong = 11}};
-    assert_int_equal(run_report_epoch(f->store, &report, &row, &fixture_error), STATUS_CORRUPT);
+    assert_int_equal(run_report_epoch(f->store, &report, &row, &fixture_error), STATUS_INVALID);
     static const double wrong[] = {-1, (double)NAN, (double)INFINITY};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         row.report = (struct epoch_report){.epoch = 1, .val_total = 10, .seconds = wrong[i]};
-        assert_int_equal(run_report_epoch(f->store, &report, &row, &fixture_error), STATUS_CORRUPT);
+        assert_int_equal(run_report_epoch(f->store, &report, &row, &fixture_error), STATUS_INVALID);
         row.report = (struct epoch_report){.epoch = 1, .val_total = 10};
         row.report.images_per_second = wrong[i];
-        assert_int_equal(run_report_epoch(f->store, &report, &row, &fixture_error), STATUS_CORRUPT);
+        assert_int_equal(run_report_epoch(f->store, &report, &row, &fixture_error), STATUS_INVALID);
     }
     struct checkpoint_row file = {.kind = CHECKPOINT_LAST, .path = "x.safetensors"};
     assert_int_equal(run_report_checkpoints(f->store, &report, &file, 1, &fixture_error),
-                     STATUS_CORRUPT); /* no digest */
+                     STATUS_INVALID); /* no digest */
     memset(file.sha256, 'a', SHA256_HEX_SIZE - 1);
     (void)snprintf(file.path, sizeof(file.path), "../2/x.safetensors");
     assert_int_equal(run_report_checkpoints(f->store, &report, &file, 1, &fixture_error),
-                     STATUS_CORRUPT);
+                     STATUS_INVALID);
     (void)snprintf(file.path, sizeof(file.path), "x.safetensors");
     assert_int_equal(run_report_checkpoints(f->store, &report, &file, 1, &fixture_error),
                      STATUS_OK);

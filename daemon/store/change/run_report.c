@@ -61,27 +61,27 @@ static enum status check_epoch(struct db *db, int64_t id, const struct epoch_rep
     int last = row.epochs_done < row.epochs ? row.epochs_done + 1 : row.epochs;
     run_row_clear(&row);
     if (epoch->epoch < 1 || epoch->epoch > last) {
-        return error_set(error, STATUS_CORRUPT,
+        return error_set(error, STATUS_INVALID,
                          "run %lld: a report of epoch %d; the next one can be %d", (long long)id,
                          epoch->epoch, last);
     }
     if ((unsigned)epoch->stopped_by >= N_STOP_RULES) {
-        return error_set(error, STATUS_CORRUPT, "run %lld: a report of an end by no rule",
+        return error_set(error, STATUS_INVALID, "run %lld: a report of an end by no rule",
                          (long long)id);
     }
     if (!is_count(epoch->tta_wrong, epoch->tta_total) ||
         !is_count(epoch->ema_wrong, epoch->ema_total)) {
-        return error_set(error, STATUS_CORRUPT, "run %lld: a report of more wrong images than all",
+        return error_set(error, STATUS_INVALID, "run %lld: a report of more wrong images than all",
                          (long long)id);
     }
     if (epoch->val_total < 1 || epoch->val_wrong < 0 || epoch->val_wrong > epoch->val_total) {
-        return error_set(error, STATUS_CORRUPT, "run %lld: a report of %d wrong images of %d",
+        return error_set(error, STATUS_INVALID, "run %lld: a report of %d wrong images of %d",
                          (long long)id, epoch->val_wrong, epoch->val_total);
     }
     /* Losses may be anything: a run that diverges reports them. */
     if (!(epoch->seconds >= 0 && epoch->seconds <= MOST_SECONDS) ||
         !(epoch->images_per_second >= 0 && isfinite(epoch->images_per_second))) {
-        return error_set(error, STATUS_CORRUPT,
+        return error_set(error, STATUS_INVALID,
                          "run %lld: a report of an epoch of %g seconds, %g images a second",
                          (long long)id, epoch->seconds, epoch->images_per_second);
     }
@@ -93,7 +93,7 @@ static enum status check_checkpoint(int64_t id, const struct checkpoint_row *row
     bool good = row->epochs_done >= 0 && row->step >= 0 && row->n_bytes >= 0 && row->path[0] &&
                 !strchr(row->path, '/') && strlen(row->sha256) == SHA256_HEX_SIZE - 1;
     return good ? STATUS_OK
-                : error_set(error, STATUS_CORRUPT, "run %lld: a report of no checkpoint: %s",
+                : error_set(error, STATUS_INVALID, "run %lld: a report of no checkpoint: %s",
                             (long long)id, row->path);
 }
 

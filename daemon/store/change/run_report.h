@@ -5,7 +5,7 @@
  *
  * Each function checks in its own commit that the run is running and at this attempt, and that the
  * report did not come before. STATUS_CONFLICT: it is another attempt's, or the run is not running:
- * nothing was stored. STATUS_CORRUPT: no run can report this (an epoch that leaves a gap, a
+ * nothing was stored. STATUS_INVALID: no run can report this (an epoch that leaves a gap, a
  * checkpoint without a digest); nothing was stored. A report that came before is STATUS_OK and
  * stores nothing.
  */
