@@ -91,7 +91,22 @@ enum status state_dir_make_run(const char *directory, int64_t run_id, struct err
     return STATUS_OK;
 }
 
-/* The marker goes last: without it the rest would not be removed at the next start. */
+/* All but the marker. Goes on after a failure, and returns the last. */
+static enum status remove_files(DIR *files, const char *path, struct error *error) {
+    enum status status = STATUS_OK;
+    const struct dirent *file = NULL;
+    for (errno = 0; (file = readdir(files)); errno = 0) {
+        if (strcmp(file->d_name, ".") != 0 && strcmp(file->d_name, "..") != 0 &&
+            strcmp(file->d_name, MARKER) != 0 && unlinkat(dirfd(files), file->d_name, 0) != 0 &&
+            errno != ENOENT) {
+            status = error_set_errno(error, errno, "cannot remove %s/%s", path, file->d_name);
+        }
+    }
+    return errno == 0 ? status : error_set_errno(error, errno, "cannot list %s", path);
+}
+
+/* The marker goes once it is all that is left: without it the next start would take the rest for
+ * another database's. */
 enum status state_dir_remove_run(const char *directory, int64_t run_id, struct error *error) {
     char path[PATH_MAX];
     state_dir_run_path(directory, run_id, NULL, path, sizeof(path));
@@ -99,12 +114,7 @@ enum status state_dir_remove_run(const char *directory, int64_t run_id, struct e
     if (!files) {
         return errno == ENOENT ? STATUS_OK : error_set_errno(error, errno, "cannot open %s", path);
     }
-    for (const struct dirent *file = readdir(files); file; file = readdir(files)) {
-        if (strcmp(file->d_name, ".") != 0 && strcmp(file->d_name, "..") != 0 &&
-            strcmp(file->d_name, MARKER) != 0) {
-            (void)unlinkat(dirfd(files), file->d_name, 0);
-        }
-    }
+    TRY(remove_files(files, path, error));
     (void)unlinkat(dirfd(files), MARKER, 0);
     return rmdir(path) == 0 ? STATUS_OK : error_set_errno(error, errno, "cannot remove %s", path);
 }

@@ -42,7 +42,8 @@ void state_dir_run_path(const char *directory, int64_t run_id, const char *name,
  * STATUS_IO, STATUS_NO_SPACE. */
 enum status state_dir_make_run(const char *directory, int64_t run_id, struct error *error);
 
-/* Removes the files of a run that was deleted; files that are not there are fine. STATUS_IO. */
+/* Removes the files of a run that was deleted; files that are not there are fine. STATUS_IO: what
+ * is left has its marker, and the next start tries again. */
 enum status state_dir_remove_run(const char *directory, int64_t run_id, struct error *error);
 
 /* DIRECTORY/ballast takes room that the final states of runs can be written into once the disk is

@@ -153,7 +153,11 @@ static enum status sweep_run(const char *directory, const char *name,
     }
     switch (decide(marker, owner->is_known(owner->user, id), id <= owner->last_run_id)) {
     case REMOVE:
-        swept->n_removed += state_dir_remove_run(directory, id, NULL) == STATUS_OK;
+        if (state_dir_remove_run(directory, id, NULL) == STATUS_OK) {
+            swept->n_removed++;
+        } else {
+            swept->n_stuck++;
+        }
         return STATUS_OK;
     case MOVE:
         return move_away(directory, run_dir, name, now_ms, swept, error);
@@ -163,7 +167,10 @@ static enum status sweep_run(const char *directory, const char *name,
     case KEEP:
         break;
     }
-    swept->n_leftovers += remove_unfinished(run_dir);
+    const struct listed_files listed = {owner->is_listed, owner->user, id};
+    struct leaving_result gone = {0};
+    leaving_files_settle(run_dir, &listed, &gone);
+    swept->n_leftovers += (int)gone.n_files + remove_unfinished(run_dir);
     return STATUS_OK;
 }
 

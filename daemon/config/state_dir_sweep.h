@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "core/base/error.h"
+#include "daemon/config/leaving_files.h"
 
 /* Whether DIRECTORY/runs/ID has the marker of another database than this one: the next start moves
  * it away. STATUS_IO: its marker cannot be read. */
@@ -29,11 +30,14 @@ struct state_dir_owner {
     const char *instance;                         /* its id */
     int64_t last_run_id;                          /* the highest that it has given away */
     bool (*is_known)(void *user, int64_t run_id); /* in doubt: true */
+    /* Of leaving_files.h. */
+    bool (*is_listed)(void *user, int64_t run_id, const char *name);
     void *user;
 };
 
 struct state_dir_swept {
     int n_removed;          /* directories of deleted runs */
+    int n_stuck;            /* and those that could not be removed */
     int n_unknown;          /* directories that were moved away */
     int n_leftovers;        /* files and backups that were cut short */
     char unknown[PATH_MAX]; /* where to; valid with n_unknown > 0 */
@@ -47,8 +51,9 @@ struct state_dir_swept {
  *   removed when it is empty, and moved when not.
  *   its marker cannot be read: STATUS_IO, nothing is done with it.
  * To move is to rename it to STATE_DIR/unknown/TIME/N. Files of checkpoints and backups that were
- * not finished are removed. STATUS_IO, STATUS_NO_SPACE: the daemon must not start, because it would
- * write into directories that are not its own. */
+ * not finished are removed, and those whose rows a purge has forgotten (leaving_files.h).
+ * STATUS_IO, STATUS_NO_SPACE: the daemon must not start, because it would write into directories
+ * that are not its own. */
 enum status state_dir_sweep(const char *directory, const struct state_dir_owner *owner,
                             int64_t now_ms, struct state_dir_swept *ret_swept, struct error *error);
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
@@ -11,10 +12,12 @@
 #include "daemon/config/state_dir.h"
 #include "daemon/config/state_dir_sweep.h"
 #include "daemon/store/query/upkeep.h"
+#include "daemon/store/table/checkpoint_table.h"
 #include "daemon/store/table/setting_table.h"
 
 /* Of every run, in order. */
 struct run_ids_known {
+    struct store *store;
     int64_t *ids;
     size_t n;
 };
@@ -37,13 +40,28 @@ static bool is_known_run(void *user, int64_t run_id) {
     return low < known->n && known->ids[low] == run_id;
 }
 
+static bool is_listed(void *user, int64_t run_id, const char *name) {
+    const struct run_ids_known *known = user;
+    CLEANUP(checkpoint_list_clear) struct checkpoint_list list = {0};
+    if (checkpoint_table_list(known->store, run_id, &list, NULL) != STATUS_OK) {
+        return true;
+    }
+    for (size_t i = 0; i < list.n; i++) {
+        if (strcmp(list.rows[i].path, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What deleted runs have left behind goes; what belongs to no run of this database is put aside. */
 static enum status sweep_state(const char *directory, const struct clock *clock,
                                struct store *store, struct error *error) {
     char instance[64];
     struct state_dir_swept swept;
-    CLEANUP(known_clear) struct run_ids_known known = {.ids = NULL};
-    struct state_dir_owner owner = {.instance = instance, .is_known = is_known_run, .user = &known};
+    CLEANUP(known_clear) struct run_ids_known known = {.store = store};
+    struct state_dir_owner owner = {
+        .instance = instance, .is_known = is_known_run, .is_listed = is_listed, .user = &known};
     TRY(upkeep_list_runs(store, &known.ids, &known.n, error));
     TRY(setting_table_get(store, SETTING_INSTANCE, instance, sizeof(instance), error));
     TRY(upkeep_last_run_id(store, &owner.last_run_id, error));
@@ -51,8 +69,14 @@ static enum status sweep_state(const char *directory, const struct clock *clock,
     if (swept.n_removed > 0) {
         log_info("removed what %d deleted run(s) had left behind", swept.n_removed);
     }
+    if (swept.n_stuck > 0) {
+        log_warning("what %d deleted run(s) had left behind cannot be removed: `cutoutd doctor` "
+                    "names the directories",
+                    swept.n_stuck);
+    }
     if (swept.n_leftovers > 0) {
-        log_info("removed %d checkpoint(s) and backup(s) that were not finished",
+        log_info("removed %d checkpoint(s) and backup(s) that were not finished, or whose removal "
+                 "was not",
                  swept.n_leftovers);
     }
     if (swept.n_unknown > 0) {

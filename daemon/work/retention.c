@@ -2,20 +2,17 @@
  * not sleep over it. */
 #include "daemon/work/retention.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 #include "daemon/config/config.h"
+#include "daemon/config/leaving_files.h"
 #include "daemon/config/state_dir.h"
 #include "daemon/store/change/old_rows.h"
 #include "daemon/store/owner/usage.h"
@@ -26,6 +23,7 @@
 #include "daemon/store/table/webhook_table.h"
 
 enum { INTERVAL_S = 24 * 60 * 60, USAGE_DAYS = 366, DELIVERY_DAYS = 30 };
+enum { RUN_DIR_SIZE = CONFIG_TEXT_SIZE + 64 };
 
 static const int64_t DAY_MS = (int64_t)INTERVAL_S * 1000;
 
@@ -45,60 +43,103 @@ struct retention {
 
 /* ---- one run ---- */
 
-static bool is_kept(const struct checkpoint_list *kept, const char *name) {
-    for (size_t i = 0; i < kept->n; i++) {
-        if (kept->rows[i].kind == CHECKPOINT_BEST && !strcmp(kept->rows[i].path, name)) {
+struct purge {
+    const struct retention_options *options;
+    bool files_failed; /* it was not the database */
+};
+
+static bool is_best(void *user, int64_t run_id, const char *name) {
+    const struct checkpoint_list *list = user;
+    (void)run_id;
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->rows[i].kind == CHECKPOINT_BEST && !strcmp(list->rows[i].path, name)) {
             return true;
         }
     }
     return false;
 }
 
-static bool is_checkpoint(const char *name) {
-    const char *dot = strrchr(name, '.');
-    return dot && !strcmp(dot, ".safetensors");
+static bool is_in_list(void *user, int64_t run_id, const char *name) {
+    const struct checkpoint_list *list = user;
+    (void)run_id;
+    for (size_t i = 0; i < list->n; i++) {
+        if (!strcmp(list->rows[i].path, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void run_dir_of(const struct retention_options *options, int64_t run_id,
+                       char ret_path[RUN_DIR_SIZE]) {
+    state_dir_run_path(options->state_dir, run_id, NULL, ret_path, RUN_DIR_SIZE);
 }
 
 /* Every checkpoint in the run's directory but the best, also those that nobody knows any more. */
-static void remove_files(const char *directory, const struct checkpoint_list *kept, bool dry_run,
-                         struct purge_result *result) {
-    DIR *entries = opendir(directory);
-    if (!entries) {
+static void count_files(const struct retention_options *options, int64_t run_id,
+                        struct checkpoint_list *list, struct leaving_result *result) {
+    char run_dir[RUN_DIR_SIZE];
+    const struct listed_files best = {is_best, list, run_id};
+    run_dir_of(options, run_id, run_dir);
+    leaving_files_count(run_dir, &best, result);
+}
+
+static enum status mark_files(void *user, int64_t run_id, const struct checkpoint_list *kept,
+                              struct error *error) {
+    struct purge *purge = user;
+    char run_dir[RUN_DIR_SIZE];
+    struct checkpoint_list list = *kept;
+    const struct listed_files best = {is_best, &list, run_id};
+    run_dir_of(purge->options, run_id, run_dir);
+    enum status status = leaving_files_mark(run_dir, &best, error);
+    purge->files_failed = status != STATUS_OK;
+    return status;
+}
+
+/* By the rows as they are now, whatever became of the commit. */
+static void settle_files(const struct retention_options *options, int64_t run_id,
+                         struct leaving_result *result) {
+    CLEANUP(checkpoint_list_clear) struct checkpoint_list list = {0};
+    char run_dir[RUN_DIR_SIZE];
+    struct error error;
+    if (checkpoint_table_list(options->store, run_id, &list, &error) != STATUS_OK) {
+        log_warning("the last checkpoints of run %lld are removed at the next start: %s",
+                    (long long)run_id, error.message);
         return;
     }
-    for (struct dirent *entry = readdir(entries); entry; entry = readdir(entries)) {
-        struct stat info;
-        if (!is_checkpoint(entry->d_name) || is_kept(kept, entry->d_name) ||
-            fstatat(dirfd(entries), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
-            continue;
-        }
-        if (!dry_run && unlinkat(dirfd(entries), entry->d_name, 0) != 0) {
-            log_warning("cannot remove %s/%s: %s", directory, entry->d_name, strerror(errno));
-            continue;
-        }
-        result->n_files++;
-        result->n_bytes += info.st_size;
-    }
-    (void)closedir(entries);
+    const struct listed_files listed = {is_in_list, &list, run_id};
+    run_dir_of(options, run_id, run_dir);
+    leaving_files_settle(run_dir, &listed, result);
 }
 
 static enum status purge_run(const struct retention_options *options, int64_t run_id,
                              int64_t before_ms, bool dry_run, struct purge_result *result,
                              struct error *error) {
     CLEANUP(checkpoint_list_clear) struct checkpoint_list list = {0};
-    char directory[CONFIG_TEXT_SIZE + 64];
+    struct leaving_result gone = {0};
+    struct purge purge = {.options = options};
     bool done = true;
-    TRY(checkpoint_table_list(options->store, run_id, &list, error));
-    if (!dry_run) {
-        /* The rows first: who looks for a checkpoint never finds one whose file is gone. */
-        TRY(upkeep_forget_last(options->store, run_id, before_ms, clock_unix_ms(options->clock),
-                               &done, error));
+    if (dry_run) {
+        TRY(checkpoint_table_list(options->store, run_id, &list, error));
+        count_files(options, run_id, &list, &gone);
+    } else {
+        /* Who looks for a checkpoint never finds a row whose file is gone. */
+        enum status status =
+            upkeep_forget_last(options->store, run_id, before_ms, clock_unix_ms(options->clock),
+                               mark_files, &purge, &done, error);
+        if (status != STATUS_OK || done) {
+            settle_files(options, run_id, &gone);
+        }
+        if (purge.files_failed) {
+            log_warning("the last checkpoints of run %lld stay: %s", (long long)run_id,
+                        error ? error->message : "");
+            return STATUS_OK;
+        }
+        TRY(status);
     }
-    if (done) {
-        state_dir_run_path(options->state_dir, run_id, NULL, directory, sizeof(directory));
-        remove_files(directory, &list, dry_run, result);
-        result->n_runs++;
-    }
+    result->n_runs += done;
+    result->n_files += gone.n_files;
+    result->n_bytes += gone.n_bytes;
     return STATUS_OK;
 }
 

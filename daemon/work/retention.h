@@ -33,7 +33,8 @@ struct purge_result {
 
 /* Removes the last checkpoints of runs that ended more than `older_than_days` ago; dry_run: only
  * counts. STATUS_BUSY: it was stopped; statuses of the store; what was removed before stays
- * removed. A file that cannot be removed is logged. */
+ * removed. A file that cannot be removed is logged; so is a run whose files cannot be made ready to
+ * go, which keeps them and their rows. */
 enum status retention_purge(const struct retention_options *options, int older_than_days,
                             bool dry_run, struct purge_result *ret_result, struct error *error);
 

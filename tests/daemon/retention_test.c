@@ -2,10 +2,13 @@
 #include "daemon/store/table/setting_table.h"
 #include "tests/daemon/store_fixture.h"
 
+#include <dirent.h>
 #include <sched.h>
 #include <sys/stat.h>
 
+#include "daemon/config/leaving_files.h"
 #include "daemon/store/query/event_list.h"
+#include "daemon/work/open_state.h"
 #include "daemon/work/retention.h"
 
 static const int64_t DAY_MS = 24LL * 60 * 60 * 1000;
@@ -106,6 +109,19 @@ static size_t count_rows(const struct store_fixture *f, int64_t id) {
     return n;
 }
 
+static int count_files(const struct store_fixture *f, int64_t id) {
+    char path[256];
+    path_of(f, id, "", path);
+    DIR *files = opendir(path);
+    assert_non_null(files);
+    int n = 0;
+    for (const struct dirent *file = readdir(files); file; file = readdir(files)) {
+        n += file->d_name[0] != '.' && strcmp(file->d_name, "instance") != 0;
+    }
+    assert_int_equal(closedir(files), 0);
+    return n;
+}
+
 static void the_best_of_an_old_final_run_stays_and_the_rest_goes(void **state) {
     struct store_fixture *f = *state;
     int64_t old = add_run(f, RUN_FAILED, now_ms - 8 * DAY_MS);
@@ -130,6 +146,124 @@ static void the_best_of_an_old_final_run_stays_and_the_rest_goes(void **state) {
     assert_int_equal(count_rows(f, old), 1);
     assert_true(has(f, young, "000004-000000.safetensors"));
     assert_int_equal(count_rows(f, young), 3);
+}
+
+/* What happens once the commit of a purge was, or has failed: the linker gives its calls of
+ * leaving_files_settle to this. */
+static void (*before_settling)(void);
+static bool crashes;
+
+void __real_leaving_files_settle(const char *run_dir, const struct listed_files *listed,
+                                 struct leaving_result *result);
+void __wrap_leaving_files_settle(const char *run_dir, const struct listed_files *listed,
+                                 struct leaving_result *result);
+void __wrap_leaving_files_settle(const char *run_dir, const struct listed_files *listed,
+                                 struct leaving_result *result) {
+    if (before_settling) {
+        before_settling();
+    }
+    if (!crashes) {
+        __real_leaving_files_settle(run_dir, listed, result);
+    }
+}
+
+static void start_again(struct store_fixture *f) {
+    int lock = -1;
+    store_close(f->store);
+    ASSERT_OK(open_state(f->dir, &test_clock, &lock, &f->store, &fixture_error));
+    assert_int_equal(close(lock), 0);
+}
+
+static void after_a_crash_the_next_start_removes_what_was_forgotten(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = add_run(f, RUN_FAILED, now_ms - 8 * DAY_MS);
+    struct retention_options options = options_of(f, 7);
+    struct purge_result result;
+    crashes = true;
+    ASSERT_OK(retention_purge(&options, 7, false, &result, &fixture_error));
+    crashes = false;
+    assert_int_equal(count_rows(f, id), 1);
+    start_again(f);
+    assert_int_equal(count_files(f, id), 1);
+    assert_true(has(f, id, "000002-000000.safetensors"));
+}
+
+static void after_a_crash_before_the_commit_everything_is_there(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = add_run(f, RUN_FAILED, now_ms - 8 * DAY_MS);
+    struct retention_options options = options_of(f, 7);
+    struct purge_result result;
+    crashes = true;
+    store_inject_failure(f->store, 1);
+    assert_int_not_equal(retention_purge(&options, 7, false, &result, &fixture_error), STATUS_OK);
+    store_inject_failure(f->store, 0);
+    crashes = false;
+    assert_int_equal(count_rows(f, id), 3);
+    assert_true(has(f, id, "000004-000000.safetensors.purged.tmp"));
+    start_again(f);
+    assert_true(has(f, id, "000003-000000.safetensors"));
+    assert_true(has(f, id, "000004-000000.safetensors"));
+    assert_int_equal(count_files(f, id), 3);
+}
+
+static void a_commit_that_fails_removes_nothing(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = add_run(f, RUN_FAILED, now_ms - 8 * DAY_MS);
+    struct retention_options options = options_of(f, 7);
+    struct purge_result result;
+    store_inject_failure(f->store, 1);
+    assert_int_not_equal(retention_purge(&options, 7, false, &result, &fixture_error), STATUS_OK);
+    store_inject_failure(f->store, 0);
+    assert_int_equal(result.n_files, 0);
+    assert_int_equal(count_rows(f, id), 3);
+    assert_true(has(f, id, "000003-000000.safetensors"));
+    assert_true(has(f, id, "000004-000000.safetensors"));
+    assert_int_equal(count_files(f, id), 3);
+}
+
+/* Requeued, it trains the same epochs again. */
+static struct store_fixture *requeued_in;
+static int64_t requeued_id;
+
+static void save_again(void) {
+    put_checkpoint(requeued_in, requeued_id, CHECKPOINT_LAST, 3);
+    put_checkpoint(requeued_in, requeued_id, CHECKPOINT_LAST, 5);
+}
+
+static void what_a_requeued_run_saves_during_a_purge_stays(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = add_run(f, RUN_FAILED, now_ms - 8 * DAY_MS);
+    struct retention_options options = options_of(f, 7);
+    struct purge_result result;
+    requeued_in = f;
+    requeued_id = id;
+    before_settling = save_again;
+    ASSERT_OK(retention_purge(&options, 7, false, &result, &fixture_error));
+    before_settling = NULL;
+    assert_int_equal(result.n_files, 2);
+    assert_true(has(f, id, "000003-000000.safetensors"));
+    assert_true(has(f, id, "000005-000000.safetensors"));
+    assert_false(has(f, id, "000004-000000.safetensors"));
+    assert_int_equal(count_files(f, id), 3);
+}
+
+/* A directory is in the way. */
+static void a_run_whose_files_cannot_go_keeps_its_rows_and_is_passed_over(void **state) {
+    struct store_fixture *f = *state;
+    int64_t stuck = add_run(f, RUN_FAILED, now_ms - 9 * DAY_MS);
+    int64_t other = add_run(f, RUN_FAILED, now_ms - 8 * DAY_MS);
+    struct retention_options options = options_of(f, 7);
+    struct purge_result result;
+    char path[256];
+    path_of(f, stuck, "000004-000000.safetensors.purged.tmp", path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    ASSERT_OK(retention_purge(&options, 7, false, &result, &fixture_error));
+    assert_int_equal(result.n_runs, 1);
+    assert_int_equal(count_rows(f, stuck), 3);
+    assert_true(has(f, stuck, "000003-000000.safetensors"));
+    assert_true(has(f, stuck, "000004-000000.safetensors"));
+    assert_int_equal(count_rows(f, other), 1);
+    assert_int_equal(count_files(f, other), 1);
 }
 
 static void a_run_that_waits_again_keeps_its_checkpoints(void **state) {
@@ -241,6 +375,14 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_best_of_an_old_final_run_stays_and_the_rest_goes, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(after_a_crash_the_next_start_removes_what_was_forgotten,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(after_a_crash_before_the_commit_everything_is_there, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(a_commit_that_fails_removes_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(what_a_requeued_run_saves_during_a_purge_stays, begin, end),
+        cmocka_unit_test_setup_teardown(
+            a_run_whose_files_cannot_go_keeps_its_rows_and_is_passed_over, begin, end),
         cmocka_unit_test_setup_teardown(a_run_that_waits_again_keeps_its_checkpoints, begin, end),
         cmocka_unit_test_setup_teardown(a_stop_ends_a_purge_between_two_runs, begin, end),
         cmocka_unit_test_setup_teardown(a_best_that_is_also_the_last_stays, begin, end),

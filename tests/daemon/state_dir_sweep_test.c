@@ -56,9 +56,16 @@ static bool is_known(void *user, int64_t id) {
     return id <= 2;
 }
 
+/* The checkpoint that make_run makes, and another one. */
+static bool is_listed(void *user, int64_t id, const char *name) {
+    (void)user;
+    return is_known(NULL, id) && (strcmp(name, "000001-000000.safetensors") == 0 ||
+                                  strcmp(name, "000002-000000.safetensors") == 0);
+}
+
 static struct state_dir_swept sweep(int64_t last_run_id) {
     struct state_dir_swept swept;
-    const struct state_dir_owner owner = {OURS, last_run_id, is_known, NULL};
+    const struct state_dir_owner owner = {OURS, last_run_id, is_known, is_listed, NULL};
     ASSERT_OK(state_dir_sweep(dir, &owner, 1772366400250, &swept, &fixture_error));
     return swept;
 }
@@ -118,7 +125,7 @@ static void a_marker_that_cannot_be_read_moves_nothing(void **state) {
     (void)state;
     char path[128];
     struct state_dir_swept swept;
-    const struct state_dir_owner owner = {OURS, 9, is_known, NULL};
+    const struct state_dir_owner owner = {OURS, 9, is_known, is_listed, NULL};
     make_run(1, NULL);
     (void)snprintf(path, sizeof(path), "%s/runs/1/instance", dir);
     ASSERT_OK(state_dir_make(path, &fixture_error));
@@ -148,6 +155,48 @@ static void what_was_not_finished_is_removed(void **state) {
     assert_true(exists(dir, "backups/monday"));
 }
 
+/* A crash before the commit of a purge, or after it: the rows know. */
+static void what_a_purge_left_goes_or_gets_its_name_back(void **state) {
+    (void)state;
+    make_run(1, OURS);
+    make_run(4, OURS); /* not of this state of the database */
+    write_file("runs/1/000001-000000.safetensors.purged.tmp", "older than the one that is there");
+    write_file("runs/1/000002-000000.safetensors.purged.tmp", "not forgotten");
+    write_file("runs/1/000003-000000.safetensors.purged.tmp", "forgotten");
+    write_file("runs/1/000004-000000.safetensors", "nobody knows");
+    write_file("runs/4/000003-000000.safetensors.purged.tmp", "of a later state");
+    struct state_dir_swept swept = sweep(3);
+    assert_int_equal(swept.n_leftovers, 2);
+    assert_true(exists(dir, "runs/1/000001-000000.safetensors"));
+    assert_false(exists(dir, "runs/1/000001-000000.safetensors.purged.tmp"));
+    assert_true(exists(dir, "runs/1/000002-000000.safetensors"));
+    assert_false(exists(dir, "runs/1/000002-000000.safetensors.purged.tmp"));
+    assert_false(exists(dir, "runs/1/000003-000000.safetensors"));
+    assert_false(exists(dir, "runs/1/000003-000000.safetensors.purged.tmp"));
+    assert_true(exists(dir, "runs/1/000004-000000.safetensors"));
+    assert_true(exists(swept.unknown, "4/000003-000000.safetensors.purged.tmp"));
+}
+
+/* A directory in its place cannot be removed, as a file on a failing disk. */
+static void what_cannot_be_removed_of_a_deleted_run_stays_its_own(void **state) {
+    (void)state;
+    char path[128];
+    make_run(3, OURS);
+    (void)snprintf(path, sizeof(path), "%s/runs/3/x", dir);
+    ASSERT_OK(state_dir_make(path, &fixture_error));
+    assert_int_equal(state_dir_remove_run(dir, 3, &fixture_error), STATUS_IO);
+    assert_non_null(strstr(fixture_error.message, "/runs/3/x"));
+    assert_true(exists(dir, "runs/3/instance"));
+    assert_false(exists(dir, "runs/3/000001-000000.safetensors"));
+    struct state_dir_swept swept = sweep(3);
+    assert_int_equal(swept.n_stuck, 1);
+    assert_int_equal(swept.n_unknown, 0);
+    assert_true(exists(dir, "runs/3/instance"));
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(sweep(3).n_removed, 1);
+    assert_false(exists(dir, "runs/3"));
+}
+
 static void what_is_no_run_is_left_alone(void **state) {
     (void)state;
     make_run(1, OURS);
@@ -169,6 +218,8 @@ int main(void) {
         TEST(a_directory_that_was_made_for_a_run_is_known_again),
         TEST(a_marker_that_cannot_be_read_moves_nothing),
         TEST(what_was_not_finished_is_removed),
+        TEST(what_a_purge_left_goes_or_gets_its_name_back),
+        TEST(what_cannot_be_removed_of_a_deleted_run_stays_its_own),
         TEST(what_is_no_run_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

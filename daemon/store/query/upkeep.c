@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/cleanup.h"
+#include "daemon/store/table/checkpoint_rows.h"
 #include "daemon/store/table/run_rows.h"
 
 enum { OLDEST_QUEUED, LAST_RUN_ID, LIST_RUNS, LIST_FINISHED, FORGET_LAST, N_STATEMENTS };
@@ -131,23 +133,32 @@ struct forget_arguments {
     int64_t run_id;
     int64_t before_ms;
     int64_t now_ms;
+    upkeep_files *files;
+    void *user;
     bool done;
 };
 
 static enum status forget_last(struct db *db, void *arguments, struct error *error) {
     struct forget_arguments *a = arguments;
+    CLEANUP(checkpoint_list_clear) struct checkpoint_list kept = {0};
     sqlite3_stmt *statement = db_statement(db, DB_UPKEEP, FORGET_LAST);
     int changes = 0;
     sqlite3_bind_int64(statement, 1, a->before_ms);
     sqlite3_bind_int64(statement, 2, a->run_id);
     TRY(db_execute(db, statement, &changes, error));
     a->done = changes > 0;
-    return a->done ? run_touch(db, a->run_id, a->now_ms, error) : STATUS_OK;
+    if (!a->done) {
+        return STATUS_OK;
+    }
+    TRY(run_touch(db, a->run_id, a->now_ms, error));
+    TRY(checkpoint_read_list(db, a->run_id, &kept, error));
+    return a->files(a->user, a->run_id, &kept, error);
 }
 
 enum status upkeep_forget_last(struct store *store, int64_t run_id, int64_t before_ms,
-                               int64_t now_ms, bool *ret_done, struct error *error) {
-    struct forget_arguments arguments = {run_id, before_ms, now_ms, false};
+                               int64_t now_ms, upkeep_files *files, void *user, bool *ret_done,
+                               struct error *error) {
+    struct forget_arguments arguments = {run_id, before_ms, now_ms, files, user, false};
     TRY(store_write(store, forget_last, &arguments, error));
     *ret_done = arguments.done;
     return STATUS_OK;

@@ -11,6 +11,7 @@
 
 #include "core/base/error.h"
 #include "daemon/store/store.h"
+#include "daemon/store/table/checkpoint_table.h"
 
 /* When the oldest queued run was submitted (Unix ms); 0: nothing is queued. */
 enum status upkeep_oldest_queued(struct store *store, int64_t *ret_created_ms, struct error *error);
@@ -30,9 +31,17 @@ enum status upkeep_list_runs(struct store *store, int64_t **ret_ids, size_t *ret
 enum status upkeep_list_finished(struct store *store, int64_t before_ms, int64_t **ret_ids,
                                  size_t *ret_n, struct error *error);
 
+/* Makes the files ready to go, of which the run still has those in `kept`; the commit may fail
+ * after it. Called inside of the transaction, so that the run is not requeued or forked meanwhile.
+ */
+typedef enum status upkeep_files(void *user, int64_t run_id, const struct checkpoint_list *kept,
+                                 struct error *error);
+
 /* Forgets the run's checkpoints of kind last, if it is still final since before `before_ms`
- * (*ret_done: it was). The files are the caller's. */
+ * (*ret_done: it was, and `files` was called). The files are the caller's. A status of `files` is
+ * returned, and nothing is forgotten. */
 enum status upkeep_forget_last(struct store *store, int64_t run_id, int64_t before_ms,
-                               int64_t now_ms, bool *ret_done, struct error *error);
+                               int64_t now_ms, upkeep_files *files, void *user, bool *ret_done,
+                               struct error *error);
 
 #endif
