@@ -45,6 +45,7 @@ struct retention {
 
 struct purge {
     const struct retention_options *options;
+    bool marked;       /* files got their other name, and the commit may have failed after it */
     bool files_failed; /* it was not the database */
 };
 
@@ -92,6 +93,7 @@ static enum status mark_files(void *user, int64_t run_id, const struct checkpoin
     const struct listed_files best = {is_best, &list, run_id};
     run_dir_of(purge->options, run_id, run_dir);
     enum status status = leaving_files_mark(run_dir, &best, error);
+    purge->marked = true;
     purge->files_failed = status != STATUS_OK;
     return status;
 }
@@ -123,11 +125,11 @@ static enum status purge_run(const struct retention_options *options, int64_t ru
         TRY(checkpoint_table_list(options->store, run_id, &list, error));
         count_files(options, run_id, &list, &gone);
     } else {
-        /* Who looks for a checkpoint never finds a row whose file is gone. */
+        /* Who looks for a checkpoint finds no row whose file is gone. */
         enum status status =
             upkeep_forget_last(options->store, run_id, before_ms, clock_unix_ms(options->clock),
                                mark_files, &purge, &done, error);
-        if (status != STATUS_OK || done) {
+        if (purge.marked) {
             settle_files(options, run_id, &gone);
         }
         if (purge.files_failed) {
