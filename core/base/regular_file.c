@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +25,42 @@ enum status regular_file_open(const char *path, int *ret_fd, struct error *error
     *ret_fd = fd;
     fd = -1;
     return STATUS_OK;
+}
+
+/* What another try meets as well. */
+static bool is_lost(int errno_value) {
+    switch (errno_value) {
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case EACCES:
+    case EPERM:
+    case ELOOP:
+    case ENAMETOOLONG:
+    case ENXIO: /* a socket */
+    case ENODEV:
+    case EINVAL:
+        return true;
+    default:
+        return false;
+    }
+}
+
+enum regular_file_look regular_file_look(const char *path) {
+    struct stat info;
+    char bytes[16 << 10];
+    ssize_t n = 0;
+    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    bool read_to_end = fd >= 0 && fstat(fd, &info) == 0;
+    if (read_to_end && !S_ISREG(info.st_mode)) {
+        return REGULAR_FILE_LOST;
+    }
+    while (read_to_end && (n = read(fd, bytes, sizeof(bytes))) != 0) {
+        read_to_end = n > 0 || errno == EINTR;
+    }
+    return read_to_end      ? REGULAR_FILE_READABLE
+           : is_lost(errno) ? REGULAR_FILE_LOST
+                            : REGULAR_FILE_FAILED;
 }
 
 enum status regular_file_stream(const char *path, FILE **ret_file, struct error *error) {

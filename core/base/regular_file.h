@@ -20,4 +20,13 @@ enum status regular_file_open(const char *path, int *ret_fd, struct error *error
 /* The same as a stream (fclose). STATUS_NO_MEMORY as well. */
 enum status regular_file_stream(const char *path, FILE **ret_file, struct error *error);
 
+enum regular_file_look {
+    REGULAR_FILE_READABLE,
+    REGULAR_FILE_LOST,   /* it is not there, no regular file, or not this user's to read */
+    REGULAR_FILE_FAILED, /* the disk, or want of memory or descriptors: that may pass */
+};
+
+/* What comes of reading it to its end. */
+enum regular_file_look regular_file_look(const char *path);
+
 #endif

@@ -98,6 +98,17 @@ static enum status open_memory(struct trainer *t, struct error *error) {
     return ema_open(t->config, &t->net, &t->ema, error);
 }
 
+/* What the run needs is there by then: memory that is wanting for the file alone is no more of a
+ * reason to give up than another error of reading. */
+static enum status read_checkpoint(struct trainer *t, struct error *error) {
+    const struct trainer_options *o = t->options;
+    struct checkpoint_contents contents = trainer_contents(t);
+    struct error why = {.message = ""};
+    enum status status = checkpoint_read(o->resume_path, o->resume_sha256, &contents, &why);
+    status = status == STATUS_NO_MEMORY ? STATUS_IO : status;
+    return status == STATUS_OK ? STATUS_OK : error_set(error, status, "%s", why.message);
+}
+
 static enum status open_state(struct trainer *t, struct error *error) {
     const struct trainer_options *o = t->options;
     trainer_arithmetic(t->config, o->kernels, t->arithmetic);
@@ -105,8 +116,7 @@ static enum status open_state(struct trainer *t, struct error *error) {
     t->saved_epochs = -1;
     checkpoint_files_begin(&t->files, o->checkpoint_dir, o->resume_path);
     if (o->resume_path) {
-        struct checkpoint_contents contents = trainer_contents(t);
-        TRY(checkpoint_read(o->resume_path, o->resume_sha256, &contents, error));
+        TRY(read_checkpoint(t, error));
         t->saved_epochs = t->state.epochs_done;
         t->saved_step = t->state.step;
     } else {

@@ -12,10 +12,12 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
+#include "core/base/regular_file.h"
 #include "daemon/spec/run_spec.h"
 #include "daemon/work/local_bench.h"
 #include "daemon/work/local_kernels.h"
 #include "daemon/work/local_origin.h"
+#include "daemon/work/recovery.h"
 
 struct local_run {
     struct executor_local *local;
@@ -34,6 +36,7 @@ struct local_run {
 
     const struct checkpoint_row *from; /* what it goes on from; NULL: from the beginning */
     const char *fallback;              /* to be said as soon as it has gone on; NULL: nothing */
+    struct error unread;               /* of a checkpoint that may be whole; STATUS_OK: of none */
     bool moved;                        /* a callback came: it has gone on */
     bool has_images;                   /* what cannot be read from here on is no data set */
     bool pinned;                       /* its thread is */
@@ -160,29 +163,38 @@ static enum status train_from(struct local_run *r, const struct local_try *t,
     return error_set(error, STATUS_OK, "%s", result.reason);
 }
 
-/* Whether the try failed because of the file that it should have gone on from, and nothing was
- * trained. A file that cannot be read at all is no better than a damaged one. */
-static bool is_unusable(const struct local_run *r, const struct local_try *t,
-                        const struct checkpoint_row *from, enum status status) {
+/* Whether the try failed because of the file that it should have gone on from, nothing was trained,
+ * and to try it again is of no use: what fails for a moment (the disk, too many open files) says
+ * nothing of the file, until the last attempt that the run has. */
+static bool is_unusable(struct local_run *r, const struct local_try *t,
+                        const struct checkpoint_row *from, enum status status,
+                        const struct error *why) {
     char path[EXECUTOR_PATH_SIZE + CHECKPOINT_ROW_PATH_SIZE + 1];
-    char sha256[SHA256_HEX_SIZE];
-    if (r->moved ||
-        (status != STATUS_CORRUPT && status != STATUS_NOT_FOUND && status != STATUS_IO)) {
-        return false;
+    if (r->moved || status != STATUS_IO) {
+        return !r->moved && (status == STATUS_CORRUPT || status == STATUS_NOT_FOUND);
     }
     (void)snprintf(path, sizeof(path), "%s/%s", t->plan->run_dir, from->path);
-    return status != STATUS_IO || sha256_file(path, sha256, NULL) != STATUS_OK;
+    enum regular_file_look look = regular_file_look(path);
+    if (look == REGULAR_FILE_FAILED) {
+        r->unread = *why;
+    }
+    return look == REGULAR_FILE_LOST ||
+           (look == REGULAR_FILE_FAILED && r->run->interruptions >= RECOVERY_MOST_INTERRUPTIONS);
 }
 
 /* A fork goes on from where it was forked or from later ones of its own. What lies before was
  * trained under other settings, so to repeat it under the fork's is another experiment. */
-static enum status refuse_anew(const struct run_row *run, struct error *error) {
-    return executor_forked_epoch(run) > 0
-               ? error_set(error, STATUS_CORRUPT,
+static enum status refuse_anew(const struct local_run *r, struct error *error) {
+    const struct run_row *run = r->run;
+    if (executor_forked_epoch(run) == 0) {
+        return STATUS_OK;
+    }
+    return r->unread.code != STATUS_OK
+               ? error_set(error, r->unread.code, "%s", r->unread.message)
+               : error_set(error, STATUS_CORRUPT,
                            "no checkpoint from epoch %d on is intact, and a fork of run %lld does "
                            "not begin before that: fork it again",
-                           run->forked_epoch, (long long)run->forked_from)
-               : STATUS_OK;
+                           run->forked_epoch, (long long)run->forked_from);
 }
 
 /* Newest checkpoint first, then the ones before it, then from the beginning. */
@@ -194,18 +206,20 @@ static enum status train_from_list(struct local_run *r, const struct local_try *
         if (from->epochs_done < executor_forked_epoch(r->run)) {
             continue;
         }
-        struct error unread;
-        struct error *why = error ? error : &unread;
-        enum status status = train_from(r, t, from, why);
-        if (!is_unusable(r, t, from, status)) {
-            return status;
+        struct error why = {.code = STATUS_OK, .message = ""};
+        enum status status = train_from(r, t, from, &why);
+        if (!is_unusable(r, t, from, status, &why)) {
+            return error_set(error, status, "%s", why.message);
         }
         const struct log_subject subject = run_row_subject(r->run);
         log_about(&subject, LOG_LEVEL_WARNING, "run %lld: cannot go on from %s: %s",
-                  (long long)r->run->id, from->path, why->message);
-        r->fallback = "the last checkpoint is damaged";
+                  (long long)r->run->id, from->path, why.message);
+        if (!r->fallback) {
+            r->fallback = status == STATUS_IO ? "the last checkpoint cannot be read"
+                                              : "the last checkpoint is damaged";
+        }
     }
-    TRY(refuse_anew(r->run, error));
+    TRY(refuse_anew(r, error));
     return train_from(r, t, NULL, error);
 }
 
@@ -306,6 +320,7 @@ static void forget(struct local_run *r, const struct run_row *run) {
     r->report = (struct run_report){.run_id = run->id, .attempt = run->attempt};
     r->from = NULL;
     r->fallback = NULL;
+    r->unread = (struct error){.code = STATUS_OK};
     r->moved = false;
     r->has_images = false;
     r->pinned = false;

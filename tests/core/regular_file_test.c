@@ -73,6 +73,22 @@ static void a_fifo_in_a_data_set_is_refused(void **state) {
     assert_refused(dataset_open_cifar("cifar10", dir, &dataset, &error), &error);
 }
 
+static void a_look_tells_what_is_lost_from_what_can_be_read(void **state) {
+    (void)state;
+    make_fifo("fifo");
+    assert_int_equal(regular_file_look(path), REGULAR_FILE_LOST);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(regular_file_look(dir), REGULAR_FILE_LOST);
+    (void)snprintf(path, sizeof(path), "%s/none", dir);
+    assert_int_equal(regular_file_look(path), REGULAR_FILE_LOST);
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    assert_int_equal(fclose(out), 0);
+    assert_int_equal(regular_file_look(path), REGULAR_FILE_READABLE);
+    /* Nothing is mapped where it begins: a read fails with EIO. */
+    assert_int_equal(regular_file_look("/proc/self/mem"), REGULAR_FILE_FAILED);
+}
+
 static void neither_is_a_device_nor_a_directory(void **state) {
     (void)state;
     struct error error;
@@ -107,6 +123,7 @@ static void a_file_is_read_from_its_beginning(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_fifo_is_no_file),
+        TEST(a_look_tells_what_is_lost_from_what_can_be_read),
         TEST(a_fifo_in_a_data_set_is_refused),
         TEST(neither_is_a_device_nor_a_directory),
         TEST(a_file_is_read_from_its_beginning),

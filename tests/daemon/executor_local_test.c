@@ -1,143 +1,10 @@
 /* Workers that really train: a run that was stopped in the middle of an epoch ends with the history
  * of one that was not. */
-#include "tests/daemon/work_fixture.h"
+#include "tests/daemon/local_fixture.h"
 
-#include <stdatomic.h>
-
-#include "daemon/spec/run_spec.h"
-#include "daemon/store/query/event_list.h"
 #include "daemon/store/table/checkpoint_table.h"
-#include "daemon/store/table/epoch_table.h"
 #include "daemon/store/table/event_table.h"
 #include "daemon/work/recovery.h"
-
-enum { EPOCHS = 2, N_TRAIN = 48, N_TEST = 20 };
-
-struct local_fixture {
-    struct work_fixture w;
-    atomic_bool hold; /* after the first step of the second epoch, until told to stop */
-    atomic_bool held; /* it has come there */
-};
-
-static struct local_fixture fixture;
-
-/* ---- a trainer around the real one, which holds a run at a known step ---- */
-
-struct held_run {
-    struct local_fixture *l;
-    const struct trainer_callbacks *inner;
-};
-
-static bool should_stop(void *user) {
-    const struct held_run *h = user;
-    return h->inner->should_stop(h->inner->user);
-}
-
-static bool should_checkpoint(void *user) {
-    const struct held_run *h = user;
-    return h->inner->should_checkpoint(h->inner->user);
-}
-
-static enum status on_step(void *user, const struct step_report *report, struct error *error) {
-    struct held_run *h = user;
-    TRY(h->inner->on_step(h->inner->user, report, error));
-    if (h->l->hold && report->epoch == 2) {
-        h->l->held = true;
-        work_note_change(&h->l->w, 0);
-    }
-    int seen = work_changes(&h->l->w);
-    while (h->l->hold && report->epoch == 2 && !should_stop(h) &&
-           work_wait_for_change(&h->l->w, seen)) {
-        seen = work_changes(&h->l->w);
-    }
-    return STATUS_OK;
-}
-
-static enum status on_epoch(void *user, const struct epoch_report *report, struct error *error) {
-    const struct held_run *h = user;
-    return h->inner->on_epoch(h->inner->user, report, error);
-}
-
-static enum status on_checkpoint(void *user, const struct checkpoint_report *report,
-                                 struct error *error) {
-    const struct held_run *h = user;
-    return h->inner->on_checkpoint(h->inner->user, report, error);
-}
-
-static enum status train(const struct trainer_options *options,
-                         const struct trainer_callbacks *inner, struct trainer_result *ret_result,
-                         struct error *error) {
-    struct held_run held = {&fixture, inner};
-    const struct trainer_callbacks callbacks = {
-        &held, on_step, on_epoch, on_checkpoint, should_stop, NULL, should_checkpoint};
-    return trainer_run(options, &callbacks, ret_result, error);
-}
-
-static int set_up(void **state) {
-    struct local_fixture *l = &fixture;
-    memset(l, 0, sizeof(*l));
-    work_begin(&l->w, N_TRAIN, N_TEST);
-    l->w.local.train = train;
-    l->w.options.n_workers = 1;
-    *state = l;
-    return 0;
-}
-
-static int tear_down(void **state) {
-    struct local_fixture *l = *state;
-    work_end(&l->w);
-    return 0;
-}
-
-static int64_t submit(struct local_fixture *l, const char *text) {
-    static struct run_spec spec;
-    static struct field_errors errors;
-    const struct run_spec_context context = {.default_dataset = "shapes"};
-    assert_int_equal(run_spec_parse(text, strlen(text), &context, &spec, &errors), STATUS_OK);
-    char *json = run_spec_to_json(&spec);
-    assert_non_null(json);
-    const struct run_draft draft = {
-        .name = "", .labels_json = "{}", .config_json = json, .config = &spec.config};
-    int64_t id = 0;
-    ASSERT_OK(queue_submit(l->w.queue, &draft, &id, &fixture_error));
-    free(json);
-    return id;
-}
-
-static const char run_text[] = "{\"depth\":8,\"epochs\":2,\"batch_size\":16,\"cutout_size\":12,"
-                               "\"seed\":5}";
-
-/* For the plain kernels, which are slow. */
-static const char short_text[] = "{\"depth\":8,\"epochs\":2,\"batch_size\":2,\"train_images\":6,"
-                                 "\"test_images\":4,\"seed\":5}";
-
-/* At the first step of the second epoch. */
-static void wait_until_held(struct local_fixture *l) {
-    bool in_time = true;
-    while (!l->held && in_time) {
-        int seen = work_changes(&l->w);
-        in_time = l->held || work_wait_for_change(&l->w, seen);
-    }
-    assert_true(l->held);
-}
-
-/* Everything but the seconds, which are not the result's. */
-static void assert_same_history(struct store *store, int64_t one, int64_t other) {
-    struct epoch_list a = {0};
-    struct epoch_list b = {0};
-    ASSERT_OK(epoch_table_list(store, one, 0, 0, &a, &fixture_error));
-    ASSERT_OK(epoch_table_list(store, other, 0, 0, &b, &fixture_error));
-    assert_int_equal(a.n, EPOCHS);
-    assert_int_equal(b.n, EPOCHS);
-    for (size_t i = 0; i < EPOCHS; i++) {
-        assert_true(a.rows[i].report.train_loss == b.rows[i].report.train_loss);
-        assert_true(a.rows[i].report.train_accuracy == b.rows[i].report.train_accuracy);
-        assert_true(a.rows[i].report.val_loss == b.rows[i].report.val_loss);
-        assert_int_equal(a.rows[i].report.val_wrong, b.rows[i].report.val_wrong);
-    }
-    epoch_list_clear(&a);
-    epoch_list_clear(&b);
-}
 
 static void a_stopped_run_ends_with_the_same_history(void **state) {
     struct local_fixture *l = *state;
@@ -178,27 +45,9 @@ static void a_stopped_run_ends_with_the_same_history(void **state) {
     assert_same_history(l->w.f.store, stopped, whole);
 }
 
-static bool has_reason(struct local_fixture *l, int64_t id, const char *text) {
-    struct event_list events = {0};
-    bool found = false;
-    ASSERT_OK(event_table_list(l->w.f.store, id, 0, 50, &events, &fixture_error));
-    for (size_t i = 0; i < events.n; i++) {
-        found = found || strstr(events.rows[i].reason, text);
-    }
-    event_list_clear(&events);
-    return found;
-}
-
-/* Stops a run in its second epoch: there are checkpoints of epoch 1 and of its step 1. */
-static int64_t stop_in_second_epoch(struct local_fixture *l, const char *text) {
-    l->hold = true;
-    work_start(&l->w);
-    int64_t id = submit(l, text);
-    wait_until_held(l);
-    work_stop(&l->w);
-    l->hold = false;
-    return id;
-}
+/* For the plain kernels, which are slow. */
+static const char short_text[] = "{\"depth\":8,\"epochs\":2,\"batch_size\":2,\"train_images\":6,"
+                                 "\"test_images\":4,\"seed\":5}";
 
 /* As on a machine with avx2 what began on one with avx512. */
 static void
@@ -339,7 +188,8 @@ static void a_last_checkpoint_that_cannot_be_read_falls_back_to_the_one_before(v
     work_start(&l->w);
     work_wait_until(&l->w, id, work_is_final, "final");
     assert_int_equal(fixture_state(l->w.f.store, id), RUN_SUCCEEDED);
-    assert_true(has_reason(l, id, "the last checkpoint is damaged; went on from epoch 1, step 0"));
+    assert_true(
+        has_reason(l, id, "the last checkpoint cannot be read; went on from epoch 1, step 0"));
 }
 
 static void a_damaged_checkpoint_is_never_named_as_the_one_it_went_on_from(void **state) {
