@@ -319,7 +319,7 @@ static enum status prepare(struct job *job, struct error *error) {
     };
     job->executor = executor_local_make(&job->local);
     job->reports =
-        (struct executor_reports){job, begin, step, epoch, checkpoint, note, outcome, NULL};
+        (struct executor_reports){job, begin, step, epoch, checkpoint, note, outcome, NULL, NULL};
     return journal_create(path, &job->journal, error);
 }
 

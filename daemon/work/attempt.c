@@ -328,6 +328,15 @@ static enum status note(void *user, const struct run_report *report, const char 
                       run_report_note(table->options->store, report, reason, now_ms(table), error));
 }
 
+static enum status fell_back(void *user, const struct run_report *report, const char *path,
+                             const char *reason, struct error *error) {
+    struct attempt_table *table = user;
+    struct attempt *a = NULL;
+    TRY(find(table, report, &a, error));
+    return note_store(
+        a, run_report_fallback(table->options->store, report, path, reason, now_ms(table), error));
+}
+
 static enum status placed(void *user, const struct run_report *report,
                           const struct run_placement *placement, struct error *error) {
     struct attempt_table *table = user;
@@ -359,7 +368,7 @@ void attempt_table_init(struct attempt_table *table, const struct pool_options *
     *table = (struct attempt_table){
         .options = options,
         .arithmetic_change = (int)options->on_arithmetic_change,
-        .reports = {table, begin, step, epoch, checkpoint, note, outcome, placed},
+        .reports = {table, begin, step, epoch, checkpoint, note, outcome, placed, fell_back},
         .on_outcome = on_outcome,
         .user = user,
     };

@@ -110,6 +110,10 @@ struct executor_reports {
     /* Where the attempt is, between the others: also before begin. */
     enum status (*placed)(void *user, const struct run_report *report,
                           const struct run_placement *placement, struct error *error);
+    /* As note, of a run that goes on from the file `path` of the plan's (NULL: from its beginning)
+     * because those before it are of no use: they are forgotten. NULL: note does. */
+    enum status (*fell_back)(void *user, const struct run_report *report, const char *path,
+                             const char *reason, struct error *error);
 };
 
 /* How an executor is at this moment. */

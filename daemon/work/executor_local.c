@@ -61,7 +61,10 @@ static enum status note_moved(struct local_run *r, struct error *error) {
     const struct log_subject subject = run_row_subject(r->run);
     log_about(&subject, LOG_LEVEL_WARNING, "run %lld: %s", (long long)r->run->id, reason);
     r->fallback = NULL;
-    return r->local->reports->note(r->local->reports->user, &r->report, reason, error);
+    const struct executor_reports *reports = r->local->reports;
+    return reports->fell_back ? reports->fell_back(reports->user, &r->report,
+                                                   r->from ? r->from->path : NULL, reason, error)
+                              : reports->note(reports->user, &r->report, reason, error);
 }
 
 static enum status on_step(void *user, const struct step_report *step, struct error *error) {

@@ -204,6 +204,76 @@ static void a_damaged_checkpoint_is_never_named_as_the_one_it_went_on_from(void 
     assert_false(has_reason(l, id, "went on from"));
 }
 
+static void act(struct local_fixture *l, enum run_action action, int64_t id) {
+    const struct queue_action asked = {.action = action, .ids = &id, .n_ids = 1};
+    struct run_outcomes outcomes;
+    ASSERT_OK(pool_act(l->w.pool, &asked, &outcomes, &fixture_error));
+    assert_int_equal(outcomes.items[0].error.code, STATUS_OK);
+    run_outcomes_clear(&outcomes);
+    work_note_change(&l->w, id);
+}
+
+/* Holds at that step of the second epoch. */
+static void hold_at(struct local_fixture *l, int64_t id, int step) {
+    l->held = false;
+    l->hold_step = step;
+    work_note_change(&l->w, id);
+    wait_until_held(l);
+}
+
+/* Begun in the second epoch, with a checkpoint of that step, and killed at the next. */
+static void save_and_kill(struct local_fixture *l, int64_t id, int step) {
+    hold_at(l, id, step);
+    assert_true(pool_checkpoint(l->w.pool, id));
+    hold_at(l, id, step + 1);
+    act(l, RUN_ACTION_KILL, id);
+    work_wait_until(&l->w, id, work_is_final, "final");
+    l->held = false;
+    l->hold_step = 1;
+}
+
+/* Whether one of the listed is of that step of the second epoch. The file of each is whole. */
+static bool lists(const struct local_fixture *l, int64_t id, int step) {
+    struct checkpoint_list list = {0};
+    bool found = false;
+    ASSERT_OK(checkpoint_table_list(l->w.f.store, id, &list, &fixture_error));
+    for (size_t i = 0; i < list.n; i++) {
+        char path[512];
+        char digest[SHA256_HEX_SIZE];
+        (void)snprintf(path, sizeof(path), "%s/runs/%lld/%s", l->w.f.dir, (long long)id,
+                       list.rows[i].path);
+        ASSERT_OK(sha256_file(path, digest, &fixture_error));
+        assert_string_equal(digest, list.rows[i].sha256);
+        found = found || (list.rows[i].epochs_done == 1 && list.rows[i].step == step);
+    }
+    checkpoint_list_clear(&list);
+    return found;
+}
+
+static void after_a_fall_back_the_files_that_are_listed_are_those_that_are_there(void **state) {
+    struct local_fixture *l = *state;
+    l->hold = true;
+    work_start(&l->w);
+    int64_t id = submit(l, run_text);
+    save_and_kill(l, id, 1);
+    assert_true(lists(l, id, 0));
+    assert_true(lists(l, id, 1));
+    replace_checkpoint(l, id, "000001-000001.safetensors", false);
+    act(l, RUN_ACTION_REQUEUE, id);
+    save_and_kill(l, id, 2);
+    assert_true(has_reason(l, id, "the last checkpoint is damaged; went on from epoch 1, step 0"));
+    assert_true(lists(l, id, 0));
+    assert_true(lists(l, id, 2));
+    replace_checkpoint(l, id, "000001-000002.safetensors", false);
+    l->hold = false;
+    act(l, RUN_ACTION_REQUEUE, id);
+    work_wait_until(&l->w, id, work_is_final, "final");
+    assert_int_equal(l->n_anew, 1);
+    int64_t whole = submit(l, run_text);
+    work_wait_until(&l->w, whole, work_is_final, "final");
+    assert_same_history(l->w.f.store, id, whole);
+}
+
 static void a_run_that_was_interrupted_writes_a_checkpoint_after_its_first_step(void **state) {
     struct local_fixture *l = *state;
     int64_t id = submit(l, run_text);
@@ -301,6 +371,7 @@ int main(void) {
         TEST(whatever_write_fails_the_best_checkpoint_is_that_of_the_best_epoch),
         TEST(a_last_checkpoint_that_cannot_be_read_falls_back_to_the_one_before),
         TEST(a_damaged_checkpoint_is_never_named_as_the_one_it_went_on_from),
+        TEST(after_a_fall_back_the_files_that_are_listed_are_those_that_are_there),
         TEST(a_run_that_was_interrupted_writes_a_checkpoint_after_its_first_step),
         TEST(a_checkpoint_is_written_when_it_is_asked_for),
         TEST(memory_is_asked_for_as_many_classes_as_the_data_set_has),

@@ -8,6 +8,7 @@
 
 #include "daemon/spec/run_spec.h"
 #include "daemon/store/query/event_list.h"
+#include "daemon/store/table/checkpoint_table.h"
 #include "daemon/store/table/epoch_table.h"
 
 enum { EPOCHS = 2, N_TRAIN = 48, N_TEST = 20 };

@@ -150,6 +150,54 @@ static void a_note_with_anybodys_bytes_can_be_shown(void **state) {
     run_row_clear(&row);
 }
 
+static void put_named(const struct store_fixture *f, enum checkpoint_kind kind, int epoch,
+                      int step) {
+    struct checkpoint_row row = {.kind = kind, .epochs_done = epoch, .step = step};
+    memset(row.sha256, 'a', SHA256_HEX_SIZE - 1);
+    (void)snprintf(row.path, sizeof(row.path), "%06d-%06d.safetensors", epoch, step);
+    const struct run_report report = {.run_id = 1, .attempt = 1};
+    ASSERT_OK(run_report_checkpoints(f->store, &report, &row, 1, &fixture_error));
+}
+
+static void assert_listed(const struct store_fixture *f, const char *wanted) {
+    struct checkpoint_list list = {0};
+    char text[256] = "";
+    ASSERT_OK(checkpoint_table_list(f->store, 1, &list, &fixture_error));
+    for (size_t i = 0; i < list.n; i++) {
+        size_t used = strlen(text);
+        (void)snprintf(text + used, sizeof(text) - used, "%s %d/%d, ",
+                       checkpoint_kind_name(list.rows[i].kind), list.rows[i].epochs_done,
+                       list.rows[i].step);
+    }
+    checkpoint_list_clear(&list);
+    assert_string_equal(text, wanted);
+}
+
+static void a_fall_back_forgets_what_it_has_passed_over(void **state) {
+    struct store_fixture *f = *state;
+    const struct run_report report = {.run_id = 1, .attempt = 1};
+    claim(f);
+    put_named(f, CHECKPOINT_LAST, 11, 0);
+    put_named(f, CHECKPOINT_BEST, 11, 0);
+    put_named(f, CHECKPOINT_LAST, 12, 0);
+    put_named(f, CHECKPOINT_BEST, 12, 0);
+    assert_listed(f, "best 12/0, last 12/0, last 11/0, ");
+    ASSERT_OK(run_report_fallback(f->store, &report, "000011-000000.safetensors", "why", 1,
+                                  &fixture_error));
+    assert_listed(f, "last 11/0, ");
+    put_named(f, CHECKPOINT_LAST, 11, 5);
+    assert_listed(f, "last 11/5, last 11/0, ");
+    struct run_row row = fixture_get_run(f->store, 1);
+    assert_string_equal(row.reason, "why");
+    run_row_clear(&row);
+    const struct run_report other = {.run_id = 1, .attempt = 2};
+    assert_int_equal(run_report_fallback(f->store, &other, NULL, "why", 1, &fixture_error),
+                     STATUS_CONFLICT);
+    assert_listed(f, "last 11/5, last 11/0, ");
+    ASSERT_OK(run_report_fallback(f->store, &report, NULL, "anew", 1, &fixture_error));
+    assert_listed(f, "");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -158,6 +206,7 @@ int main(void) {
         TEST(another_attempt_s_are_refused_and_its_own_numbers_begin_anew),
         TEST(a_report_that_failed_is_stored_when_it_comes_again),
         TEST(what_no_run_can_report_is_refused),
+        TEST(a_fall_back_forgets_what_it_has_passed_over),
         TEST(a_note_with_anybodys_bytes_can_be_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -286,7 +286,7 @@ static void checkpoints_kept_are_the_last_two_and_the_best(void **state) {
     assert_int_equal(list.rows[2].kind, CHECKPOINT_BEST);
     checkpoint_list_clear(&list);
 
-    /* The same file again, after a fall back to an older one: it is the newest now. */
+    /* The same file again: it is the newest now. */
     put_checkpoint(f->store, id, CHECKPOINT_LAST, 3, 0);
     ASSERT_OK(checkpoint_table_list(f->store, id, &list, &fixture_error));
     assert_int_equal(list.n, 3);

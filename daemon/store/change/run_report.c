@@ -6,6 +6,7 @@
 
 #include "daemon/store/change/run_progress.h"
 #include "daemon/store/owner/usage.h"
+#include "daemon/store/table/checkpoint_rows.h"
 #include "daemon/store/table/event_table.h"
 #include "daemon/store/table/run_rows.h"
 
@@ -18,6 +19,8 @@ struct report_arguments {
     const struct checkpoint_row *checkpoints;
     size_t n_checkpoints;
     const char *reason;
+    bool fell_back;   /* to that of this path */
+    const char *path; /* NULL: to the beginning */
     const struct run_placement *placement;
     int64_t now_ms;
 };
@@ -119,6 +122,10 @@ static enum status store_report(struct db *db, void *arguments, struct error *er
         TRY(run_set_placement(db, id, a->placement, a->now_ms, error));
         return usage_set_cores(db, id, a->placement->cores, error);
     }
+    if (a->fell_back) {
+        TRY(a->path ? checkpoint_forget_newer(db, id, a->path, error)
+                    : checkpoint_forget_all(db, id, error));
+    }
     TRY(run_set_reason(db, id, a->reason, a->now_ms, error));
     return event_add_state(db, id, a->now_ms, error);
 }
@@ -151,5 +158,13 @@ enum status run_report_placement(struct store *store, const struct run_report *r
 enum status run_report_note(struct store *store, const struct run_report *report,
                             const char *reason, int64_t now_ms, struct error *error) {
     struct report_arguments arguments = {.report = report, .reason = reason, .now_ms = now_ms};
+    return store_write(store, store_report, &arguments, error);
+}
+
+enum status run_report_fallback(struct store *store, const struct run_report *report,
+                                const char *path, const char *reason, int64_t now_ms,
+                                struct error *error) {
+    struct report_arguments arguments = {
+        .report = report, .reason = reason, .fell_back = true, .path = path, .now_ms = now_ms};
     return store_write(store, store_report, &arguments, error);
 }

@@ -41,4 +41,10 @@ enum status run_report_placement(struct store *store, const struct run_report *r
 enum status run_report_note(struct store *store, const struct run_report *report,
                             const char *reason, int64_t now_ms, struct error *error);
 
+/* The same of a run that goes on from the checkpoint of that path (NULL: from its beginning)
+ * because those that are newer are of no use: they are forgotten. */
+enum status run_report_fallback(struct store *store, const struct run_report *report,
+                                const char *path, const char *reason, int64_t now_ms,
+                                struct error *error);
+
 #endif

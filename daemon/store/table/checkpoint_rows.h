@@ -15,6 +15,10 @@ enum status checkpoint_add(struct db *db, int64_t run_id, const struct checkpoin
 
 enum status checkpoint_forget_all(struct db *db, int64_t run_id, struct error *error);
 
+/* Those that are newer than the one of that path. */
+enum status checkpoint_forget_newer(struct db *db, int64_t run_id, const char *path,
+                                    struct error *error);
+
 /* As checkpoint_table_list. The caller owns what is in *list, also on failure. */
 enum status checkpoint_read_list(struct db *db, int64_t run_id, struct checkpoint_list *list,
                                  struct error *error);

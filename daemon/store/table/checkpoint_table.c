@@ -6,7 +6,16 @@
 
 #include "daemon/store/table/checkpoint_rows.h"
 
-enum { ADD, FORGET_PATH, FORGET_OLDER_BEST, FORGET_OLDER_LAST, FORGET_ALL, LIST, N_STATEMENTS };
+enum {
+    ADD,
+    FORGET_PATH,
+    FORGET_NEWER,
+    FORGET_OLDER_BEST,
+    FORGET_OLDER_LAST,
+    FORGET_ALL,
+    LIST,
+    N_STATEMENTS
+};
 
 const struct statement_set checkpoint_statements = {
     N_STATEMENTS,
@@ -14,6 +23,8 @@ const struct statement_set checkpoint_statements = {
         [ADD] = ("INSERT INTO checkpoint (run_id, kind, path, sha256, n_bytes, epochs_done, step,"
                  " at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"),
         [FORGET_PATH] = "DELETE FROM checkpoint WHERE run_id = ?1 AND kind = ?2 AND path = ?3",
+        [FORGET_NEWER] = ("DELETE FROM checkpoint WHERE run_id = ?1 AND id >"
+                          " (SELECT max(id) FROM checkpoint WHERE run_id = ?1 AND path = ?2)"),
         [FORGET_OLDER_BEST] =
             ("DELETE FROM checkpoint WHERE run_id = ?1 AND kind = 'best' AND id <>"
              " (SELECT max(id) FROM checkpoint WHERE run_id = ?1"
@@ -48,6 +59,14 @@ static enum status forget(struct db *db, int index, int64_t run_id, struct error
 
 enum status checkpoint_forget_all(struct db *db, int64_t run_id, struct error *error) {
     return forget(db, FORGET_ALL, run_id, error);
+}
+
+enum status checkpoint_forget_newer(struct db *db, int64_t run_id, const char *path,
+                                    struct error *error) {
+    sqlite3_stmt *statement = db_statement(db, DB_CHECKPOINT, FORGET_NEWER);
+    sqlite3_bind_int64(statement, 1, run_id);
+    db_bind_text(statement, 2, path);
+    return db_execute(db, statement, NULL, error);
 }
 
 /* The same path again is a newer file, so it gets a newer id. */
