@@ -178,6 +178,9 @@ static enum status class_names_read(const struct format *format, const char *dir
         char line[128];
         long offset = ftell(file);
         size_t length = fgets(line, sizeof(line), file) ? strcspn(line, "\r\n") : 0;
+        if (length == 0 && ferror(file)) {
+            return error_set_errno(error, errno, "cannot read %s", path);
+        }
         if (length == 0 || length >= sizeof(dataset->class_names[i]) ||
             !text_is_plain(line, length)) {
             return error_set(error, STATUS_CORRUPT,

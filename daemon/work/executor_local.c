@@ -253,13 +253,13 @@ static void *thread_main(void *user) {
     struct error error = {.code = STATUS_OK};
     local_yield_to_others();
     enum status status = train_run(r, &error);
-    bool io = status == STATUS_IO && r->has_images;
+    bool io = status == STATUS_IO;
     bool unmounted = status != STATUS_OK && !r->moved &&
                      dataset_registry_is_missing(r->local->datasets, r->run->dataset);
     const struct executor_outcome outcome = {
         .status = status,
         .again = status == STATUS_NO_SPACE || io || unmounted,
-        .bounded = io,
+        .bounded = io && (r->has_images || !unmounted),
         .needed_bytes = status == STATUS_NO_SPACE ? local_checkpoint_bytes(r->local, r->run) : 0,
         .message = error.message};
     /* Free before the outcome is told, which may start the next run: start joins this thread. */

@@ -192,7 +192,91 @@ static void a_fork_that_stays_unreadable_fails_after_the_bound_with_the_error(vo
     run_row_clear(&row);
 }
 
+/* ---- images ---- */
+
+static const char photos_text[] = "{\"depth\":8,\"epochs\":2,\"batch_size\":16,\"cutout_size\":12,"
+                                  "\"seed\":5,\"dataset\":\"photos\"}";
+
+static void write_images(const char *dir, const char *file, int n) {
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%.127s/%.64s", dir, file);
+    FILE *out = fopen(path, "wb");
+    assert_non_null(out);
+    for (int i = 0; i < n * ROW; i++) {
+        /* Byte 0 of a row is its label. */
+        assert_int_not_equal(fputc(i % ROW == 0 ? i / ROW % 10 : i % 251, out), EOF);
+    }
+    assert_int_equal(fclose(out), 0);
+}
+
+static int begin_with_photos(void **state) {
+    if (begin_whole(state) != 0) {
+        return -1;
+    }
+    struct local_fixture *l = *state;
+    struct config_dataset *set = &l->w.config.datasets[l->w.config.n_datasets++];
+    char directory[128];
+    (void)snprintf(directory, sizeof(directory), "%s/photos", l->w.f.dir);
+    (void)snprintf(set->name, sizeof(set->name), "photos");
+    (void)snprintf(set->directory, sizeof(set->directory), "%s", directory);
+    assert_int_equal(mkdir(directory, 0700), 0);
+    write_images(directory, "data_batch_1.bin", N_TRAIN);
+    write_images(directory, "test_batch.bin", N_TEST);
+    dataset_registry_free(l->w.datasets);
+    ASSERT_OK(dataset_registry_create(&l->w.config, &l->w.datasets, &fixture_error));
+    l->w.local.datasets = l->w.datasets;
+    return 0;
+}
+
+static void images_that_cannot_be_read_for_a_moment_fail_no_run(void **state) {
+    struct local_fixture *l = *state;
+    atomic_store(&n_unread, 2);
+    int64_t one = submit(l, photos_text);
+    int64_t other = submit(l, photos_text);
+    work_start(&l->w);
+    work_wait_until(&l->w, one, work_is_final, "final");
+    work_wait_until(&l->w, other, work_is_final, "final");
+    assert_succeeded(l, one, 3);
+    assert_succeeded(l, other, 1);
+    assert_true(has_reason(l, one, "will be tried again: cannot read"));
+    int64_t whole = train_whole(l, photos_text);
+    assert_same_history(l->w.f.store, one, whole);
+    assert_same_history(l->w.f.store, other, whole);
+}
+
+static void images_that_stay_unreadable_fail_the_run_after_the_bound(void **state) {
+    struct local_fixture *l = *state;
+    atomic_store(&n_unread, 1000);
+    work_start(&l->w);
+    int64_t id = submit(l, photos_text);
+    work_wait_until(&l->w, id, work_is_final, "final");
+    struct run_row row = fixture_get_run(l->w.f.store, id);
+    assert_int_equal(row.state, RUN_FAILED);
+    assert_int_equal(row.attempt, 1 + RECOVERY_MOST_INTERRUPTIONS);
+    assert_non_null(strstr(row.reason, "6 times in a row without progress: cannot read"));
+    run_row_clear(&row);
+}
+
+static void damaged_images_fail_the_run_at_once(void **state) {
+    struct local_fixture *l = *state;
+    char path[CONFIG_TEXT_SIZE + 32];
+    (void)snprintf(path, sizeof(path), "%s/data_batch_1.bin", l->w.config.datasets[0].directory);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fputc(10, file), 10);
+    assert_int_equal(fclose(file), 0);
+    work_start(&l->w);
+    int64_t id = submit(l, photos_text);
+    work_wait_until(&l->w, id, work_is_final, "final");
+    struct run_row row = fixture_get_run(l->w.f.store, id);
+    assert_int_equal(row.state, RUN_FAILED);
+    assert_int_equal(row.attempt, 1);
+    assert_non_null(strstr(row.reason, "label 10"));
+    run_row_clear(&row);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_whole, tear_down)
+#define TEST_PHOTOS(name) cmocka_unit_test_setup_teardown(name, begin_with_photos, tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -201,6 +285,9 @@ int main(void) {
         TEST(what_is_no_file_of_ours_falls_back_at_once),
         TEST(a_fork_that_cannot_be_opened_for_a_moment_goes_on_from_its_epoch),
         TEST(a_fork_that_stays_unreadable_fails_after_the_bound_with_the_error),
+        TEST_PHOTOS(images_that_cannot_be_read_for_a_moment_fail_no_run),
+        TEST_PHOTOS(images_that_stay_unreadable_fail_the_run_after_the_bound),
+        TEST_PHOTOS(damaged_images_fail_the_run_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,9 +21,10 @@ const struct statement_set run_statements = {
                                " SELECT ?1, key, value FROM json_each(?2)"),
         [RUN_GET] = ("SELECT " RUN_COLUMNS " FROM run WHERE id = ?1"),
         [RUN_COUNT] = "SELECT state, count(*) FROM run GROUP BY state",
-        /* Whether an end counts as an interruption is stored with it, so that it counts once. */
+        /* Whether an end counts as an interruption is stored with it, so that it counts once: that
+         * of the daemon (not ?9) by what it took down. */
         [RUN_MOVE] = ("UPDATE run SET state = ?4, reason = ?5, attempt = attempt + ?6,"
-                      " interruptions = interruptions + (?8 AND began),"
+                      " interruptions = interruptions + (?8 AND (began OR ?9)),"
                       " request = '', handle = '', charged_ms = NULL, finished_ms = CASE WHEN ?7 "
                       "THEN ?2 END," CHANGED "WHERE id = ?1 AND state = ?3"),
         /* The handle is stored with the state: whatever was started has a name in the row. */

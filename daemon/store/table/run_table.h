@@ -218,10 +218,10 @@ struct run_move {
     enum run_state to;
     const char *reason; /* cut to RUN_REASON_SIZE - 1 bytes */
     bool next_attempt;  /* attempt + 1 */
-    bool interrupted; /* from running: the daemon ended, or training failed; counted, if the attempt
-                         had come as far as training */
-    bool abandoned;   /* from running: nobody knows until when it was trained, so its owner is not
-                         charged for the time since its last report */
+    bool interrupted;   /* from running: the daemon ended, or the attempt failed; counted, with
+                           `abandoned` only if the attempt had come as far as training */
+    bool abandoned;     /* from running: nobody knows until when it was trained, so its owner is not
+                           charged for the time since its last report */
     int64_t now_ms;
 };
 

@@ -99,6 +99,7 @@ enum status run_set_state(struct db *db, const struct run_move *move, bool *ret_
     sqlite3_bind_int(statement, 6, move->next_attempt ? 1 : 0);
     sqlite3_bind_int(statement, 7, run_state_is_final(move->to) ? 1 : 0);
     sqlite3_bind_int(statement, 8, move->interrupted ? 1 : 0);
+    sqlite3_bind_int(statement, 9, move->abandoned ? 0 : 1);
     return change(db, statement, move->id, move->now_ms, ret_changed, error);
 }
 
