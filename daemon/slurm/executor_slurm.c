@@ -111,15 +111,19 @@ static void reap(struct executor_slurm *slurm) {
     }
 }
 
-/* What does not concern any job is over. */
+/* What no job is about to try again is over. */
 static void forget_troubles(struct executor_slurm *slurm) {
-    bool waits = false;
+    bool begins = false;
+    bool asks = false;
     for (const struct slurm_job *job = slurm->first; job; job = job->next) {
-        waits = waits || (job->run && job->phase < PHASE_SENT);
+        begins = begins || (job->run && job->phase == PHASE_NEW);
+        asks = asks || (job->run && job->phase < PHASE_SENT && !job->lacks_node);
     }
-    if (!waits) {
-        slurm->refusal[0] = '\0';
+    if (!begins) {
         slurm->trouble[0] = '\0';
+    }
+    if (!asks) {
+        slurm->refusal[0] = '\0';
         slurm->submit_at_s = 0;
     }
 }
@@ -299,17 +303,6 @@ static bool was_never_sent(const struct executor_slurm *slurm, const struct slur
            access(path, F_OK) != 0 && errno == ENOENT;
 }
 
-static void remember_checkpoint(struct slurm_job *job) {
-    struct attempt_order order;
-    if (attempt_order_read(job->dir, &order, NULL) == STATUS_OK) {
-        if (order.checkpoints.n > 0) {
-            (void)snprintf(job->previous, sizeof(job->previous), "%.47s",
-                           order.checkpoints.rows[0].path);
-        }
-        attempt_order_clear(&order);
-    }
-}
-
 static enum status attach(void *user, const struct run_row *run, struct error *error) {
     struct executor_slurm *slurm = user;
     struct slurm_job *job = job_new(slurm, run, error);
@@ -320,7 +313,6 @@ static enum status attach(void *user, const struct run_row *run, struct error *e
         free_job(job);
         return error_set(error, STATUS_NOT_FOUND, "%s was not given to Slurm", run->handle);
     }
-    remember_checkpoint(job);
     job->phase = PHASE_SOUGHT;
     job->sought_at_s = slurm_now_s();
     (void)snprintf(job->variant, sizeof(job->variant), "%s", run->variant);

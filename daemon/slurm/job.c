@@ -163,6 +163,16 @@ static enum status note(void *user, const struct run_report *report, const char 
     return put(user, &record, true, error);
 }
 
+static enum status fell_back(void *user, const struct run_report *report, const char *path,
+                             const char *reason, struct error *error) {
+    struct record record = {.kind = RECORD_FALLBACK};
+    (void)report;
+    (void)snprintf(record.file, sizeof(record.file), "%s", path ? path : "");
+    (void)snprintf(record.message, sizeof(record.message), "%s", reason);
+    text_make_plain(record.message);
+    return put(user, &record, true, error);
+}
+
 static void outcome(void *user, const struct run_report *report,
                     const struct executor_outcome *outcome) {
     struct job *job = user;
@@ -318,8 +328,8 @@ static enum status prepare(struct job *job, struct error *error) {
         .memory_limit_bytes = INT64_MAX,
     };
     job->executor = executor_local_make(&job->local);
-    job->reports =
-        (struct executor_reports){job, begin, step, epoch, checkpoint, note, outcome, NULL, NULL};
+    job->reports = (struct executor_reports){job,  begin,   step, epoch,     checkpoint,
+                                             note, outcome, NULL, fell_back, NULL};
     return journal_create(path, &job->journal, error);
 }
 

@@ -69,6 +69,8 @@ static const struct member checkpoint_members[] = {NUMBER(BOOL, checkpoint, best
 
 static const struct member note_members[] = {OWN_TEXT(message), {0}};
 
+static const struct member fallback_members[] = {OWN_TEXT(file), OWN_TEXT(message), {0}};
+
 static const struct member outcome_members[] = {OWN(INT, status),
                                                 OWN(BOOL, again),
                                                 OWN(BOOL, bounded),
@@ -86,6 +88,7 @@ static const struct {
     [RECORD_EPOCH] = {"epoch", epoch_members},
     [RECORD_CHECKPOINT] = {"checkpoint", checkpoint_members},
     [RECORD_NOTE] = {"note", note_members},
+    [RECORD_FALLBACK] = {"fallback", fallback_members},
     [RECORD_OUTCOME] = {"outcome", outcome_members},
 };
 

@@ -20,7 +20,8 @@ enum record_kind {
     RECORD_EPOCH,
     RECORD_CHECKPOINT,
     RECORD_NOTE,
-    RECORD_OUTCOME, /* the last one */
+    RECORD_FALLBACK, /* as a note; it goes on from `file`: those that are newer are of no use */
+    RECORD_OUTCOME,  /* the last one */
     RECORD_KINDS,
 };
 
@@ -45,11 +46,13 @@ struct record {
     struct epoch_report epoch;
 
     struct checkpoint_report checkpoint; /* its pointers: to the next three */
-    char file[CHECKPOINT_ROW_PATH_SIZE]; /* name in the attempt's checkpoint directory */
+    /* Name in the attempt's checkpoint directory; RECORD_FALLBACK: of a file that was given to it,
+     * "": it goes on from the beginning. */
+    char file[CHECKPOINT_ROW_PATH_SIZE];
     char sha256[SHA256_HEX_SIZE];
     struct confusion confusion;
 
-    char message[RUN_REASON_SIZE]; /* RECORD_NOTE, RECORD_OUTCOME */
+    char message[RUN_REASON_SIZE]; /* RECORD_NOTE, RECORD_FALLBACK, RECORD_OUTCOME */
     enum status status;            /* RECORD_OUTCOME, as the rest */
     bool again;
     bool bounded;

@@ -6,10 +6,10 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/durable.h"
-#include "daemon/config/copy_file.h"
 #include "daemon/config/state_dir.h"
 #include "daemon/config/text_file.h"
 #include "daemon/slurm/slurm_internal.h"
+#include "daemon/work/recovery.h"
 
 /* Until something that failed is tried again. */
 static const double TRY_AGAIN_S = 10.0;
@@ -41,24 +41,45 @@ static enum status make_directories(struct executor_slurm *slurm, const struct s
     return durable_directory(path, error);
 }
 
-/* Those to go on from; one that is damaged is left out, as the job would. */
-static enum status copy_checkpoints(const struct slurm_job *job, const struct executor_plan *plan,
-                                    struct error *error) {
+static bool is_named_before(const struct checkpoint_list *list, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (!strcmp(list->rows[i].path, list->rows[n].path)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those to go on from. One that is damaged is left out, and so is one that could not be read some
+ * times: the job goes on from the one before and says so. *ret_alone: it cannot be read now, which
+ * concerns no other run. */
+static enum status copy_checkpoints(struct slurm_job *job, const struct executor_plan *plan,
+                                    bool *ret_alone, struct error *error) {
     char from[ATTEMPT_PATH_SIZE];
     char to[ATTEMPT_PATH_SIZE];
     char directory[ATTEMPT_PATH_SIZE];
     TRY(attempt_path(job->dir, "checkpoints", directory, error));
     for (size_t i = 0; i < plan->checkpoints.n; i++) {
-        const char *name = plan->checkpoints.rows[i].path;
-        TRY(attempt_path(plan->run_dir, name, from, error));
-        TRY(attempt_path(directory, name, to, error));
-        if (unlink(to) != 0 && errno != ENOENT) {
-            return error_set_errno(error, errno, "cannot replace %s", to);
+        const struct checkpoint_row *row = &plan->checkpoints.rows[i];
+        bool of_source = false;
+        TRY(attempt_path(plan->run_dir, row->path, from, error));
+        TRY(attempt_path(directory, row->path, to, error));
+        if (is_named_before(&plan->checkpoints, i)) {
+            continue;
         }
-        enum status status = copy_file(from, to, NULL, error);
-        if (status == STATUS_NO_SPACE || (status != STATUS_OK && access(from, R_OK) == 0)) {
+        enum status status = slurm_copy_checkpoint(from, to, row->sha256, &of_source, error);
+        if (status == STATUS_OK) {
+            continue;
+        }
+        *ret_alone =
+            of_source && status == STATUS_IO && job->n_unread < RECOVERY_MOST_INTERRUPTIONS;
+        if (!of_source || *ret_alone) {
+            job->n_unread += *ret_alone;
             return status;
         }
+        const struct log_subject subject = run_row_subject(job->run);
+        log_about(&subject, LOG_LEVEL_WARNING, "run %lld: cannot go on from %s: %s",
+                  (long long)job->report.run_id, row->path, error->message);
     }
     return STATUS_OK;
 }
@@ -78,20 +99,19 @@ static enum status write_script(const struct executor_slurm *slurm, const struct
 
 /* What the run's row does not say yet: its images and arithmetic may have been noted just now. */
 static enum status write_order(struct executor_slurm *slurm, struct slurm_job *job,
-                               const struct executor_plan *plan, struct error *error) {
+                               const struct executor_plan *plan,
+                               const struct executor_origin *origin, struct error *error) {
     const struct config *config = slurm->config;
-    struct executor_origin origin;
     struct attempt_order order = {.shapes_train = config->shapes_train,
                                   .shapes_test = config->shapes_test,
                                   .n_threads = config->slurm.cpus,
                                   .checkpoint_interval_s = config->checkpoint_interval_s,
                                   .any_arithmetic = plan->any_arithmetic,
                                   .checkpoints = plan->checkpoints};
-    TRY(slurm->local->origin(slurm->local->user, job->run, &origin, error));
     order.run = *job->run; /* borrowed: not cleared */
-    (void)snprintf(order.run.arithmetic, sizeof(order.run.arithmetic), "%s", origin.arithmetic);
+    (void)snprintf(order.run.arithmetic, sizeof(order.run.arithmetic), "%s", origin->arithmetic);
     (void)snprintf(order.run.dataset_sha256, sizeof(order.run.dataset_sha256), "%s",
-                   origin.dataset_sha256);
+                   origin->dataset_sha256);
     (void)snprintf(order.isa, sizeof(order.isa), "%s", config->isa);
     for (int i = 0; i < config->n_datasets; i++) {
         if (!strcmp(config->datasets[i].name, job->run->dataset)) {
@@ -99,19 +119,16 @@ static enum status write_order(struct executor_slurm *slurm, struct slurm_job *j
                            config->datasets[i].directory);
         }
     }
-    (void)snprintf(job->variant, sizeof(job->variant), "%s", origin.variant);
+    (void)snprintf(job->variant, sizeof(job->variant), "%s", origin->variant);
     return attempt_order_write(job->dir, &order, error);
 }
 
 static enum status write_all(struct executor_slurm *slurm, struct slurm_job *job,
-                             const struct executor_plan *plan, struct error *error) {
-    TRY(copy_checkpoints(job, plan, error));
+                             const struct executor_plan *plan, const struct executor_origin *origin,
+                             bool *ret_alone, struct error *error) {
+    TRY(copy_checkpoints(job, plan, ret_alone, error));
     TRY(write_script(slurm, job, error));
-    if (plan->checkpoints.n > 0) {
-        (void)snprintf(job->previous, sizeof(job->previous), "%.47s",
-                       plan->checkpoints.rows[0].path);
-    }
-    return write_order(slurm, job, plan, error);
+    return write_order(slurm, job, plan, origin, error);
 }
 
 static void wait_with(struct executor_slurm *slurm, struct slurm_job *job, const char *why) {
@@ -120,44 +137,87 @@ static void wait_with(struct executor_slurm *slurm, struct slurm_job *job, const
     slurm_tell_placement(slurm, job);
 }
 
+/* Whether other attempts could be written at this moment. */
+static bool others_can(const struct executor_slurm *slurm) {
+    char path[ATTEMPT_PATH_SIZE];
+    bool can = attempt_path(slurm->base, "probe", path, NULL) == STATUS_OK &&
+               text_file_write(path, "cutoutd\n", NULL) == STATUS_OK;
+    (void)unlink(path);
+    return can;
+}
+
 /* What fails on the shared directory passes: it is tried again, and nothing more is claimed. What
- * fails otherwise is the run's. */
+ * concerns this run alone keeps nobody else waiting, and in the end another attempt, which has
+ * another directory, is made. What fails otherwise is the run's. */
+static void note_failure(struct executor_slurm *slurm, struct slurm_job *job, enum status status,
+                         bool alone, const struct error *error) {
+    if (!alone && (status == STATUS_IO || status == STATUS_NOT_FOUND) && others_can(slurm)) {
+        alone = true;
+        job->n_unmade++;
+    }
+    if (!may_pass(status) || job->n_unmade > RECOVERY_MOST_INTERRUPTIONS) {
+        bool again = may_pass(status);
+        slurm_end_job(slurm, job,
+                      &(struct executor_outcome){.status = status,
+                                                 .again = again,
+                                                 .bounded = again,
+                                                 .at_once = again,
+                                                 .message = error->message});
+        return;
+    }
+    if (alone) {
+        log_warning("run %lld waits: %s", (long long)job->report.run_id, error->message);
+    } else {
+        if (!slurm->trouble[0]) {
+            log_warning("the executor slurm waits: %s", error->message);
+        }
+        (void)snprintf(slurm->trouble, sizeof(slurm->trouble), "%s", error->message);
+    }
+    wait_with(slurm, job, error->message);
+}
+
+/* Notes what the run is trained with. Of another status the attempt is over. */
+static enum status begin_attempt(struct executor_slurm *slurm, struct slurm_job *job,
+                                 struct executor_plan *plan, struct executor_origin *origin) {
+    struct error error = {.message = ""};
+    enum status status = slurm->reports->begin(slurm->reports->user, &job->report, plan, &error);
+    status = status == STATUS_OK
+                 ? slurm->local->origin(slurm->local->user, job->run, origin, &error)
+                 : status;
+    if (status != STATUS_OK) {
+        slurm_end_job(
+            slurm, job,
+            &(struct executor_outcome){.status = status,
+                                       .again = status == STATUS_NO_SPACE || status == STATUS_IO,
+                                       .bounded = true,
+                                       .message = error.message});
+    }
+    return status;
+}
+
 void slurm_begin_job(struct executor_slurm *slurm, struct slurm_job *job) {
     CLEANUP(executor_plan_clear) struct executor_plan plan = {.variant = ""};
+    struct executor_origin origin;
     struct error error = {.message = ""};
+    bool alone = false;
     if (slurm_now_s() < job->due_at_s) {
         return;
     }
     enum status status = make_directories(slurm, job, &error);
     if (status == STATUS_OK) {
-        enum status begun =
-            slurm->reports->begin(slurm->reports->user, &job->report, &plan, &error);
-        if (begun != STATUS_OK) {
-            slurm_end_job(
-                slurm, job,
-                &(struct executor_outcome){.status = begun,
-                                           .again = begun == STATUS_NO_SPACE || begun == STATUS_IO,
-                                           .bounded = true,
-                                           .message = error.message});
+        if (begin_attempt(slurm, job, &plan, &origin) != STATUS_OK) {
             return;
         }
-        status = write_all(slurm, job, &plan, &error);
+        status = write_all(slurm, job, &plan, &origin, &alone, &error);
     }
-    if (status == STATUS_OK) {
-        slurm->trouble[0] = '\0';
-        job->phase = PHASE_UNSENT;
-        job->due_at_s = slurm_nodes_take_delay(&slurm->nodes, job->report.run_id);
-        job->why[0] = '\0';
-    } else if (may_pass(status)) {
-        if (!slurm->trouble[0]) {
-            log_warning("the executor slurm waits: %s", error.message);
-        }
-        (void)snprintf(slurm->trouble, sizeof(slurm->trouble), "%s", error.message);
-        wait_with(slurm, job, error.message);
-    } else {
-        slurm_end_job(slurm, job,
-                      &(struct executor_outcome){.status = status, .message = error.message});
+    if (status != STATUS_OK) {
+        note_failure(slurm, job, status, alone, &error);
+        return;
     }
+    slurm->trouble[0] = '\0';
+    job->phase = PHASE_UNSENT;
+    job->due_at_s = slurm_nodes_take_delay(&slurm->nodes, job->report.run_id);
+    job->why[0] = '\0';
 }
 
 /* ---- sbatch ---- */
@@ -199,6 +259,7 @@ static void wait_for_node(struct executor_slurm *slurm, struct slurm_job *job) {
     (void)snprintf(why, sizeof(why), "Slurm has no node with %.60s", slurm->lacking.constraint);
     wait_with(slurm, job, why);
     job->due_at_s = slurm->lacking.until_s;
+    job->lacks_node = true;
 }
 
 static enum status submit(struct executor_slurm *slurm, struct slurm_job *job,
@@ -256,6 +317,7 @@ void slurm_send_job(struct executor_slurm *slurm, struct slurm_job *job) {
         return;
     }
     job->phase = PHASE_SOUGHT;
+    job->lacks_node = false;
     job->sought_since = slurm->n_polls;
     job->sought_at_s = now;
     enum status status = submit(slurm, job, constraint, &error);

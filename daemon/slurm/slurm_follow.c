@@ -5,64 +5,114 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
-#include "core/base/durable.h"
-#include "daemon/config/copy_file.h"
+#include "core/train/checkpoint_files.h"
 #include "daemon/config/state_dir.h"
 #include "daemon/config/text_file.h"
 #include "daemon/slurm/slurm_internal.h"
 
 /* ---- checkpoints ---- */
 
-/* Another one was reported behind this one: nobody will go on from this. */
-static bool is_outdated(const struct slurm_job *job) {
+/* The run's newest row of the kind; NULL: none. */
+static const struct checkpoint_row *newest(const struct checkpoint_list *list,
+                                           enum checkpoint_kind kind) {
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->rows[i].kind == kind) {
+            return &list->rows[i];
+        }
+    }
+    return NULL;
+}
+
+/* Another one was reported behind this one: nobody will go on from this. Of the best one only if
+ * that is a new best. */
+static bool is_outdated(const struct slurm_job *job, bool best) {
     static const char kind[] = "\"kind\":\"checkpoint\"";
+    static const char new_best[] = "\"best\":true";
     const struct journal_reader *reader = &job->reader;
     const char *line = reader->data + reader->at;
     const char *end = reader->data + reader->n_bytes;
     const char *next = memchr(line, '\n', (size_t)(end - line));
-    return next && memmem(next, (size_t)(end - next), kind, strlen(kind));
-}
-
-static enum status copy_checkpoint(const char *from, const char *to, const char *sha256,
-                                   struct error *error) {
-    char temporary[ATTEMPT_PATH_SIZE + 8];
-    char found[SHA256_HEX_SIZE];
-    (void)snprintf(temporary, sizeof(temporary), "%s.tmp", to);
-    (void)unlink(temporary);
-    enum status status = copy_file(from, temporary, NULL, error);
-    status = status == STATUS_OK ? sha256_file(temporary, found, error) : status;
-    if (status == STATUS_OK && strcmp(found, sha256) != 0) {
-        status = error_set(error, STATUS_CORRUPT, "%s has another digest than was reported", from);
+    while (next) {
+        line = next + 1;
+        next = memchr(line, '\n', (size_t)(end - line));
+        size_t n = (size_t)((next ? next : end) - line);
+        if (memmem(line, n, kind, strlen(kind)) &&
+            (!best || memmem(line, n, new_best, strlen(new_best)))) {
+            return true;
+        }
     }
-    if (status != STATUS_OK) {
-        (void)unlink(temporary);
-        return status;
-    }
-    return durable_rename(temporary, to, error);
+    return false;
 }
 
 /* How a record is dealt with. */
 enum deed { DEED_DONE, DEED_LATER };
 
+static enum deed judge(struct slurm_job *job, enum status status, const struct error *error);
+
+static void say_best(const struct checkpoint_row *best, char text[64]) {
+    if (best) {
+        (void)snprintf(text, 64, "the best checkpoint is that of epoch %d", best->epochs_done);
+    } else {
+        (void)snprintf(text, 64, "there is no best checkpoint");
+    }
+}
+
+/* Nobody will have its weights: of a best one that is said. */
+static enum deed pass_over(struct executor_slurm *slurm, struct slurm_job *job,
+                           const struct record *record, const struct checkpoint_row *best,
+                           const struct error *why) {
+    char reason[RUN_REASON_SIZE];
+    char kept[64];
+    struct error error = {.message = ""};
+    log_warning("run %lld: a checkpoint is passed over: %s", (long long)job->report.run_id,
+                why->message);
+    if (!record->checkpoint.best) {
+        return DEED_DONE;
+    }
+    say_best(best, kept);
+    (void)snprintf(reason, sizeof(reason),
+                   "the weights of epoch %d, the best, are lost: %.300s; %s",
+                   record->checkpoint.epochs_done, why->message, kept);
+    return judge(job, slurm->reports->note(slurm->reports->user, &record->report, reason, &error),
+                 &error);
+}
+
 /* A file that is not there, or not whole, may only be late. */
 static enum deed wait_for_file(struct executor_slurm *slurm, struct slurm_job *job,
-                               const struct error *error) {
+                               const struct record *record, const struct error *why) {
+    CLEANUP(checkpoint_list_clear) struct checkpoint_list list = {0};
+    struct error error = {.message = ""};
+    const struct executor_reports *reports = slurm->reports;
     double now = slurm_now_s();
-    if (job->missing_at_s == 0) {
-        job->missing_at_s = now;
-    }
-    if (!is_outdated(job) && now - job->missing_at_s <= slurm->config->slurm.shared_lag_s) {
+    if (judge(job, reports->checkpoints(reports->user, &record->report, &list, &error), &error) ==
+        DEED_LATER) {
         return DEED_LATER;
     }
-    if (!is_outdated(job)) {
-        log_warning("run %lld: a checkpoint is passed over: %s", (long long)job->report.run_id,
-                    error->message);
+    const struct checkpoint_row *best = newest(&list, CHECKPOINT_BEST);
+    /* Before the daemon was started again a later best one may have been taken. */
+    bool outdated =
+        is_outdated(job, record->checkpoint.best) ||
+        (record->checkpoint.best && best && best->epochs_done > record->checkpoint.epochs_done);
+    job->missing_at_s = job->missing_at_s > 0 ? job->missing_at_s : now;
+    if (!outdated && now - job->missing_at_s <= slurm->config->slurm.shared_lag_s) {
+        return DEED_LATER;
+    }
+    if (!outdated && pass_over(slurm, job, record, best, why) == DEED_LATER) {
+        return DEED_LATER;
     }
     job->missing_at_s = 0;
     return DEED_DONE;
 }
 
-static enum deed judge(struct slurm_job *job, enum status status, const struct error *error);
+/* What no row names any more. */
+static void remove_older(struct executor_slurm *slurm, const struct record *record,
+                         const char *run_dir) {
+    CLEANUP(checkpoint_list_clear) struct checkpoint_list list = {0};
+    if (slurm->reports->checkpoints(slurm->reports->user, &record->report, &list, NULL) ==
+        STATUS_OK) {
+        slurm_remove_unlisted(run_dir, &list);
+    }
+}
 
 /* The daemon keeps a copy of its own: attempts and their directories come and go. */
 static enum deed take_checkpoint(struct executor_slurm *slurm, struct slurm_job *job,
@@ -84,13 +134,11 @@ static enum deed take_checkpoint(struct executor_slurm *slurm, struct slurm_job 
     (void)snprintf(from, sizeof(from), "%.3800s/checkpoints/%.200s", job->dir, record->file);
     bool known = access(to, F_OK) == 0 && sha256_file(to, found, NULL) == STATUS_OK &&
                  strcmp(found, record->sha256) == 0;
-    enum status status = known ? STATUS_OK : copy_checkpoint(from, to, record->sha256, &error);
-    if (status == STATUS_NOT_FOUND || status == STATUS_CORRUPT) {
-        enum deed deed = wait_for_file(slurm, job, &error);
-        if (deed == DEED_DONE) {
-            (void)snprintf(job->previous, sizeof(job->previous), "%.47s", record->file);
-        }
-        return deed;
+    bool of_source = false;
+    enum status status =
+        known ? STATUS_OK : slurm_copy_checkpoint(from, to, record->sha256, &of_source, &error);
+    if (of_source) {
+        return wait_for_file(slurm, job, record, &error);
     }
     job->missing_at_s = 0;
     record->checkpoint.path = to;
@@ -100,12 +148,9 @@ static enum deed take_checkpoint(struct executor_slurm *slurm, struct slurm_job 
     if (judge(job, status, &error) == DEED_LATER) {
         return DEED_LATER;
     }
-    struct checkpoint_files files;
-    checkpoint_files_begin(&files, run_dir, job->previous[0] ? job->previous : NULL);
     if (!known) {
-        checkpoint_files_retire(&files, to, job->best_epoch);
+        remove_older(slurm, record, run_dir);
     }
-    (void)snprintf(job->previous, sizeof(job->previous), "%.47s", record->file);
     job->progressed = true;
     return DEED_DONE;
 }
@@ -141,6 +186,27 @@ static void note_begin(struct executor_slurm *slurm, struct slurm_job *job,
     slurm_tell_placement(slurm, job);
 }
 
+/* Of a run that has ended well: whose weights its best checkpoint has. */
+static void note_best(struct executor_slurm *slurm, struct slurm_job *job,
+                      const struct record *record) {
+    CLEANUP(checkpoint_list_clear) struct checkpoint_list list = {0};
+    char kept[64];
+    char *message = job->outcome.message;
+    size_t n = strlen(message);
+    if (record->status != STATUS_OK || job->best_epoch <= executor_forked_epoch(job->run) ||
+        slurm->reports->checkpoints(slurm->reports->user, &record->report, &list, NULL) !=
+            STATUS_OK) {
+        return;
+    }
+    const struct checkpoint_row *best = newest(&list, CHECKPOINT_BEST);
+    if (!best || best->epochs_done != job->best_epoch) {
+        say_best(best, kept);
+        (void)snprintf(message + n, sizeof(job->outcome.message) - n,
+                       "%sthe weights of epoch %d, the best, are lost: %s", n > 0 ? "; " : "",
+                       job->best_epoch, kept);
+    }
+}
+
 static enum deed take_record(struct executor_slurm *slurm, struct slurm_job *job,
                              struct record *record) {
     const struct executor_reports *reports = slurm->reports;
@@ -166,6 +232,12 @@ static enum deed take_record(struct executor_slurm *slurm, struct slurm_job *job
     case RECORD_NOTE:
         return judge(job, reports->note(reports->user, &record->report, record->message, &error),
                      &error);
+    case RECORD_FALLBACK:
+        return judge(job,
+                     reports->fell_back(reports->user, &record->report,
+                                        record->file[0] ? record->file : NULL, record->message,
+                                        &error),
+                     &error);
     case RECORD_OUTCOME:
         job->has_outcome = true;
         job->outcome.status = record->status;
@@ -174,6 +246,7 @@ static enum deed take_record(struct executor_slurm *slurm, struct slurm_job *job
         job->outcome.needed_bytes = record->needed_bytes;
         job->outcome.stop = record->stop;
         (void)snprintf(job->outcome.message, sizeof(job->outcome.message), "%s", record->message);
+        note_best(slurm, job, record);
         return DEED_DONE;
     case RECORD_KINDS:
         break;

@@ -8,7 +8,6 @@
 
 #include <string.h>
 
-#include "core/train/checkpoint_files.h"
 #include "daemon/slurm/attempt_dir.h"
 #include "daemon/slurm/executor_slurm.h"
 #include "daemon/slurm/journal.h"
@@ -37,6 +36,9 @@ struct slurm_job {
     char variant[RUN_VARIANT_SIZE];  /* of the order; "": not known, as after an attach */
     struct attempt_requests written; /* of asked */
     double due_at_s;                 /* the next try of what its phase waits for */
+    int n_unread;                    /* tries that a checkpoint's file could not be read */
+    int n_unmade;                    /* tries that its directory alone could not be written */
+    bool lacks_node;                 /* it waits for features that no node has */
     char id[SLURM_ID_SIZE];
     char state[SLURM_STATE_SIZE]; /* Slurm's */
     char node[SLURM_NODE_SIZE];
@@ -53,8 +55,7 @@ struct slurm_job {
     bool begun;
     double begun_at_s;
     bool progressed;
-    char previous[CHECKPOINT_NAME_SIZE]; /* the checkpoint before the next */
-    int best_epoch;
+    int best_epoch;      /* by its history: the weights of that epoch may be lost */
     double damaged_at_s; /* 0: it is not */
     double missing_at_s; /* a checkpoint's file; 0: none is missing */
     bool refused;        /* the run is at another attempt */
@@ -88,6 +89,20 @@ static inline bool slurm_job_has_node(const struct slurm_job *job) {
 static inline double slurm_now_s(void) {
     return clock_monotonic_s(&clock_system);
 }
+
+/* ---- slurm_copy.c ---- */
+
+/* Copies a checkpoint, durably, once it is whole: `to` is what it was until then. On failure
+ * *ret_of_source says on which side it failed, and the message names the file. Of the source:
+ * STATUS_NOT_FOUND; STATUS_CORRUPT: it is damaged, no regular file, or not this user's to read;
+ * STATUS_IO: it cannot be read now. Of the target: STATUS_IO, STATUS_NO_SPACE, STATUS_NOT_FOUND.
+ * STATUS_NO_MEMORY. */
+enum status slurm_copy_checkpoint(const char *from, const char *to, const char *sha256,
+                                  bool *ret_of_source, struct error *error);
+
+/* Removes the checkpoints in the directory that are not in the list, and what is left of unfinished
+ * ones. Files of other names are left alone. */
+void slurm_remove_unlisted(const char *directory, const struct checkpoint_list *list);
 
 /* ---- slurm_begin.c ---- */
 

@@ -345,6 +345,14 @@ static enum status placed(void *user, const struct run_report *report,
     return run_report_placement(table->options->store, report, placement, now_ms(table), error);
 }
 
+static enum status list_checkpoints(void *user, const struct run_report *report,
+                                    struct checkpoint_list *ret_list, struct error *error) {
+    struct attempt_table *table = user;
+    struct attempt *a = NULL;
+    TRY(find(table, report, &a, error));
+    return checkpoint_table_list(table->options->store, report->run_id, ret_list, error);
+}
+
 static void outcome(void *user, const struct run_report *report,
                     const struct executor_outcome *outcome) {
     struct attempt_table *table = user;
@@ -368,7 +376,8 @@ void attempt_table_init(struct attempt_table *table, const struct pool_options *
     *table = (struct attempt_table){
         .options = options,
         .arithmetic_change = (int)options->on_arithmetic_change,
-        .reports = {table, begin, step, epoch, checkpoint, note, outcome, placed, fell_back},
+        .reports = {table, begin, step, epoch, checkpoint, note, outcome, placed, fell_back,
+                    list_checkpoints},
         .on_outcome = on_outcome,
         .user = user,
     };

@@ -114,6 +114,10 @@ struct executor_reports {
      * because those before it are of no use: they are forgotten. NULL: note does. */
     enum status (*fell_back)(void *user, const struct run_report *report, const char *path,
                              const char *reason, struct error *error);
+    /* The checkpoints of the run that are known by now, for whoever keeps their files. The caller
+     * owns *ret_list (checkpoint_list_clear). */
+    enum status (*checkpoints)(void *user, const struct run_report *report,
+                               struct checkpoint_list *ret_list, struct error *error);
 };
 
 /* How an executor is at this moment. */

@@ -47,6 +47,7 @@ struct attempt_test {
     int n_epochs;
     struct epoch_report epochs[8]; /* the first ones */
     int n_checkpoints;
+    char fallback[RUN_REASON_SIZE]; /* the last one */
     struct record last;
 };
 
@@ -148,6 +149,9 @@ static void read_records(struct attempt_test *t) {
         ASSERT_OK(record_read(text, n_bytes, &t->last, &fixture_error));
         journal_take(&t->reader);
         t->n_checkpoints += t->last.kind == RECORD_CHECKPOINT;
+        if (t->last.kind == RECORD_FALLBACK) {
+            memcpy(t->fallback, t->last.message, sizeof(t->fallback));
+        }
         if (t->last.kind == RECORD_EPOCH && t->last.epoch.epoch <= 8) {
             t->epochs[t->last.epoch.epoch - 1] = t->last.epoch;
             t->n_epochs = t->last.epoch.epoch;
@@ -207,6 +211,30 @@ static void an_attempt_after_kill_9_goes_on_to_the_same_bits(void **state) {
     free_attempt(whole);
     free_attempt(killed);
     free_attempt(second);
+}
+
+/* The order names a newer checkpoint, which the daemon has left out. A fork of that epoch does not
+ * go back behind it. */
+static void what_the_daemon_left_out_is_gone_back_behind_unless_a_fork_began_there(void **state) {
+    (void)state;
+    for (int forks = 0; forks < 2; forks++) {
+        struct attempt_test *t = make_attempt(1 + forks, 2, NULL);
+        struct checkpoint_row row = {.epochs_done = 1, .path = "000001-000000.safetensors"};
+        struct attempt_order order;
+        ASSERT_OK(attempt_order_read(t->dir, &order, &fixture_error));
+        memset(row.sha256, 'a', SHA256_HEX_SIZE - 1);
+        order.checkpoints = (struct checkpoint_list){.rows = &row, .n = 1};
+        order.run.forked_from = forks ? 3 : 0;
+        order.run.forked_epoch = forks ? 1 : 0;
+        ASSERT_OK(attempt_order_write(t->dir, &order, &fixture_error));
+        order.checkpoints = (struct checkpoint_list){0};
+        attempt_order_clear(&order);
+        assert_int_equal(wait_for_exit(start_job(t, 0)), JOB_EXIT_TOLD);
+        assert_outcome(t, forks ? STATUS_CORRUPT : STATUS_OK, RECORD_STOP_NONE);
+        assert_true(forks ? strstr(t->last.message, "fork it again") != NULL
+                          : !strcmp(t->fallback, "no checkpoint is intact; started anew"));
+        free_attempt(t);
+    }
 }
 
 static void a_second_process_with_the_same_attempt_ends_and_writes_nothing(void **state) {
@@ -315,6 +343,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(an_attempt_after_kill_9_goes_on_to_the_same_bits),
+        TEST(what_the_daemon_left_out_is_gone_back_behind_unless_a_fork_began_there),
         TEST(a_second_process_with_the_same_attempt_ends_and_writes_nothing),
         TEST(signals_ask_for_a_checkpoint_or_an_end),
         TEST(the_daemon_asks_by_a_file),

@@ -330,6 +330,40 @@ class Slurm(unittest.TestCase):
         self.assertEqual(self.jobs()[0]["options"]["constraint"], "modern")
 
     @release_only
+    def test_what_waits_for_a_node_keeps_no_trouble_of_others_alive(self):
+        if self.daemon.get("/api/v1/system")["kernel_variant"] not in ("avx2", "avx512"):
+            self.skipTest("without AVX2 no features are asked for")
+        self.configure("max_jobs = 2", "max_jobs = 3\nconstraint.avx2 = modern")
+        self.fault("features", "old")
+        lacking = "Slurm has no node with modern"
+        first = self.submit()
+        wait_for(lambda: (self.run_of(first)["placement"] or {}).get("reason") == lacking)
+        (self.root / "shared").rename(self.root / "aside")
+        second = self.submit(seed=2)
+        wait_for(lambda: self.daemon.get("/api/v1/system")["executors"][1]["problem"])
+        self.daemon.curl(f"/api/v1/runs/{second}/cancel", "-X", "POST")
+        self.assertEqual(self.daemon.wait_for_end(second)["state"], "canceled")
+        (self.root / "aside").rename(self.root / "shared")
+        third = self.submit(seed=3)
+        wait_for(lambda: (self.run_of(third)["placement"] or {}).get("reason") == lacking)
+
+    @release_only
+    def test_a_checkpoint_that_cannot_be_read_is_left_out_and_holds_nobody_up(self):
+        base = dict(SMALL, epochs=120)
+        run = self.submit(base)
+        wait_for(lambda: self.n_epochs(run) > 2)
+        self.daemon.curl(f"/api/v1/runs/{run}/pause", "-X", "POST")
+        wait_for(lambda: self.run_of(run)["state"] == "paused")
+        newest = max((pathlib.Path(self.daemon.state_dir) / "runs" / str(run)).glob("*.safetensors"))
+        newest.unlink()
+        newest.mkdir()
+        self.assertEqual(self.daemon.curl(f"/api/v1/runs/{run}/resume", "-X", "POST").status, 200)
+        other = self.submit(seed=5)
+        self.succeeds(run, 2, base)
+        self.assertIn("the last checkpoint is damaged; went on from epoch", self.daemon.curl(f"/api/v1/runs/{run}/log").body)
+        self.assertEqual(self.daemon.wait_for_end(other)["state"], "succeeded")
+
+    @release_only
     def test_a_checkpoint_can_be_asked_for_with_a_signal(self):
         run = self.submit(ENDLESS)
         self.wait_for_epoch(run)
