@@ -73,6 +73,17 @@ static void a_fifo_in_a_data_set_is_refused(void **state) {
     assert_refused(dataset_open_cifar("cifar10", dir, &dataset, &error), &error);
 }
 
+static void names_that_cannot_be_read_are_not_called_damaged(void **state) {
+    (void)state;
+    struct error error;
+    struct dataset *dataset = NULL;
+    (void)snprintf(path, sizeof(path), "%s/batches.meta.txt", dir);
+    /* Nothing is mapped where it begins: a read fails with EIO. */
+    assert_int_equal(symlink("/proc/self/mem", path), 0);
+    assert_int_equal(dataset_open_cifar("cifar10", dir, &dataset, &error), STATUS_IO);
+    assert_non_null(strstr(error.message, "cannot read"));
+}
+
 static void a_look_tells_what_is_lost_from_what_can_be_read(void **state) {
     (void)state;
     make_fifo("fifo");
@@ -85,7 +96,6 @@ static void a_look_tells_what_is_lost_from_what_can_be_read(void **state) {
     assert_non_null(out);
     assert_int_equal(fclose(out), 0);
     assert_int_equal(regular_file_look(path), REGULAR_FILE_READABLE);
-    /* Nothing is mapped where it begins: a read fails with EIO. */
     assert_int_equal(regular_file_look("/proc/self/mem"), REGULAR_FILE_FAILED);
 }
 
@@ -123,6 +133,7 @@ static void a_file_is_read_from_its_beginning(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_fifo_is_no_file),
+        TEST(names_that_cannot_be_read_are_not_called_damaged),
         TEST(a_look_tells_what_is_lost_from_what_can_be_read),
         TEST(a_fifo_in_a_data_set_is_refused),
         TEST(neither_is_a_device_nor_a_directory),
