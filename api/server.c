@@ -8,6 +8,7 @@
  */
 #include "api/server.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <microhttpd.h>
 #include <pthread.h>
@@ -58,6 +59,7 @@ struct api_server {
     struct MHD_Daemon *unix_daemon;    /* on a path; NULL: not there */
     char own_path[LISTENER_PATH_SIZE]; /* that path, if its file goes with the server; else "" */
     struct tls *tls;                   /* NULL: none */
+    int nobody[2];                     /* what the two listen on when they stop; -1: not there */
     struct probe probe;                /* of the first that is there; of api_server_stalled_s */
 
     pthread_t ticker;
@@ -135,6 +137,12 @@ static enum status start_library(struct api_server *server, int fd, struct excha
         {MHD_OPTION_END, 0, NULL},
     };
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+    int *nobody = &server->nobody[host->on_path];
+    enum status status = listener_open_for_nobody(nobody, error);
+    if (status != STATUS_OK) {
+        (void)close(fd);
+        return status;
+    }
     *ret_daemon =
         MHD_start_daemon(flags | (tls ? MHD_USE_TLS : 0), 0, accepts, host,             /* */
                          exchange_continue, host,                                       /* */
@@ -327,6 +335,7 @@ enum status api_server_start(const struct api_options *options, struct api_serve
     if (!server) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for the HTTP server");
     }
+    server->nobody[0] = server->nobody[1] = -1;
     init_locks(server);
     probe_init(&server->probe, -1, 0.0);
     server->context.options = *options;
@@ -383,35 +392,39 @@ int api_server_tokens_changed(struct api_server *server) {
     return grants_end_revoked(&server->context);
 }
 
-/* Takes no more connections; returns the socket, which is to be closed after the stop. */
-static int stop_listening(struct MHD_Daemon *daemon) {
-    return daemon ? MHD_quiesce_daemon(daemon) : -1;
-}
-
-static void stop_library(struct MHD_Daemon *daemon, int fd) {
-    if (daemon) {
-        MHD_stop_daemon(daemon);
-    }
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-}
-
 enum { DRAIN_S = 2 };
+
+/* Takes no more connections: another socket, on which nobody comes, takes the place of the one that
+ * it listens on. If somebody else keeps that one, who comes waits there for the next daemon; else
+ * it is closed by this. (MHD_quiesce_daemon takes it out of the sets of the library's threads, and
+ * ends the process if one of them is awake and does the same; MHD_stop_daemon shuts it down for
+ * everybody, 0.9.75.) */
+static void stop_listening(struct MHD_Daemon *daemon, int nobody) {
+    const union MHD_DaemonInfo *info =
+        daemon ? MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_LISTEN_FD) : NULL;
+    if (info) {
+        (void)dup3(nobody, info->listen_fd, O_CLOEXEC);
+    }
+}
+
+static void stop_library(struct MHD_Daemon *daemon, int nobody) {
+    MHD_stop_daemon(daemon);
+    if (nobody >= 0) {
+        (void)close(nobody);
+    }
+}
 
 static void stop_libraries(struct api_server *server) {
     if (server->unix_daemon) {
-        /* The path goes first: later connections fail at once instead of waiting in the backlog.
-         * Where somebody else keeps the socket they wait for the next daemon. */
         remove_own_path(server);
     }
-    int unix_fd = stop_listening(server->unix_daemon);
-    int fd = stop_listening(server->daemon);
+    stop_listening(server->daemon, server->nobody[0]);
+    stop_listening(server->unix_daemon, server->nobody[1]);
     if (server->host.connections) {
         connections_drain(server->host.connections, DRAIN_S);
     }
-    stop_library(server->unix_daemon, unix_fd);
-    stop_library(server->daemon, fd);
+    stop_library(server->daemon, server->nobody[0]);
+    stop_library(server->unix_daemon, server->nobody[1]);
     tls_close(server->tls);
 }
 

@@ -50,6 +50,13 @@ void connections_free(struct connections *connections) {
     }
 }
 
+/* With the mutex held. The library sees the end of input and closes; the descriptor stays ours
+ * until connections_remove, so it cannot be another connection's by now. */
+static void shut_down(struct connection *connection) {
+    (void)shutdown(connection->fd, SHUT_RDWR);
+    connection->deadline_s = 0;
+}
+
 struct connection *connections_add(struct connections *connections, int fd, double deadline_s) {
     struct connection *connection = calloc(1, sizeof(*connection));
     if (!connection) {
@@ -65,13 +72,16 @@ struct connection *connections_add(struct connections *connections, int fd, doub
     }
     connections->first = connection;
     connections->n++;
+    if (connections->draining) { /* it was let in just before */
+        shut_down(connection);
+    }
     (void)pthread_mutex_unlock(&connections->mutex);
     return connection;
 }
 
 bool connections_have_place(struct connections *connections) {
     (void)pthread_mutex_lock(&connections->mutex);
-    bool place = connections->n < connections->cap + CONNECTIONS_OVER_CAP;
+    bool place = !connections->draining && connections->n < connections->cap + CONNECTIONS_OVER_CAP;
     (void)pthread_mutex_unlock(&connections->mutex);
     return place;
 }
@@ -102,13 +112,6 @@ void connection_keep(struct connection *connection, void *kept, void (*release)(
     }
     connection->kept = kept;
     connection->release = release;
-}
-
-/* With the mutex held. The library sees the end of input and closes; the descriptor stays ours
- * until connections_remove, so it cannot be another connection's by now. */
-static void shut_down(struct connection *connection) {
-    (void)shutdown(connection->fd, SHUT_RDWR);
-    connection->deadline_s = 0;
 }
 
 void connections_set_deadline(struct connections *connections, struct connection *connection,

@@ -44,7 +44,7 @@ int connections_end_revoked(struct connections *connections,
 /* So many above the cap are kept until they have been told so; the files for them are reserved. */
 enum { CONNECTIONS_OVER_CAP = 32 };
 
-/* Whether one more is to be kept, over the cap or not. */
+/* Whether one more is to be kept, over the cap or not. None while it drains. */
 bool connections_have_place(struct connections *connections);
 
 /* Whether it came when the cap was reached. */

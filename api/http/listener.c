@@ -150,6 +150,18 @@ enum status listener_open_unix(const char *path, int *ret_fd, struct error *erro
     return STATUS_OK;
 }
 
+enum status listener_open_for_nobody(int *ret_fd, struct error *error) {
+    const struct sockaddr_un unnamed = {.sun_family = AF_UNIX}; /* the kernel finds a free name */
+    CLEANUP(close_fd) int fd = new_unix_socket();
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&unnamed, sizeof(unnamed.sun_family)) != 0 ||
+        listen(fd, 1) != 0) {
+        return error_set_errno(error, errno, "cannot make a socket");
+    }
+    *ret_fd = fd;
+    fd = -1;
+    return STATUS_OK;
+}
+
 static bool is_loopback(const struct sockaddr_storage *address) {
     if (address->ss_family == AF_INET6) {
         return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);

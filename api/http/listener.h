@@ -23,6 +23,10 @@ enum status listener_open(const char *address, int port, int *ret_fd, char *ret_
  * STATUS_INVALID: it is too long; STATUS_IO. */
 enum status listener_open_unix(const char *path, int *ret_fd, struct error *error);
 
+/* A socket that listens and has no address that anybody knows: what takes the place of another one
+ * that shall not be served any more. *ret_fd is owned by the caller. STATUS_IO. */
+enum status listener_open_for_nobody(int *ret_fd, struct error *error);
+
 /* Both, before there is anybody to serve them: who connects waits. */
 struct listeners {
     int fd;                        /* on the network; -1: not there, or taken over */

@@ -1,67 +1,5 @@
-/* The server on a real socket: connections, streams, and a stop that ends them. */
-#include "tests/api/fixture.h"
-
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <pthread.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include "api/server.h"
-#include "core/base/clock.h"
-#include "daemon/store/db.h"
-
-static struct api_server *start_server(struct fixture *fixture) {
-    struct api_server *server = NULL;
-    struct error error = {.message = ""};
-    fixture->context.options.clock = &clock_system;
-    assert_int_equal(api_server_start(&fixture->context.options, &server, &error), STATUS_OK);
-    return server;
-}
-
-static int connect_to(const struct api_server *server) {
-    const char *colon = strrchr(api_server_address(server), ':');
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)atoi(colon + 1)),
-                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    const struct timeval patience = {.tv_sec = 30};
-    assert_true(fd >= 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
-    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
-    return fd;
-}
-
-static void send_text(int fd, const char *text) {
-    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
-}
-
-/* Reads until `until` was seen or the other side closed; the caller frees it. */
-static char *receive(int fd, const char *until) {
-    char *text = calloc(1, 65536);
-    assert_non_null(text);
-    size_t used = 0;
-    while (used < 65535 && !(until && strstr(text, until))) {
-        ssize_t n = recv(fd, text + used, 65535 - used, 0);
-        if (n == 0) {
-            break;
-        }
-        assert_true(n > 0);
-        used += (size_t)n;
-        text[used] = '\0';
-    }
-    return text;
-}
-
-/* The whole answer to one request on a connection of its own. */
-static char *exchange(const struct api_server *server, const char *request) {
-    int fd = connect_to(server);
-    send_text(fd, request);
-    char *answer = receive(fd, NULL);
-    (void)close(fd);
-    return answer;
-}
+/* The server on a real socket: connections and streams. */
+#include "tests/api/server_fixture.h"
 
 static void one_connection_serves_several_requests(void **state) {
     struct api_server *server = start_server(*state);
@@ -166,22 +104,6 @@ static void stream_delivers_while_open_and_ends_with_the_run(void **state) {
     free(rest);
     (void)close(fd);
     api_server_stop(server);
-}
-
-static void stop_ends_streams_that_wait(void **state) {
-    (void)submit(*state, "{}");
-    struct api_server *server = start_server(*state);
-    int fds[8];
-    for (int i = 0; i < 8; i++) {
-        fds[i] = connect_to(server);
-        send_text(fds[i], "GET /api/v1/runs/1/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        free(receive(fds[i], "event: snapshot"));
-    }
-    api_server_stop(server);
-    for (int i = 0; i < 8; i++) {
-        free(receive(fds[i], NULL));
-        (void)close(fds[i]);
-    }
 }
 
 static void client_that_leaves_takes_its_stream_along(void **state) {
@@ -454,7 +376,6 @@ int main(void) {
         TEST(head_has_the_headers_only),
         TEST(chunked_body_is_put_together),
         TEST(stream_delivers_while_open_and_ends_with_the_run),
-        TEST(stop_ends_streams_that_wait),
         TEST(client_that_leaves_takes_its_stream_along),
         TEST(connections_over_the_cap_are_told),
         TEST(streams_over_the_cap_are_told),
