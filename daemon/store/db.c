@@ -98,6 +98,9 @@ static bool system_said(sqlite3 *handle, bool (*means)(int reason)) {
     return means(of_log) || means(of_database);
 }
 
+static const char remedy[] = " (stop the daemon, see `cutoutd doctor`, and restore a backup; or "
+                             "move the database away to begin anew)";
+
 enum status db_status(sqlite3 *handle, int code, const char *what, struct error *error) {
     const char *message = handle ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
     bool no_space = false;
@@ -143,9 +146,7 @@ enum status db_status(sqlite3 *handle, int code, const char *what, struct error 
     } else if (no_space) {
         more = " (no space: the disk, a quota, or a limit on the size of files)";
     } else if (status == STATUS_CORRUPT) {
-        more =
-            " (stop the daemon, see `cutoutd doctor`, and restore a backup; or move the database "
-            "away to begin anew)";
+        more = remedy;
     }
     return error_set(error, status, "%s: %s%s", what, message, more);
 }
@@ -252,6 +253,12 @@ enum status db_prepare(struct db *db, struct error *error) {
         const struct statement_set *set = statement_sets[table];
         for (int i = 0; i < set->n; i++) {
             int code = prepare(db, table, i);
+            if ((code & 0xff) == SQLITE_ERROR) { /* the file's tables or triggers are others */
+                return error_set(error, STATUS_CORRUPT,
+                                 "its tables are not those of this program (%s): it is damaged, or "
+                                 "was changed by hand%s",
+                                 sqlite3_errmsg(db->handle), remedy);
+            }
             if (code != SQLITE_OK) {
                 return db_status(db->handle, code, set->sql[i], error);
             }

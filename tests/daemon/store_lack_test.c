@@ -173,6 +173,24 @@ static void damage_is_called_damage_also_after_a_disk_that_could_not_be_read(voi
     assert_non_null(strstr(fixture_error.message, "restore a backup"));
 }
 
+static void damage_in_the_text_of_a_trigger_is_told_with_the_remedy(void **state) {
+    struct store_fixture *f = *state;
+    sqlite3 *db = NULL;
+    store_close(f->store);
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = "
+                                  "replace(sql, 'replace(replace(', 'replace(repdace(') "
+                                  "WHERE type = 'trigger'",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_true(sqlite3_changes(db) > 0);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    assert_int_equal(store_open(f->path, &f->store, &fixture_error), STATUS_CORRUPT);
+    assert_non_null(strstr(fixture_error.message, "restore a backup"));
+    f->store = NULL;
+}
+
 static void a_reading_ends_without_memory_for_it(void **state) {
     struct store_fixture *f = *state;
     struct db *db = store_reader_acquire(f->store);
@@ -194,6 +212,7 @@ int main(void) {
         TEST(a_limit_on_the_size_of_files_is_no_space),
         TEST(a_database_that_cannot_be_read_is_not_called_damaged),
         TEST(damage_is_called_damage_also_after_a_disk_that_could_not_be_read),
+        TEST(damage_in_the_text_of_a_trigger_is_told_with_the_remedy),
         TEST(a_reading_ends_without_memory_for_it),
         TEST(what_cannot_be_asked_for_want_of_the_disk_is_no_lack_of_memory),
     };
