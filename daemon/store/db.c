@@ -98,9 +98,6 @@ static bool system_said(sqlite3 *handle, bool (*means)(int reason)) {
     return means(of_log) || means(of_database);
 }
 
-static const char remedy[] = " (stop the daemon, see `cutoutd doctor`, and restore a backup; or "
-                             "move the database away to begin anew)";
-
 enum status db_status(sqlite3 *handle, int code, const char *what, struct error *error) {
     const char *message = handle ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
     bool no_space = false;
@@ -146,7 +143,7 @@ enum status db_status(sqlite3 *handle, int code, const char *what, struct error 
     } else if (no_space) {
         more = " (no space: the disk, a quota, or a limit on the size of files)";
     } else if (status == STATUS_CORRUPT) {
-        more = remedy;
+        more = DB_DAMAGE_REMEDY;
     }
     return error_set(error, status, "%s: %s%s", what, message, more);
 }
@@ -257,7 +254,7 @@ enum status db_prepare(struct db *db, struct error *error) {
                 return error_set(error, STATUS_CORRUPT,
                                  "its tables are not those of this program (%s): it is damaged, or "
                                  "was changed by hand%s",
-                                 sqlite3_errmsg(db->handle), remedy);
+                                 sqlite3_errmsg(db->handle), DB_DAMAGE_REMEDY);
             }
             if (code != SQLITE_OK) {
                 return db_status(db->handle, code, set->sql[i], error);

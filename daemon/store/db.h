@@ -155,6 +155,11 @@ enum status db_prepare(struct db *db, struct error *error);
 /* NULL-safe members; a zeroed db is fine. */
 void db_close(struct db *db);
 
+/* What to do about a damaged database: the end of such a message. */
+#define DB_DAMAGE_REMEDY                                                                           \
+    " (stop the daemon, see `cutoutd doctor`, and restore a backup; or move the database away to " \
+    "begin anew)"
+
 /* Translates the last result of the connection into a status and a message. */
 enum status db_status(sqlite3 *handle, int code, const char *what, struct error *error);
 

@@ -61,7 +61,8 @@ static enum status check_applied(sqlite3 *handle, const struct migration *migrat
     }
     if (code == SQLITE_DONE) {
         return error_set(error, STATUS_CORRUPT,
-                         "the database says it is past migration %s but has no record of it",
+                         "the database says it is past migration %s but has no record of it: it is "
+                         "damaged" DB_DAMAGE_REMEDY,
                          migration->name);
     }
     if (code != SQLITE_ROW) {
