@@ -416,7 +416,7 @@ static void stop_library(struct MHD_Daemon *daemon, int nobody) {
 
 static void stop_libraries(struct api_server *server) {
     if (server->unix_daemon) {
-        remove_own_path(server);
+        remove_own_path(server); /* first, so that who comes later fails at once */
     }
     stop_listening(server->daemon, server->nobody[0]);
     stop_listening(server->unix_daemon, server->nobody[1]);

@@ -14,17 +14,6 @@
 #include "daemon/config/state_dir.h"
 #include "daemon/store/table/checkpoint_table.h"
 
-/* The newest of a kind is the one that its name stands for. */
-static const struct checkpoint_row *newest(const struct checkpoint_list *list,
-                                           enum checkpoint_kind kind) {
-    for (size_t i = 0; i < list->n; i++) {
-        if (list->rows[i].kind == kind) {
-            return &list->rows[i];
-        }
-    }
-    return NULL;
-}
-
 static void write_item(struct json_writer *writer, int64_t run_id,
                        const struct checkpoint_list *list, const struct checkpoint_row *row) {
     char time[TIME_TEXT_SIZE];
@@ -38,7 +27,7 @@ static void write_item(struct json_writer *writer, int64_t run_id,
     json_write_int(writer, "step", row->step);
     json_write_string(writer, "at", time_format(row->at_ms, time));
     json_write_object(writer, "links");
-    if (newest(list, row->kind) == row) {
+    if (checkpoint_list_newest(list, row->kind) == row) {
         (void)snprintf(path, sizeof(path), "/api/v1/runs/%" PRId64 "/checkpoints/%s.safetensors",
                        run_id, kind);
         json_write_link(writer, "download", path);
@@ -92,7 +81,7 @@ static enum status open_newest(struct api_context *context, int64_t run_id,
         CLEANUP(checkpoint_list_clear) struct checkpoint_list list = {0};
         char path[CONFIG_TEXT_SIZE + CHECKPOINT_ROW_PATH_SIZE + 32];
         TRY(checkpoint_table_list(context->options.store, run_id, &list, error));
-        const struct checkpoint_row *row = newest(&list, kind);
+        const struct checkpoint_row *row = checkpoint_list_newest(&list, kind);
         if (!row) {
             return error_set(error, STATUS_NOT_FOUND, "run %" PRId64 " has no checkpoint %s yet",
                              run_id, checkpoint_kind_name(kind));

@@ -69,22 +69,13 @@ static bool is_checkpoint_name(const char *name) {
     return !strcmp(rest, ".safetensors") || !strcmp(rest, ".safetensors.tmp");
 }
 
-static bool is_listed(const struct checkpoint_list *list, const char *name) {
-    for (size_t i = 0; i < list->n; i++) {
-        if (!strcmp(list->rows[i].path, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void slurm_remove_unlisted(const char *directory, const struct checkpoint_list *list) {
     DIR *entries = opendir(directory);
     if (!entries) {
         return;
     }
     for (struct dirent *entry = readdir(entries); entry; entry = readdir(entries)) {
-        if (is_checkpoint_name(entry->d_name) && !is_listed(list, entry->d_name)) {
+        if (is_checkpoint_name(entry->d_name) && !checkpoint_list_names(list, entry->d_name)) {
             (void)unlinkat(dirfd(entries), entry->d_name, 0);
         }
     }

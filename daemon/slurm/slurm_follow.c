@@ -12,17 +12,6 @@
 
 /* ---- checkpoints ---- */
 
-/* The run's newest row of the kind; NULL: none. */
-static const struct checkpoint_row *newest(const struct checkpoint_list *list,
-                                           enum checkpoint_kind kind) {
-    for (size_t i = 0; i < list->n; i++) {
-        if (list->rows[i].kind == kind) {
-            return &list->rows[i];
-        }
-    }
-    return NULL;
-}
-
 /* Another one was reported behind this one: nobody will go on from this. Of the best one only if
  * that is a new best. */
 static bool is_outdated(const struct slurm_job *job, bool best) {
@@ -88,7 +77,7 @@ static enum deed wait_for_file(struct executor_slurm *slurm, struct slurm_job *j
         DEED_LATER) {
         return DEED_LATER;
     }
-    const struct checkpoint_row *best = newest(&list, CHECKPOINT_BEST);
+    const struct checkpoint_row *best = checkpoint_list_newest(&list, CHECKPOINT_BEST);
     /* Before the daemon was started again a later best one may have been taken. */
     bool outdated =
         is_outdated(job, record->checkpoint.best) ||
@@ -198,7 +187,7 @@ static void note_best(struct executor_slurm *slurm, struct slurm_job *job,
             STATUS_OK) {
         return;
     }
-    const struct checkpoint_row *best = newest(&list, CHECKPOINT_BEST);
+    const struct checkpoint_row *best = checkpoint_list_newest(&list, CHECKPOINT_BEST);
     if (!best || best->epochs_done != job->best_epoch) {
         say_best(best, kept);
         (void)snprintf(message + n, sizeof(job->outcome.message) - n,

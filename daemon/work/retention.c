@@ -61,14 +61,8 @@ static bool is_best(void *user, int64_t run_id, const char *name) {
 }
 
 static bool is_in_list(void *user, int64_t run_id, const char *name) {
-    const struct checkpoint_list *list = user;
     (void)run_id;
-    for (size_t i = 0; i < list->n; i++) {
-        if (!strcmp(list->rows[i].path, name)) {
-            return true;
-        }
-    }
-    return false;
+    return checkpoint_list_names(user, name);
 }
 
 static void run_dir_of(const struct retention_options *options, int64_t run_id,

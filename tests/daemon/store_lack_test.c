@@ -12,7 +12,7 @@
 #include "daemon/store/db.h"
 #include "daemon/store/table/setting_table.h"
 
-enum { BIG = 256 << 10 };
+enum { BIG = 256 << 10, N = 64 }; /* so many are more than the caches of connections keep */
 
 static int set_up(void **state) {
     static struct store_fixture fixture;
@@ -84,6 +84,17 @@ static void read_with(ssize_t (*read_at)(int, void *, size_t, off_t)) {
     (void)vfs->xSetSystemCall(vfs, "pread64", (sqlite3_syscall_ptr)read_at);
 }
 
+/* Returns what each of them is, with room to read one (free). */
+static char *put_bigs(struct store_fixture *f) {
+    char *text = big_text();
+    for (int i = 0; i < N; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "big%d", i);
+        ASSERT_OK(setting_table_put(f->store, name, text, &fixture_error));
+    }
+    return text;
+}
+
 static enum status get_big(struct store_fixture *f, int i, char *text) {
     char name[16];
     (void)snprintf(name, sizeof(name), "big%d", i);
@@ -91,14 +102,8 @@ static enum status get_big(struct store_fixture *f, int i, char *text) {
 }
 
 static void a_database_that_cannot_be_read_is_not_called_damaged(void **state) {
-    enum { N = 64 }; /* more than the caches of the connections keep */
     struct store_fixture *f = *state;
-    char *text = big_text();
-    for (int i = 0; i < N; i++) {
-        char name[16];
-        (void)snprintf(name, sizeof(name), "big%d", i);
-        ASSERT_OK(setting_table_put(f->store, name, text, &fixture_error));
-    }
+    char *text = put_bigs(f);
     ASSERT_OK(get_big(f, 0, text)); /* what is asked here is prepared */
     read_with(fail_to_read);
     enum status reading = STATUS_OK;
@@ -145,14 +150,8 @@ static void damage(const struct store_fixture *f) {
 }
 
 static void damage_is_called_damage_also_after_a_disk_that_could_not_be_read(void **state) {
-    enum { N = 64 };
     struct store_fixture *f = *state;
-    char *text = big_text();
-    for (int i = 0; i < N; i++) {
-        char name[16];
-        (void)snprintf(name, sizeof(name), "big%d", i);
-        ASSERT_OK(setting_table_put(f->store, name, text, &fixture_error));
-    }
+    char *text = put_bigs(f);
     ASSERT_OK(store_settle(f->store, &fixture_error));
     ASSERT_OK(get_big(f, 0, text));
     enum status readings[2] = {STATUS_OK, STATUS_OK};

@@ -151,3 +151,22 @@ void checkpoint_list_clear(struct checkpoint_list *list) {
     free(list->rows);
     memset(list, 0, sizeof(*list));
 }
+
+const struct checkpoint_row *checkpoint_list_newest(const struct checkpoint_list *list,
+                                                    enum checkpoint_kind kind) {
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->rows[i].kind == kind) {
+            return &list->rows[i];
+        }
+    }
+    return NULL;
+}
+
+bool checkpoint_list_names(const struct checkpoint_list *list, const char *path) {
+    for (size_t i = 0; i < list->n; i++) {
+        if (!strcmp(list->rows[i].path, path)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -41,6 +41,13 @@ enum status checkpoint_table_list(struct store *store, int64_t run_id,
 /* Frees and zeroes. A zeroed list is fine. */
 void checkpoint_list_clear(struct checkpoint_list *list);
 
+/* The newest of a kind, which is the one that its name stands for; NULL: none. */
+const struct checkpoint_row *checkpoint_list_newest(const struct checkpoint_list *list,
+                                                    enum checkpoint_kind kind);
+
+/* Whether one of them has that path. */
+bool checkpoint_list_names(const struct checkpoint_list *list, const char *path);
+
 /* "last", "best". */
 const char *checkpoint_kind_name(enum checkpoint_kind kind);
 
