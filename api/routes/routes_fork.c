@@ -244,7 +244,7 @@ static bool settle_spec(struct api_context *context, const struct request *reque
 
 static enum status link_file(void *user, int64_t source_id, int64_t id, const char *name,
                              struct error *error) {
-    return state_dir_link_run_file(user, source_id, id, name, error);
+    return state_dir_link_run_file(user, source_id, user, id, name, error);
 }
 
 /* The form for the store; it borrows the submission. */

@@ -13,7 +13,7 @@
 
 #include "core/base/cleanup.h"
 
-static enum status sync_directory_of(const char *path, struct error *error) {
+enum status durable_name(const char *path, struct error *error) {
     CLEANUP(free_pointer) char *directory = strdup(path);
     if (!directory) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for a path");
@@ -45,14 +45,14 @@ enum status durable_rename(const char *temporary, const char *path, struct error
         (void)unlink(temporary);
         return status;
     }
-    return sync_directory_of(path, error);
+    return durable_name(path, error);
 }
 
 enum status durable_directory(const char *path, struct error *error) {
     if (mkdir(path, 0750) != 0 && errno != EEXIST) {
         return error_set_errno(error, errno, "cannot make the directory %s", path);
     }
-    return sync_directory_of(path, error);
+    return durable_name(path, error);
 }
 
 enum status durable_link(const char *path, const char *directory, const char *name,
@@ -66,7 +66,7 @@ enum status durable_link(const char *path, const char *directory, const char *na
     if (status == STATUS_OK && link(path, new_path) != 0) {
         status = error_set_errno(error, errno, "cannot link %s to %s", path, new_path);
     }
-    status = status == STATUS_OK ? sync_directory_of(new_path, error) : status;
+    status = status == STATUS_OK ? durable_name(new_path, error) : status;
     free(new_path);
     return status;
 }

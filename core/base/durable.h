@@ -7,6 +7,10 @@
 
 #include "core/base/error.h"
 
+/* Makes durable that PATH, whatever it is, has its name: syncs the directory that it is in.
+ * STATUS_IO, STATUS_NOT_FOUND (the directory), STATUS_NO_SPACE, STATUS_NO_MEMORY. */
+enum status durable_name(const char *path, struct error *error);
+
 /* Gives TEMPORARY, written and synced, the name PATH in the same directory, and makes that durable.
  * A directory of that name becomes PATH.in-the-way. STATUS_IO, STATUS_NO_SPACE, STATUS_NO_MEMORY:
  * TEMPORARY is gone and PATH what it was, unless only the last sync of the directory failed. */

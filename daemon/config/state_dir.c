@@ -17,7 +17,10 @@
 #include "daemon/config/text_file.h"
 
 static enum status make_one(const char *path, struct error *error) {
-    if (mkdir(path, 0750) != 0 && errno != EEXIST) {
+    if (mkdir(path, 0750) == 0) {
+        return durable_name(path, error);
+    }
+    if (errno != EEXIST) {
         return error_set_errno(error, errno, "cannot make the directory %s", path);
     }
     struct stat info;
@@ -171,11 +174,12 @@ void state_dir_measure(const char *directory, struct state_dir_usage *ret_usage)
     ret_usage->has_ballast = size_of(directory, "ballast") > 0;
 }
 
-enum status state_dir_link_run_file(const char *directory, int64_t source_id, int64_t id,
-                                    const char *name, struct error *error) {
+enum status state_dir_link_run_file(const char *source_dir, int64_t source_id,
+                                    const char *directory, int64_t id, const char *name,
+                                    struct error *error) {
     char from[PATH_MAX];
     char to[PATH_MAX];
-    state_dir_run_path(directory, source_id, name, from, sizeof(from));
+    state_dir_run_path(source_dir, source_id, name, from, sizeof(from));
     state_dir_run_path(directory, id, NULL, to, sizeof(to));
     TRY(state_dir_make_run(directory, id, error));
     return durable_link(from, to, name, error);

@@ -57,9 +57,11 @@ bool state_dir_drop_ballast(const char *directory);
  * files forbids is no room. Leaves nothing behind. */
 bool state_dir_has_room(const char *directory, int64_t n_bytes);
 
-/* Gives run `id` the file `name` of run `source_id`; files of runs are never changed, so both may
- * have it. STATUS_NOT_FOUND, STATUS_IO, STATUS_NO_SPACE. */
-enum status state_dir_link_run_file(const char *directory, int64_t source_id, int64_t id,
-                                    const char *name, struct error *error);
+/* Gives run `id` of `directory` the file `name` of run `source_id` of `source_dir`, on the same
+ * file system, durably; files of runs are never changed, so both may have it. STATUS_NOT_FOUND:
+ * there is no such file; STATUS_IO, STATUS_NO_SPACE, STATUS_NO_MEMORY. */
+enum status state_dir_link_run_file(const char *source_dir, int64_t source_id,
+                                    const char *directory, int64_t id, const char *name,
+                                    struct error *error);
 
 #endif

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/durable.h"
 #include "daemon/store/db.h"
 
 static void close_handle(sqlite3 **handle) {
@@ -83,9 +84,9 @@ static enum status check(sqlite3 *target, const char *path, const atomic_bool *s
                : error_set(error, STATUS_CORRUPT, "the copy %s is damaged: %s", path, text);
 }
 
-static enum status sync_file(const char *path, struct error *error) {
+static enum status make_durable(const char *path, struct error *error) {
     CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    return fd >= 0 && fsync(fd) == 0 ? STATUS_OK
+    return fd >= 0 && fsync(fd) == 0 ? durable_name(path, error)
                                      : error_set_errno(error, errno, "cannot sync %s", path);
 }
 
@@ -117,7 +118,7 @@ enum status db_copy(const char *source, const char *target, const atomic_bool *s
     (void)close(fd);
     enum status status = copy_and_check(source, target, stop, error);
     if (status == STATUS_OK) {
-        status = sync_file(target, error);
+        status = make_durable(target, error);
     }
     if (status != STATUS_OK) {
         (void)unlink(target);

@@ -52,17 +52,19 @@ static void remove_tree(const char *path) {
 static enum status link_one(const char *state_dir, const char *directory,
                             const struct inspect_file *file, struct backup *backup,
                             struct error *error) {
-    char from[LINK_PATH_SIZE];
-    char to[LINK_PATH_SIZE];
+    char path[LINK_PATH_SIZE];
     struct stat info;
-    state_dir_run_path(state_dir, file->run_id, file->path, from, sizeof(from));
-    TRY(state_dir_make_run(directory, file->run_id, error));
-    state_dir_run_path(directory, file->run_id, file->path, to, sizeof(to));
-    if (link(from, to) != 0 || stat(to, &info) != 0) {
+    enum status status = state_dir_link_run_file(state_dir, file->run_id, directory, file->run_id,
+                                                 file->path, error);
+    if (status == STATUS_NOT_FOUND) {
         /* The run went on, and the file was replaced: it goes on from another one, or anew. */
-        backup->n_missing += errno == ENOENT;
-        return errno == ENOENT ? STATUS_OK
-                               : error_set_errno(error, errno, "cannot link %s to %s", from, to);
+        backup->n_missing++;
+        return STATUS_OK;
+    }
+    TRY(status);
+    state_dir_run_path(directory, file->run_id, file->path, path, sizeof(path));
+    if (stat(path, &info) != 0) {
+        return error_set_errno(error, errno, "cannot look at %s", path);
     }
     backup->n_files++;
     backup->n_file_bytes += info.st_size;
@@ -84,7 +86,6 @@ static enum status link_files(const struct backup_request *request, const char *
     CLEANUP(free_pointer) struct inspect_file *files = NULL;
     size_t n = 0;
     TRY(inspect_files(database, &files, &n, error));
-    link_instance(request->state_dir, directory);
     for (size_t i = 0; i < n; i++) {
         if (request->stop && atomic_load(request->stop)) {
             return error_set(error, STATUS_BUSY, "the backup was given up: the daemon is stopping");
@@ -103,6 +104,9 @@ static enum status fill(struct store *store, const struct backup_request *reques
     TRY(state_dir_make(directory, error));
     upkeep_path(store, source, sizeof(source));
     (void)snprintf(database, sizeof(database), "%s/cutoutd.db", directory);
+    if (request->checkpoints) {
+        link_instance(request->state_dir, directory);
+    }
     TRY(db_copy(source, database, request->stop, error));
     TRY(sha256_file(database, backup->sha256, error));
     if (stat(database, &info) != 0) {

@@ -1,4 +1,5 @@
-/* A backup that is asked to stop: link is this file's own, and raises the flag. */
+/* A backup that is asked to stop, and what it makes durable: link is this file's own, and raises
+ * the flag; fsync as well, and notes which directories were synced. */
 #include "tests/daemon/store_fixture.h"
 
 #include <fcntl.h>
@@ -16,12 +17,39 @@ static atomic_bool stop;
 static bool stop_at_link;
 static int n_links;
 
+enum { MOST_SYNCED = 256 };
+
+static struct stat synced[MOST_SYNCED];
+static int n_synced;
+static int n_synced_before_last_link;
+
 int link(const char *from, const char *to) {
     if (!strstr(from, "/instance")) { /* of checkpoints */
         n_links++;
+        n_synced_before_last_link = n_synced;
         atomic_store(&stop, stop_at_link);
     }
     return (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+int fsync(int fd) {
+    assert_true(n_synced < MOST_SYNCED);
+    assert_int_equal(fstat(fd, &synced[n_synced++]), 0);
+    return (int)syscall(SYS_fsync, fd);
+}
+
+/* Whether it is one of those from the first-th on. */
+static bool was_synced(const struct store_fixture *f, const char *name, int first) {
+    char path[320];
+    struct stat info;
+    (void)snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+    assert_int_equal(stat(path, &info), 0);
+    for (int i = first; i < n_synced; i++) {
+        if (synced[i].st_dev == info.st_dev && synced[i].st_ino == info.st_ino) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static int set_up(void **state) {
@@ -31,6 +59,7 @@ static int set_up(void **state) {
     atomic_store(&stop, false);
     stop_at_link = false;
     n_links = 0;
+    n_synced = 0;
     int64_t id = fixture_add_run(fixture.store, 0);
     (void)snprintf(path, sizeof(path), "%s/runs/%lld", fixture.dir, (long long)id);
     ASSERT_OK(state_dir_make(path, &fixture_error));
@@ -90,12 +119,24 @@ static void a_stop_ends_the_copy_of_the_database(void **state) {
     assert_nothing_left(f);
 }
 
+static void every_name_in_it_is_durable(void **state) {
+    const struct store_fixture *f = *state;
+    assert_int_equal(back_up(f), STATUS_OK);
+    assert_int_equal(n_links, 2);
+    assert_true(was_synced(f, "backups/one/runs/1", n_synced_before_last_link));
+    assert_true(was_synced(f, "backups", n_synced_before_last_link));
+    assert_true(was_synced(f, "backups/one/runs", 0));
+    assert_true(was_synced(f, "backups/one", 0));
+    assert_true(was_synced(f, ".", 0));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_stop_ends_it_between_two_files),
         TEST(a_stop_ends_the_copy_of_the_database),
+        TEST(every_name_in_it_is_durable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,7 +135,7 @@ static void what_is_no_file_of_ours_falls_back_at_once(void **state) {
 
 static enum status link_file(void *user, int64_t source_id, int64_t id, const char *name,
                              struct error *error) {
-    return state_dir_link_run_file(user, source_id, id, name, error);
+    return state_dir_link_run_file(user, source_id, user, id, name, error);
 }
 
 static int64_t fork_at_first_epoch(struct local_fixture *l, int64_t source) {
