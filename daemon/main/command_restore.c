@@ -136,7 +136,7 @@ static enum status bring_temporary(const struct restore *r, const struct inspect
     char from[PATH_SIZE];
     char run_dir[PATH_SIZE];
     checkpoint_path(r->directory, file, from);
-    *ret_whole = r->directory[0] && is_there(from);
+    *ret_whole = r->directory[0] && is_whole(from, file);
     if (!*ret_whole) {
         return STATUS_OK;
     }

@@ -125,6 +125,21 @@ class Restore(DaemonTestCase):
         self.assertIn(f"{len(checkpoints)} checkpoint(s) copied", said)
         self.assert_whole(new)
 
+    def test_a_checkpoint_of_the_backup_that_cannot_be_read_does_not_keep_the_rest_from_coming_back(self):
+        old, backup = self.paused_with_a_backup(**LONG)
+        self.assertEqual(old.terminate(), 0)
+        checkpoints = sorted(glob.glob(backup + "/runs/1/*.safetensors"))
+        os.unlink(checkpoints[-1])
+        os.mkdir(checkpoints[-1])
+        new = self.empty_daemon()
+        status, said = run("restore", new, backup)
+        self.assertEqual(status, 0, said)
+        self.assertIn("1 checkpoint(s) are not there or damaged", said)
+        self.assertEqual(sorted(map(os.path.basename, glob.glob(new.state_dir + "/runs/1/*.safetensors"))),
+                         [os.path.basename(path) for path in checkpoints[:-1]])
+        new.start()
+        self.assertTrue(new.history("1"))
+
     def test_a_checkpoint_that_is_another_one_is_put_aside_and_replaced(self):
         old, backup = self.paused_with_a_backup(**LONG)
         self.assertEqual(old.terminate(), 0)
