@@ -76,24 +76,34 @@ static void put_checkpoint(const struct store_fixture *f, int64_t id, enum check
     ASSERT_OK(checkpoint_table_put(f->store, id, &row, 1, &fixture_error));
 }
 
-/* A run with checkpoints of epochs 2 (best), 3 and 4 that ended in this state. */
-static int64_t add_run_of(const struct store_fixture *f, enum run_state state, int64_t created_ms,
-                          int64_t finished_ms) {
+static int64_t begin_run(const struct store_fixture *f, int64_t created_ms, int64_t started_ms) {
     struct run_config config = run_presets(&(size_t){0})[0].config;
     const struct run_draft draft = {
         .name = "", .labels_json = "{}", .config_json = "{}", .config = &config};
     struct run_row row = {0};
     int64_t id = 0;
     ASSERT_OK(run_table_insert(f->store, &draft, created_ms, &id, &fixture_error));
-    ASSERT_OK(run_table_claim(f->store, &(struct run_claim){0}, finished_ms, &row, &fixture_error));
+    ASSERT_OK(run_table_claim(f->store, &(struct run_claim){0}, started_ms, &row, &fixture_error));
     assert_int_equal(row.id, id);
     run_row_clear(&row);
-    put_checkpoint(f, id, CHECKPOINT_BEST, 2);
-    put_checkpoint(f, id, CHECKPOINT_LAST, 3);
-    put_checkpoint(f, id, CHECKPOINT_LAST, 4);
+    return id;
+}
+
+static void end_run(const struct store_fixture *f, int64_t id, enum run_state state,
+                    int64_t finished_ms) {
     const struct run_move move = {
         .id = id, .from = RUN_RUNNING, .to = state, .reason = "", .now_ms = finished_ms};
     ASSERT_OK(run_table_move(f->store, &move, &fixture_error));
+}
+
+/* A run with checkpoints of epochs 2 (best), 3 and 4 that ended in this state. */
+static int64_t add_run_of(const struct store_fixture *f, enum run_state state, int64_t created_ms,
+                          int64_t finished_ms) {
+    int64_t id = begin_run(f, created_ms, finished_ms);
+    put_checkpoint(f, id, CHECKPOINT_BEST, 2);
+    put_checkpoint(f, id, CHECKPOINT_LAST, 3);
+    put_checkpoint(f, id, CHECKPOINT_LAST, 4);
+    end_run(f, id, state, finished_ms);
     return id;
 }
 
@@ -120,6 +130,28 @@ static int count_files(const struct store_fixture *f, int64_t id) {
     }
     assert_int_equal(closedir(files), 0);
     return n;
+}
+
+/* It went on from an earlier checkpoint, and was canceled before it was better than ever. */
+static void the_last_of_a_run_that_has_no_best_stays(void **state) {
+    struct store_fixture *f = *state;
+    struct retention_options options = options_of(f, 7);
+    struct purge_result done;
+    const struct epoch_row epoch = {.report = {.epoch = 1, .val_wrong = 1, .val_total = 9}};
+    int64_t begun_ms = now_ms - 9 * DAY_MS;
+    int64_t ended_ms = now_ms - 8 * DAY_MS;
+    int64_t validated = begin_run(f, begun_ms, begun_ms);
+    ASSERT_OK(epoch_table_put(f->store, validated, &epoch, &fixture_error));
+    put_checkpoint(f, validated, CHECKPOINT_LAST, 1);
+    end_run(f, validated, RUN_CANCELED, ended_ms);
+    int64_t short_lived = begin_run(f, begun_ms, begun_ms); /* it never had one */
+    put_checkpoint(f, short_lived, CHECKPOINT_LAST, 0);
+    end_run(f, short_lived, RUN_CANCELED, ended_ms);
+    ASSERT_OK(retention_purge(&options, 7, false, &done, &fixture_error));
+    assert_int_equal(done.n_runs, 1);
+    assert_int_equal(count_rows(f, short_lived), 0);
+    assert_int_equal(count_rows(f, validated), 1);
+    assert_true(has(f, validated, "000001-000000.safetensors"));
 }
 
 static void the_best_of_an_old_final_run_stays_and_the_rest_goes(void **state) {
@@ -373,6 +405,7 @@ static void a_run_that_ended_before_it_was_made_is_as_old_as_it_was_made(void **
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_last_of_a_run_that_has_no_best_stays, begin, end),
         cmocka_unit_test_setup_teardown(the_best_of_an_old_final_run_stays_and_the_rest_goes, begin,
                                         end),
         cmocka_unit_test_setup_teardown(after_a_crash_the_next_start_removes_what_was_forgotten,

@@ -10,10 +10,14 @@
 
 enum { OLDEST_QUEUED, LAST_RUN_ID, LIST_RUNS, LIST_FINISHED, FORGET_LAST, N_STATEMENTS };
 
-/* A clock that went back while the run was trained says nothing of its age. */
+/* A clock that went back while the run was trained says nothing of its age. A run that went on from
+ * an earlier checkpoint, and ended before it was better than ever, has no best one: the last is all
+ * that there is of it. */
 #define FINISHED                                                                                   \
     " state IN ('succeeded', 'failed', 'canceled') AND max(finished_ms, created_ms) <= ?1"         \
-    " AND EXISTS (SELECT 1 FROM checkpoint WHERE run_id = run.id AND kind = 'last')"
+    " AND EXISTS (SELECT 1 FROM checkpoint WHERE run_id = run.id AND kind = 'last')"               \
+    " AND (best_epoch IS NULL OR EXISTS (SELECT 1 FROM checkpoint WHERE run_id = run.id"           \
+    "  AND kind = 'best'))"
 
 const struct statement_set upkeep_statements = {
     N_STATEMENTS,
