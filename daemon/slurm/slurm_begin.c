@@ -1,5 +1,6 @@
 /* From a run that was claimed to a job that Slurm has. Layer: daemon/slurm. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -84,13 +85,25 @@ static enum status copy_checkpoints(struct slurm_job *job, const struct executor
     return STATUS_OK;
 }
 
+/* The line for it, or "". A job gets nothing of the daemon's environment but what its bits depend
+ * on: OpenBLAS reads which processor to compute as before main. */
+static void write_core_type(char *line, size_t size) {
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    const char *type = getenv("OPENBLAS_CORETYPE");
+    bool good = type && type[strspn(type, allowed)] == '\0' && strlen(type) < size / 2;
+    (void)snprintf(line, size, "%s%s%s", good ? "export OPENBLAS_CORETYPE=" : "", good ? type : "",
+                   good ? "\n" : "");
+}
+
 static enum status write_script(const struct executor_slurm *slurm, const struct slurm_job *job,
                                 struct error *error) {
     char path[ATTEMPT_PATH_SIZE];
+    char core_type[128];
     CLEANUP(free_pointer) char *text = NULL;
     TRY(attempt_path(job->dir, "job.sh", path, error));
-    if (asprintf(&text, "#!/bin/sh\nexec '%s' train --attempt '%s'\n", slurm->program, job->dir) <
-        0) {
+    write_core_type(core_type, sizeof(core_type));
+    if (asprintf(&text, "#!/bin/sh\n%sexec '%s' train --attempt '%s'\n", core_type, slurm->program,
+                 job->dir) < 0) {
         text = NULL;
         return error_set(error, STATUS_NO_MEMORY, "no memory for %s", path);
     }

@@ -162,6 +162,15 @@ class Slurm(unittest.TestCase):
         weights = self.daemon.curl(f"/api/v1/runs/{runs[0]['id']}/checkpoints")
         self.assertEqual(weights.json()["items"][0]["epochs_done"], 2)
 
+    def test_jobs_compute_as_the_processor_that_the_daemon_is_told_to_compute_as(self):
+        self.daemon.terminate()
+        self.daemon.environment.update(CUTOUTD_ISA="blas", OPENBLAS_CORETYPE="Prescott")
+        self.daemon.start()
+        run = self.submit()
+        row = self.daemon.wait_for_end(run)
+        self.assertEqual(row["state"], "succeeded", self.daemon.log())
+        self.assertRegex(row["arithmetic"], "^blas-[0-9]+-prescott-")
+
     def test_a_lost_answer_of_sbatch_starts_nothing_twice(self):
         self.fault("lose_reply")
         run = self.submit()
