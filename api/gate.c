@@ -177,7 +177,7 @@ handler *gate_admit(const struct exchange_host *host, struct MHD_Connection *con
     copy_condition(connection, MHD_HTTP_HEADER_IF_MATCH, request->if_match);
     copy_condition(connection, "Idempotency-Key", request->idempotency_key);
     copy_header(connection, MHD_HTTP_HEADER_RANGE, request->range);
-    copy_header(connection, MHD_HTTP_HEADER_IF_RANGE, request->if_range);
+    copy_condition(connection, MHD_HTTP_HEADER_IF_RANGE, request->if_range);
     copy_header(connection, "Last-Event-ID", request->last_event_id);
     copy_header(connection, MHD_HTTP_HEADER_AUTHORIZATION, request->authorization);
     if (!check_origin(host, connection, request, reply)) {

@@ -8,8 +8,8 @@
  * runs and sweeps stores their place (store/table/idempotency_table.h). Backups and purges are
  * files, which are in no transaction; their answers are stored behind them, and a repeat after a
  * crash in between is harmless: a backup of that name is refused (409), one without a name is made
- * once more, and a purge frees what is left. While a request with a key is being answered, another
- * one with the same key is refused with 409.
+ * once more, and a purge frees what is left. The test of a webhook is sent once more. While a
+ * request with a key is being answered, another one with the same key is refused with 409.
  */
 #ifndef CUTOUTD_API_IDEMPOTENCY_H
 #define CUTOUTD_API_IDEMPOTENCY_H

@@ -113,17 +113,13 @@ void admission_check_priority(const struct api_context *context, const struct re
     }
 }
 
-static void check_notify(const struct api_context *context, const char *notify,
-                         struct field_errors *errors) {
+static enum status check_notify(const struct api_context *context, const char *notify,
+                                struct field_errors *errors, struct error *error) {
     CLEANUP(webhook_list_clear) struct webhook_list list = {.n = 0};
-    struct error error;
     if (!notify[0]) {
-        return;
+        return STATUS_OK;
     }
-    if (webhook_table_list(context->options.store, &list, &error) != STATUS_OK) {
-        field_errors_add(errors, "notify", "The webhooks cannot be read at the moment.");
-        return;
-    }
+    TRY(webhook_table_list(context->options.store, &list, error));
     for (const char *name = notify + 1; *name;) {
         size_t n = strcspn(name, ",");
         size_t i = 0;
@@ -138,20 +134,21 @@ static void check_notify(const struct api_context *context, const char *notify,
         }
         name += n + 1;
     }
+    return STATUS_OK;
 }
 
-void admission_check(const struct api_context *context, const struct request *request,
-                     const struct run_spec *spec, struct admission *ret_admission,
-                     struct field_errors *errors) {
+enum status admission_check(const struct api_context *context, const struct request *request,
+                            const struct run_spec *spec, struct admission *ret_admission,
+                            struct field_errors *errors, struct error *error) {
     const struct executor *executor = pool_executor(context->options.pool, spec->executor);
     struct executor_admission found;
     executor->admit(executor->user, &spec->config, &found);
     *ret_admission =
         (struct admission){.needed_bytes = found.needed_bytes, .limit_bytes = found.limit_bytes};
     admission_check_priority(context, request, spec->priority, errors);
-    check_notify(context, spec->notify, errors);
     check_dataset(&found, &spec->config, ret_admission, errors);
     check_memory(executor, &spec->config, ret_admission, errors);
+    return check_notify(context, spec->notify, errors, error);
 }
 
 /* The member "memory" {"needed_bytes":..,"limit_bytes":..}. */

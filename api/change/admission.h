@@ -22,10 +22,11 @@ struct admission {
 };
 
 /* Adds an error for each thing that is in the way of training the run where it asks for. The spec
- * was read in these surroundings: its executor is there. */
-void admission_check(const struct api_context *context, const struct request *request,
-                     const struct run_spec *spec, struct admission *ret_admission,
-                     struct field_errors *errors);
+ * was read in these surroundings: its executor is there. Statuses of the store: it is not known
+ * whether there is something. */
+enum status admission_check(const struct api_context *context, const struct request *request,
+                            const struct run_spec *spec, struct admission *ret_admission,
+                            struct field_errors *errors, struct error *error);
 
 /* Adds an error when the one who asks may not give this priority: nobody but admins goes above
  * max_priority. */

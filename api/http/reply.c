@@ -296,9 +296,24 @@ void reply_problem_end(struct reply *reply, const struct request *request, enum 
     }
 }
 
+/* What a client may know of a failure that is not its own. */
+static const char *public_detail(enum status status) {
+    if (status == STATUS_NO_SPACE) {
+        return "The daemon's disk is full; nothing was stored. Free some space and try again.";
+    }
+    if (http_code(status) == 503) {
+        return "The daemon cannot do this at the moment; try again later.";
+    }
+    return "The daemon could not do this; its log says why.";
+}
+
 void reply_field_errors(struct reply *reply, const struct request *request, enum status status,
                         const char *what, const struct field_errors *errors) {
     char detail[128];
+    if (http_code(status) >= 500) {
+        reply_problem(reply, request, status, "%s", public_detail(status));
+        return;
+    }
     if (status == STATUS_INVALID) {
         (void)snprintf(detail, sizeof(detail), "%d field%s of the %s cannot be used as given.",
                        errors->n, errors->n == 1 ? "" : "s", what);
@@ -337,17 +352,6 @@ void reply_problem(struct reply *reply, const struct request *request, enum stat
     va_end(arguments);
     (void)trim_to_characters(detail);
     problem(reply, request, status, detail);
-}
-
-/* What a client may know of a failure that is not its own. */
-static const char *public_detail(enum status status) {
-    if (status == STATUS_NO_SPACE) {
-        return "The daemon's disk is full; nothing was stored. Free some space and try again.";
-    }
-    if (http_code(status) == 503) {
-        return "The daemon cannot do this at the moment; try again later.";
-    }
-    return "The daemon could not do this; its log says why.";
 }
 
 void reply_detail(const struct request *request, const struct error *error, char *detail,

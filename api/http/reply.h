@@ -148,7 +148,8 @@ void reply_problem_end(struct reply *reply, const struct request *request, enum 
                        struct json_writer *writer);
 
 /* A problem of a document with all that is wrong with it. what: "run"; status: STATUS_INVALID, or
- * STATUS_MALFORMED when it is no such document at all. */
+ * STATUS_MALFORMED when it is no such document at all; of one that the daemon is to blame for, only
+ * that. */
 void reply_field_errors(struct reply *reply, const struct request *request, enum status status,
                         const char *what, const struct field_errors *errors);
 

@@ -61,7 +61,9 @@ void route_run_edit(struct api_context *context, const struct request *request,
     }
     enum status status = run_spec_parse(request->body, request->n_body, &any, &spec, &errors);
     if (status == STATUS_OK) {
-        admission_check_priority(context, request, spec.priority, &errors);
+        if (cJSON_HasObjectItem(document, "priority")) {
+            admission_check_priority(context, request, spec.priority, &errors);
+        }
         status = errors.n > 0 ? STATUS_INVALID : STATUS_OK;
     }
     if (status != STATUS_OK) {

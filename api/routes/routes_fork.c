@@ -223,10 +223,15 @@ static void check_fit(const struct fork *fork, struct field_errors *errors) {
 static bool settle_spec(struct api_context *context, const struct request *request,
                         const cJSON *overrides, struct fork *fork, struct reply *reply) {
     struct field_errors errors;
+    struct error error;
     enum status status = parse_spec(context, overrides, fork, &errors);
     if (status == STATUS_OK) {
         check_fit(fork, &errors);
-        admission_check(context, request, &fork->spec, &fork->admission, &errors);
+        if (admission_check(context, request, &fork->spec, &fork->admission, &errors, &error) !=
+            STATUS_OK) {
+            reply_error(reply, request, &error);
+            return false;
+        }
     }
     name_run(fork, &errors);
     for (int i = 0; i < errors.n; i++) {
@@ -234,10 +239,9 @@ static bool settle_spec(struct api_context *context, const struct request *reque
         (void)snprintf(pointer, sizeof(pointer), "/overrides%.80s", errors.items[i].pointer);
         memcpy(errors.items[i].pointer, pointer, sizeof(pointer));
     }
-    if (status == STATUS_NO_MEMORY) {
-        reply_problem(reply, request, status, "Try again later.");
-    } else if (status != STATUS_OK || errors.n > 0) {
-        reply_field_errors(reply, request, STATUS_INVALID, "fork", &errors);
+    if (status != STATUS_OK || errors.n > 0) {
+        reply_field_errors(reply, request, status == STATUS_NO_MEMORY ? status : STATUS_INVALID,
+                           "fork", &errors);
     }
     return status == STATUS_OK && errors.n == 0;
 }

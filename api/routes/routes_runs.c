@@ -59,7 +59,11 @@ static bool check_admission(const struct api_context *context, const struct requ
                             const struct run_spec *spec, struct admission *admission,
                             struct reply *reply) {
     struct field_errors errors = {.n = 0};
-    admission_check(context, request, spec, admission, &errors);
+    struct error error;
+    if (admission_check(context, request, spec, admission, &errors, &error) != STATUS_OK) {
+        reply_error(reply, request, &error);
+        return false;
+    }
     if (errors.n > 0) {
         reply_admission(reply, request, admission, &errors);
     }

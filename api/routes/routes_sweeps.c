@@ -90,9 +90,14 @@ static bool check_admission(const struct api_context *context, const struct requ
                             const struct sweep_spec *spec, struct admission *admission,
                             struct reply *reply) {
     struct field_errors errors = {.n = 0};
+    struct error error;
     for (size_t i = 0; i < spec->n_children && errors.n < RUN_SPEC_MAX_ERRORS; i++) {
         struct field_errors of_run = {.n = 0};
-        admission_check(context, request, &spec->children[i].spec, &admission[i], &of_run);
+        if (admission_check(context, request, &spec->children[i].spec, &admission[i], &of_run,
+                            &error) != STATUS_OK) {
+            reply_error(reply, request, &error);
+            return false;
+        }
         sweep_errors_add(spec, &spec->children[i], &of_run, &errors);
     }
     if (errors.n > 0) {

@@ -3,6 +3,7 @@
 
 #include <cjson/cJSON.h>
 #include <math.h>
+#include <sqlite3.h>
 #include <unistd.h>
 
 /* The body as JSON; the reply is cleared. */
@@ -115,6 +116,37 @@ static void failed_commit_is_no_accepted_run(void **state) {
     reply = ask(fixture, "GET", "/api/v1/runs", NULL);
     assert_string_equal(reply.body, "{\"varies\":[],\"items\":[],\"next_cursor\":null}\n");
     reply_clear(&reply);
+}
+
+/* Nobody else repeats a request that was called wrong. */
+static void webhooks_that_cannot_be_read_are_not_the_clients_fault(void **state) {
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *path;
+        const char *body;
+    } requests[] = {
+        {"/api/v1/runs", "{\"notify\":[\"chat\"]}"},
+        {"/api/v1/runs?dry_run=true", "{\"notify\":[\"chat\"]}"},
+        {"/api/v1/sweeps", "{\"base\":{\"notify\":[\"chat\"]},\"grid\":{\"m\":[2,4]}}"},
+    };
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        struct reply reply = ask(fixture, "POST", requests[i].path, requests[i].body);
+        assert_int_equal(reply.http_status, 422);
+        assert_contains(reply.body, "There is no webhook chat");
+        reply_clear(&reply);
+    }
+    char path[96];
+    sqlite3 *database = NULL;
+    (void)snprintf(path, sizeof(path), "%s/test.db", fixture->dir);
+    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, "ALTER TABLE webhook RENAME TO gone", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        struct reply reply = ask(fixture, "POST", requests[i].path, requests[i].body);
+        assert_true(reply.http_status >= 500);
+        reply_clear(&reply);
+    }
 }
 
 static void list_pages_from_the_newest(void **state) {
@@ -452,6 +484,7 @@ int main(void) {
         TEST(run_that_needs_too_much_memory_is_refused_with_numbers),
         TEST(batch_larger_than_the_data_set_is_refused),
         TEST(failed_commit_is_no_accepted_run),
+        TEST(webhooks_that_cannot_be_read_are_not_the_clients_fault),
         TEST(list_pages_from_the_newest),
         TEST(list_links_to_the_next_page_in_its_own_words),
         TEST(list_filters),

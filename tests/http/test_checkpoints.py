@@ -82,6 +82,8 @@ class Checkpoints(DaemonTestCase):
         self.assertEqual((head.status, len(body)), (200, len(self.content)))
         head, body = self.part("bytes=0-9", "-H", f'If-Range: "{self.best["sha256"]}"')
         self.assertEqual((head.status, len(body)), (206, 10))
+        head, body = self.part("bytes=0-9", "-H", f'If-Range: "{"0" * 400}"')
+        self.assertEqual((head.status, len(body)), (200, len(self.content)))
         head, body = self.part("bytes=0-1,5-6")
         self.assertEqual((head.status, len(body)), (200, len(self.content)))
 

@@ -129,6 +129,14 @@ class Owners(Lab):
         ends = [self.ask("rita", f"/runs/{run}")["started_at"] for run in (bert, *annas)]
         self.assertEqual(ends, sorted(ends))
 
+    def test_an_edit_that_leaves_the_priority_as_it_is_needs_none(self):
+        self.reload("[owners]\nmax_priority = -5\n", "max_priority = -5")
+        self.assertEqual(self.submit("anna", hold=True, status=422)["errors"][0]["pointer"], "/priority")
+        run = self.submit("anna", hold=True, priority=-5)["id"]
+        changed = self.ask("anna", f"/runs/{run}", "-X", "PATCH", data={"name": "another"})
+        self.assertEqual((changed["name"], changed["priority"]), ("another", -5))
+        self.ask("anna", f"/runs/{run}/cancel", "-X", "POST", data={})
+
     def test_limits_are_told_and_hold(self):
         self.reload("[owners]\nmax_running = 1\nmax_queued = 2\nmax_priority = 5\n",
                     "max_priority = 5")
