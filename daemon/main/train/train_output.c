@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/durable.h"
 #include "core/base/text_stream.h"
 #include "daemon/config/lock.h"
 #include "daemon/config/text_file.h"
@@ -27,10 +28,11 @@ static enum status path_join(char ret_path[PATH_MAX], const char *directory, con
 }
 
 static enum status directory_make(const char *path, struct error *error) {
-    if (mkdir(path, 0755) != 0 && errno != EEXIST) {
-        return error_set_errno(error, errno, "cannot make the directory %s", path);
+    if (mkdir(path, 0755) == 0) {
+        return durable_name(path, error);
     }
-    return STATUS_OK;
+    return errno == EEXIST ? STATUS_OK
+                           : error_set_errno(error, errno, "cannot make the directory %s", path);
 }
 
 enum status train_output_open(const char *directory, struct train_output *output,
