@@ -107,6 +107,31 @@ class Client(DaemonTestCase):
         waiting.join(PATIENCE_S)
         self.assertEqual([run["state"] for run in ended], ["canceled"])
 
+    def wait_in_time(self, lab, what, **more):
+        """What lab.wait() returns; fails instead of waiting for ever."""
+        ended = []
+        waiting = threading.Thread(target=lambda: ended.append(lab.wait(what, **more)), daemon=True)
+        waiting.start()
+        waiting.join(PATIENCE_S)
+        self.assertEqual(len(ended), 1, "wait() has not returned")
+        return ended[0]
+
+    def test_a_run_that_halving_left_behind_has_ended(self):
+        base = dict({name: value for name, value in TINY.items() if name != "m"}, epochs=2)
+        sweep = self.lab.request("POST", "/sweeps", None, {
+            "base": base, "grid": {"seed": [1, 2, 3]}, "halving": {"first_epochs": 1, "eta": 3}}).json()
+        heard = []
+        runs = self.wait_in_time(self.lab, sweep, on_event=heard.append)
+        self.assertEqual(sorted(run["state"] for run in runs), ["paused", "paused", "succeeded"])
+        self.assertIn("paused", [event["data"]["state"] for event in heard if event["event"] == "state"])
+        self.assertEqual([run["id"] for run in self.wait_in_time(self.lab, sweep)], sweep["runs"])
+        # Left behind between the question for the run and the first event of its stream.
+        lab = cutoutd.Client(self.lab.server)
+        [left, _] = [run for run in runs if run["state"] == "paused"]
+        answers = iter([dict(left, state="running", halving=None)])
+        lab.run = lambda run: next(answers, None) or self.lab.run(run)
+        self.assertEqual(self.wait_in_time(lab, left)[0]["state"], "paused")
+
     def test_nothing_there_is_said_after_the_patience(self):
         with self.assertRaises(cutoutd.Unreachable):
             cutoutd.Client("http://127.0.0.1:1", patience=0).get("/system")

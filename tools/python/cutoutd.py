@@ -373,20 +373,26 @@ class Client:
         return [_id(what)]
 
     def wait(self, what, on_event=None):
-        """Follows runs to their end and returns them as they ended; `on_event` hears the events."""
+        """Follows runs to their end and returns them as they ended; `on_event` hears the events. One
+        that its sweep's halving left behind stays paused, and has ended too."""
         return [self._wait_for(run, on_event) for run in self.runs_of(what)]
 
     def _wait_for(self, run, on_event):
         failures = 0
         while True:
             state = self.run(run)  # with patience, while the daemon restarts
-            if state["state"] in FINAL_STATES:
+            if has_ended(state):
                 return state
             try:
                 for event in self.stream(f"/runs/{run}/events"):
                     failures = 0
                     if on_event:
                         on_event(event)
+                    # Whether it is paused for good is not in every event, and the stream stays open.
+                    if (event.get("data") or {}).get("state") == "paused":
+                        state = self.run(run)
+                        if has_ended(state):
+                            return state
             except (OSError, http.client.HTTPException, Problem) as error:
                 if isinstance(error, Problem) and error.status < 500:
                     raise
@@ -417,6 +423,12 @@ class Client:
         if _is_sweep(what):
             return {"sweep": what["id"]}
         return {"ids": self.runs_of(what)}
+
+
+def has_ended(run):
+    """Whether a run, as the daemon shows it, goes on no more unless it is resumed or requeued."""
+    ranked_out = (run["halving"] or {}).get("ranked_out")
+    return run["state"] in FINAL_STATES or (run["state"] == "paused" and bool(ranked_out))
 
 
 def _is_sweep(what):
