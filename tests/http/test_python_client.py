@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import unittest
+import unittest.mock
 
 from daemon_process import PATIENCE_S, TINY, DaemonTestCase, tls_daemon, unix_daemon
 
@@ -131,6 +132,22 @@ class Client(DaemonTestCase):
         answers = iter([dict(left, state="running", halving=None)])
         lab.run = lambda run: next(answers, None) or self.lab.run(run)
         self.assertEqual(self.wait_in_time(lab, left)[0]["state"], "paused")
+
+    def test_streams_may_break_off_as_often_as_they_like(self):
+        run = self.lab.submit(**dict(TINY, hold=True))
+        lab = cutoutd.Client(self.lab.server)
+        broken, pauses = [], []
+
+        def stream(_):
+            broken.append(True)
+            if len(broken) == 1100:
+                self.lab.request("POST", f"/runs/{run['id']}/cancel")
+            raise ConnectionResetError("broken off")
+        lab.stream = stream
+        with unittest.mock.patch.object(cutoutd.time, "sleep", pauses.append):
+            self.assertEqual(self.wait_in_time(lab, run)[0]["state"], "canceled")
+        self.assertEqual(pauses[:3], [0.2, 0.4, 0.8])
+        self.assertEqual(set(pauses[5:]), {5})
 
     def test_nothing_there_is_said_after_the_patience(self):
         with self.assertRaises(cutoutd.Unreachable):

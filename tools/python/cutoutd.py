@@ -397,7 +397,7 @@ class Client:
                 if isinstance(error, Problem) and error.status < 500:
                     raise
                 failures += 1
-                time.sleep(min(0.1 * 2 ** failures, 5))
+                time.sleep(min(0.1 * 2 ** min(failures, 6), 5))
 
     def epochs(self, what):
         """The history of each run, a row an epoch: its id as `run`, then EPOCH_COLUMNS. A DataFrame
