@@ -9,7 +9,7 @@
  * files, which are in no transaction; their answers are stored behind them, and a repeat after a
  * crash in between is harmless: a backup of that name is refused (409), one without a name is made
  * once more, and a purge frees what is left. While a request with a key is being answered, another
- * one with the same key is refused with 409.
+ * one with the same key is refused with 409 and Retry-After, which no other 409 has.
  */
 #ifndef CUTOUTD_API_IDEMPOTENCY_H
 #define CUTOUTD_API_IDEMPOTENCY_H
