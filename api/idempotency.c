@@ -10,7 +10,7 @@
 #include "core/base/log.h"
 #include "daemon/store/table/idempotency_table.h"
 
-enum { KEY_SIZE = 128, IN_FLIGHT_MAX = 64 };
+enum { KEY_SIZE = 128, IN_FLIGHT_MAX = 64, RETRY_AFTER_S = 1 };
 
 /* The keys whose requests are being answered. */
 struct keys_in_flight {
@@ -185,7 +185,9 @@ void idempotency_dispatch(struct api_context *context, struct request *request, 
     }
     if (place == -1) {
         reply_problem(reply, request, STATUS_CONFLICT,
-                      "A request with this Idempotency-Key is being answered at the moment.");
+                      "A request with this Idempotency-Key is being answered at the moment; "
+                      "send it again to get its answer.");
+        reply->retry_after_s = RETRY_AFTER_S;
         return;
     }
     handle(context, request, answer, &mark, reply);

@@ -9,7 +9,8 @@
  * files, which are in no transaction; their answers are stored behind them, and a repeat after a
  * crash in between is harmless: a backup of that name is refused (409), one without a name is made
  * once more, and a purge frees what is left. The test of a webhook is sent once more. While a
- * request with a key is being answered, another one with the same key is refused with 409.
+ * request with a key is being answered, another one with the same key is refused with 409 and
+ * Retry-After, which no other 409 has.
  */
 #ifndef CUTOUTD_API_IDEMPOTENCY_H
 #define CUTOUTD_API_IDEMPOTENCY_H

@@ -5,6 +5,7 @@
 #include <ftw.h>
 #include <sys/stat.h>
 
+#include "api/routes/routes.h"
 #include "daemon/store/change/run_change.h"
 #include "daemon/store/table/checkpoint_table.h"
 
@@ -147,6 +148,41 @@ static void what_was_not_stored_is_tried_again_under_its_key(void **state) {
     reply_clear(&reply);
 }
 
+static struct reply asked_meanwhile;
+
+/* Submits a run, and while that is being answered sends the same request again. */
+static void submit_and_ask_again(struct api_context *context, const struct request *request,
+                                 struct reply *reply) {
+    struct request again = *request;
+    again.idempotency = NULL;
+    idempotency_dispatch(context, &again, route_run_create, &asked_meanwhile);
+    route_run_create(context, request, reply);
+}
+
+static void a_repeat_during_the_answer_is_told_when_to_come_again(void **state) {
+    struct fixture *fixture = *state;
+    struct request request = {.method = "POST", .idempotency_key = "k", .body = "{}", .n_body = 2};
+    struct reply first = {0};
+    struct error error;
+    assert_int_equal(url_parse("/api/v1/runs", &request.url, &error), STATUS_OK);
+    idempotency_dispatch(&fixture->context, &request, submit_and_ask_again, &first);
+    assert_int_equal(first.http_status, 201);
+    assert_int_equal(asked_meanwhile.http_status, 409);
+    assert_contains(asked_meanwhile.body, "being answered at the moment; send it again");
+    assert_int_equal(asked_meanwhile.retry_after_s, 1);
+    struct reply again = post(fixture, "k", "/api/v1/runs", "{}");
+    assert_true(again.replayed);
+    assert_string_equal(again.body, first.body);
+    reply_clear(&asked_meanwhile);
+    reply_clear(&first);
+    reply_clear(&again);
+    /* What is not in the state for it gains nothing by a repeat. */
+    first = post(fixture, "other", "/api/v1/runs/1/resume", "");
+    assert_int_equal(first.http_status, 409);
+    assert_int_equal(first.retry_after_s, 0);
+    reply_clear(&first);
+}
+
 static void created_run_is_found_again_by_its_key(void **state) {
     struct fixture *fixture = *state;
     fail_write(fixture, 2);
@@ -272,6 +308,7 @@ int main(void) {
         TEST(action_on_a_sweep_and_its_answer_are_one_commit),
         TEST(drain_and_its_answer_are_one_commit),
         TEST(what_was_not_stored_is_tried_again_under_its_key),
+        TEST(a_repeat_during_the_answer_is_told_when_to_come_again),
         TEST(created_run_is_found_again_by_its_key),
         TEST(links_are_of_the_proxy_that_asks_again),
         TEST(a_refusal_has_the_path_of_who_asked),

@@ -2,6 +2,8 @@
 
 import argparse
 import csv
+import importlib.machinery
+import importlib.util
 import os
 import re
 import signal
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 from daemon_process import PATIENCE_S, SLOW_BUILD, DaemonTestCase
 
@@ -16,12 +19,20 @@ ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 TOOL = os.path.join(ROOT, "tools", "reproduce")
 PAGE = os.path.join(ROOT, "tests", "reproduction")
 sys.path.insert(0, os.path.join(ROOT, "tools", "python"))
+import cutoutd  # noqa: E402
 import quickstart  # noqa: E402
 import reproduction  # noqa: E402
 
 SMALL = ["--depth", "8", "--m", "1,2", "--squares", "1,2", "--pair", "1", "--seeds", "1",
          "--epochs", "2", "--squares-epochs", "2", "--threads-per-run", "1",
          "--train-images", "64" if SLOW_BUILD else "128", "--test-images", "20"]
+
+
+def load_tool():
+    loader = importlib.machinery.SourceFileLoader("reproduce_tool", TOOL)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
 
 
 def rows(directory, name):
@@ -94,6 +105,28 @@ class Reproduce(DaemonTestCase):
         for run in rows(self.output, "runs.csv"):
             last = self.daemon.get(f"/api/v1/runs/{run['run']}")["last"]
             self.assertEqual(float(epochs[run["run"]]["val_error"]), last["val_error"])
+
+    def test_a_run_that_was_deleted_is_submitted_again(self):
+        daemon = self.fresh()
+        daemon.curl("/api/v1/scheduler/drain", "-X", "POST")
+        lab = cutoutd.Client("http://" + daemon.address)
+        tool = load_tool()
+        with unittest.mock.patch.object(sys, "argv", [TOOL, "--output", self.output, *SMALL]):
+            options = tool.read_arguments()
+        job = tool.Reproduction(options, lab)
+        job.submit()
+        first = dict(job.ids)
+        self.assertEqual(list(first), list(job.plan.entries))
+        gone, ids = list(first)[1], [first[list(first)[1]]]
+        for _ in range(2):
+            daemon.curl(f"/api/v1/runs/{ids[-1]}/cancel", "-X", "POST")
+            daemon.curl(f"/api/v1/runs/{ids[-1]}", "-X", "DELETE")
+            job.submit()
+            ids.append(job.ids[gone])
+        self.assertEqual(len(set(ids)), 3)
+        self.assertEqual(dict(job.ids, **{gone: ids[0]}), first)
+        self.assertEqual({run["id"] for run in lab.runs()}, set(job.ids.values()))
+        self.assertEqual(lab.run(ids[-1])["labels"], {"reproduce": gone})
 
     def test_what_cannot_be_done_is_said_before_anything_begins(self):
         for arguments, words in ((["--m", "3"], "shared evenly"), (["--m", "0"], "numbers from 1"),

@@ -11,7 +11,7 @@
 
 A refused request raises Problem, whose text says what is wrong with which field. Requests that may
 be repeated (everything that reads, and a POST with an Idempotency-Key) are tried again while the
-daemon restarts or is busy, for as long as Client(patience=...) says.
+daemon restarts or is busy, from the first failure on for as long as Client(patience=...) says.
 """
 
 import http.client
@@ -235,7 +235,7 @@ class Client:
     def __init__(self, server=None, token=None, cacert=None, timeout=60, patience=60):
         """`server`: a URL, or unix:PATH; `token` and `cacert` (a file) as cutoutctl takes them;
         `timeout`: seconds for one answer; `patience`: seconds for which a request that may be
-        repeated is tried again."""
+        repeated is tried again, from its first failure on."""
         self.server = server or os.environ.get("CUTOUTCTL_SERVER") or "http://127.0.0.1:8080"
         self.token = token or os.environ.get("CUTOUTD_TOKEN") or os.environ.get("CUTOUTCTL_TOKEN")
         self.cacert = cacert or os.environ.get("CUTOUTCTL_CACERT")
@@ -282,8 +282,8 @@ class Client:
 
     def request(self, method, path, query=None, body=None, headers=None):
         """One request below /api/v1; an Answer, or raises Problem or Unreachable."""
-        repeatable = method == "GET" or "Idempotency-Key" in (headers or {})
-        deadline = time.monotonic() + self.patience
+        key = (headers or {}).get("Idempotency-Key")
+        deadline = None
         pause = 0.1
         while True:
             try:
@@ -294,16 +294,20 @@ class Client:
                                     response.read())
                 finally:
                     connection.close()
-            except (OSError, http.client.HTTPException) as error:
-                if not repeatable or time.monotonic() + pause > deadline:
-                    raise Unreachable(f"{self.server}: {error}") from error
-            else:
                 if answer.status < 400:
                     return answer
-                if (answer.status != 503 or not repeatable
-                        or time.monotonic() + pause > deadline):
-                    raise Problem(answer.status, _problem_of(answer))
-                pause = max(pause, float(answer.headers.get("retry-after", 0)))
+                failure = Problem(answer.status, _problem_of(answer))
+                may_pass, least = _may_pass(answer), _retry_after(answer)
+            except (OSError, http.client.HTTPException) as error:
+                unknown = f"; it may have been done: idempotency_key={key!r} gets its answer" if key else ""
+                failure = Unreachable(f"{self.server}: {error}{unknown}")
+                failure.__cause__ = error
+                may_pass, least = True, 0
+            now = time.monotonic()
+            deadline = deadline or now + self.patience
+            if not may_pass or not (method == "GET" or key) or now + pause > deadline:
+                raise failure
+            pause = min(max(pause, least), deadline - now)
             time.sleep(pause)
             pause = min(2 * pause, 5)
 
@@ -329,6 +333,8 @@ class Client:
                 body = response.read()
                 raise Problem(response.status, _problem_of(Answer(response.status, {}, body)))
             for line in response:
+                if not line.endswith(b"\n"):
+                    return  # it broke off in the middle
                 if line.strip():
                     yield json.loads(line)
         finally:
@@ -373,25 +379,31 @@ class Client:
         return [_id(what)]
 
     def wait(self, what, on_event=None):
-        """Follows runs to their end and returns them as they ended; `on_event` hears the events."""
+        """Follows runs to their end and returns them as they ended; `on_event` hears the events. One
+        that its sweep's halving left behind stays paused, and has ended too."""
         return [self._wait_for(run, on_event) for run in self.runs_of(what)]
 
     def _wait_for(self, run, on_event):
         failures = 0
         while True:
             state = self.run(run)  # with patience, while the daemon restarts
-            if state["state"] in FINAL_STATES:
+            if has_ended(state):
                 return state
             try:
                 for event in self.stream(f"/runs/{run}/events"):
                     failures = 0
                     if on_event:
                         on_event(event)
+                    # Whether it is paused for good is not in every event, and the stream stays open.
+                    if (event.get("data") or {}).get("state") == "paused":
+                        state = self.run(run)
+                        if has_ended(state):
+                            return state
             except (OSError, http.client.HTTPException, Problem) as error:
                 if isinstance(error, Problem) and error.status < 500:
                     raise
                 failures += 1
-                time.sleep(min(0.1 * 2 ** failures, 5))
+                time.sleep(min(0.1 * 2 ** min(failures, 6), 5))
 
     def epochs(self, what):
         """The history of each run, a row an epoch: its id as `run`, then EPOCH_COLUMNS. A DataFrame
@@ -419,6 +431,12 @@ class Client:
         return {"ids": self.runs_of(what)}
 
 
+def has_ended(run):
+    """Whether a run, as the daemon shows it, goes on no more unless it is resumed or requeued."""
+    ranked_out = (run["halving"] or {}).get("ranked_out")
+    return run["state"] in FINAL_STATES or (run["state"] == "paused" and bool(ranked_out))
+
+
 def _is_sweep(what):
     return isinstance(what, dict) and "spec" in what
 
@@ -433,6 +451,18 @@ def _argument(value):
     if isinstance(value, (list, tuple)):
         return ",".join(str(item) for item in value)
     return str(value)
+
+
+def _may_pass(answer):
+    """Whether the same request may be answered otherwise in a moment: the daemon is busy or, says
+    the proxy before it, away; or it is answering a request with this Idempotency-Key."""
+    return answer.status in (502, 503, 504) or (answer.status == 409 and "retry-after" in answer.headers)
+
+
+def _retry_after(answer):
+    """Seconds; a proxy may name a date instead, which nothing is made of."""
+    text = answer.headers.get("retry-after", "")
+    return int(text) if text.isdecimal() else 0
 
 
 def _problem_of(answer):
