@@ -349,13 +349,14 @@ class New {
     if (this.busy) { return; }
     const { path, body } = this.request();
     this.busy = true;
-    this.key ??= crypto.randomUUID?.() ?? String(Math.random()).slice(2);
+    // What may have been accepted although no answer came is sent again under the same key.
+    const text = path + JSON.stringify(body);
+    if (this.sent?.text !== text) { this.sent = { text, key: crypto.randomUUID?.() ?? String(Math.random()).slice(2) }; }
     try {
-      const made = await send("POST", path, body, { headers: { "Idempotency-Key": this.key } });
-      this.key = null;
+      const made = await send("POST", path, body, { headers: { "Idempotency-Key": this.sent.key } });
+      this.sent = null;
       go(path === "/sweeps" ? `/compare?sweep=${made.id}` : `/runs/${made.id}`);
     } catch (problem) {
-      this.key = null;
       if (problem instanceof Problem && problem.errors.length > 0) {
         this.paintErrors(problem.errors);
         this.inputs.get(this.wrongField)?.focus();

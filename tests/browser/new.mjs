@@ -49,6 +49,23 @@ page_test("a sweep is made by keys alone, from the form to the last tab of a run
   await page.locator("#panel pre", { hasText: "epoch 1" }).waitFor();
 });
 
+page_test("what was accepted without an answer is not queued twice", async ({ daemon, page }) => {
+  const lost = [];
+  await page.route(/\/api\/v1\/runs$/, async (route) => {
+    if (route.request().method() !== "POST" || lost.length > 0) { return route.continue(); }
+    lost.push((await route.fetch()).status());
+    return route.abort("connectionreset");
+  });
+  await page.goto(`${daemon.url}/new?${new URLSearchParams({ ...SMALL, epochs: 1 })}`);
+  const button = page.getByRole("button", { name: "Queue 1 run" });
+  await button.click();
+  await page.getByRole("alert").filter({ hasText: /\w/ }).first().waitFor();
+  assert.deepEqual(lost, [201]);
+  await button.click();
+  await page.waitForURL(/\/runs\/1$/);
+  assert.equal((await daemon.call("GET", "/runs")).items.length, 1);
+});
+
 page_test("values become chips, and the time of a kind that was never trained is measured", async ({ daemon, page, shot }) => {
   await page.goto(`${daemon.url}/new?${new URLSearchParams({ ...SMALL, batch_size: 8 })}`);
   await page.locator("#field-m").pressSequentially("1..2,4");
