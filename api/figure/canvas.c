@@ -172,10 +172,11 @@ void canvas_font(struct canvas *canvas, double size, bool bold) {
 
 /* ---- SVG ---- */
 
-/* To a hundredth of a point, which nobody sees, without zeros at the end. */
+/* To a hundredth of a point, which nobody sees, without zeros at the end. What is a thousand
+ * kilometres away may be nearer. */
 static void put_number(FILE *svg, const char *before, double value) {
     char text[48];
-    int n = snprintf(text, sizeof(text), "%.2f", value);
+    int n = snprintf(text, sizeof(text), "%.2f", fmax(-3e9, fmin(3e9, value)));
     while (n > 1 && text[n - 1] == '0') {
         n--;
     }

@@ -30,6 +30,9 @@ static void linear_ticks(const struct plot_axis *axis, double gap, bool whole,
     double length = fabs(axis->to - axis->from);
     double most = fmax(2, fmin(floor(length / gap), PLOT_MOST_TICKS - 1));
     double rough = (axis->high - axis->low) / most;
+    if (!(rough > 1e-300 && rough < 1e300)) {
+        return; /* no step between two of its numbers can be told */
+    }
     int number = 3 * (int)floor(log10(rough)) - 1;
     while (nice_step(number) < rough * (1 - 1e-9)) {
         number++;

@@ -49,18 +49,74 @@ static void draw_band(struct frame *f, const struct shown *shown) {
     }
 }
 
+/* A place on the page. */
+struct place {
+    double x, y;
+};
+
+/* Shortens the way along one axis to what lies between low and high; *begin and *end are shares of
+ * it. */
+static void shorten(double from, double to, double low, double high, double *begin, double *end) {
+    double way = to - from;
+    if (way == 0) {
+        *end = from < low || from > high ? -1 : *end;
+        return;
+    }
+    double a = (low - from) / way;
+    double b = (high - from) / way;
+    *begin = fmax(*begin, fmin(a, b));
+    *end = fmin(*end, fmax(a, b));
+}
+
+/* Leaves of a line what is not farther than a box beside the box of the axes (Liang and Barsky,
+ * 1984): with a zoom the rest may be millions of dashes long. False: nothing of it. */
+static bool clip(const struct frame *f, struct place *from, struct place *to) {
+    const struct place a = *from;
+    const struct place b = *to;
+    double width = f->right - f->left;
+    double height = f->bottom - f->top;
+    double begin = 0;
+    double end = 1;
+    shorten(a.x, b.x, f->left - width, f->right + width, &begin, &end);
+    shorten(a.y, b.y, f->top - height, f->bottom + height, &begin, &end);
+    if (begin > 0) {
+        *from = (struct place){a.x + begin * (b.x - a.x), a.y + begin * (b.y - a.y)};
+    }
+    if (end < 1) {
+        *to = (struct place){a.x + end * (b.x - a.x), a.y + end * (b.y - a.y)};
+    }
+    return begin <= end;
+}
+
 /* The points as a line with gaps; smooth: those of the series instead of the means. */
 static void trace(struct frame *f, const struct plot_point *points, const double *smooth,
                   size_t n) {
-    bool down = false;
+    struct place last = {0, 0};
+    bool has_last = false; /* there is no gap before this point */
+    bool down = false;     /* the path has come to the last one */
     for (size_t i = 0; i < n; i++) {
         double y = smooth ? smooth[i] : points[i].mean;
-        if (isfinite(y) && isfinite(points[i].x) && !(f->x.log && points[i].x <= 0)) {
-            (down ? canvas_line : canvas_move)(f->canvas, x_at(f, points[i].x), y_at(f, y));
-            down = true;
+        bool shown = isfinite(y) && isfinite(points[i].x) && !(f->x.log && points[i].x <= 0);
+        struct place here = {shown ? x_at(f, points[i].x) : 0, shown ? y_at(f, y) : 0};
+        if (!shown || !isfinite(here.x) || !isfinite(here.y)) {
+            has_last = false;
+            continue;
+        }
+        struct place from = has_last ? last : here;
+        struct place to = here;
+        if (clip(f, &from, &to)) {
+            if (!has_last || !down) {
+                canvas_move(f->canvas, from.x, from.y);
+            }
+            if (has_last) {
+                canvas_line(f->canvas, to.x, to.y);
+            }
+            down = to.x == here.x && to.y == here.y;
         } else {
             down = false;
         }
+        last = here;
+        has_last = true;
     }
     canvas_stroke(f->canvas);
 }

@@ -50,6 +50,14 @@ static bool read_word(const struct request *request, struct reply *reply, const 
     return !text;
 }
 
+/* Whether numbers between them can be told apart, on paper and by a double. */
+static bool can_be_axis(double low, double high) {
+    static const double most = 1e15;
+    double span = high - low;
+    return low >= -most && high <= most && span >= 1e-12 &&
+           span >= 1e-9 * fmax(fabs(low), fabs(high));
+}
+
 /* zoom=40,100,0.05,0.1, or only the first two. */
 static bool read_zoom(const struct request *request, struct reply *reply, double zoom[4]) {
     const char *text = url_argument(&request->url, "zoom");
@@ -65,8 +73,8 @@ static bool read_zoom(const struct request *request, struct reply *reply, double
         text = *end == ',' ? end + 1 : NULL;
         n++;
     }
-    good =
-        good && !text && n % 2 == 0 && (n < 2 || zoom[0] < zoom[1]) && (n < 4 || zoom[2] < zoom[3]);
+    good = good && !text && n % 2 == 0 && (n < 2 || can_be_axis(zoom[0], zoom[1])) &&
+           (n < 4 || can_be_axis(zoom[2], zoom[3]));
     if (!good) {
         reply_bad_argument(reply, request, "zoom",
                            "zoom must be the ends of the axes, such as 40,100 or 40,100,0.05,0.1.");

@@ -262,7 +262,11 @@ static void zoom_shows_this_part_alone(void **state) {
                                       {50, 60, (double)NAN, (double)NAN},
                                       {1e-9, 1e-8, 1e-12, 1e-11},
                                       {-5, -4, -3, -2},
-                                      {1e300, 1e301, 1e-300, 1e300}};
+                                      {1e300, 1e301, 1e-300, 1e300},
+                                      {0, 5e-324, (double)NAN, (double)NAN},
+                                      {0, 5e-324, 0, 5e-324},
+                                      {0, 1e-50, 0, 1e-50},
+                                      {-1e308, 1e308, -1e308, 1e308}};
     for (size_t i = 0; i < 3 * sizeof(parts) / sizeof(parts[0]); i++) {
         memcpy(plot.zoom, parts[i / 3], sizeof(parts[0]));
         plot.y_scale = (enum plot_scale)(i % 3);

@@ -73,6 +73,7 @@ class Figures(DaemonTestCase):
     def test_views_that_make_no_sense_are_named(self):
         for name, value in (("y", "cube"), ("x_log", "yes"), ("unit", "mm"), ("seeds", "some"),
                             ("smooth", "102"), ("zoom", "1"), ("zoom", "1,2,3"), ("zoom", "2,1"),
+                            ("zoom", "0,5e-324"), ("zoom", "0,1e-50"), ("zoom", "-1e308,1e308"),
                             ("zoom", "1,2,3,4,5"), ("zoom", "1,nan"), ("zoom", "1,"), ("width", "20")):
             with self.subTest(name=name, value=value):
                 answer = self.daemon.curl(f"{FIGURE}.svg?ids=1&{name}={value}")
