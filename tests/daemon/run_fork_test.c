@@ -184,6 +184,12 @@ static void a_fork_with_other_test_images_has_its_best_among_epochs_with_these(v
     assert_int_equal(row.best_epoch, 4);
     assert_true(row.best_error == 0.9);
     run_row_clear(&row);
+    /* As many images as at first, in a fork of it: only what comes after the others counts. */
+    put_validated(f->store, fork, 5, 500, 60, 100);
+    row = fixture_get_run(f->store, fork);
+    assert_int_equal(row.best_epoch, 5);
+    assert_int_equal(row.best_wrong, 60);
+    run_row_clear(&row);
 }
 
 static void a_fork_has_the_errors_by_class_of_the_best_that_it_inherits(void **state) {

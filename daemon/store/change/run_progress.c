@@ -13,8 +13,8 @@ const struct statement_set progress_statements = {
     N_STATEMENTS,
     {
         /* From the rows themselves, so that repeating an epoch cannot count it twice. The best is
-         * of those with the latest number of validation images, as the trainer has it: what a fork
-         * inherited may have had others. */
+         * of the last ones in a row with as many validation images, as the trainer has it: what a
+         * fork inherited may have had others. */
         [NOTE_EPOCHS] =
             ("UPDATE run SET (epochs_done, last_wrong, val_total, images_per_second, last_error) ="
              " (SELECT epoch, val_wrong, val_total, images_per_second,"
@@ -22,8 +22,10 @@ const struct statement_set progress_statements = {
              "  WHERE run_id = ?1 ORDER BY epoch DESC LIMIT 1),"
              " (best_epoch, best_wrong, best_error) = (SELECT epoch, val_wrong,"
              "  CAST(val_wrong AS REAL) / val_total AS error FROM epoch WHERE run_id = ?1"
-             "  ORDER BY val_total = (SELECT val_total FROM epoch WHERE run_id = ?1"
-             "   ORDER BY epoch DESC LIMIT 1) DESC, error, epoch LIMIT 1),"
+             "  AND epoch > coalesce((SELECT max(epoch) FROM epoch WHERE run_id = ?1"
+             "   AND val_total <> (SELECT val_total FROM epoch WHERE run_id = ?1"
+             "    ORDER BY epoch DESC LIMIT 1)), 0)"
+             "  ORDER BY error, epoch LIMIT 1),"
              " mean_last_5 = (SELECT avg(error) FROM (SELECT CAST(val_wrong AS REAL) / val_total"
              "  AS error FROM epoch WHERE run_id = ?1 ORDER BY epoch DESC LIMIT 5)),"
              " train_seconds = (SELECT total(seconds) FROM epoch WHERE run_id = ?1),"
