@@ -167,6 +167,7 @@ static enum status prepare(const struct client *client, const struct call *call,
         good &= curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body) == CURLE_OK;
         good &= add_header(ret_headers, "Content-Type", call_type(call));
     }
+    good &= !call->key || add_header(ret_headers, "Idempotency-Key", call->key);
     good &= curl_easy_setopt(curl, CURLOPT_HTTPHEADER, *ret_headers) == CURLE_OK;
     return good ? STATUS_OK
                 : error_set(error, STATUS_INVALID, "libcurl does not take %s", client->origin);
@@ -182,6 +183,20 @@ static enum status say_no_answer(const struct client *client, CURLcode code, con
                          where, reason);
     }
     return error_set(error, STATUS_IO, "the daemon at %s does not answer: %s", where, reason);
+}
+
+/* What is known besides the body. */
+static void read_outcome(CURL *curl, CURLcode code, struct answer *answer) {
+    curl_off_t seconds = 0;
+    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->http_status);
+    if (curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK) {
+        answer->retry_after_s = (long)seconds;
+    }
+    /* 0: there was no connection to send anything on. */
+    curl_off_t sending_at_us = 0;
+    (void)curl_easy_getinfo(curl, CURLINFO_PRETRANSFER_TIME_T, &sending_at_us);
+    bool proxy_has_none = answer->http_status == 502 || answer->http_status == 504;
+    answer->lost = code == CURLE_OK ? proxy_has_none : sending_at_us > 0;
 }
 
 static size_t take_body(char *data, size_t size, size_t n, void *user) {
@@ -205,13 +220,14 @@ enum status client_send(const struct client *client, const struct call *call, st
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
     CURLcode code = curl_easy_perform(curl);
     bool whole = text_stream_close(body, &answer->body) != NULL;
+    read_outcome(curl, code, answer);
     if (code != CURLE_OK) {
         return say_no_answer(client, code, reason, error);
     }
     if (!whole) {
+        answer->lost = true;
         return error_set(error, STATUS_NO_MEMORY, "no memory for the answer");
     }
-    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->http_status);
     answer->json = json_parse_foreign(answer->body, answer->n_body);
     return STATUS_OK;
 }

@@ -30,13 +30,17 @@ struct call {
     const char *path; /* behind /api/v1, with its query, percent codes where they must be */
     const char *body; /* NULL: none */
     const char *type; /* of the body; NULL: JSON */
+    const char *key;  /* Idempotency-Key; NULL: none */
     bool stream;      /* NDJSON that comes as things happen */
     bool text;        /* the answer is to be shown as it is: CSV, lines */
+    bool once;        /* makes something that must not be made twice: command_ask gives it a key */
 };
 
 struct answer {
+    bool lost; /* the daemon's is not known, but the request may have arrived */
     long http_status;
-    char *body; /* as it came, NUL-terminated */
+    long retry_after_s; /* 0: not said */
+    char *body;         /* as it came, NUL-terminated */
     size_t n_body;
     cJSON *json; /* NULL: the body is none */
 };
@@ -92,8 +96,8 @@ typedef bool line_handler(void *user, const char *line);
 enum status client_stream(const struct client *client, const struct call *call,
                           line_handler *handler, void *user, struct error *error);
 
-/* Prints the curl command that does the same, ready for a shell. A token is shown as
- * $CUTOUTD_TOKEN. */
+/* Prints the curl command that does the same, ready for a shell and without a key, so that it may
+ * be given several times. A token is shown as $CUTOUTD_TOKEN. */
 void client_print_curl(const struct client *client, const struct call *call);
 
 #endif

@@ -52,7 +52,8 @@ command_function command_scheduler, command_scheduler_turn, command_scheduler_wo
 
 /* Sends the call. true: it succeeded, the caller reads *answer. false: the command is over with
  * *ret_exit; the curl command was printed, or what went wrong said on stderr. answer_clear in
- * either case. */
+ * either case. A call that is to be done once is sent a few times, with a second or the Retry-After
+ * of the answer between, when its answer got lost or is for later (503). */
 bool command_ask(const struct client *client, const struct call *call, struct answer *answer,
                  int *ret_exit);
 
