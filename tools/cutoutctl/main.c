@@ -1,5 +1,6 @@
 /* cutoutctl: the daemon's HTTP API from a terminal. Layer: tools. */
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -277,6 +278,7 @@ int main(int argc, char **argv) {
         (void)puts("cutoutctl " CUTOUTD_VERSION);
         return EXIT_DONE;
     }
+    (void)signal(SIGXFSZ, SIG_IGN);       /* the write fails with EFBIG, which says what is wrong */
     (void)setlocale(LC_CTYPE, "C.UTF-8"); /* how wide letters are */
     const char *server = getenv("CUTOUTCTL_SERVER");
     struct options options = {.place = {.server = server && server[0] ? server : SERVER_DEFAULT},

@@ -1,7 +1,8 @@
 /* export: histories as files for other programs. Layer: tools.
  *
  * A run's file is what its history says and nothing else, so that an export may be repeated: a file
- * that is the beginning of the new one grows, any other is replaced.
+ * that is the beginning of the new one grows, any other is replaced. runs.csv is written at the
+ * end, when all that it lists is there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -56,6 +57,13 @@ static bool write_all(int fd, const void *bytes, size_t n) {
     return true;
 }
 
+/* fd < 0: it could not be opened. false: errno says why. */
+static bool write_and_close(int fd, const void *bytes, size_t n) {
+    bool written = fd >= 0 && write_all(fd, bytes, n);
+    bool closed = fd < 0 || close(fd) == 0;
+    return written && closed;
+}
+
 /* How many bytes the file has, if they are the first of `bytes`; -1: they are not, or there is no
  * such file. */
 static off_t length_as_beginning(const char *path, const char *bytes, size_t n) {
@@ -76,8 +84,8 @@ static off_t length_as_beginning(const char *path, const char *bytes, size_t n) 
 }
 
 static int append_rest(const char *path, const char *bytes, size_t n) {
-    CLEANUP(close_fd) int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-    return fd >= 0 && write_all(fd, bytes, n) ? EXIT_DONE : trouble("cannot write", path);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    return write_and_close(fd, bytes, n) ? EXIT_DONE : trouble("cannot write", path);
 }
 
 static int replace(const char *path, const char *bytes, size_t n) {
@@ -86,11 +94,15 @@ static int replace(const char *path, const char *bytes, size_t n) {
         part = NULL;
         return no_memory();
     }
-    CLEANUP(close_fd) int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0 || !write_all(fd, bytes, n) || rename(part, path) != 0) {
-        return trouble("cannot write", path);
+    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (write_and_close(fd, bytes, n) && rename(part, path) == 0) {
+        return EXIT_DONE;
     }
-    return EXIT_DONE;
+    int status = trouble("cannot write", path);
+    if (fd >= 0) {
+        (void)unlink(part);
+    }
+    return status;
 }
 
 static int put_file(const char *path, const void *bytes, size_t n) {
@@ -351,12 +363,14 @@ static int export_asked(struct export *export) {
     return status;
 }
 
-static int put_runs(struct export *export) {
+/* Closes runs.csv and writes it, unless something is missing in it: status says how reading went.
+ */
+static int put_runs(struct export *export, int status) {
     CLEANUP(free_pointer) char *path = NULL;
     (void)fputc('\n', export->runs);
     bool failed = !text_stream_close(export->runs, &export->runs_text);
-    if (!failed && export->n_exported == 0) {
-        return EXIT_DONE;
+    if (status != EXIT_DONE || (!failed && export->n_exported == 0)) {
+        return status;
     }
     if (failed || asprintf(&path, "%s/runs.csv", export->directory) < 0) {
         path = NULL;
@@ -386,8 +400,7 @@ int command_export(const struct invocation *invocation) {
         status = export_asked(&export);
     }
     if (export.runs) {
-        int written = put_runs(&export); /* also closes it */
-        status = status == EXIT_DONE ? written : status;
+        status = put_runs(&export, status);
     }
     free(export.runs_text);
     if (status == EXIT_DONE && !invocation->quiet) {
