@@ -2,6 +2,8 @@
 #include "tools/cutoutctl/command.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -160,6 +162,12 @@ bool command_ask(const struct client *client, const struct call *call, struct an
     return true;
 }
 
+static bool say_no_memory(int *ret_exit) {
+    command_complain("no memory");
+    *ret_exit = EXIT_TROUBLE;
+    return false;
+}
+
 bool command_ask_to_print(const struct invocation *invocation, const struct call *call,
                           struct answer *answer, int *ret_exit) {
     if (!command_ask(invocation->client, call, answer, ret_exit)) {
@@ -171,6 +179,46 @@ bool command_ask_to_print(const struct invocation *invocation, const struct call
         return false;
     }
     return true;
+}
+
+/* Adds the page at `cursor` (NULL: the first) to `all`; *ret_next: the next one, "" behind the
+ * last.
+ */
+static bool add_page(const struct client *client, const char *path, const char *cursor, cJSON *all,
+                     char **ret_next, int *ret_exit) {
+    CLEANUP(free_pointer) char *page = NULL;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
+    if (asprintf(&page, "%s%s%s", path, cursor ? "&cursor=" : "", cursor ? cursor : "") < 0) {
+        page = NULL;
+        return say_no_memory(ret_exit);
+    }
+    const struct call call = {.method = "GET", .path = page};
+    if (!command_ask(client, &call, &answer, ret_exit)) {
+        return false;
+    }
+    cJSON *items = cJSON_GetObjectItemCaseSensitive(answer.json, "items");
+    while (items && items->child) {
+        (void)cJSON_AddItemToArray(all, cJSON_DetachItemFromArray(items, 0));
+    }
+    *ret_next = strdup(json_text(answer.json, "next_cursor", ""));
+    return *ret_next || say_no_memory(ret_exit);
+}
+
+cJSON *command_ask_pages(const struct client *client, const char *path, int *ret_exit) {
+    cJSON *all = cJSON_CreateArray();
+    CLEANUP(free_pointer) char *cursor = NULL;
+    bool good = all || say_no_memory(ret_exit);
+    do {
+        char *next = NULL;
+        good = good && add_page(client, path, cursor, all, &next, ret_exit);
+        free(cursor);
+        cursor = next;
+    } while (good && cursor[0]);
+    if (!good) {
+        cJSON_Delete(all);
+        return NULL;
+    }
+    return all;
 }
 
 bool command_confirm(const char *question, const char *nothing, const char *instead,

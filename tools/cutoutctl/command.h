@@ -62,6 +62,10 @@ bool command_ask(const struct client *client, const struct call *call, struct an
 bool command_ask_to_print(const struct invocation *invocation, const struct call *call,
                           struct answer *answer, int *ret_exit);
 
+/* All pages of a list at `path`, which has a query, in one array, which is the caller's. NULL: the
+ * command is over with *ret_exit, as by command_ask. */
+cJSON *command_ask_pages(const struct client *client, const char *path, int *ret_exit);
+
 /* Sends a call without a body and says what came of it (said, a line without its newline), or
  * prints the answer with -o json. Returns the exit status. */
 int command_do(const struct invocation *invocation, const char *method, const char *path,

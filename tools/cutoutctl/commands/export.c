@@ -282,36 +282,6 @@ static int export_epochs(struct export *export, const cJSON *run, const cJSON *e
     return status;
 }
 
-/* All pages of a list at `path` (which has a query) in one array, which the caller frees; NULL: the
- * command is over with *ret_status. */
-static cJSON *read_pages(const struct invocation *invocation, const char *path, int *ret_status) {
-    cJSON *all = cJSON_CreateArray();
-    CLEANUP(free_pointer) char *cursor = NULL;
-    do {
-        CLEANUP(free_pointer) char *page = NULL;
-        CLEANUP(answer_clear) struct answer answer = {0};
-        if (asprintf(&page, "%s%s%s", path, cursor ? "&cursor=" : "", cursor ? cursor : "") < 0) {
-            page = NULL;
-            *ret_status = no_memory();
-            cJSON_Delete(all);
-            return NULL;
-        }
-        const struct call call = {.method = "GET", .path = page};
-        if (!command_ask(invocation->client, &call, &answer, ret_status)) {
-            cJSON_Delete(all);
-            return NULL;
-        }
-        cJSON *items = cJSON_GetObjectItemCaseSensitive(answer.json, "items");
-        while (items && items->child) {
-            (void)cJSON_AddItemToArray(all, cJSON_DetachItemFromArray(items, 0));
-        }
-        free(cursor);
-        const char *next = json_text(answer.json, "next_cursor", NULL);
-        cursor = next ? strdup(next) : NULL;
-    } while (cursor);
-    return all;
-}
-
 static int export_run(struct export *export, const char *id) {
     char path[96];
     int status = EXIT_DONE;
@@ -323,7 +293,7 @@ static int export_run(struct export *export, const char *id) {
         return status;
     }
     (void)snprintf(path, sizeof(path), "/runs/%s/epochs?limit=1000", id);
-    cJSON *epochs = read_pages(export->invocation, path, &status);
+    cJSON *epochs = command_ask_pages(export->invocation->client, path, &status);
     if (answered && epochs) {
         status = export_epochs(export, run.json, epochs);
     }
@@ -334,8 +304,8 @@ static int export_run(struct export *export, const char *id) {
 /* Every run that has a history. */
 static int export_all(struct export *export) {
     int status = EXIT_DONE;
-    cJSON *runs =
-        read_pages(export->invocation, "/runs?sort=id&fields=id,epochs_done&limit=500", &status);
+    cJSON *runs = command_ask_pages(export->invocation->client,
+                                    "/runs?sort=id&fields=id,epochs_done&limit=500", &status);
     const cJSON *run = NULL;
     cJSON_ArrayForEach(run, runs) {
         if (status == EXIT_DONE && json_number(run, "epochs_done", 0) > 0) {
