@@ -2,6 +2,7 @@
 #include "tools/cutoutctl/client.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,6 +178,9 @@ static enum status say_no_answer(const struct client *client, CURLcode code, con
                                  struct error *error) {
     const char *where = client->unix_path ? client->unix_path : client->origin;
     reason = reason[0] ? reason : curl_easy_strerror(code);
+    if (code == CURLE_WRITE_ERROR || code == CURLE_OUT_OF_MEMORY) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for the answer");
+    }
     if (code == CURLE_PEER_FAILED_VERIFICATION) {
         return error_set(error, STATUS_IO,
                          "%s cannot be trusted: %s; --cacert FILE names a certificate to trust",
@@ -388,13 +392,19 @@ struct download {
     FILE *out;
     FILE *refusal; /* a problem instead of the file */
     char *tag;     /* TAG_SIZE */
+    int error;     /* errno, when `out` took no more */
 };
 
 static size_t take_file(char *data, size_t size, size_t n, void *user) {
     struct download *download = user;
     long http_status = 0;
     (void)curl_easy_getinfo(download->curl, CURLINFO_RESPONSE_CODE, &http_status);
-    return fwrite(data, 1, size * n, http_status == 200 ? download->out : download->refusal);
+    FILE *to = http_status == 200 ? download->out : download->refusal;
+    size_t written = fwrite(data, 1, size * n, to);
+    if (written < size * n && to == download->out) {
+        download->error = errno;
+    }
+    return written;
 }
 
 /* ETag: "012..." */
@@ -411,6 +421,12 @@ static size_t take_tag(char *data, size_t size, size_t n, void *user) {
         }
     }
     return length;
+}
+
+enum status client_say_unwritable(int errno_value, struct error *error) {
+    return error_set(error, STATUS_IO,
+                     "what arrives cannot be written: %s; make room, or name another place by -o",
+                     strerror(errno_value));
 }
 
 enum status client_download(const struct client *client, const struct call *call, FILE *out,
@@ -437,6 +453,9 @@ enum status client_download(const struct client *client, const struct call *call
     long http_status = 0;
     (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &http_status);
     bool whole = text_stream_close(download.refusal, &refusal) != NULL;
+    if (download.error) {
+        return client_say_unwritable(download.error, error);
+    }
     if (code != CURLE_OK) {
         return say_no_answer(client, code, reason, error);
     }
