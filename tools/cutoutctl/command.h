@@ -12,7 +12,7 @@ enum exit_status {
     EXIT_DONE = 0,
     EXIT_REFUSED = 1,  /* by the daemon; wait, watch: some runs failed */
     EXIT_CANCELED = 2, /* wait, watch: none failed, some were canceled */
-    EXIT_TROUBLE = 3,  /* the daemon cannot be talked to */
+    EXIT_TROUBLE = 3,  /* the daemon cannot be talked to, or what it says cannot be written */
     EXIT_USAGE = 64
 };
 
