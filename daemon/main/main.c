@@ -366,6 +366,20 @@ static int serve_daemon(int argc, char **argv, char **environment) {
     return code;
 }
 
+/* What was printed must have arrived: a token is shown once. */
+static int check_output(int code) {
+    bool failed = ferror(stdout) != 0;
+    failed = fflush(stdout) != 0 || failed;
+    if (failed && code == EXIT_DONE) {
+        (void)fputs(
+            "cutoutd: standard output cannot be written, and what is there is not whole: make "
+            "room, and give the command again\n",
+            stderr);
+        return EXIT_FAILED;
+    }
+    return code;
+}
+
 static volatile sig_atomic_t exit_code;
 
 static void leave_at_once(int signal_number) {
@@ -428,5 +442,5 @@ static int run_command(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    return leave(run_command(argc, argv));
+    return leave(check_output(run_command(argc, argv)));
 }

@@ -236,6 +236,7 @@ class Tls(ClientTestCase):
             self.assertIn(self.daemon.address, said)
             self.assertIn("certificate", said)
         self.assertIn("--cacert FILE", self.ctl("list", status=3))
+        self.assertNotIn("sking again", self.ctl("submit", *BASE, "m=1", status=3))
 
 
 if __name__ == "__main__":

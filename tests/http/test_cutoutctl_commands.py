@@ -146,6 +146,38 @@ class Commands(ClientTestCase):
         self.assertIn("There is no run 99999", self.ctl("checkpoint", "get", "99999", "-o", self.file("w"), status=1))
         self.assertEqual(hashlib.sha256(self.read("w")).hexdigest(), wanted["best"], "the file of before stays")
 
+    def test_a_file_for_which_there_is_no_room_is_said_to_be_that(self):
+        _, (run, _) = self.ended_sweep()
+        for bytes_, *command in ((1000, "checkpoint", "get", run, "-o"), (5000, "figure", run, "-o"),
+                                 (1, "figure", "cutout", "m=4", "dataset=shapes", "-o")):
+            with self.subTest(command):
+                file = self.file("w.png")
+                result = subprocess.run(["prlimit", f"--fsize={bytes_}", "--", CUTOUTCTL, *command, file], text=True,
+                                        env=self.environment_of(), capture_output=True, check=False, timeout=PATIENCE_S)
+                self.assertEqual(result.stderr, f"cutoutctl: {file}.part: what arrives cannot be written: File too large; "
+                                                "make room, or name another place by -o\n")
+                self.assertEqual((result.returncode, os.listdir(self.directory.name)), (3, []))
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run([CUTOUTCTL, "checkpoint", "get", run, "-o", "-"], env=self.environment_of(), text=True,
+                                    stdout=full, stderr=subprocess.PIPE, check=False, timeout=PATIENCE_S)
+        self.assertEqual(result.returncode, 3)
+        self.assertIn("cannot be written: No space left on device; make room", result.stderr)
+
+    def test_all_active_runs_are_watched_however_many(self):
+        page = 500  # the most that the daemon gives at once
+        self.daemon.curl("/api/v1/scheduler/drain", "-X", "POST")
+        seeds = ",".join(str(seed) for seed in range(page // 2 + 1))
+        runs = self.ctl("sweep", "-q", *BASE, "m=1,2", "epochs=1", "seed=" + seeds).split()
+        self.assertGreater(len(runs), page)
+        with subprocess.Popen([CUTOUTCTL, "watch"], env=self.environment_of(), text=True,
+                              stdout=subprocess.PIPE) as watch:
+            first = watch.stdout.readline()  # it has found them
+            self.ctl("sweep", "cancel", self.daemon.get("/api/v1/runs/" + runs[0])["sweep"])
+            watched = {line.split()[0] for line in [first, *watch.stdout]}
+            self.assertEqual(watch.wait(PATIENCE_S), 2)
+        self.daemon.curl("/api/v1/scheduler/resume", "-X", "POST")
+        self.assertEqual(watched, set(runs))
+
     def test_runs_are_asked_for_a_checkpoint(self):
         run = self.daemon.submit(epochs=100000)
         self.daemon.events(run, until=lambda event: event["event"] == "epoch")

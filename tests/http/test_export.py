@@ -95,9 +95,9 @@ class Export(DaemonTestCase):
         self.addCleanup(directory.cleanup)
         self.directory = os.path.join(directory.name, "out")
 
-    def export(self, *arguments, status=0, daemon=None):
+    def export(self, *arguments, status=0, daemon=None, prefix=()):
         daemon = daemon or self.daemon
-        result = subprocess.run([os.environ["CUTOUTCTL"], "--server", "http://" + daemon.address,
+        result = subprocess.run([*prefix, os.environ["CUTOUTCTL"], "--server", "http://" + daemon.address,
                                  "export", *arguments],
                                 capture_output=True, encoding="utf-8", timeout=PATIENCE_S, check=False)
         self.assertEqual(result.returncode, status, result.stderr)
@@ -183,6 +183,27 @@ class Export(DaemonTestCase):
         self.export("--to", "csv", self.directory, self.runs[1])
         with open(os.path.join(self.directory, "runs.csv"), encoding="utf-8") as file:
             self.assertEqual(len(file.read().splitlines()), 2)
+
+    def test_an_export_that_fails_leaves_the_files_of_before(self):
+        self.export("--to", "csv", self.directory)
+        runs = os.path.join(self.directory, "runs.csv")
+        with open(runs, encoding="utf-8") as file:
+            before = file.read()
+        self.assertIn("999", self.export("--to", "csv", self.directory, self.runs[0], "999", status=1))
+        with open(runs, encoding="utf-8") as file:
+            self.assertEqual(file.read(), before)
+
+    def test_a_file_that_cannot_be_written_leaves_that_of_before(self):
+        self.export("--to", "csv", self.directory)
+        names = sorted(os.listdir(self.directory))
+        other = os.path.join(self.directory, f"run-{self.runs[0]}.csv")
+        with open(other, "w", encoding="utf-8") as file:
+            file.write("something else")
+        said = self.export("--to", "csv", self.directory, status=3, prefix=["prlimit", "--fsize=100", "--"])
+        self.assertIn(f"cannot write {other}: File too large", said)
+        with open(other, encoding="utf-8") as file:
+            self.assertEqual(file.read(), "something else")
+        self.assertEqual(sorted(os.listdir(self.directory)), names)
 
     def test_what_cannot_be_exported_is_said(self):
         self.assertIn("--to tensorboard", self.export(self.directory, status=64))

@@ -2,6 +2,7 @@
 #include "tools/cutoutctl/client.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,6 +168,7 @@ static enum status prepare(const struct client *client, const struct call *call,
         good &= curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body) == CURLE_OK;
         good &= add_header(ret_headers, "Content-Type", call_type(call));
     }
+    good &= !call->key || add_header(ret_headers, "Idempotency-Key", call->key);
     good &= curl_easy_setopt(curl, CURLOPT_HTTPHEADER, *ret_headers) == CURLE_OK;
     return good ? STATUS_OK
                 : error_set(error, STATUS_INVALID, "libcurl does not take %s", client->origin);
@@ -176,12 +178,29 @@ static enum status say_no_answer(const struct client *client, CURLcode code, con
                                  struct error *error) {
     const char *where = client->unix_path ? client->unix_path : client->origin;
     reason = reason[0] ? reason : curl_easy_strerror(code);
+    if (code == CURLE_WRITE_ERROR || code == CURLE_OUT_OF_MEMORY) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for the answer");
+    }
     if (code == CURLE_PEER_FAILED_VERIFICATION) {
         return error_set(error, STATUS_IO,
                          "%s cannot be trusted: %s; --cacert FILE names a certificate to trust",
                          where, reason);
     }
     return error_set(error, STATUS_IO, "the daemon at %s does not answer: %s", where, reason);
+}
+
+/* What is known besides the body. */
+static void read_outcome(CURL *curl, CURLcode code, struct answer *answer) {
+    curl_off_t seconds = 0;
+    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->http_status);
+    if (curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK) {
+        answer->retry_after_s = (long)seconds;
+    }
+    /* 0: there was no connection to send anything on. */
+    curl_off_t sending_at_us = 0;
+    (void)curl_easy_getinfo(curl, CURLINFO_PRETRANSFER_TIME_T, &sending_at_us);
+    bool proxy_has_none = answer->http_status == 502 || answer->http_status == 504;
+    answer->lost = code == CURLE_OK ? proxy_has_none : sending_at_us > 0;
 }
 
 static size_t take_body(char *data, size_t size, size_t n, void *user) {
@@ -205,13 +224,14 @@ enum status client_send(const struct client *client, const struct call *call, st
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
     CURLcode code = curl_easy_perform(curl);
     bool whole = text_stream_close(body, &answer->body) != NULL;
+    read_outcome(curl, code, answer);
     if (code != CURLE_OK) {
         return say_no_answer(client, code, reason, error);
     }
     if (!whole) {
+        answer->lost = true;
         return error_set(error, STATUS_NO_MEMORY, "no memory for the answer");
     }
-    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->http_status);
     answer->json = json_parse_foreign(answer->body, answer->n_body);
     return STATUS_OK;
 }
@@ -372,13 +392,19 @@ struct download {
     FILE *out;
     FILE *refusal; /* a problem instead of the file */
     char *tag;     /* TAG_SIZE */
+    int error;     /* errno, when `out` took no more */
 };
 
 static size_t take_file(char *data, size_t size, size_t n, void *user) {
     struct download *download = user;
     long http_status = 0;
     (void)curl_easy_getinfo(download->curl, CURLINFO_RESPONSE_CODE, &http_status);
-    return fwrite(data, 1, size * n, http_status == 200 ? download->out : download->refusal);
+    FILE *to = http_status == 200 ? download->out : download->refusal;
+    size_t written = fwrite(data, 1, size * n, to);
+    if (written < size * n && to == download->out) {
+        download->error = errno;
+    }
+    return written;
 }
 
 /* ETag: "012..." */
@@ -395,6 +421,12 @@ static size_t take_tag(char *data, size_t size, size_t n, void *user) {
         }
     }
     return length;
+}
+
+enum status client_say_unwritable(int errno_value, struct error *error) {
+    return error_set(error, STATUS_IO,
+                     "what arrives cannot be written: %s; make room, or name another place by -o",
+                     strerror(errno_value));
 }
 
 enum status client_download(const struct client *client, const struct call *call, FILE *out,
@@ -421,6 +453,9 @@ enum status client_download(const struct client *client, const struct call *call
     long http_status = 0;
     (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &http_status);
     bool whole = text_stream_close(download.refusal, &refusal) != NULL;
+    if (download.error) {
+        return client_say_unwritable(download.error, error);
+    }
     if (code != CURLE_OK) {
         return say_no_answer(client, code, reason, error);
     }

@@ -30,13 +30,17 @@ struct call {
     const char *path; /* behind /api/v1, with its query, percent codes where they must be */
     const char *body; /* NULL: none */
     const char *type; /* of the body; NULL: JSON */
+    const char *key;  /* Idempotency-Key; NULL: none */
     bool stream;      /* NDJSON that comes as things happen */
     bool text;        /* the answer is to be shown as it is: CSV, lines */
+    bool once;        /* makes something that must not be made twice: command_ask gives it a key */
 };
 
 struct answer {
+    bool lost; /* the daemon's is not known, but the request may have arrived */
     long http_status;
-    char *body; /* as it came, NUL-terminated */
+    long retry_after_s; /* 0: not said */
+    char *body;         /* as it came, NUL-terminated */
     size_t n_body;
     cJSON *json; /* NULL: the body is none */
 };
@@ -74,10 +78,13 @@ void answer_print_text(const struct answer *answer);
 
 /* Writes the body of a file's answer as it comes, however long that takes. The ETag without its
  * quotes is ret_tag, "" without one. STATUS_IO: it broke off, or `out` takes no more;
- * STATUS_INVALID: refused, error says why. */
+ * STATUS_INVALID: refused, error says why; STATUS_NO_MEMORY. */
 enum { TAG_SIZE = 96 };
 enum status client_download(const struct client *client, const struct call *call, FILE *out,
                             char ret_tag[TAG_SIZE], struct error *error);
+
+/* Says that the file of a download takes no more, and what to do. Returns STATUS_IO. */
+enum status client_say_unwritable(int errno_value, struct error *error);
 
 /* Parses what a daemon sent. Its texts may be other people's, and old ones may have control
  * characters: these become '?', so that no name speaks to the terminal. NULL: no JSON. */
@@ -88,12 +95,12 @@ typedef bool line_handler(void *user, const char *line);
 
 /* Hands over the lines of a stream as they come; the handler may use client_send. STATUS_STOPPED:
  * the handler has had enough. STATUS_OK: the daemon ended the stream. STATUS_IO, STATUS_BUSY: it
- * broke off or cannot be had now, try again. STATUS_INVALID: refused. */
+ * broke off or cannot be had now, try again. STATUS_INVALID: refused. STATUS_NO_MEMORY. */
 enum status client_stream(const struct client *client, const struct call *call,
                           line_handler *handler, void *user, struct error *error);
 
-/* Prints the curl command that does the same, ready for a shell. A token is shown as
- * $CUTOUTD_TOKEN. */
+/* Prints the curl command that does the same, ready for a shell and without a key, so that it may
+ * be given several times. A token is shown as $CUTOUTD_TOKEN. */
 void client_print_curl(const struct client *client, const struct call *call);
 
 #endif

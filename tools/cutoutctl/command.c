@@ -2,6 +2,10 @@
 #include "tools/cutoutctl/command.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
@@ -71,6 +75,63 @@ void command_print_problem(const cJSON *problem, long http_status) {
     }
 }
 
+enum { TRIES = 4, PAUSE_MOST_S = 30, KEY_SIZE = 33 };
+
+static enum status make_key(char ret_key[KEY_SIZE], struct error *error) {
+    unsigned char bytes[(KEY_SIZE - 1) / 2];
+    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes)) {
+        return error_set(error, STATUS_INTERNAL, "the system gives no random numbers");
+    }
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        (void)snprintf(ret_key + 2 * i, 3, "%02x", bytes[i]);
+    }
+    return STATUS_OK;
+}
+
+/* Says why there is no answer, or what it refuses. */
+static void say_unanswered(enum status status, const struct answer *answer,
+                           const struct error *error) {
+    if (status != STATUS_OK) {
+        command_complain(error->message);
+    } else {
+        command_print_problem(answer->json, answer->http_status);
+    }
+}
+
+/* Whether it is worth asking for the same a moment later: the daemon is too busy or still makes
+ * what the key is for, or a proxy has lost the answer. */
+static bool is_for_later(const struct answer *answer) {
+    return answer->lost || answer->http_status == 503 ||
+           (answer->http_status == 409 && answer->retry_after_s > 0);
+}
+
+/* Sends a call that makes something until there is an answer to it. Each time it has the same key,
+ * for which the daemon makes it once. answer->lost: it may be made without an answer. */
+static enum status send_once(const struct client *client, struct call call, struct answer *answer,
+                             struct error *error) {
+    char key[KEY_SIZE];
+    bool lost = false;
+    TRY(make_key(key, error));
+    call.key = key;
+    for (int n = 1;; n++) {
+        enum status status = client_send(client, &call, answer, error);
+        lost = lost || answer->lost;
+        bool again = status == STATUS_OK ? is_for_later(answer) : lost;
+        if (!again || n == TRIES || answer->retry_after_s > PAUSE_MOST_S) {
+            answer->lost = again && lost;
+            return status;
+        }
+        if (n == 1) {
+            say_unanswered(status, answer, error);
+            (void)fputs("  Asking again, for the same.\n", stderr);
+        }
+        long pause_s = answer->retry_after_s > 0 ? answer->retry_after_s : 1;
+        const struct timespec pause = {.tv_sec = pause_s};
+        answer_clear(answer);
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
 bool command_ask(const struct client *client, const struct call *call, struct answer *answer,
                  int *ret_exit) {
     *answer = (struct answer){.http_status = 0};
@@ -80,14 +141,17 @@ bool command_ask(const struct client *client, const struct call *call, struct an
         return false;
     }
     struct error error;
-    if (client_send(client, call, answer, &error) != STATUS_OK) {
-        command_complain(error.message);
-        *ret_exit = EXIT_TROUBLE;
-        return false;
-    }
-    if (answer->http_status < 200 || answer->http_status > 299) {
-        command_print_problem(answer->json, answer->http_status);
-        *ret_exit = answer->http_status >= 500 ? EXIT_TROUBLE : EXIT_REFUSED;
+    enum status status = call->once ? send_once(client, *call, answer, &error)
+                                    : client_send(client, call, answer, &error);
+    if (status != STATUS_OK || answer->http_status < 200 || answer->http_status > 299) {
+        bool perhaps = call->once && answer->lost;
+        say_unanswered(status, answer, &error);
+        if (perhaps) {
+            (void)fputs("  It may have been accepted all the same: cutoutctl list shows it then.\n",
+                        stderr);
+        }
+        *ret_exit = status != STATUS_OK || perhaps || answer->http_status >= 500 ? EXIT_TROUBLE
+                                                                                 : EXIT_REFUSED;
         return false;
     }
     if (!answer->json && answer->http_status != 204 && !call->text) {
@@ -96,6 +160,12 @@ bool command_ask(const struct client *client, const struct call *call, struct an
         return false;
     }
     return true;
+}
+
+static bool say_no_memory(int *ret_exit) {
+    command_complain("no memory");
+    *ret_exit = EXIT_TROUBLE;
+    return false;
 }
 
 bool command_ask_to_print(const struct invocation *invocation, const struct call *call,
@@ -109,6 +179,46 @@ bool command_ask_to_print(const struct invocation *invocation, const struct call
         return false;
     }
     return true;
+}
+
+/* Adds the page at `cursor` (NULL: the first) to `all`; *ret_next: the next one, "" behind the
+ * last.
+ */
+static bool add_page(const struct client *client, const char *path, const char *cursor, cJSON *all,
+                     char **ret_next, int *ret_exit) {
+    CLEANUP(free_pointer) char *page = NULL;
+    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
+    if (asprintf(&page, "%s%s%s", path, cursor ? "&cursor=" : "", cursor ? cursor : "") < 0) {
+        page = NULL;
+        return say_no_memory(ret_exit);
+    }
+    const struct call call = {.method = "GET", .path = page};
+    if (!command_ask(client, &call, &answer, ret_exit)) {
+        return false;
+    }
+    cJSON *items = cJSON_GetObjectItemCaseSensitive(answer.json, "items");
+    while (items && items->child) {
+        (void)cJSON_AddItemToArray(all, cJSON_DetachItemFromArray(items, 0));
+    }
+    *ret_next = strdup(json_text(answer.json, "next_cursor", ""));
+    return *ret_next || say_no_memory(ret_exit);
+}
+
+cJSON *command_ask_pages(const struct client *client, const char *path, int *ret_exit) {
+    cJSON *all = cJSON_CreateArray();
+    CLEANUP(free_pointer) char *cursor = NULL;
+    bool good = all || say_no_memory(ret_exit);
+    do {
+        char *next = NULL;
+        good = good && add_page(client, path, cursor, all, &next, ret_exit);
+        free(cursor);
+        cursor = next;
+    } while (good && cursor[0]);
+    if (!good) {
+        cJSON_Delete(all);
+        return NULL;
+    }
+    return all;
 }
 
 bool command_confirm(const char *question, const char *nothing, const char *instead,

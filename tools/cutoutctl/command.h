@@ -12,7 +12,7 @@ enum exit_status {
     EXIT_DONE = 0,
     EXIT_REFUSED = 1,  /* by the daemon; wait, watch: some runs failed */
     EXIT_CANCELED = 2, /* wait, watch: none failed, some were canceled */
-    EXIT_TROUBLE = 3,  /* the daemon cannot be talked to */
+    EXIT_TROUBLE = 3,  /* the daemon cannot be talked to, or what it says cannot be written */
     EXIT_USAGE = 64
 };
 
@@ -52,7 +52,8 @@ command_function command_scheduler, command_scheduler_turn, command_scheduler_wo
 
 /* Sends the call. true: it succeeded, the caller reads *answer. false: the command is over with
  * *ret_exit; the curl command was printed, or what went wrong said on stderr. answer_clear in
- * either case. */
+ * either case. A call that is to be done once is sent a few times, with a second or the Retry-After
+ * of the answer between, when its answer got lost or is for later (503). */
 bool command_ask(const struct client *client, const struct call *call, struct answer *answer,
                  int *ret_exit);
 
@@ -60,6 +61,10 @@ bool command_ask(const struct client *client, const struct call *call, struct an
  * is, and the command is over, too. */
 bool command_ask_to_print(const struct invocation *invocation, const struct call *call,
                           struct answer *answer, int *ret_exit);
+
+/* All pages of a list at `path`, which has a query, in one array, which is the caller's. NULL: the
+ * command is over with *ret_exit, as by command_ask. */
+cJSON *command_ask_pages(const struct client *client, const char *path, int *ret_exit);
 
 /* Sends a call without a body and says what came of it (said, a line without its newline), or
  * prints the answer with -o json. Returns the exit status. */

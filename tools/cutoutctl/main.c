@@ -1,5 +1,6 @@
 /* cutoutctl: the daemon's HTTP API from a terminal. Layer: tools. */
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -253,6 +254,10 @@ static int run_command(struct options *options) {
 }
 
 static int run(int argc, char **argv, struct options *options) {
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        (void)puts("cutoutctl " CUTOUTD_VERSION);
+        return EXIT_DONE;
+    }
     int status = read_options(argc, argv, options);
     if (status != EXIT_DONE) {
         return status;
@@ -273,18 +278,17 @@ static int run(int argc, char **argv, struct options *options) {
 }
 
 int main(int argc, char **argv) {
-    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-        (void)puts("cutoutctl " CUTOUTD_VERSION);
-        return EXIT_DONE;
-    }
+    (void)signal(SIGXFSZ, SIG_IGN);       /* the write fails with EFBIG, which says what is wrong */
     (void)setlocale(LC_CTYPE, "C.UTF-8"); /* how wide letters are */
     const char *server = getenv("CUTOUTCTL_SERVER");
     struct options options = {.place = {.server = server && server[0] ? server : SERVER_DEFAULT},
                               .client = {.timeout_s = 60}};
     int status = run(argc, argv, &options);
     client_close(&options.client);
-    if (fflush(stdout) != 0 && status == EXIT_DONE) {
-        command_complain("the output cannot be written");
+    bool failed = ferror(stdout) != 0;
+    failed = fflush(stdout) != 0 || failed;
+    if (failed && status == EXIT_DONE) {
+        command_complain("standard output cannot be written, and what is there is not whole");
         status = EXIT_TROUBLE;
     }
     return status;

@@ -14,7 +14,7 @@ int command_fork(const struct invocation *invocation) {
         return command_refuse(&error);
     }
     (void)snprintf(path, sizeof(path), "/runs/%s/fork", invocation->arguments[0]);
-    const struct call call = {.method = "POST", .path = path, .body = body};
+    const struct call call = {.method = "POST", .path = path, .body = body, .once = true};
     CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (!command_ask_to_print(invocation, &call, &answer, &exit_status)) {

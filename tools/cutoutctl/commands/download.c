@@ -26,8 +26,13 @@ static int download_into(const struct invocation *invocation, const struct call 
         return command_refuse(&error);
     }
     enum status status = client_download(invocation->client, call, out, tag, &error);
+    bool full = status != STATUS_OK && ferror(out);
     if (fclose(out) != 0 && status == STATUS_OK) {
-        status = error_set(&error, STATUS_IO, "cannot write %s: %s", part, strerror(errno));
+        status = client_say_unwritable(errno, &error);
+        full = true;
+    }
+    if (full) {
+        error_prefix(&error, "%s", part);
     }
     if (status == STATUS_OK && check) {
         status = sha256_file(part, sha256, &error);

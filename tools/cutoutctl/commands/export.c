@@ -1,7 +1,8 @@
 /* export: histories as files for other programs. Layer: tools.
  *
  * A run's file is what its history says and nothing else, so that an export may be repeated: a file
- * that is the beginning of the new one grows, any other is replaced.
+ * that is the beginning of the new one grows, any other is replaced. runs.csv is written at the
+ * end, when all that it lists is there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -56,6 +57,13 @@ static bool write_all(int fd, const void *bytes, size_t n) {
     return true;
 }
 
+/* fd < 0: it could not be opened. false: errno says why. */
+static bool write_and_close(int fd, const void *bytes, size_t n) {
+    bool written = fd >= 0 && write_all(fd, bytes, n);
+    bool closed = fd < 0 || close(fd) == 0;
+    return written && closed;
+}
+
 /* How many bytes the file has, if they are the first of `bytes`; -1: they are not, or there is no
  * such file. */
 static off_t length_as_beginning(const char *path, const char *bytes, size_t n) {
@@ -76,8 +84,8 @@ static off_t length_as_beginning(const char *path, const char *bytes, size_t n) 
 }
 
 static int append_rest(const char *path, const char *bytes, size_t n) {
-    CLEANUP(close_fd) int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-    return fd >= 0 && write_all(fd, bytes, n) ? EXIT_DONE : trouble("cannot write", path);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    return write_and_close(fd, bytes, n) ? EXIT_DONE : trouble("cannot write", path);
 }
 
 static int replace(const char *path, const char *bytes, size_t n) {
@@ -86,11 +94,15 @@ static int replace(const char *path, const char *bytes, size_t n) {
         part = NULL;
         return no_memory();
     }
-    CLEANUP(close_fd) int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0 || !write_all(fd, bytes, n) || rename(part, path) != 0) {
-        return trouble("cannot write", path);
+    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (write_and_close(fd, bytes, n) && rename(part, path) == 0) {
+        return EXIT_DONE;
     }
-    return EXIT_DONE;
+    int status = trouble("cannot write", path);
+    if (fd >= 0) {
+        (void)unlink(part);
+    }
+    return status;
 }
 
 static int put_file(const char *path, const void *bytes, size_t n) {
@@ -270,36 +282,6 @@ static int export_epochs(struct export *export, const cJSON *run, const cJSON *e
     return status;
 }
 
-/* All pages of a list at `path` (which has a query) in one array, which the caller frees; NULL: the
- * command is over with *ret_status. */
-static cJSON *read_pages(const struct invocation *invocation, const char *path, int *ret_status) {
-    cJSON *all = cJSON_CreateArray();
-    CLEANUP(free_pointer) char *cursor = NULL;
-    do {
-        CLEANUP(free_pointer) char *page = NULL;
-        CLEANUP(answer_clear) struct answer answer = {0};
-        if (asprintf(&page, "%s%s%s", path, cursor ? "&cursor=" : "", cursor ? cursor : "") < 0) {
-            page = NULL;
-            *ret_status = no_memory();
-            cJSON_Delete(all);
-            return NULL;
-        }
-        const struct call call = {.method = "GET", .path = page};
-        if (!command_ask(invocation->client, &call, &answer, ret_status)) {
-            cJSON_Delete(all);
-            return NULL;
-        }
-        cJSON *items = cJSON_GetObjectItemCaseSensitive(answer.json, "items");
-        while (items && items->child) {
-            (void)cJSON_AddItemToArray(all, cJSON_DetachItemFromArray(items, 0));
-        }
-        free(cursor);
-        const char *next = json_text(answer.json, "next_cursor", NULL);
-        cursor = next ? strdup(next) : NULL;
-    } while (cursor);
-    return all;
-}
-
 static int export_run(struct export *export, const char *id) {
     char path[96];
     int status = EXIT_DONE;
@@ -311,7 +293,7 @@ static int export_run(struct export *export, const char *id) {
         return status;
     }
     (void)snprintf(path, sizeof(path), "/runs/%s/epochs?limit=1000", id);
-    cJSON *epochs = read_pages(export->invocation, path, &status);
+    cJSON *epochs = command_ask_pages(export->invocation->client, path, &status);
     if (answered && epochs) {
         status = export_epochs(export, run.json, epochs);
     }
@@ -322,8 +304,8 @@ static int export_run(struct export *export, const char *id) {
 /* Every run that has a history. */
 static int export_all(struct export *export) {
     int status = EXIT_DONE;
-    cJSON *runs =
-        read_pages(export->invocation, "/runs?sort=id&fields=id,epochs_done&limit=500", &status);
+    cJSON *runs = command_ask_pages(export->invocation->client,
+                                    "/runs?sort=id&fields=id,epochs_done&limit=500", &status);
     const cJSON *run = NULL;
     cJSON_ArrayForEach(run, runs) {
         if (status == EXIT_DONE && json_number(run, "epochs_done", 0) > 0) {
@@ -351,12 +333,14 @@ static int export_asked(struct export *export) {
     return status;
 }
 
-static int put_runs(struct export *export) {
+/* Closes runs.csv and writes it, unless something is missing in it: status says how reading went.
+ */
+static int put_runs(struct export *export, int status) {
     CLEANUP(free_pointer) char *path = NULL;
     (void)fputc('\n', export->runs);
     bool failed = !text_stream_close(export->runs, &export->runs_text);
-    if (!failed && export->n_exported == 0) {
-        return EXIT_DONE;
+    if (status != EXIT_DONE || (!failed && export->n_exported == 0)) {
+        return status;
     }
     if (failed || asprintf(&path, "%s/runs.csv", export->directory) < 0) {
         path = NULL;
@@ -386,8 +370,7 @@ int command_export(const struct invocation *invocation) {
         status = export_asked(&export);
     }
     if (export.runs) {
-        int written = put_runs(&export); /* also closes it */
-        status = status == EXIT_DONE ? written : status;
+        status = put_runs(&export, status);
     }
     free(export.runs_text);
     if (status == EXIT_DONE && !invocation->quiet) {

@@ -43,7 +43,7 @@ int command_submit(const struct invocation *invocation) {
     if (values_to_run(invocation->arguments, invocation->n, &body, &error) != STATUS_OK) {
         return command_refuse(&error);
     }
-    const struct call call = {.method = "POST", .path = "/runs", .body = body};
+    const struct call call = {.method = "POST", .path = "/runs", .body = body, .once = true};
     CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     bool ask = invocation->n == 0 && !invocation->yes && !invocation->client->print_curl;
@@ -72,7 +72,7 @@ int command_sweep(const struct invocation *invocation) {
     if (values_to_sweep(invocation->arguments, invocation->n, &body, &error) != STATUS_OK) {
         return command_refuse(&error);
     }
-    const struct call call = {.method = "POST", .path = "/sweeps", .body = body};
+    const struct call call = {.method = "POST", .path = "/sweeps", .body = body, .once = true};
     CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
     int exit_status = EXIT_DONE;
     if (!command_ask_to_print(invocation, &call, &answer, &exit_status)) {

@@ -78,24 +78,24 @@ static int follow(struct follower *follower) {
 
 /* Every run that trains or waits. */
 static bool find_active(struct follower *follower) {
-    const struct call call = {.method = "GET",
-                              .path = "/runs?state=running,queued&sort=id&limit=500"};
-    CLEANUP(answer_clear) struct answer answer = {.http_status = 0};
-    if (!command_ask(follower->client, &call, &answer, &follower->exit_status)) {
+    cJSON *items = command_ask_pages(
+        follower->client, "/runs?state=running,queued&sort=id&limit=500", &follower->exit_status);
+    if (!items) {
         return false;
     }
-    const cJSON *items = cJSON_GetObjectItemCaseSensitive(answer.json, "items");
     follower->board.runs = calloc((size_t)cJSON_GetArraySize(items) + 1, sizeof(struct board_run));
     if (!follower->board.runs) {
         command_complain("no memory");
         follower->exit_status = EXIT_TROUBLE;
-        return false;
     }
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, items) {
-        board_set(&follower->board.runs[follower->board.n++], item);
+        if (follower->board.runs) {
+            board_set(&follower->board.runs[follower->board.n++], item);
+        }
     }
-    return true;
+    cJSON_Delete(items);
+    return follower->board.runs;
 }
 
 static bool find_given(struct follower *follower, const struct invocation *invocation) {
