@@ -67,6 +67,16 @@ class Client(DaemonTestCase):
         self.assertEqual({run["id"] for run in self.lab.runs(sweep=sweep["id"], state="succeeded")},
                          set(sweep["runs"]))
 
+    def test_what_a_halving_ranks_out_is_not_waited_for(self):
+        body = {"base": {name: value for name, value in TINY.items() if name != "seed"},
+                "grid": {"seed": [1, 2, 3]}, "halving": {"first_epochs": 1}}
+        runs = []
+        waiting = threading.Thread(target=lambda: runs.extend(self.lab.wait(
+            self.lab.request("POST", "/sweeps", None, body).json())), daemon=True)
+        waiting.start()
+        waiting.join(PATIENCE_S)
+        self.assertEqual(sorted(run["state"] for run in runs), ["paused", "paused", "succeeded"])
+
     def test_the_same_key_is_the_same_run(self):
         first = self.lab.submit("once", **dict(TINY, hold=True))
         again = self.lab.submit("once", **dict(TINY, hold=True))

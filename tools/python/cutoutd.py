@@ -373,20 +373,25 @@ class Client:
         return [_id(what)]
 
     def wait(self, what, on_event=None):
-        """Follows runs to their end and returns them as they ended; `on_event` hears the events."""
+        """Follows runs to their end and returns them as they ended; `on_event` hears the events.
+        One that a halving has ranked out has ended, although it stays paused."""
         return [self._wait_for(run, on_event) for run in self.runs_of(what)]
 
     def _wait_for(self, run, on_event):
         failures = 0
         while True:
             state = self.run(run)  # with patience, while the daemon restarts
-            if state["state"] in FINAL_STATES:
+            if state["state"] in FINAL_STATES or _is_ranked_out(state):
                 return state
             try:
                 for event in self.stream(f"/runs/{run}/events"):
                     failures = 0
                     if on_event:
                         on_event(event)
+                    # The stream of one that was ranked out goes on: it may be resumed.
+                    if (event["event"] in ("snapshot", "resync", "state")
+                            and _is_ranked_out(self.run(run))):
+                        break
             except (OSError, http.client.HTTPException, Problem) as error:
                 if isinstance(error, Problem) and error.status < 500:
                     raise
@@ -421,6 +426,10 @@ class Client:
 
 def _is_sweep(what):
     return isinstance(what, dict) and "spec" in what
+
+
+def _is_ranked_out(run):
+    return run["state"] == "paused" and bool(run["halving"]) and run["halving"]["ranked_out"]
 
 
 def _id(run):
