@@ -11,6 +11,7 @@
 #include "daemon/spec/field_errors.h"
 #include "daemon/spec/run_spec.h"
 #include "daemon/store/change/sweep_change.h"
+#include "daemon/work/sweep_links.h"
 
 /* The last part of the path. The table of routes has none that is no action. */
 static enum run_action action_of_path(const struct request *request) {
@@ -212,6 +213,7 @@ void route_sweep_delete(struct api_context *context, const struct request *reque
         reply_error(reply, request, &error);
         return;
     }
+    sweep_links_forget_sweep(context->options.links, sweep.id);
     for (size_t i = 0; i < n_ids; i++) {
         run_files_remove(context, ids[i]);
     }

@@ -68,13 +68,18 @@ static void write_words(const char *event, const cJSON *facts, struct message *m
             text_of(facts, "run"), who, text_of(facts, "state"), number_of(facts, "epochs_done"),
             number_of(facts, "epochs"), best, reason[0] ? ": " : "", reason);
     } else if (strcmp(event, "sweep_ended") == 0) {
+        char ranked_out[64] = "";
+        if (number_of(facts, "ranked_out") > 0) {
+            (void)snprintf(ranked_out, sizeof(ranked_out), ", %.0f stay paused, ranked out",
+                           number_of(facts, "ranked_out"));
+        }
         (void)snprintf(m->title, sizeof(m->title), "sweep %s ended", text_of(facts, "sweep"));
         (void)snprintf(m->text, sizeof(m->text),
                        "Sweep %s%.230s ended: of %.0f runs %.0f succeeded, %.0f failed, %.0f were "
-                       "canceled%.60s.",
+                       "canceled%s%.60s.",
                        text_of(facts, "sweep"), who, number_of(facts, "runs"),
                        number_of(facts, "succeeded"), number_of(facts, "failed"),
-                       number_of(facts, "canceled"), best);
+                       number_of(facts, "canceled"), ranked_out, best);
     } else if (strcmp(event, "target_reached") == 0) {
         (void)snprintf(m->title, sizeof(m->title), "run %s reached the target",
                        text_of(facts, "run"));

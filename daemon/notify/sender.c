@@ -53,6 +53,8 @@ struct sender {
     int64_t last_ms; /* at the last round; INT64_MAX: there was none */
     struct seen seen[MOST_RUNS];
     int n_seen;
+    bool has_unsettled; /* what came of this delivery is not stored yet */
+    struct delivery_row unsettled;
 };
 
 static int64_t now_ms(const struct sender *sender) {
@@ -90,6 +92,21 @@ static enum status send_to(const struct sender *sender, const struct webhook_row
     return post_send(&post, &delivery->http_status, error);
 }
 
+/* Stores what came of the last delivery. False: the store fails; nothing may be sent, that one
+ * again least of all. */
+static bool settle(struct sender *sender) {
+    struct error error;
+    if (sender->has_unsettled &&
+        delivery_table_settle(sender->options.store, &sender->unsettled, &error) != STATUS_OK) {
+        log_warning("webhooks: what came of delivery %" PRId64 " cannot be stored, and nothing is "
+                    "sent until it is: %s",
+                    sender->unsettled.id, error.message);
+        return false;
+    }
+    sender->has_unsettled = false;
+    return true;
+}
+
 /* False: the store fails; later. */
 static bool deliver(struct sender *sender, struct delivery_row *delivery) {
     struct webhook_row webhook;
@@ -115,13 +132,9 @@ static bool deliver(struct sender *sender, struct delivery_row *delivery) {
                     delivery->attempts, delivery->error,
                     strcmp(delivery->state, "dead") == 0 ? "; it is given up" : "");
     }
-    if (delivery_table_settle(sender->options.store, delivery, &error) != STATUS_OK) {
-        log_warning("webhook %s: what came of delivery %" PRId64 " is not stored, so it comes "
-                    "again: %s",
-                    webhook.name, delivery->id, error.message);
-        return false;
-    }
-    return true;
+    sender->unsettled = *delivery;
+    sender->has_unsettled = true;
+    return settle(sender);
 }
 
 /* Times of tries are of the clock on the wall, which may have been set back since they were stored:
@@ -297,12 +310,16 @@ static void *work(void *user) {
     while (!atomic_load(&sender->must_stop)) {
         begin_round(sender);
         int64_t look_ms = look(sender);
-        follow_clock(sender);
-        int64_t due_ms = send_due(sender);
+        int64_t due_ms = now_ms(sender) + STORE_RETRY_MS;
+        if (settle(sender)) {
+            follow_clock(sender);
+            due_ms = send_due(sender);
+        }
         end_round(sender);
         due_ms = due_ms == INT64_MAX ? due_ms : due_ms - now_ms(sender);
         wait_for(sender, look_ms < due_ms ? look_ms : due_ms);
     }
+    (void)settle(sender); /* so that the next daemon does not send it again */
     return NULL;
 }
 

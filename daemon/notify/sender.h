@@ -3,9 +3,10 @@
  * Layer: daemon/notify. Thread rule: create, start and free by one thread; poke and round from any.
  *
  * At least once: a delivery is settled in the store after the receiver's answer, so one that the
- * daemon died over is sent again. A failed one is tried again after 5 s, 15 s, a minute, five, and
- * so on over a day; then it is dead, and says why. Deliveries go one after the other, the oldest
- * due one first; a receiver that hangs costs the others at most POST_MOST_S.
+ * daemon died over is sent again; while the store does not take what came of one, nothing is sent.
+ * A failed one is tried again after 5 s, 15 s, a minute, five, and so on over a day; then it is
+ * dead, and says why. Deliveries go one after the other, the oldest due one first; a receiver that
+ * hangs costs the others at most POST_MOST_S.
  */
 #ifndef CUTOUTD_DAEMON_NOTIFY_SENDER_H
 #define CUTOUTD_DAEMON_NOTIFY_SENDER_H

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/sha256.h"
+#include "core/base/text.h"
 #include "daemon/spec/sweep_halving.h"
 
 enum { MOST_EPOCHS = 100000, MOST_ETA = 100, ETA = 3 };
@@ -100,15 +102,26 @@ void sweep_halving_check(const struct sweep_halving *halving, const struct sweep
 
 void sweep_halving_name(const struct sweep_halving *halving, const cJSON *document,
                         struct sweep_child *child) {
-    size_t used = 0;
+    enum { ROOM = sizeof(child->setting), DIGITS = 16, ROOM_BEFORE = ROOM - DIGITS - 2 };
+    char hex[SHA256_HEX_SIZE];
+    struct sha256 sha;
+    size_t used = 0; /* of the whole, which may be longer than the room */
+    sha256_begin(&sha);
     child->setting[0] = '\0';
-    for (int i = 0; i < halving->n_rank_by && used < sizeof(child->setting); i++) {
+    for (int i = 0; i < halving->n_rank_by; i++) {
         const cJSON *value = cJSON_GetObjectItemCaseSensitive(document, halving->rank_by[i]);
         char *json = cJSON_PrintUnformatted(value);
-        const char *shown = cJSON_IsString(value) ? value->valuestring : json;
-        used += (size_t)snprintf(child->setting + used, sizeof(child->setting) - used, "%s%s=%s",
-                                 used ? " " : "", halving->rank_by[i], shown ? shown : "");
+        const char *shown = cJSON_IsString(value) ? value->valuestring : json ? json : "";
+        size_t at = used < ROOM ? used : ROOM - 1;
+        used += (size_t)snprintf(child->setting + at, ROOM - at, "%s%s=%s", used ? " " : "",
+                                 halving->rank_by[i], shown);
+        sha256_update(&sha, shown, strlen(shown) + 1);
         cJSON_free(json);
+    }
+    sha256_end(&sha, hex);
+    if (used >= ROOM) {
+        size_t kept = text_cut(child->setting, strlen(child->setting), ROOM_BEFORE - 1);
+        (void)snprintf(child->setting + kept, ROOM - kept, " #%.*s", DIGITS, hex);
     }
     for (char *c = child->setting; *c; c++) {
         *c = *c == '"' || *c == '\\' ? '\'' : *c; /* it is shown within a JSON string */

@@ -18,7 +18,8 @@ void sweep_halving_read(const cJSON *item, const cJSON *grid, struct sweep_halvi
 void sweep_halving_check(const struct sweep_halving *halving, const struct sweep_child *child,
                          struct field_errors *errors);
 
-/* Sets the child's setting from its document. */
+/* Sets the child's setting from its document: the same exactly for the same values of the fields
+ * that runs are ranked by. */
 void sweep_halving_name(const struct sweep_halving *halving, const cJSON *document,
                         struct sweep_child *child);
 

@@ -27,7 +27,9 @@ struct sweep_halving {
 };
 
 struct sweep_child {
-    char setting[128];           /* "m=8": what it is ranked with; "": itself */
+    /* "m=8": what it is ranked with; "": itself. Of one that is longer than the room a beginning
+     * and a digest of the whole. */
+    char setting[128];
     struct run_spec spec;        /* named "NAME m=4 seed=2" */
     int picks[SWEEP_MAX_FIELDS]; /* index of its value of each field of the grid */
 };

@@ -1,4 +1,6 @@
-/* Layer: daemon/work. Thread rule: the mutex guards the list; the store is written without it. */
+/* Layer: daemon/work. Thread rule: the mutex guards the list; the store is written without it.
+ * Whoever changes the list after a change of the store holds `changes` over both, so that what was
+ * taken out of the store does not come into the list afterwards. */
 #include "daemon/work/sweep_links.h"
 
 #include <pthread.h>
@@ -21,6 +23,7 @@ struct link {
 struct sweep_links {
     struct store *store;
     const struct clock *clock;
+    pthread_mutex_t changes; /* taken before mutex */
     pthread_mutex_t mutex;
     struct link *items; /* guarded by mutex, as all below: [capacity], n used */
     size_t n;
@@ -69,6 +72,7 @@ enum status sweep_links_open(struct store *store, const struct clock *clock,
     }
     links->store = store;
     links->clock = clock;
+    (void)pthread_mutex_init(&links->changes, NULL);
     (void)pthread_mutex_init(&links->mutex, NULL);
     enum status status = read_all(links, error);
     if (status != STATUS_OK) {
@@ -82,6 +86,7 @@ enum status sweep_links_open(struct store *store, const struct clock *clock,
 void sweep_links_close(struct sweep_links *links) {
     if (links) {
         (void)pthread_mutex_destroy(&links->mutex);
+        (void)pthread_mutex_destroy(&links->changes);
         free(links->items);
         free(links);
     }
@@ -124,15 +129,28 @@ bool sweep_links_hold(struct sweep_links *links, const struct token_grant *grant
     return holds;
 }
 
-static enum status check_room(struct sweep_links *links, struct error *error) {
+/* Makes room for one more. */
+static enum status make_room(struct sweep_links *links, struct error *error) {
     enum status status = STATUS_OK;
     (void)pthread_mutex_lock(&links->mutex);
     if (links->n >= SWEEP_LINKS_MOST) {
         status = error_set(error, STATUS_CONFLICT, "there are %d links: withdraw some of them",
                            SWEEP_LINKS_MOST);
+    } else {
+        status = reserve(links, links->n + 1, error);
     }
     (void)pthread_mutex_unlock(&links->mutex);
     return status;
+}
+
+/* With `changes` held. */
+static enum status add(struct sweep_links *links, struct link_row *row, struct error *error) {
+    TRY(make_room(links, error));
+    TRY(link_table_add(links->store, row, SWEEP_LINKS_MOST_OF_SWEEP, &row->id, error));
+    (void)pthread_mutex_lock(&links->mutex);
+    keep(links, row);
+    (void)pthread_mutex_unlock(&links->mutex);
+    return STATUS_OK;
 }
 
 enum status sweep_links_add(struct sweep_links *links, int64_t sweep_id, const char *owner,
@@ -141,35 +159,46 @@ enum status sweep_links_add(struct sweep_links *links, int64_t sweep_id, const c
     struct link_row row = {
         .sweep_id = sweep_id, .created_ms = clock_unix_ms(links->clock), .expires_ms = expires_ms};
     (void)sweep_links_expire(links);
-    TRY(check_room(links, error));
     token_make(SWEEP_LINK_PREFIX, ret_secret, row.sha256);
     (void)snprintf(row.owner, sizeof(row.owner), "%s", owner);
-    TRY(link_table_add(links->store, &row, SWEEP_LINKS_MOST_OF_SWEEP, &row.id, error));
-    (void)pthread_mutex_lock(&links->mutex);
-    enum status status = reserve(links, links->n + 1, error);
-    if (status == STATUS_OK) {
-        keep(links, &row);
-    }
-    (void)pthread_mutex_unlock(&links->mutex);
-    if (status != STATUS_OK) {
-        (void)link_table_delete(links->store, row.id, NULL);
-        return status;
-    }
+    (void)pthread_mutex_lock(&links->changes);
+    enum status status = add(links, &row, error);
+    (void)pthread_mutex_unlock(&links->changes);
+    TRY(status);
     *ret_row = row;
     return STATUS_OK;
 }
 
-enum status sweep_links_withdraw(struct sweep_links *links, int64_t id, struct error *error) {
-    TRY(link_table_delete(links->store, id, error));
+/* With `changes` held: takes those out of the list that have this id, or are of this sweep; 0: none
+ * has. */
+static void forget(struct sweep_links *links, int64_t id, int64_t sweep_id) {
+    size_t kept = 0;
     (void)pthread_mutex_lock(&links->mutex);
     for (size_t i = 0; i < links->n; i++) {
-        if (links->items[i].id == id) {
-            links->items[i] = links->items[--links->n];
-            break;
+        if (links->items[i].id != id && links->items[i].sweep_id != sweep_id) {
+            links->items[kept++] = links->items[i];
         }
     }
+    links->n = kept;
     (void)pthread_mutex_unlock(&links->mutex);
-    return STATUS_OK;
+}
+
+enum status sweep_links_withdraw(struct sweep_links *links, int64_t id, struct error *error) {
+    (void)pthread_mutex_lock(&links->changes);
+    enum status status = link_table_delete(links->store, id, error);
+    if (status == STATUS_OK) {
+        forget(links, id, 0);
+    }
+    (void)pthread_mutex_unlock(&links->changes);
+    return status;
+}
+
+void sweep_links_forget_sweep(struct sweep_links *links, int64_t sweep_id) {
+    if (links) {
+        (void)pthread_mutex_lock(&links->changes);
+        forget(links, 0, sweep_id);
+        (void)pthread_mutex_unlock(&links->changes);
+    }
 }
 
 int sweep_links_expire(struct sweep_links *links) {

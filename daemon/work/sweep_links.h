@@ -39,13 +39,16 @@ bool sweep_links_grant(struct sweep_links *links, const char *text, struct token
 bool sweep_links_hold(struct sweep_links *links, const struct token_grant *grant);
 
 /* Makes one; ret_secret is told only here. owner: "" for none. STATUS_NOT_FOUND: there is no such
- * sweep; STATUS_CONFLICT: it has too many; statuses of the store. */
+ * sweep; STATUS_CONFLICT: it has too many, or all have; statuses of the store. */
 enum status sweep_links_add(struct sweep_links *links, int64_t sweep_id, const char *owner,
                             int64_t expires_ms, char ret_secret[TOKEN_TEXT_SIZE],
                             struct link_row *ret_row, struct error *error);
 
 /* From its return on the secret opens nothing. STATUS_NOT_FOUND, statuses of the store. */
 enum status sweep_links_withdraw(struct sweep_links *links, int64_t id, struct error *error);
+
+/* After the deletion of the sweep, with which its links went from the store. NULL is fine. */
+void sweep_links_forget_sweep(struct sweep_links *links, int64_t sweep_id);
 
 /* Lets go of those that have expired; returns how many. */
 int sweep_links_expire(struct sweep_links *links);

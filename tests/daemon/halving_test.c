@@ -1,9 +1,13 @@
 /* Sweeps by halving in the store: when a rung ends, who goes on, and what stands by itself. */
 #include "tests/daemon/store_fixture.h"
 
+#include <math.h>
+
 #include "core/base/cleanup.h"
 #include "daemon/store/change/sweep_change.h"
+#include "daemon/store/db.h"
 #include "daemon/store/query/watch.h"
+#include "daemon/store/table/webhook_table.h"
 
 enum { MOST_RUNS = 16, EPOCHS = 30 };
 
@@ -250,6 +254,128 @@ static void a_sweep_by_halving_can_be_deleted(void **state) {
     free(ids);
 }
 
+/* ---- what webhooks are told ---- */
+
+static int64_t add_webhook(struct halving *h) {
+    struct webhook_row row = {.name = "lab",
+                              .events = ",sweep_ended,",
+                              .url = "http://lab.example/",
+                              .target = (double)NAN,
+                              .secret = "x"};
+    int64_t id = 0;
+    ASSERT_OK(webhook_table_add(h->f.store, &row, &id, &fixture_error));
+    return id;
+}
+
+/* So many times an end of a sweep has been told, the last time at at_ms and with these facts. */
+static void assert_told(struct halving *h, int64_t webhook, int times, int64_t at_ms,
+                        const char *facts) {
+    struct delivery_list list;
+    ASSERT_OK(delivery_table_list(h->f.store, webhook, INT64_MAX, 9, &list, &fixture_error));
+    assert_int_equal(list.n, times);
+    if (times > 0) {
+        assert_string_equal(list.rows[0].event, "sweep_ended");
+        assert_string_equal(list.rows[0].facts, facts);
+        assert_int_equal(list.rows[0].created_ms, at_ms);
+    }
+    delivery_list_clear(&list);
+}
+
+static enum status delete_it(struct db *db, void *arguments, struct error *error) {
+    return run_delete(db, *(const int64_t *)arguments, 7, error);
+}
+
+/* Asked for by somebody at at_ms. */
+static void delete_run(struct halving *h, int64_t id, int64_t at_ms) {
+    const struct store_actor actor = {
+        .at_ms = at_ms, .owner = "", .peer = "", .request_id = "", .request = "DELETE"};
+    store_act_for(&actor);
+    ASSERT_OK(store_write(h->f.store, delete_it, &id, &fixture_error));
+    store_act_for(NULL);
+}
+
+static void finish(struct halving *h, int64_t id, int epoch, int wrong) {
+    move(h, id, RUN_QUEUED, RUN_RUNNING, "");
+    put_epoch(h, id, epoch, wrong);
+    move(h, id, RUN_RUNNING, RUN_SUCCEEDED, "");
+}
+
+static void its_end_is_told_once_although_runs_stay_paused(void **state) {
+    struct halving *h = *state;
+    int64_t webhook = add_webhook(h);
+    static const char one_succeeded[] =
+        "{\"sweep\":\"1\",\"name\":\"\",\"owner\":\"\",\"runs\":3,\"succeeded\":1,\"failed\":0,"
+        "\"canceled\":0,\"ranked_out\":2,\"best_error\":0.1}";
+    static const char two_succeeded[] =
+        "{\"sweep\":\"1\",\"name\":\"\",\"owner\":\"\",\"runs\":3,\"succeeded\":2,\"failed\":0,"
+        "\"canceled\":0,\"ranked_out\":1,\"best_error\":0.1}";
+    add_sweep(h, 3, NULL);
+    for (int i = 0; i < 3; i++) {
+        train(h, h->ids[i], 1, 2, 100 * (i + 1));
+    }
+    assert_told(h, webhook, 0, 0, "");
+    finish(h, h->ids[0], 3, 200);
+    assert_true(has_ended(h));
+    assert_told(h, webhook, 1, 2, one_succeeded);
+    /* One that is resumed opens the sweep again, which then ends once more. */
+    move(h, h->ids[1], RUN_PAUSED, RUN_QUEUED, "resumed by the user");
+    assert_told(h, webhook, 1, 2, one_succeeded);
+    finish(h, h->ids[1], 3, 200);
+    assert_told(h, webhook, 2, 2, two_succeeded);
+    /* What had ended already ends nothing. */
+    move(h, h->ids[2], RUN_PAUSED, RUN_CANCELED, "by the user");
+    delete_run(h, h->ids[2], 9);
+    assert_told(h, webhook, 2, 2, two_succeeded);
+}
+
+static void its_end_is_told_when_ranking_is_the_last_that_happens(void **state) {
+    struct halving *h = *state;
+    int64_t webhook = add_webhook(h);
+    add_sweep(h, 2, NULL);
+    train(h, h->ids[1], 1, 2, 300);
+    move(h, h->ids[0], RUN_QUEUED, RUN_RUNNING, "");
+    put_epoch(h, h->ids[0], 1, 100); /* by a rule of `stop`, before the rung */
+    const struct run_move stopped = {
+        .id = h->ids[0], .from = RUN_RUNNING, .to = RUN_SUCCEEDED, .reason = "", .now_ms = 5};
+    ASSERT_OK(run_table_move(h->f.store, &stopped, &fixture_error));
+    assert_true(has_ended(h));
+    assert_told(h, webhook, 1, 5,
+                "{\"sweep\":\"1\",\"name\":\"\",\"owner\":\"\",\"runs\":2,\"succeeded\":1,"
+                "\"failed\":0,\"canceled\":0,\"ranked_out\":1,\"best_error\":0.1}");
+}
+
+static void its_end_is_told_when_the_last_open_run_is_deleted(void **state) {
+    struct halving *h = *state;
+    int64_t webhook = add_webhook(h);
+    add_sweep(h, 3, NULL);
+    train(h, h->ids[0], 1, 2, 300);
+    train(h, h->ids[2], 1, 2, 200);
+    delete_run(h, h->ids[1], 8); /* and so the rung ends, and one goes on */
+    assert_told(h, webhook, 0, 0, "");
+    delete_run(h, h->ids[2], 9);
+    assert_true(has_ended(h));
+    assert_told(h, webhook, 1, 9,
+                "{\"sweep\":\"1\",\"name\":\"\",\"owner\":\"\",\"runs\":1,\"succeeded\":0,"
+                "\"failed\":0,\"canceled\":0,\"ranked_out\":1,\"best_error\":0.3}");
+    delete_run(h, h->ids[0], 10);
+    assert_told(h, webhook, 1, 9,
+                "{\"sweep\":\"1\",\"name\":\"\",\"owner\":\"\",\"runs\":1,\"succeeded\":0,"
+                "\"failed\":0,\"canceled\":0,\"ranked_out\":1,\"best_error\":0.3}");
+}
+
+static void a_sweep_that_is_deleted_has_not_ended(void **state) {
+    struct halving *h = *state;
+    int64_t webhook = add_webhook(h);
+    int64_t *ids = NULL;
+    size_t n = 0;
+    add_sweep(h, 3, NULL);
+    move(h, h->ids[0], RUN_QUEUED, RUN_CANCELED, "by the user");
+    ASSERT_OK(sweep_table_delete(h->f.store, h->sweep, 3, &ids, &n, &fixture_error));
+    assert_int_equal(n, 3);
+    free(ids);
+    assert_told(h, webhook, 0, 0, "");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -262,6 +388,10 @@ int main(void) {
         TEST(settings_are_ranked_by_their_means_and_go_on_together),
         TEST(runs_that_have_succeeded_are_ranked_and_end_rungs),
         TEST(a_sweep_by_halving_can_be_deleted),
+        TEST(its_end_is_told_once_although_runs_stay_paused),
+        TEST(its_end_is_told_when_ranking_is_the_last_that_happens),
+        TEST(its_end_is_told_when_the_last_open_run_is_deleted),
+        TEST(a_sweep_that_is_deleted_has_not_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

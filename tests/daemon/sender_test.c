@@ -1,8 +1,12 @@
-/* The sender and its clock: tries that fail over a day, runs that stand still. */
+/* The sender and its clock: tries that fail over a day, runs that stand still, a store that fails.
+ */
 #include "tests/daemon/store_fixture.h"
 
+#include <arpa/inet.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 
 #include "daemon/notify/message.h"
 #include "daemon/notify/post.h"
@@ -58,14 +62,18 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static void start(struct sender_fixture *s) {
+static void start_allowing(struct sender_fixture *s, const char *addresses) {
     const struct sender_options options = {.store = s->f.store,
                                            .clock = &test_clock,
                                            .progress = s->progress,
-                                           .allowed_addresses = "",
+                                           .allowed_addresses = addresses,
                                            .stalled_s = 600};
     ASSERT_OK(sender_create(&options, &s->sender, &fixture_error));
     ASSERT_OK(sender_start(s->sender, &fixture_error));
+}
+
+static void start(struct sender_fixture *s) {
+    start_allowing(s, "");
 }
 
 static struct delivery_row newest(struct sender_fixture *s) {
@@ -169,6 +177,112 @@ static void a_run_that_stands_still_is_told_once(void **state) {
     delivery_list_clear(&list);
 }
 
+/* ---- a receiver ---- */
+
+struct receiver {
+    int fd;
+    atomic_int status; /* what it answers */
+    atomic_int n;      /* requests that it has answered */
+    pthread_t thread;
+};
+
+/* Whether the text is a whole request with a body. */
+static bool is_whole(const char *text) {
+    const char *length = strstr(text, "Content-Length: ");
+    const char *body = strstr(text, "\r\n\r\n");
+    return length && body && strlen(body + 4) >= (size_t)strtol(length + 16, NULL, 10);
+}
+
+/* Until the socket is shut down. */
+static void *receive(void *user) {
+    struct receiver *r = user;
+    int fd = -1;
+    while ((fd = accept(r->fd, NULL, NULL)) >= 0) {
+        char text[4096];
+        size_t n = 0;
+        ssize_t got = 1;
+        text[0] = '\0';
+        while (got > 0 && !is_whole(text)) {
+            got = recv(fd, text + n, sizeof(text) - 1 - n, 0);
+            n += got > 0 ? (size_t)got : 0;
+            text[n] = '\0';
+        }
+        (void)atomic_fetch_add(&r->n, 1);
+        int length = snprintf(text, sizeof(text),
+                              "HTTP/1.1 %d x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                              atomic_load(&r->status));
+        (void)send(fd, text, (size_t)length, MSG_NOSIGNAL);
+        (void)close(fd);
+    }
+    return NULL;
+}
+
+/* Adds a webhook that posts to it; returns its id. */
+static int64_t receiver_begin(struct receiver *r, struct store *store) {
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof(address);
+    struct webhook_row row = {.name = "heard", .events = "", .target = (double)NAN, .secret = "x"};
+    int64_t id = 0;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    r->fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(r->fd >= 0);
+    assert_int_equal(bind(r->fd, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(r->fd, 8), 0);
+    assert_int_equal(getsockname(r->fd, (struct sockaddr *)&address, &size), 0);
+    (void)snprintf(row.url, sizeof(row.url), "http://127.0.0.1:%d/", ntohs(address.sin_port));
+    ASSERT_OK(webhook_table_add(store, &row, &id, &fixture_error));
+    assert_int_equal(pthread_create(&r->thread, NULL, receive, r), 0);
+    return id;
+}
+
+static void receiver_end(struct receiver *r) {
+    assert_int_equal(shutdown(r->fd, SHUT_RDWR), 0);
+    assert_int_equal(pthread_join(r->thread, NULL), 0);
+    assert_int_equal(close(r->fd), 0);
+}
+
+static void what_cannot_be_stored_of_a_delivery_is_not_sent_again(void **state) {
+    struct sender_fixture *s = *state;
+    struct receiver receiver = {.status = 500};
+    s->webhook_id = receiver_begin(&receiver, s->f.store);
+    start_allowing(s, "127.0.0.1");
+    sender_round(s->sender); /* which writes as well, as it does once after a start */
+    ASSERT_OK(
+        delivery_table_add(s->f.store, s->webhook_id, "test", "", "{}", BEGIN_MS, &fixture_error));
+    ASSERT_OK(
+        delivery_table_add(s->f.store, s->webhook_id, "test", "", "{}", BEGIN_MS, &fixture_error));
+    store_inject_status(s->f.store, STATUS_IO);
+    for (int i = 0; i < 3; i++) {
+        store_inject_failure(s->f.store, 1);
+        sender_round(s->sender);
+        assert_int_equal(atomic_load(&receiver.n), 1);
+        advance(11 * 1000); /* longer than to the next try */
+    }
+    assert_int_equal(newest(s).attempts, 0);
+    /* The store takes it again: it is a try of when it was made, and the next one is due. */
+    atomic_store(&receiver.status, 200);
+    sender_round(s->sender);
+    assert_int_equal(atomic_load(&receiver.n), 3);
+    struct delivery_list list;
+    ASSERT_OK(delivery_table_list(s->f.store, s->webhook_id, INT64_MAX, 9, &list, &fixture_error));
+    assert_int_equal(list.n, 2);
+    assert_string_equal(list.rows[0].state, "delivered");
+    assert_int_equal(list.rows[0].attempts, 1);
+    assert_string_equal(list.rows[1].state, "delivered");
+    assert_int_equal(list.rows[1].attempts, 2);
+    delivery_list_clear(&list);
+    /* One that stays unstored until the end is stored then. */
+    ASSERT_OK(delivery_table_add(s->f.store, s->webhook_id, "test", "", "{}", atomic_load(&now_ms),
+                                 &fixture_error));
+    store_inject_failure(s->f.store, 1);
+    assert_string_equal(newest_after_round(s).state, "pending");
+    sender_free(s->sender);
+    s->sender = NULL;
+    assert_string_equal(newest(s).state, "delivered");
+    assert_int_equal(atomic_load(&receiver.n), 4);
+    receiver_end(&receiver);
+}
+
 static void special_addresses_and_urls_are_known(void **state) {
     (void)state;
     static const char *const special[] = {
@@ -211,6 +325,7 @@ int main(void) {
         TEST(one_that_cannot_be_delivered_is_tried_for_a_day_and_then_dead),
         TEST(a_clock_that_is_set_back_delays_no_try),
         TEST(a_run_that_stands_still_is_told_once),
+        TEST(what_cannot_be_stored_of_a_delivery_is_not_sent_again),
         cmocka_unit_test(special_addresses_and_urls_are_known),
         cmocka_unit_test(a_signature_is_the_hmac_of_time_and_body),
     };

@@ -244,6 +244,36 @@ static void long_names_are_cut_at_whole_characters(void **state) {
     sweep_spec_clear(&spec);
 }
 
+/* Schedules that differ in their last rate alone, behind what is shown of a setting. */
+static void long_settings_of_a_halving_that_differ_stay_different(void **state) {
+    (void)state;
+    static const char *const last_rates[] = {"1e-5", "2e-5"};
+    char json[2048];
+    int n = snprintf(json, sizeof(json),
+                     "{\"base\":{\"epochs\":20},\"halving\":{\"first_epochs\":1,\"rank_by\":"
+                     "[\"lr_schedule\"]},\"grid\":{\"m\":[1,2],\"lr_schedule\":[");
+    for (int i = 0; i < 2; i++) {
+        n += snprintf(json + n, sizeof(json) - (size_t)n, "%s[", i > 0 ? "," : "");
+        for (int epoch = 1; epoch < 8; epoch++) {
+            n += snprintf(json + n, sizeof(json) - (size_t)n, "{\"epoch\":%d,\"lr\":1e-4},", epoch);
+        }
+        n +=
+            snprintf(json + n, sizeof(json) - (size_t)n, "{\"epoch\":9,\"lr\":%s}]", last_rates[i]);
+    }
+    (void)snprintf(json + n, sizeof(json) - (size_t)n, "]}}");
+    struct sweep_spec spec = {.n_fields = 0};
+    assert_int_equal(parse(json, &spec), STATUS_OK);
+    assert_int_equal(spec.n_children, 4);
+    for (size_t i = 0; i < 4; i++) {
+        const char *setting = spec.children[i].setting;
+        assert_int_equal(strncmp(setting, "lr_schedule=[{'epoch':1,'lr':0.0001},", 37), 0);
+        for (size_t j = 0; j < 4; j++) {
+            assert_int_equal(strcmp(setting, spec.children[j].setting) == 0, i % 2 == j % 2);
+        }
+    }
+    sweep_spec_clear(&spec);
+}
+
 static void what_is_no_object_is_malformed(void **state) {
     (void)state;
     struct sweep_spec spec = {.n_fields = 0};
@@ -266,6 +296,7 @@ int main(void) {
         cmocka_unit_test(a_bad_combination_is_named),
         cmocka_unit_test(no_more_than_a_thousand_runs),
         cmocka_unit_test(long_names_are_cut_at_whole_characters),
+        cmocka_unit_test(long_settings_of_a_halving_that_differ_stay_different),
         cmocka_unit_test(what_is_no_object_is_malformed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

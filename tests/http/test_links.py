@@ -168,7 +168,7 @@ class OfASweep(LinkTestCase):
         daemon.start()
         self.assertEqual(daemon.curl(f"/api/v1/sweeps/{sweep}", *bearer(secret)).status, 200)
         self.assertEqual(daemon.curl(f"/api/v1/sweeps/{sweep}", "-X", "DELETE").status, 204)
-        self.assertEqual(daemon.curl(f"/api/v1/sweeps/{sweep}", *bearer(secret)).status, 404)
+        self.assertEqual(daemon.curl(f"/api/v1/sweeps/{sweep}", *bearer(secret)).status, 401)
         self.assertEqual(daemon.terminate(), 0)
         with sqlite3.connect(os.path.join(daemon.state_dir, "cutoutd.db")) as database:
             self.assertEqual(database.execute("SELECT count(*) FROM link").fetchone()[0], 0)

@@ -160,6 +160,18 @@ class Webhooks(Lab):
         self.assertEqual((ended["sweep"], ended["runs"], ended["succeeded"]), (sweep, 2, 2))
         self.submit("anna", notify=["nobody"], status=422)
 
+    def test_the_end_of_a_sweep_by_halving_whose_losers_stay_paused(self):
+        hook = self.hook(events=["sweep_ended"], template="ntfy")
+        base = {k: v for k, v in dict(TINY, epochs=2).items() if k != "seed"}
+        sweep = self.ask("anna", "/sweeps", status=201, data={
+            "base": base, "grid": {"seed": [1, 2, 3]}, "halving": {"first_epochs": 1}})
+        wait_for(lambda: self.receiver.delivered())
+        (_, body), = self.receiver.delivered()
+        self.assertIn("of 3 runs 1 succeeded, 0 failed, 0 were canceled, 2 stay paused, ranked out", body.decode())
+        # Whoever deletes it all is told nothing more.
+        self.ask("anna", f"/sweeps/{sweep['id']}", "-X", "DELETE", status=204)
+        self.assertEqual(len(self.deliveries(hook)), 1)
+
     def test_a_disk_that_is_nearly_full_is_told_once(self):
         hook = self.hook(events=["disk_low"])
         self.restart(self.ALLOW + "disk_low = 8000T\n")

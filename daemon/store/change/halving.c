@@ -330,15 +330,16 @@ static enum status rank_out(struct db *db, const struct rung *r, const struct me
                             struct error *error) {
     bool stays = m->state == RUN_PAUSED;
     char reason[RUN_REASON_SIZE];
-    TRY(set_place(db, RANK_OUT, m->id, stays, 0, error));
     if (!stays) {
-        return STATUS_OK;
+        return set_place(db, RANK_OUT, m->id, 0, 0, error);
     }
     (void)snprintf(
         reason, sizeof(reason),
         "rank %d of %d at epoch %d (%s %.5g): the first %d went on; resume it to train on",
         m->group + 1, r->n_groups, r->epochs, r->metric, m->value, r->n_promoted);
     TRY(run_set_reason(db, m->id, reason, r->now_ms, error));
+    /* Behind the reason, which sets the time of what the schema tells of it. */
+    TRY(set_place(db, RANK_OUT, m->id, 1, 0, error));
     return event_add_state(db, m->id, r->now_ms, error);
 }
 

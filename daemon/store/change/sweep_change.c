@@ -51,17 +51,19 @@ struct delete_arguments {
     size_t n_ids;
 };
 
-/* The newest run goes first: what comes after another is newer than that. */
+/* The sweep goes before its runs, so that the schema tells nobody that the deletion of one of them
+ * has ended it. The newest run goes first: what comes after another is newer than that. */
 static enum status delete_sweep(struct db *db, void *arguments, struct error *error) {
     struct delete_arguments *a = arguments;
     CLEANUP(sweep_row_clear) struct sweep_row row = {0};
     TRY(sweep_read(db, a->id, &row, error));
     TRY(sweep_read_runs(db, a->id, &a->ids, &a->n_ids, error));
     TRY(halving_forget(db, a->id, error));
+    TRY(sweep_remove(db, a->id, error));
     for (size_t i = a->n_ids; i > 0; i--) {
         TRY(run_delete(db, a->ids[i - 1], a->now_ms, error));
     }
-    return sweep_remove(db, a->id, error);
+    return STATUS_OK;
 }
 
 enum status sweep_table_delete(struct store *store, int64_t id, int64_t now_ms, int64_t **ret_ids,
