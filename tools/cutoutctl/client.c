@@ -195,7 +195,7 @@ enum status client_send(const struct client *client, const struct call *call, st
     CLEANUP(close_curl) CURL *curl = NULL;
     char reason[CURL_ERROR_SIZE] = "";
     TRY(prepare(client, call, &curl, &headers, reason, error));
-    FILE *body = open_memstream(&answer->body, &answer->n_body);
+    FILE *body = text_stream_open(&answer->body, &answer->n_body);
     if (!body) {
         return error_set(error, STATUS_NO_MEMORY, "no memory");
     }
@@ -407,7 +407,7 @@ enum status client_download(const struct client *client, const struct call *call
     ret_tag[0] = '\0';
     TRY(prepare(client, call, &curl, &headers, reason, error));
     struct download download = {.curl = curl, .out = out, .tag = ret_tag};
-    download.refusal = open_memstream(&refusal, &n_refusal);
+    download.refusal = text_stream_open(&refusal, &n_refusal);
     if (!download.refusal) {
         return error_set(error, STATUS_NO_MEMORY, "no memory");
     }

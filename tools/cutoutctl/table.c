@@ -117,7 +117,7 @@ static void put_member(FILE *out, const struct column *column, const cJSON *valu
 static char *make_cell(const struct column *column, const cJSON *item, bool csv) {
     char *text = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = text_stream_open(&text, &size);
     const cJSON *value = column->path ? json_at(item, column->path) : NULL;
     double number = column->number ? column->number(item) : -1;
     if (!out) {

@@ -174,7 +174,7 @@ static int put_csv(struct export *export, const char *id, const cJSON *epochs) {
     CLEANUP(free_pointer) char *text = NULL;
     CLEANUP(free_pointer) char *path = NULL;
     size_t n = 0;
-    FILE *out = open_memstream(&text, &n);
+    FILE *out = text_stream_open(&text, &n);
     if (!out) {
         return no_memory();
     }
@@ -379,7 +379,7 @@ int command_export(const struct invocation *invocation) {
     }
     int status = make_directory(export.directory);
     if (status == EXIT_DONE && !export.tensorboard) {
-        export.runs = open_memstream(&export.runs_text, &export.n_runs_text);
+        export.runs = text_stream_open(&export.runs_text, &export.n_runs_text);
         status = export.runs ? EXIT_DONE : no_memory();
     }
     if (status == EXIT_DONE) {

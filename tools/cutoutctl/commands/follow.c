@@ -54,7 +54,7 @@ static void put_event(FILE *out, const char *event, const cJSON *data) {
 static char *event_line(const struct listener *listener, const struct stream_event *event) {
     char *text = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = text_stream_open(&text, &size);
     if (!out) {
         return NULL;
     }
