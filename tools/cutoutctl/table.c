@@ -10,6 +10,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/text_stream.h"
 #include "core/base/time_text.h"
+#include "daemon/spec/json_tree.h"
 #include "tools/cutoutctl/text_width.h"
 #include "tools/cutoutctl/values.h"
 
@@ -48,7 +49,7 @@ static void put_value(FILE *out, const cJSON *value) {
             (void)fputs(part->next ? "," : "", out);
         }
     } else {
-        CLEANUP(free_pointer) char *text = cJSON_PrintUnformatted(value);
+        CLEANUP(free_pointer) char *text = json_print(value);
         (void)fputs(text ? text : "", out);
     }
 }

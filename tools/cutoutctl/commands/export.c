@@ -15,6 +15,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/text_stream.h"
+#include "daemon/spec/json_tree.h"
 #include "tools/cutoutctl/command.h"
 #include "tools/cutoutctl/commands/event_file.h"
 
@@ -106,26 +107,12 @@ static int make_directory(const char *path) {
 
 /* ---- CSV ---- */
 
-/* The shortest form that is read back as the same number. */
-static void print_number(FILE *out, double value) {
-    char text[32];
-    int digits = 15;
-    do {
-        (void)snprintf(text, sizeof(text), "%.*g", digits, value);
-    } while (++digits <= 17 && strtod(text, NULL) != value);
-    (void)fputs(text, out);
-}
-
 /* A cell as RFC 4180 wants it: null is empty, lists and objects are JSON. */
 static void print_cell(FILE *out, const cJSON *value) {
     CLEANUP(free_pointer) char *json = NULL;
     const char *text = cJSON_GetStringValue(value);
-    if (cJSON_IsNumber(value)) {
-        print_number(out, value->valuedouble);
-        return;
-    }
     if (!text && value && !cJSON_IsNull(value)) {
-        text = json = cJSON_PrintUnformatted(value);
+        text = json = json_print(value);
     }
     bool plain = !text || !strpbrk(text, "\",\r\n");
     (void)fputs(plain ? "" : "\"", out);
