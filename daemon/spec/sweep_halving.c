@@ -1,8 +1,10 @@
 /* The halving of a sweep, read. Layer: daemon. Thread rule: pure functions. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "daemon/spec/json_tree.h"
 #include "daemon/spec/sweep_halving.h"
 
 enum { MOST_EPOCHS = 100000, MOST_ETA = 100, ETA = 3 };
@@ -104,11 +106,11 @@ void sweep_halving_name(const struct sweep_halving *halving, const cJSON *docume
     child->setting[0] = '\0';
     for (int i = 0; i < halving->n_rank_by && used < sizeof(child->setting); i++) {
         const cJSON *value = cJSON_GetObjectItemCaseSensitive(document, halving->rank_by[i]);
-        char *json = cJSON_PrintUnformatted(value);
+        char *json = json_print(value);
         const char *shown = cJSON_IsString(value) ? value->valuestring : json;
         used += (size_t)snprintf(child->setting + used, sizeof(child->setting) - used, "%s%s=%s",
                                  used ? " " : "", halving->rank_by[i], shown ? shown : "");
-        cJSON_free(json);
+        free(json);
     }
     for (char *c = child->setting; *c; c++) {
         *c = *c == '"' || *c == '\\' ? '\'' : *c; /* it is shown within a JSON string */
