@@ -257,7 +257,7 @@ static enum status choose_edit(void *user, const struct run_row *row,
                          cJSON_GetArraySize(labels), RUN_SPEC_MAX_LABELS);
     }
     free(act->labels_json);
-    act->labels_json = labels ? cJSON_PrintUnformatted(labels) : NULL;
+    act->labels_json = json_print(labels);
     act->edit.labels_json = act->labels_json;
     return act->labels_json ? STATUS_OK
                             : error_set(error, STATUS_NO_MEMORY, "no memory to write labels");

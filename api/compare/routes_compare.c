@@ -225,7 +225,7 @@ static char *comparison_csv(const struct compare_query *query,
     size_t size = 0;
     CLEANUP(names_clear) struct names names = {0};
     CLEANUP(free_pointer) size_t *at = calloc(comparison->n_groups + 1, sizeof(*at));
-    FILE *out = at && make_names(comparison, &names) ? open_memstream(&text, &size) : NULL;
+    FILE *out = at && make_names(comparison, &names) ? text_stream_open(&text, &size) : NULL;
     int last = 0;
     if (!out) {
         return NULL;

@@ -11,6 +11,7 @@
 #include "api/query/arguments.h"
 #include "api/query/figure_query.h"
 #include "core/base/cleanup.h"
+#include "daemon/spec/json_tree.h"
 
 /* More are left to the threads for what takes long. */
 enum { QUICK_INSTANCES = 8 };
@@ -26,13 +27,9 @@ static bool is_run_argument(const char *name) {
     return true;
 }
 
-static void delete_tree(cJSON **tree) {
-    cJSON_Delete(*tree);
-}
-
 /* The query as the JSON document of a run, so that its fields are checked in the one place. */
 static char *run_document(const struct request *request) {
-    CLEANUP(delete_tree) cJSON *document = cJSON_CreateObject();
+    CLEANUP(json_delete) cJSON *document = cJSON_CreateObject();
     for (int i = 0; document && i < request->url.n_arguments; i++) {
         const struct url_argument *a = &request->url.arguments[i];
         char *end = NULL;
@@ -50,7 +47,7 @@ static char *run_document(const struct request *request) {
     }
     /* No picture depends on it, and a few images must not be too few for a batch. */
     (void)cJSON_AddNumberToObject(document, "batch_size", 1);
-    return document ? cJSON_PrintUnformatted(document) : NULL;
+    return json_print(document);
 }
 
 static bool read_run(struct api_context *context, const struct request *request,

@@ -56,7 +56,7 @@ static cairo_status_t append(void *user, const unsigned char *data, unsigned len
 
 static enum status begin_svg(struct canvas *canvas, double width, double height,
                              struct error *error) {
-    canvas->svg = open_memstream(&canvas->bytes, &canvas->n_bytes);
+    canvas->svg = text_stream_open(&canvas->bytes, &canvas->n_bytes);
     if (!canvas->svg) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for a figure");
     }

@@ -222,7 +222,7 @@ static void put_encoded(FILE *out, const char *text) {
 
 void reply_link_next(struct reply *reply, const struct request *request, const char *cursor) {
     size_t size = 0;
-    FILE *out = open_memstream(&reply->link, &size);
+    FILE *out = text_stream_open(&reply->link, &size);
     if (!out) {
         return; /* next_cursor in the body says the same */
     }

@@ -9,7 +9,7 @@
 #include "core/base/cleanup.h"
 #include "daemon/queue/queue.h"
 #include "daemon/spec/field_errors.h"
-#include "daemon/spec/run_spec.h"
+#include "daemon/spec/run_spec_fields.h"
 #include "daemon/store/change/sweep_change.h"
 #include "daemon/work/sweep_links.h"
 
@@ -85,8 +85,7 @@ static enum status check_edit(const cJSON *document, struct run_spec *spec,
             return STATUS_NO_MEMORY;
         }
     }
-    CLEANUP(free_pointer) char *json = given ? cJSON_PrintUnformatted(given) : NULL;
-    return json ? run_spec_parse(json, strlen(json), &any, spec, errors) : STATUS_NO_MEMORY;
+    return given ? run_spec_resolve(given, &any, spec, errors) : STATUS_NO_MEMORY;
 }
 
 static void check_edit_names(const cJSON *document, size_t n_ids, struct field_errors *errors) {

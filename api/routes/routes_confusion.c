@@ -52,7 +52,7 @@ static void print_name(FILE *out, const char *name) {
 static char *matrix_csv(const struct confusion *confusion) {
     char *text = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = text_stream_open(&text, &size);
     if (!out) {
         return NULL;
     }

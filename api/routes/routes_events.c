@@ -130,7 +130,7 @@ static void put_events(FILE *out, const struct event_list *list) {
 static char *write_log(const struct event_list *list) {
     char *text = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = text_stream_open(&text, &size);
     if (!out) {
         return NULL;
     }

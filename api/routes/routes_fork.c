@@ -14,6 +14,7 @@
 #include "daemon/config/state_dir.h"
 #include "daemon/queue/queue.h"
 #include "daemon/spec/field_errors.h"
+#include "daemon/spec/run_spec_fields.h"
 #include "daemon/spec/run_spec_json.h"
 #include "daemon/store/change/run_fork.h"
 #include "daemon/store/table/checkpoint_table.h"
@@ -167,10 +168,8 @@ static enum status parse_spec(const struct api_context *context, const cJSON *ov
             return STATUS_NO_MEMORY;
         }
     }
-    CLEANUP(free_pointer) char *json = cJSON_PrintUnformatted(document);
-    enum status status =
-        json ? run_spec_parse(json, strlen(json), &surroundings, &fork->spec, errors)
-             : STATUS_NO_MEMORY;
+    enum status status = document ? run_spec_resolve(document, &surroundings, &fork->spec, errors)
+                                  : STATUS_NO_MEMORY;
     if (status == STATUS_OK && !fork->spec.executor[0] &&
         pool_executor(context->options.pool, fork->source->executor)) {
         (void)snprintf(fork->spec.executor, sizeof(fork->spec.executor), "%s",

@@ -150,7 +150,7 @@ void route_metrics(struct api_context *context, const struct request *request,
     char *text = NULL;
     size_t n_bytes = 0;
     struct health_report health;
-    FILE *out = open_memstream(&text, &n_bytes);
+    FILE *out = text_stream_open(&text, &n_bytes);
     if (!out) {
         reply_text(reply, request, 200, CONTENT_METRICS, NULL);
         return;

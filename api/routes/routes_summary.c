@@ -22,7 +22,7 @@ static void shape_text(const struct summary_row *row, char text[48]) {
 static char *summary_text(const struct summary *summary) {
     char *text = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = text_stream_open(&text, &size);
     if (!out) {
         return NULL;
     }

@@ -306,7 +306,7 @@ enum status feed_next(struct feed *feed, const struct api_context *context, char
     double now_s = clock_monotonic_s(context->options.clock);
     CLEANUP(free_pointer) char *text = NULL;
     size_t n_bytes = 0;
-    FILE *out = open_memstream(&text, &n_bytes);
+    FILE *out = text_stream_open(&text, &n_bytes);
     if (!out) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for events");
     }

@@ -23,7 +23,7 @@ char *web_page_make(const char *prefix) {
     const struct web_asset *document = web_asset_find(DOCUMENT);
     char *page = NULL;
     size_t n_page = 0;
-    FILE *out = document ? open_memstream(&page, &n_page) : NULL;
+    FILE *out = document ? text_stream_open(&page, &n_page) : NULL;
     if (!out) {
         return NULL;
     }

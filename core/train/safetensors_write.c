@@ -49,7 +49,7 @@ static enum status make_header(const struct safetensors_tensor *tensors, size_t 
                                char **ret_header, size_t *ret_size, struct error *error) {
     char *header = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&header, &size);
+    FILE *out = text_stream_open(&header, &size);
     if (!out) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for a checkpoint's header");
     }
@@ -69,9 +69,8 @@ static enum status make_header(const struct safetensors_tensor *tensors, size_t 
         begin += tensor_bytes(&tensors[i]);
     }
     (void)fputc('}', out);
-    while (ftell(out) % DATA_ALIGNMENT != 0) {
-        (void)fputc(' ', out);
-    }
+    int padding = (int)(-ftell(out) & (DATA_ALIGNMENT - 1));
+    (void)fprintf(out, "%*s", padding, "");
     if (!text_stream_close(out, &header)) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for a checkpoint's header");
     }

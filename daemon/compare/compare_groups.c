@@ -28,7 +28,7 @@ ANALYZER_IS_WRONG("-Wanalyzer-null-argument") /* the caller has looked at every 
 static char *make_label(const struct compare_request *request, const struct compare_group *group) {
     char *label = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&label, &size);
+    FILE *out = text_stream_open(&label, &size);
     if (!out) {
         return NULL;
     }

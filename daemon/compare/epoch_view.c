@@ -149,7 +149,7 @@ static void put_row(FILE *out, const struct epoch_row *row, enum epoch_columns w
 char *epoch_csv_line(const struct epoch_row *row) {
     char *text = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = text_stream_open(&text, &size);
     if (!out) {
         return NULL;
     }
@@ -166,7 +166,7 @@ char *epochs_format(const struct epoch_list *list, enum epoch_columns which,
                     enum epoch_format format) {
     char *text = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = text_stream_open(&text, &size);
     if (!out) {
         return NULL;
     }

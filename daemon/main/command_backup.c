@@ -117,7 +117,7 @@ static enum status post(const struct config *config, const struct place *place, 
     CLEANUP(close_curl) CURL *curl = curl_easy_init();
     char reason[CURL_ERROR_SIZE] = "";
     size_t n_bytes = 0;
-    FILE *body = curl && add_headers(&headers) ? open_memstream(ret_body, &n_bytes) : NULL;
+    FILE *body = curl && add_headers(&headers) ? text_stream_open(ret_body, &n_bytes) : NULL;
     if (!body) {
         return error_set(error, STATUS_NO_MEMORY, "no memory to ask the daemon");
     }

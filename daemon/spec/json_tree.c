@@ -1,6 +1,7 @@
 /* Layer: daemon. */
 #include "daemon/spec/json_tree.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/base/cleanup.h"
@@ -40,6 +41,49 @@ enum status json_read(const char *text, size_t n_bytes, cJSON **ret_tree, struct
     *ret_tree = tree;
     tree = NULL;
     return STATUS_OK;
+}
+
+/* A seed is whole, whatever its length. */
+static void write_number(struct json_writer *writer, const char *key, double value) {
+    if (fabs(value) <= 9007199254740992.0 && value == floor(value) && !signbit(value)) {
+        json_write_uint(writer, key, (uint64_t)value);
+    } else {
+        json_write_number(writer, key, value);
+    }
+}
+
+void json_write_tree(struct json_writer *writer, const char *key, const cJSON *value) {
+    const cJSON *item = NULL;
+    if (cJSON_IsObject(value)) {
+        json_write_object(writer, key);
+        cJSON_ArrayForEach(item, value) {
+            json_write_tree(writer, item->string, item);
+        }
+        json_write_end(writer, '}');
+    } else if (cJSON_IsArray(value)) {
+        json_write_array(writer, key);
+        cJSON_ArrayForEach(item, value) {
+            json_write_tree(writer, NULL, item);
+        }
+        json_write_end(writer, ']');
+    } else if (cJSON_IsString(value)) {
+        json_write_string(writer, key, value->valuestring);
+    } else if (cJSON_IsNumber(value)) {
+        write_number(writer, key, value->valuedouble);
+    } else if (cJSON_IsBool(value)) {
+        json_write_bool(writer, key, cJSON_IsTrue(value));
+    } else {
+        json_write_null(writer, key);
+    }
+}
+
+char *json_print(const cJSON *value) {
+    struct json_writer writer = {0};
+    if (!value) {
+        return NULL;
+    }
+    json_write_tree(&writer, NULL, value);
+    return json_write_take(&writer);
 }
 
 static bool same_members(const cJSON *a, const cJSON *b) {

@@ -1,10 +1,12 @@
 /* The halving of a sweep, read. Layer: daemon. Thread rule: pure functions. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/sha256.h"
 #include "core/base/text.h"
+#include "daemon/spec/json_tree.h"
 #include "daemon/spec/sweep_halving.h"
 
 enum { MOST_EPOCHS = 100000, MOST_ETA = 100, ETA = 3 };
@@ -110,13 +112,13 @@ void sweep_halving_name(const struct sweep_halving *halving, const cJSON *docume
     child->setting[0] = '\0';
     for (int i = 0; i < halving->n_rank_by; i++) {
         const cJSON *value = cJSON_GetObjectItemCaseSensitive(document, halving->rank_by[i]);
-        char *json = cJSON_PrintUnformatted(value);
+        char *json = json_print(value);
         const char *shown = cJSON_IsString(value) ? value->valuestring : json ? json : "";
         size_t at = used < ROOM ? used : ROOM - 1;
         used += (size_t)snprintf(child->setting + at, ROOM - at, "%s%s=%s", used ? " " : "",
                                  halving->rank_by[i], shown);
         sha256_update(&sha, shown, strlen(shown) + 1);
-        cJSON_free(json);
+        free(json);
     }
     sha256_end(&sha, hex);
     if (used >= ROOM) {

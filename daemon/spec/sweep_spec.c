@@ -226,7 +226,7 @@ static void name_child(const struct sweep_spec *spec, const cJSON *grid,
     const cJSON *axis = NULL;
     cJSON_ArrayForEach(axis, grid) {
         const cJSON *value = cJSON_GetArrayItem(axis, child->picks[i++]);
-        CLEANUP(free_pointer) char *json = cJSON_PrintUnformatted(value);
+        CLEANUP(free_pointer) char *json = json_print(value);
         const char *shown = cJSON_IsString(value) ? value->valuestring : json;
         if (used < sizeof(text)) {
             used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s=%s", used ? " " : "",
@@ -308,10 +308,10 @@ static enum status expand(const cJSON *base, const cJSON *grid,
 }
 
 static char *write_spec(const cJSON *base, const cJSON *grid, const cJSON *halving) {
-    CLEANUP(free_pointer) char *base_text = base ? cJSON_PrintUnformatted(base) : strdup("{}");
-    CLEANUP(free_pointer) char *grid_text = cJSON_PrintUnformatted(grid);
+    CLEANUP(free_pointer) char *base_text = base ? json_print(base) : strdup("{}");
+    CLEANUP(free_pointer) char *grid_text = json_print(grid);
     CLEANUP(free_pointer)
-    char *halving_text = halving ? cJSON_PrintUnformatted(halving) : strdup("");
+    char *halving_text = halving ? json_print(halving) : strdup("");
     char *text = NULL;
     return base_text && grid_text && halving_text &&
                    asprintf(&text, "{\"base\":%s,\"grid\":%s%s%s}", base_text, grid_text,

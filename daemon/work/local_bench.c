@@ -125,11 +125,15 @@ static int most_images(int n_threads) {
     return n < LEAST_LARGE ? LEAST_LARGE : n;
 }
 
-/* The run, with steps of so many images at most, and enough of them. */
+/* The run, with steps of so many images at most where a source image with its copies is not more,
+ * and enough of them. */
 static struct run_config smaller(const struct run_config *config, int n_images) {
     struct run_config small = *config;
-    int batch = n_images / config->m;
-    small.batch_size = batch < 1 ? 1 : batch < config->batch_size ? batch : config->batch_size;
+    int sources = n_images / config->m;
+    sources = sources < 1 ? 1 : sources;
+    if (sources < run_batch_sources(config)) {
+        small.batch_size = config->unique_per_batch ? sources * config->m : sources;
+    }
     small.epochs = MANY_EPOCHS;
     small.train_images = 0;
     small.test_images = 0;
@@ -150,7 +154,7 @@ static enum status measure(struct executor_local *local, const struct run_config
     enum status status = run_measurement(&m, error);
     dataset_registry_release(local->datasets, m.dataset);
     TRY(status);
-    int n_images = small.batch_size * small.m;
+    int n_images = run_batch_images(&small);
     int n_steps = m.n_steps > WARM_UP_STEPS ? m.n_steps - WARM_UP_STEPS : m.n_steps;
     *ret_speed = (struct executor_speed){
         .images_per_second = n_images * n_steps / m.sum_s,

@@ -68,6 +68,18 @@ static void the_first_field_varies_slowest(void **state) {
     sweep_spec_clear(&spec);
 }
 
+static void settings_that_differ_in_the_last_bit_are_ranked_apart(void **state) {
+    (void)state;
+    struct sweep_spec spec = {.n_fields = 0};
+    assert_int_equal(parse("{\"grid\":{\"lr\":[0.3,0.30000000000000004],\"seed\":[1,2]},"
+                           "\"halving\":{\"first_epochs\":1,\"rank_by\":[\"lr\"]}}",
+                           &spec),
+                     STATUS_OK);
+    assert_string_equal(spec.children[0].setting, "lr=0.3");
+    assert_string_equal(spec.children[2].setting, "lr=0.30000000000000004");
+    sweep_spec_clear(&spec);
+}
+
 static void the_grid_overrides_the_base(void **state) {
     (void)state;
     struct sweep_spec spec = {.n_fields = 0};
@@ -286,6 +298,7 @@ static void what_is_no_object_is_malformed(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_field_varies_slowest),
+        cmocka_unit_test(settings_that_differ_in_the_last_bit_are_ranked_apart),
         cmocka_unit_test(the_grid_overrides_the_base),
         cmocka_unit_test(presets_can_be_compared),
         cmocka_unit_test(every_mistake_is_named_once_with_its_place),

@@ -1,4 +1,5 @@
 /* Config files. */
+#include "core/base/text_stream.h"
 #include "daemon/config/config.h"
 #include "tests/fuzz/fuzz_file.h"
 
@@ -8,7 +9,7 @@ static void require_good(const struct config *config, const struct fuzz_file *fi
     char *no_environment[] = {NULL};
     char *printed = NULL;
     size_t n_printed = 0;
-    FILE *out = open_memstream(&printed, &n_printed);
+    FILE *out = text_stream_open(&printed, &n_printed);
     REQUIRE(config->workers >= 1 && config->threads_per_run >= 1 && config->memory_limit_bytes > 0);
     REQUIRE(config->n_datasets >= 0 && config->n_datasets <= CONFIG_MAX_DATASETS);
     REQUIRE(config->conv_algorithm != CONV_AUTO);

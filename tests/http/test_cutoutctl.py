@@ -70,6 +70,8 @@ class Client(ClientTestCase):
         self.assertEqual((stored["config"]["lr"], stored["config"]["flip"]), (0.001, True))
         self.assertEqual(stored["config"]["seed"], 9007199254740991)
         self.assertEqual(stored["config"]["lr_schedule"], [{"epoch": 80, "lr": 0.0001}])
+        for shown in (self.ctl("show", run), self.on_terminal(80, "show", run, "-o", "json")):
+            self.assertIn("9007199254740991", shown)
         later = self.submit("m=1", "epochs=1", "after=" + run)
         self.assertEqual(self.daemon.get("/api/v1/runs/" + later)["after"], [run])
         self.assertIn("It comes after run " + run, self.ctl("queue"))

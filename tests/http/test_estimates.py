@@ -117,6 +117,17 @@ class Estimates(DaemonTestCase):
             self.assertEqual(answer.status, 200, answer.body)
             self.assertEqual(answer.json()["images_per_step"], n_images)
 
+    def test_a_batch_of_whole_images_with_all_their_copies_is_measured_as_such(self):
+        # With unique_per_batch the batch_size counts the copies, of which a measurement takes 256 at most.
+        for m, batch_size, n_images in ((3, 9, 9),) if SLOW_BUILD else ((8, 64, 64), (16, 64, 64), (3, 9, 9), (7, 700, None)):
+            answer = self.daemon.curl("/api/v1/runs/measure", data={
+                "dataset": "shapes", "depth": 8, "m": m, "batch_size": batch_size, "unique_per_batch": True})
+            self.assertEqual(answer.status, 200, answer.body)
+            images = answer.json()["images_per_step"]
+            self.assertEqual(images % m, 0)
+            self.assertEqual(images, n_images or images)
+            self.assertLessEqual(images, 256)
+
     def test_a_run_that_is_trained_comes_before_a_measurement(self):
         self.start_endless()
         answer = self.daemon.curl("/api/v1/runs/measure", data=dict(TINY, m=3))

@@ -87,6 +87,9 @@ class Figures(DaemonTestCase):
         self.assertTrue(first.startswith(b"\x89PNG"))
         _, other = self.picture("/api/v1/figures/cutout.png?index=5&m=8&cutout_size=12&seed=2")
         self.assertNotEqual(first, other)
+        large, next_to_it = (self.picture(f"/api/v1/figures/cutout.png?index=5&m=8&cutout_size=12&seed=900719925474099{i}")[1]
+                             for i in (0, 1))
+        self.assertTrue(large != next_to_it)
         seen = {first, other}
         for mix in ("cutmix", "mixup", "erasing"):
             answer, mixed = self.picture(f"/api/v1/figures/cutout.png?index=5&m=8&cutout_size=0&mix={mix}")

@@ -29,6 +29,20 @@ class Forks(DaemonTestCase):
                   if e["event"] == "epoch"]
         self.assertEqual(epochs, [1, 2, 3, 4, 5])
 
+    def test_numbers_of_the_source_are_kept_to_the_last_bit(self):
+        exact = {"seed": 9007199254740991, "lr": 0.30000000000000004, "m": 2}
+        source = self.daemon.submit(epochs=2, **exact)
+        self.daemon.wait_for_end(source)
+        fork = self.fork({"overrides": {"epochs": 3}}, run=source)
+        many = self.daemon.curl("/api/v1/runs/bulk", data={"action": "fork", "ids": [source], "overrides": {"epochs": 3}})
+        self.assertEqual(many.status, 200, many.body)
+        whole = self.daemon.get("/api/v1/runs/" + self.daemon.submit(epochs=3, **exact))
+        self.daemon.wait_for_end(whole["id"])
+        for run in (fork["id"], many.json()["items"][0]["run"]["id"]):
+            self.daemon.wait_for_end(run)
+            self.assertEqual(self.daemon.get("/api/v1/runs/" + run)["config"], whole["config"])
+            self.assertEqual(self.daemon.history(run), self.daemon.history(whole["id"]))
+
     def test_fork_keeps_the_history_and_takes_other_settings(self):
         best = self.daemon.get(f"/api/v1/runs/{self.source}")["best_epoch"]
         fork = self.fork({"from_epoch": "best",

@@ -46,6 +46,17 @@ class Submission(DaemonTestCase):
         listed = self.daemon.get(sweep["links"]["runs"])["items"]
         self.assertEqual(sorted(int(run["id"]) for run in listed), [int(i) for i in sweep["runs"]])
 
+    def test_a_sweep_shows_the_numbers_that_its_runs_have(self):
+        base = dict(BASE, lr=0.30000000000000004)
+        grid = {"seed": [9007199254740990, 9007199254740991], "bn_epsilon": [1e-7, 1.0000000000000002e-7]}
+        sweep = self.post(base=base, grid=grid, hold=True).json()
+        self.assertEqual(sweep["spec"], {"base": base, "grid": grid})
+        runs = [self.daemon.get(f"/api/v1/runs/{run}") for run in sweep["runs"]]
+        self.assertEqual([run["name"] for run in runs],
+                         [f"seed={seed} bn_epsilon={epsilon}" for seed in grid["seed"]
+                          for epsilon in ("1e-07", "1.0000000000000002e-07")])
+        self.assertEqual({run["config"]["lr"] for run in runs}, {base["lr"]})
+
     def test_an_unchanged_sweep_is_not_sent_again(self):
         sweep = self.post(base=BASE, grid={"m": [1, 2]}, hold=True).json()
         path = "/api/v1/sweeps/" + sweep["id"]

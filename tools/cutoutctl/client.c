@@ -14,6 +14,7 @@
 #include "core/base/text.h"
 #include "core/base/text_stream.h"
 #include "daemon/config/text_file.h"
+#include "daemon/spec/json_tree.h"
 
 enum { CONNECT_TIMEOUT_S = 10, SILENCE_S = 60, TOKEN_FILE_MOST = 4096 };
 
@@ -214,7 +215,7 @@ enum status client_send(const struct client *client, const struct call *call, st
     CLEANUP(close_curl) CURL *curl = NULL;
     char reason[CURL_ERROR_SIZE] = "";
     TRY(prepare(client, call, &curl, &headers, reason, error));
-    FILE *body = open_memstream(&answer->body, &answer->n_body);
+    FILE *body = text_stream_open(&answer->body, &answer->n_body);
     if (!body) {
         return error_set(error, STATUS_NO_MEMORY, "no memory");
     }
@@ -236,9 +237,56 @@ enum status client_send(const struct client *client, const struct call *call, st
     return STATUS_OK;
 }
 
+/* A member a line, as far to the right as it is deep. false: no memory. */
+static bool put_indented(FILE *out, const cJSON *value, int depth) {
+    bool object = cJSON_IsObject(value);
+    const cJSON *item = NULL;
+    if (!value->child) {
+        CLEANUP(free_pointer) char *text = json_print(value);
+        return text && fputs(text, out) >= 0;
+    }
+    (void)fputs(object ? "{\n" : "[", out);
+    cJSON_ArrayForEach(item, value) {
+        for (int i = 0; object && i <= depth; i++) {
+            (void)fputc('\t', out);
+        }
+        if (object) {
+            struct json_writer name = {0};
+            json_write_string(&name, NULL, item->string);
+            CLEANUP(free_pointer) char *text = json_write_take(&name);
+            if (!text) {
+                return false;
+            }
+            (void)fprintf(out, "%s:\t", text);
+        }
+        if (!put_indented(out, item, depth + 1)) {
+            return false;
+        }
+        (void)fputs(!item->next ? "" : object ? "," : ", ", out);
+        (void)fputs(object ? "\n" : "", out);
+    }
+    for (int i = 0; object && i < depth; i++) {
+        (void)fputc('\t', out);
+    }
+    return fputc(object ? '}' : ']', out) != EOF;
+}
+
+/* NULL: no memory. */
+static char *indent(const cJSON *json) {
+    char *text = NULL;
+    size_t n_bytes = 0;
+    FILE *out = text_stream_open(&text, &n_bytes);
+    bool whole = out && put_indented(out, json, 0);
+    text = out ? text_stream_close(out, &text) : NULL;
+    if (!whole) {
+        free(text);
+    }
+    return whole ? text : NULL;
+}
+
 void answer_print(const struct answer *answer) {
     CLEANUP(free_pointer)
-    char *pretty = answer->json && isatty(STDOUT_FILENO) ? cJSON_Print(answer->json) : NULL;
+    char *pretty = answer->json && isatty(STDOUT_FILENO) ? indent(answer->json) : NULL;
     (void)fputs(pretty ? pretty : answer->body, stdout);
     if (pretty) {
         (void)putchar('\n');
@@ -439,7 +487,7 @@ enum status client_download(const struct client *client, const struct call *call
     ret_tag[0] = '\0';
     TRY(prepare(client, call, &curl, &headers, reason, error));
     struct download download = {.curl = curl, .out = out, .tag = ret_tag};
-    download.refusal = open_memstream(&refusal, &n_refusal);
+    download.refusal = text_stream_open(&refusal, &n_refusal);
     if (!download.refusal) {
         return error_set(error, STATUS_NO_MEMORY, "no memory");
     }

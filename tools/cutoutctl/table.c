@@ -10,6 +10,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/text_stream.h"
 #include "core/base/time_text.h"
+#include "daemon/spec/json_tree.h"
 #include "tools/cutoutctl/text_width.h"
 #include "tools/cutoutctl/values.h"
 
@@ -48,7 +49,7 @@ static void put_value(FILE *out, const cJSON *value) {
             (void)fputs(part->next ? "," : "", out);
         }
     } else {
-        CLEANUP(free_pointer) char *text = cJSON_PrintUnformatted(value);
+        CLEANUP(free_pointer) char *text = json_print(value);
         (void)fputs(text ? text : "", out);
     }
 }
@@ -117,7 +118,7 @@ static void put_member(FILE *out, const struct column *column, const cJSON *valu
 static char *make_cell(const struct column *column, const cJSON *item, bool csv) {
     char *text = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = text_stream_open(&text, &size);
     const cJSON *value = column->path ? json_at(item, column->path) : NULL;
     double number = column->number ? column->number(item) : -1;
     if (!out) {

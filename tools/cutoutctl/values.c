@@ -384,7 +384,7 @@ static enum status take_query(FILE *out, enum status status, char **ret_query,
 
 enum status values_to_query(char *const *arguments, int n, char **ret_query, struct error *error) {
     size_t size = 0;
-    FILE *out = open_memstream(ret_query, &size);
+    FILE *out = text_stream_open(ret_query, &size);
     if (!out) {
         return error_set(error, STATUS_NO_MEMORY, "no memory");
     }
@@ -395,7 +395,7 @@ enum status values_to_query(char *const *arguments, int n, char **ret_query, str
 static char *join_ids(char *const *arguments, int n) {
     char *text = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = text_stream_open(&text, &size);
     if (!out) {
         return NULL;
     }
@@ -413,7 +413,7 @@ enum status values_to_selection(char *const *arguments, int n, char **ret_query,
         n_ids++;
     }
     CLEANUP(free_pointer) char *ids = join_ids(arguments, n_ids);
-    FILE *out = ids ? open_memstream(ret_query, &size) : NULL;
+    FILE *out = ids ? text_stream_open(ret_query, &size) : NULL;
     if (!out) {
         return error_set(error, STATUS_NO_MEMORY, "no memory");
     }

@@ -212,7 +212,7 @@ enum status train_output_note_digest(const struct train_output *output, const ch
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
     TRY(digests_read(output, &digests, error));
-    FILE *out = open_memstream(&text, &n_bytes);
+    FILE *out = text_stream_open(&text, &n_bytes);
     if (!out) {
         return error_set(error, STATUS_NO_MEMORY, "no memory for the digests of checkpoints");
     }

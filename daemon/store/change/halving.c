@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/text_stream.h"
 #include "daemon/store/table/event_table.h"
 #include "daemon/store/table/run_rows.h"
 
@@ -255,7 +256,7 @@ static char *ranking_json(const struct members *members, const struct group *gro
                           int n_promoted) {
     char *text = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = text_stream_open(&text, &size);
     if (!out) {
         return NULL;
     }
@@ -282,12 +283,7 @@ static char *ranking_json(const struct members *members, const struct group *gro
         (void)fputs("]}", out);
     }
     (void)fputc(']', out);
-    bool failed = ferror(out) != 0;
-    if (fclose(out) != 0 || failed) {
-        free(text);
-        return NULL;
-    }
-    return text;
+    return text_stream_close(out, &text);
 }
 
 /* ---- the end of a rung ---- */

@@ -16,6 +16,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/text_stream.h"
+#include "daemon/spec/json_tree.h"
 #include "tools/cutoutctl/command.h"
 #include "tools/cutoutctl/commands/event_file.h"
 
@@ -118,26 +119,12 @@ static int make_directory(const char *path) {
 
 /* ---- CSV ---- */
 
-/* The shortest form that is read back as the same number. */
-static void print_number(FILE *out, double value) {
-    char text[32];
-    int digits = 15;
-    do {
-        (void)snprintf(text, sizeof(text), "%.*g", digits, value);
-    } while (++digits <= 17 && strtod(text, NULL) != value);
-    (void)fputs(text, out);
-}
-
 /* A cell as RFC 4180 wants it: null is empty, lists and objects are JSON. */
 static void print_cell(FILE *out, const cJSON *value) {
     CLEANUP(free_pointer) char *json = NULL;
     const char *text = cJSON_GetStringValue(value);
-    if (cJSON_IsNumber(value)) {
-        print_number(out, value->valuedouble);
-        return;
-    }
     if (!text && value && !cJSON_IsNull(value)) {
-        text = json = cJSON_PrintUnformatted(value);
+        text = json = json_print(value);
     }
     bool plain = !text || !strpbrk(text, "\",\r\n");
     (void)fputs(plain ? "" : "\"", out);
@@ -186,7 +173,7 @@ static int put_csv(struct export *export, const char *id, const cJSON *epochs) {
     CLEANUP(free_pointer) char *text = NULL;
     CLEANUP(free_pointer) char *path = NULL;
     size_t n = 0;
-    FILE *out = open_memstream(&text, &n);
+    FILE *out = text_stream_open(&text, &n);
     if (!out) {
         return no_memory();
     }
@@ -363,7 +350,7 @@ int command_export(const struct invocation *invocation) {
     }
     int status = make_directory(export.directory);
     if (status == EXIT_DONE && !export.tensorboard) {
-        export.runs = open_memstream(&export.runs_text, &export.n_runs_text);
+        export.runs = text_stream_open(&export.runs_text, &export.n_runs_text);
         status = export.runs ? EXIT_DONE : no_memory();
     }
     if (status == EXIT_DONE) {

@@ -5,6 +5,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/text_stream.h"
+#include "daemon/spec/json_tree.h"
 #include "tools/cutoutctl/event_stream.h"
 
 enum { PATH_SIZE = 64 };
@@ -22,7 +23,7 @@ struct listener {
 
 static void put_labels(FILE *out, const cJSON *data) {
     CLEANUP(free_pointer)
-    char *labels = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(data, "labels"));
+    char *labels = json_print(cJSON_GetObjectItemCaseSensitive(data, "labels"));
     (void)fprintf(out, ", labels %s", labels ? labels : "{}");
 }
 
@@ -54,7 +55,7 @@ static void put_event(FILE *out, const char *event, const cJSON *data) {
 static char *event_line(const struct listener *listener, const struct stream_event *event) {
     char *text = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = text_stream_open(&text, &size);
     if (!out) {
         return NULL;
     }
@@ -115,7 +116,7 @@ static bool hear(void *user, const struct stream_event *event) {
         }
         listener->not_in = listener->log.body;
     } else if (listener->invocation->output == OUTPUT_JSON) {
-        CLEANUP(free_pointer) char *text = cJSON_PrintUnformatted(event->json);
+        CLEANUP(free_pointer) char *text = json_print(event->json);
         (void)puts(text ? text : "");
     } else if (is_told(event->name)) {
         tell(listener, event);

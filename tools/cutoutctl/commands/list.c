@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
+#include "daemon/spec/json_tree.h"
 #include "tools/cutoutctl/command.h"
 #include "tools/cutoutctl/table.h"
 #include "tools/cutoutctl/values.h"
@@ -70,7 +71,7 @@ static void print_flat(const char *prefix, const cJSON *object) {
         } else if (cJSON_IsString(item)) {
             (void)printf("%-28s %s\n", key, item->valuestring);
         } else {
-            CLEANUP(free_pointer) char *text = cJSON_PrintUnformatted(item);
+            CLEANUP(free_pointer) char *text = json_print(item);
             (void)printf("%-28s %s\n", key, text ? text : "");
         }
     }
