@@ -74,6 +74,10 @@ int http_code(enum status status) {
     return answer_of(status).code;
 }
 
+bool reply_is_of_address(const struct reply *reply) {
+    return (reply->http_status >= 200 && reply->http_status < 300) || reply->http_status == 304;
+}
+
 bool reply_leave_to_slow(struct reply *reply, const struct request *request) {
     reply->leave_to_slow = !request->slow;
     return reply->leave_to_slow;

@@ -49,7 +49,7 @@ struct reply {
     size_t n_body;
     /* Headers; "" or 0: not sent. */
     char location[64];
-    char etag[80];
+    char etag[80]; /* as for_ever not sent with a refusal or a failure (reply_is_of_address) */
     char allow[64];
     char content_range[80];
     char content_disposition[96];
@@ -69,6 +69,10 @@ struct reply {
 
 /* The HTTP status code that says the same to a client. */
 int http_code(enum status status);
+
+/* Whether the answer is of what its address stands for, not of a refusal or a failure: only then
+ * its `etag` and `for_ever` are sent. */
+bool reply_is_of_address(const struct reply *reply);
 
 /* Asks for the threads for what takes long, unless the request is there already: true when the
  * handler shall return and will be called again by one of them. */
