@@ -288,18 +288,16 @@ void route_compare(struct api_context *context, const struct request *request,
         reply_bad_argument(reply, request, "format", "%s.", error.message);
         return;
     }
-    char etag[sizeof(reply->etag)];
-    (void)snprintf(etag, sizeof(etag), "W/\"%s-%s\"", query.tag, format);
-    if (request_has_tag(request, etag)) {
-        reply->http_status = 304;
-    } else if (query.n_epochs > COMPARE_QUICK_EPOCHS && reply_leave_to_slow(reply, request)) {
+    char state[sizeof(query.tag) + sizeof(format)];
+    (void)snprintf(state, sizeof(state), "%s-%s", query.tag, format);
+    if (reply_tag_state(reply, request, context->options.commit, state) ||
+        (query.n_epochs > COMPARE_QUICK_EPOCHS && reply_leave_to_slow(reply, request)) ||
+        !compare_query_run(context, request, reply, &query, &comparison)) {
         return;
-    } else if (!compare_query_run(context, request, reply, &query, &comparison)) {
-        return;
-    } else if (strcmp(format, "csv") == 0) {
+    }
+    if (strcmp(format, "csv") == 0) {
         reply_csv(reply, request, &query, &comparison);
     } else {
         reply_comparison(reply, request, &query, &comparison);
     }
-    memcpy(reply->etag, etag, sizeof(etag));
 }

@@ -190,6 +190,19 @@ void reply_tag(struct reply *reply, const struct request *request) {
     }
 }
 
+bool reply_tag_state(struct reply *reply, const struct request *request, const char *commit,
+                     const char *state) {
+    char program[128];
+    int n = snprintf(program, sizeof(program), CUTOUTD_VERSION " %.64s", commit ? commit : "");
+    (void)snprintf(reply->etag, sizeof(reply->etag), "W/\"%.80s-%08" PRIx32 "\"", state,
+                   (uint32_t)digest(program, (size_t)n));
+    if (request_has_tag(request, reply->etag)) {
+        reply->http_status = 304;
+        return true;
+    }
+    return false;
+}
+
 static bool is_packed(const char *content_type) {
     return !content_type || strncmp(content_type, "image/png", 9) == 0 ||
            strncmp(content_type, "application/pdf", 15) == 0;
