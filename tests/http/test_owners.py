@@ -3,6 +3,7 @@
 import datetime
 import os
 import re
+import sqlite3
 import tempfile
 
 from daemon_process import TINY, Daemon, DaemonTestCase, wait_for
@@ -128,6 +129,21 @@ class Owners(Lab):
             self.wait_for(run, "succeeded")
         ends = [self.ask("rita", f"/runs/{run}")["started_at"] for run in (bert, *annas)]
         self.assertEqual(ends, sorted(ends))
+
+    def test_a_half_life_that_cannot_be_stored_is_not_in_force_and_tried_again(self):
+        database = sqlite3.connect(os.path.join(self.daemon.state_dir, "cutoutd.db"), isolation_level=None)
+        self.addCleanup(database.close)
+        database.execute("BEGIN IMMEDIATE")  # another process is in the middle of a write
+        self.reload("[owners]\nhalf_life = 7d\nmax_queued = 30\n", "max_queued = 30")
+        self.daemon.wait_for_log(r"half_life = 7d \(.*:2\) cannot be stored, 'off' stays in force until the next SIGHUP")
+        limits = self.queue()["limits"]
+        self.assertEqual((limits["half_life_s"], limits["max_queued"]), (None, 30))
+        database.execute("ROLLBACK")
+        self.daemon.hang_up("half_life = 7d")
+        self.daemon.hang_up("token(s) in force")
+        self.assertEqual(self.queue()["limits"]["half_life_s"], 7 * 86400)
+        self.assertEqual(database.execute("SELECT value FROM setting WHERE name = 'owners_half_life_s'").fetchone()[0],
+                         str(7 * 86400))
 
     def test_an_edit_that_leaves_the_priority_as_it_is_needs_none(self):
         self.reload("[owners]\nmax_priority = -5\n", "max_priority = -5")
