@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/base/cleanup.h"
 #include "core/base/time_text.h"
@@ -144,7 +145,6 @@ static void store_half_life(struct parts *parts, const struct config *before, st
 }
 
 static void apply_owners(struct parts *parts, const struct config *now) {
-    pool_set_quiet(parts->pool, &now->quiet);
     pool_set_limits(parts->pool, now->max_running, now->max_disk_bytes);
 }
 
@@ -204,6 +204,13 @@ static void reread_settings(struct reload *reload, struct parts *parts) {
     take_settings(reload, parts, read);
 }
 
+/* The machine's time zone may be another one now. localtime_r does not look by itself. */
+static void reread_time_zone(const struct reload *reload, struct parts *parts) {
+    const struct config *now = reload->all ? &reload->all->config : parts->config;
+    tzset();
+    pool_set_quiet(parts->pool, &now->quiet);
+}
+
 /* ---- files that the settings name ---- */
 
 static void reread_tokens(const struct parts *parts) {
@@ -239,6 +246,7 @@ static void reread_certificate(const struct parts *parts) {
 
 void reload(struct reload *reload, struct parts *parts) {
     reread_settings(reload, parts);
+    reread_time_zone(reload, parts);
     reread_tokens(parts);
     reread_certificate(parts);
 }

@@ -4,7 +4,10 @@ import datetime
 import os
 import re
 import sqlite3
+import struct
+import subprocess
 import tempfile
+import unittest
 
 from daemon_process import TINY, Daemon, DaemonTestCase, wait_for
 from test_access import bearer, make_token
@@ -12,6 +15,14 @@ from test_queue import ENDLESS, is_epoch
 
 API = "/api/v1"
 HOUR = datetime.timedelta(hours=1)
+
+
+def write_zone(path, hours, mtime):
+    """A file of tzfile(5) with one type of time, so many hours before UTC, in the place of what is there."""
+    counts = (0, 0, 0, 0, 1, 4)
+    with open(path, "wb") as file:
+        file.write(b"TZif" + bytes(16) + struct.pack(">6l", *counts) + struct.pack(">lBB", hours * 3600, 0, 0) + b"LAB\0")
+    os.utime(path, (mtime, mtime))
 
 
 class Lab(DaemonTestCase):
@@ -252,6 +263,23 @@ class Time(Lab):
         # What it had trained is not trained again.
         epochs = self.ask("rita", f"/runs/{running}/epochs")["items"]
         self.assertEqual([e["epoch"] for e in epochs], list(range(1, len(epochs) + 1)))
+
+    @unittest.skipUnless(os.geteuid() == 0 and os.path.exists("/etc/localtime"), "only root can give it a time zone")
+    def test_quiet_hours_follow_the_machines_time_zone_after_a_reload(self):
+        if subprocess.run(["unshare", "-m", "true"], check=False).returncode != 0:
+            self.skipTest("no mount namespaces here")
+        zone = os.path.join(self.daemon.directory, "localtime")
+        write_zone(zone, hours=0, mtime=1)
+        self.daemon.terminate()
+        self.daemon.prefix = ["unshare", "-m", "sh", "-c", f'mount --bind {zone} /etc/localtime && exec env -u TZ "$@"', "sh"]
+        self.configure(f"quiet = {self.now() + 4 * HOUR:%H:%M}-{self.now() + 6 * HOUR:%H:%M}\n")
+        self.daemon.start()
+        running = self.block("anna")
+        self.assertFalse(self.queue()["scheduler"]["quiet"])
+        write_zone(zone, hours=5, mtime=2)
+        self.daemon.hang_up("token(s) in force")
+        self.assertTrue(self.queue()["scheduler"]["quiet"])
+        self.wait_for(running, "queued")
 
     def test_what_is_no_window_stops_the_start(self):
         self.configure("quiet = Mon-Fri 8-18\n")
