@@ -26,6 +26,7 @@ struct api_options {
     const char *unix_socket;     /* a path to listen on as well; NULL or "": none */
     const char *tls_cert;        /* of the network's listener, PEM files; NULL or "": no TLS */
     const char *tls_key;
+    const char *commit;          /* that the program was built from; NULL: unknown */
     const struct config *config; /* as it is at start; handlers ask api_config */
     const struct clock *clock;
     const struct kernels *kernels; /* chosen at start: for /system and for memory estimates */

@@ -99,7 +99,8 @@ static bool add_headers(struct MHD_Response *response, const struct request *req
     (void)snprintf(location, sizeof(location), "%s%s", reply->location[0] ? request->prefix : "",
                    reply->location);
     add_header(&headers, MHD_HTTP_HEADER_LOCATION, location);
-    add_header(&headers, MHD_HTTP_HEADER_ETAG, reply->etag);
+    bool of_address = reply_is_of_address(reply);
+    add_header(&headers, MHD_HTTP_HEADER_ETAG, of_address ? reply->etag : "");
     add_header(&headers, MHD_HTTP_HEADER_LINK, reply->link);
     add_header(&headers, MHD_HTTP_HEADER_CONTENT_RANGE, reply->content_range);
     add_header(&headers, MHD_HTTP_HEADER_CONTENT_DISPOSITION, reply->content_disposition);
@@ -111,9 +112,9 @@ static bool add_headers(struct MHD_Response *response, const struct request *req
     add_header(&headers, MHD_HTTP_HEADER_CONNECTION, reply->close ? "close" : "");
     /* A cache may keep it, but has to ask: runs change. */
     add_header(&headers, MHD_HTTP_HEADER_CACHE_CONTROL,
-               reply->stream.open ? "no-store"
-               : reply->for_ever  ? "public, max-age=31536000, immutable"
-                                  : "no-cache");
+               reply->stream.open              ? "no-store"
+               : of_address && reply->for_ever ? "public, max-age=31536000, immutable"
+                                               : "no-cache");
     add_header(&headers, "Content-Security-Policy", reply->security_policy);
     /* A proxy (nginx) must not collect events. */
     add_header(&headers, "X-Accel-Buffering", reply->stream.open ? "no" : "");

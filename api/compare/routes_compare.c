@@ -2,6 +2,7 @@
 #include "api/compare/routes_compare.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,9 @@
 #include "api/query/compare_query.h"
 #include "core/base/cleanup.h"
 #include "core/base/text_stream.h"
+
+/* Of a CSV: epochs by groups. */
+enum { COMPARE_MAX_CELLS = 5000000 };
 
 /* {"mean":..,"std":..,"min":..,"max":..,"n":..}; without the object's brackets. */
 static void write_stat_members(struct json_writer *writer, const struct compare_stat *stat) {
@@ -217,23 +221,27 @@ static void print_cells(FILE *out, const struct compare_query *query,
     (void)fprintf(out, ",%d", point ? point->value.n : 0);
 }
 
+static int last_epoch(const struct comparison *comparison) {
+    int last = 0;
+    for (size_t i = 0; i < comparison->n_groups; i++) {
+        const struct compare_group *group = &comparison->groups[i];
+        int epoch = group->n_points > 0 ? group->points[group->n_points - 1].epoch : 0;
+        last = epoch > last ? epoch : last;
+    }
+    return last;
+}
+
 /* One row an epoch. Groups do not share steps, images or seconds, so along those each has a column
  * of its own. NULL when memory is out. */
-static char *comparison_csv(const struct compare_query *query,
-                            const struct comparison *comparison) {
+static char *comparison_csv(const struct compare_query *query, const struct comparison *comparison,
+                            int last) {
     char *text = NULL;
     size_t size = 0;
     CLEANUP(names_clear) struct names names = {0};
     CLEANUP(free_pointer) size_t *at = calloc(comparison->n_groups + 1, sizeof(*at));
     FILE *out = at && make_names(comparison, &names) ? text_stream_open(&text, &size) : NULL;
-    int last = 0;
     if (!out) {
         return NULL;
-    }
-    for (size_t i = 0; i < comparison->n_groups; i++) {
-        const struct compare_group *group = &comparison->groups[i];
-        int epoch = group->n_points > 0 ? group->points[group->n_points - 1].epoch : 0;
-        last = epoch > last ? epoch : last;
     }
     print_head(out, query, &names);
     for (int epoch = 1; epoch <= last; epoch++) {
@@ -249,6 +257,24 @@ static char *comparison_csv(const struct compare_query *query,
     return text_stream_close(out, &text);
 }
 
+/* The table has a cell for each epoch of the longest group in each group, also where a group has
+ * none, so a few epochs in many groups can make a large one. */
+static void reply_csv(struct reply *reply, const struct request *request,
+                      const struct compare_query *query, const struct comparison *comparison) {
+    int last = last_epoch(comparison);
+    int64_t n_cells = (int64_t)last * (int64_t)comparison->n_groups;
+    if (n_cells > COMPARE_MAX_CELLS) {
+        reply_problem(
+            reply, request, STATUS_INVALID,
+            "A table of %d epochs in %zu groups has %" PRId64 " cells; at most %d are written. "
+            "Make fewer groups (group_by=), give fewer runs (ids=), or ask for JSON, which "
+            "has the epochs that there are and no others.",
+            last, comparison->n_groups, n_cells, COMPARE_MAX_CELLS);
+        return;
+    }
+    reply_text(reply, request, 200, CONTENT_CSV, comparison_csv(query, comparison, last));
+}
+
 void route_compare(struct api_context *context, const struct request *request,
                    struct reply *reply) {
     struct error error;
@@ -262,18 +288,16 @@ void route_compare(struct api_context *context, const struct request *request,
         reply_bad_argument(reply, request, "format", "%s.", error.message);
         return;
     }
-    char etag[sizeof(reply->etag)];
-    (void)snprintf(etag, sizeof(etag), "W/\"%s-%s\"", query.tag, format);
-    if (request_has_tag(request, etag)) {
-        reply->http_status = 304;
-    } else if (query.n_epochs > COMPARE_QUICK_EPOCHS && reply_leave_to_slow(reply, request)) {
+    char state[sizeof(query.tag) + sizeof(format)];
+    (void)snprintf(state, sizeof(state), "%s-%s", query.tag, format);
+    if (reply_tag_state(reply, request, context->options.commit, state) ||
+        (query.n_epochs > COMPARE_QUICK_EPOCHS && reply_leave_to_slow(reply, request)) ||
+        !compare_query_run(context, request, reply, &query, &comparison)) {
         return;
-    } else if (!compare_query_run(context, request, reply, &query, &comparison)) {
-        return;
-    } else if (strcmp(format, "csv") == 0) {
-        reply_text(reply, request, 200, CONTENT_CSV, comparison_csv(&query, &comparison));
+    }
+    if (strcmp(format, "csv") == 0) {
+        reply_csv(reply, request, &query, &comparison);
     } else {
         reply_comparison(reply, request, &query, &comparison);
     }
-    memcpy(reply->etag, etag, sizeof(etag));
 }

@@ -27,27 +27,30 @@ static bool is_run_argument(const char *name) {
     return true;
 }
 
-/* The query as the JSON document of a run, so that its fields are checked in the one place. */
+/* A field of the run as the query has it. False: no memory. */
+static bool add_field(cJSON *document, const struct url_argument *a) {
+    char *end = NULL;
+    double number = strtod(a->value, &end);
+    if (strcmp(a->value, "true") == 0 || strcmp(a->value, "false") == 0) {
+        return cJSON_AddBoolToObject(document, a->name, a->value[0] == 't') != NULL;
+    }
+    if (a->value[0] && *end == '\0' && isfinite(number)) {
+        return cJSON_AddNumberToObject(document, a->name, number) != NULL;
+    }
+    return cJSON_AddStringToObject(document, a->name, a->value) != NULL;
+}
+
+/* The query as the JSON document of a run, so that its fields are checked in the one place. NULL:
+ * no memory. */
 static char *run_document(const struct request *request) {
     CLEANUP(json_delete) cJSON *document = cJSON_CreateObject();
-    for (int i = 0; document && i < request->url.n_arguments; i++) {
-        const struct url_argument *a = &request->url.arguments[i];
-        char *end = NULL;
-        double number = strtod(a->value, &end);
-        if (!is_run_argument(a->name)) {
-            continue;
-        }
-        if (strcmp(a->value, "true") == 0 || strcmp(a->value, "false") == 0) {
-            (void)cJSON_AddBoolToObject(document, a->name, a->value[0] == 't');
-        } else if (a->value[0] && *end == '\0' && isfinite(number)) {
-            (void)cJSON_AddNumberToObject(document, a->name, number);
-        } else {
-            (void)cJSON_AddStringToObject(document, a->name, a->value);
-        }
-    }
     /* No picture depends on it, and a few images must not be too few for a batch. */
-    (void)cJSON_AddNumberToObject(document, "batch_size", 1);
-    return json_print(document);
+    bool whole = document && cJSON_AddNumberToObject(document, "batch_size", 1);
+    for (int i = 0; whole && i < request->url.n_arguments; i++) {
+        const struct url_argument *a = &request->url.arguments[i];
+        whole = !is_run_argument(a->name) || add_field(document, a);
+    }
+    return whole ? json_print(document) : NULL;
 }
 
 static bool read_run(struct api_context *context, const struct request *request,
@@ -59,7 +62,13 @@ static bool read_run(struct api_context *context, const struct request *request,
         reply_problem(reply, request, STATUS_NO_MEMORY, "Try again later.");
         return false;
     }
-    if (run_spec_parse(document, strlen(document), &surroundings, ret_spec, &errors) != STATUS_OK) {
+    enum status status =
+        run_spec_parse(document, strlen(document), &surroundings, ret_spec, &errors);
+    if (status == STATUS_NO_MEMORY) {
+        reply_problem(reply, request, status, "Try again later.");
+        return false;
+    }
+    if (status != STATUS_OK) {
         const struct field_error *first = &errors.items[0];
         reply_bad_argument(reply, request, first->pointer + (first->pointer[0] == '/'), "%s",
                            first->detail);

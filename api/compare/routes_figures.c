@@ -387,18 +387,15 @@ void route_figure_curves(struct api_context *context, const struct request *requ
         !compare_query_read(context, request, reply, &query)) {
         return;
     }
-    char etag[sizeof(reply->etag)];
-    (void)snprintf(etag, sizeof(etag), "W/\"%s-%s\"", query.tag, dot ? dot + 1 : "");
-    if (request_has_tag(request, etag)) {
-        reply->http_status = 304;
-    } else if ((query.n_epochs > COMPARE_QUICK_EPOCHS ||
-                look.width * look.height > QUICK_SQUARE_POINTS) &&
-               reply_leave_to_slow(reply, request)) {
+    char state[sizeof(query.tag) + 8];
+    (void)snprintf(state, sizeof(state), "%s-%.6s", query.tag, dot ? dot + 1 : "");
+    if (reply_tag_state(reply, request, context->options.commit, state) ||
+        ((query.n_epochs > COMPARE_QUICK_EPOCHS ||
+          look.width * look.height > QUICK_SQUARE_POINTS) &&
+         reply_leave_to_slow(reply, request))) {
         return;
-    } else if (compare_query_run(context, request, reply, &query, &comparison)) {
-        reply_curves(context, request, reply, format, &look, &query, &comparison);
     }
-    if (reply->http_status == 200 || reply->http_status == 304) {
-        memcpy(reply->etag, etag, sizeof(etag));
+    if (compare_query_run(context, request, reply, &query, &comparison)) {
+        reply_curves(context, request, reply, format, &look, &query, &comparison);
     }
 }

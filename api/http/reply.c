@@ -74,6 +74,10 @@ int http_code(enum status status) {
     return answer_of(status).code;
 }
 
+bool reply_is_of_address(const struct reply *reply) {
+    return (reply->http_status >= 200 && reply->http_status < 300) || reply->http_status == 304;
+}
+
 bool reply_leave_to_slow(struct reply *reply, const struct request *request) {
     reply->leave_to_slow = !request->slow;
     return reply->leave_to_slow;
@@ -184,6 +188,19 @@ void reply_tag(struct reply *reply, const struct request *request) {
         reply->http_status = 304;
         reply->content_type = NULL;
     }
+}
+
+bool reply_tag_state(struct reply *reply, const struct request *request, const char *commit,
+                     const char *state) {
+    char program[128];
+    int n = snprintf(program, sizeof(program), CUTOUTD_VERSION " %.64s", commit ? commit : "");
+    (void)snprintf(reply->etag, sizeof(reply->etag), "W/\"%.80s-%08" PRIx32 "\"", state,
+                   (uint32_t)digest(program, (size_t)n));
+    if (request_has_tag(request, reply->etag)) {
+        reply->http_status = 304;
+        return true;
+    }
+    return false;
 }
 
 static bool is_packed(const char *content_type) {

@@ -49,7 +49,7 @@ struct reply {
     size_t n_body;
     /* Headers; "" or 0: not sent. */
     char location[64];
-    char etag[80];
+    char etag[96]; /* as for_ever not sent with a refusal or a failure (reply_is_of_address) */
     char allow[64];
     char content_range[80];
     char content_disposition[96];
@@ -69,6 +69,10 @@ struct reply {
 
 /* The HTTP status code that says the same to a client. */
 int http_code(enum status status);
+
+/* Whether the answer is of what its address stands for, not of a refusal or a failure: only then
+ * its `etag` and `for_ever` are sent. */
+bool reply_is_of_address(const struct reply *reply);
 
 /* Asks for the threads for what takes long, unless the request is there already: true when the
  * handler shall return and will be called again by one of them. */
@@ -103,6 +107,12 @@ void reply_plain(struct reply *reply, const struct request *request, int http_st
 /* Gives the finished 200 reply a weak ETag, a digest of its body. When the client has that already
  * (If-None-Match) the reply becomes 304 without a body. */
 void reply_tag(struct reply *reply, const struct request *request);
+
+/* For an answer that is not made when the client has it: a weak ETag of the `state` of what it is
+ * about and of the program that makes it, whose version and `commit` (NULL: unknown) say how. When
+ * the client has that already the reply becomes 304 and the answer is true. */
+bool reply_tag_state(struct reply *reply, const struct request *request, const char *commit,
+                     const char *state);
 
 /* The last thing done to a reply: a body of 1 KiB or more becomes gzip for a client that takes it,
  * unless it is packed already (pictures) or its ETag is strong. */

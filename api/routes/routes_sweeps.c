@@ -270,14 +270,11 @@ void route_sweep_get(struct api_context *context, const struct request *request,
         return;
     }
     /* The estimate goes with the number of workers. */
-    char etag[sizeof(reply->etag)];
-    (void)snprintf(etag, sizeof(etag), "W/\"s%" PRId64 "-%" PRId64 "-%" PRId64 "-%d%s\"",
-                   parts.row.id, parts.progress.n_runs, parts.progress.revision_sum,
+    char state[80];
+    (void)snprintf(state, sizeof(state), "s%" PRId64 "-%" PRId64 "-%" PRId64 "-%d%s", parts.row.id,
+                   parts.progress.n_runs, parts.progress.revision_sum,
                    count_places(context, &parts.progress), parts.row.has_note ? "n" : "");
-    if (request_has_tag(request, etag)) {
-        reply->http_status = 304;
-    } else {
+    if (!reply_tag_state(reply, request, context->options.commit, state)) {
         reply_sweep(context, request, reply, 200, &parts);
     }
-    memcpy(reply->etag, etag, sizeof(etag));
 }

@@ -2,8 +2,6 @@
 #include "daemon/config/as_service.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +12,7 @@
 #include "daemon/config/config_internal.h"
 #include "daemon/config/text_file.h"
 #include "daemon/config/unit_file.h"
+#include "daemon/config/unit_user.h"
 
 static const char UNIT[] = "cutoutd.service";
 static const char CREDENTIALS[] = "/run/credentials/cutoutd.service";
@@ -22,8 +21,6 @@ enum {
     MOST_WORDS = 64,
     MOST_CREDENTIALS = 16,
     MAX_FILE_BYTES = 64 * 1024,
-    DYNAMIC_FIRST = 61184, /* systemd's range of users that it makes */
-    DYNAMIC_LAST = 65519,
 };
 
 struct credential {
@@ -337,55 +334,23 @@ static void check_writable(const struct as_service *service, const struct config
     }
 }
 
-/* Becomes the unit's user. A user that systemd makes is nobody yet: any of its range may do what it
- * will be able to. False: there is no such user. */
-static bool become_user(const struct as_service *service) {
-    const struct unit_setting *name = unit_file_last(&service->unit, "User");
-    const struct unit_setting *extra = unit_file_last(&service->unit, "SupplementaryGroups");
-    const struct passwd *user = name ? getpwnam(name->value) : NULL;
-    bool dynamic = says_yes(service, "DynamicUser") && !user;
-    gid_t groups[MOST_WORDS];
-    char *words[MOST_WORDS];
-    size_t n_words = extra ? unit_words(extra->value, words, MOST_WORDS) : 0;
-    size_t n = 0;
-    if (name && !user && !dynamic) {
-        return false;
-    }
-    for (size_t i = 0; i < n_words; i++) {
-        const struct group *group = getgrnam(words[i]);
-        if (group) {
-            groups[n++] = group->gr_gid;
-        }
-    }
-    if (!user && !dynamic) {
-        return true; /* root */
-    }
-    struct stat state;
-    uid_t uid = user ? user->pw_uid : DYNAMIC_LAST;
-    gid_t gid = user ? user->pw_gid : DYNAMIC_LAST;
-    if (!user && stat(service->state_dir, &state) == 0 && state.st_uid >= DYNAMIC_FIRST &&
-        state.st_uid <= DYNAMIC_LAST) {
-        uid = state.st_uid;
-        gid = state.st_gid;
-    }
-    return setgroups(n, groups) == 0 && setresgid(gid, gid, gid) == 0 &&
-           setresuid(uid, uid, uid) == 0;
-}
-
 /* In a process of its own, which only reports. */
 static void check_in_child(const struct as_service *service, const struct config *config,
                            unsigned parts, int to) {
     struct config_problems *found = calloc(1, sizeof(*found));
+    const struct unit_setting *unknown = NULL;
     struct error error;
     if (!found) {
         _exit(1);
     }
-    if (become_user(service)) {
+    if (unit_user_become(&service->unit, says_yes(service, "DynamicUser"), service->state_dir,
+                         &unknown)) {
         config_check_files(config, parts, found);
     } else {
-        const struct unit_setting *user = unit_file_last(&service->unit, "User");
-        (void)error_set(&error, STATUS_NOT_FOUND, "%s: there is no user %s",
-                        user ? user->origin : UNIT, user ? user->value : "");
+        (void)(unknown ? error_set(&error, STATUS_NOT_FOUND, "%s: %s=%s: there is no such %s",
+                                   unknown->origin, unknown->key, unknown->value,
+                                   strcmp(unknown->key, "User") != 0 ? "group" : "user")
+                       : error_set_errno(&error, errno, "%s: cannot become its user", UNIT));
         config_problems_add(found, &error);
     }
     const char *bytes = (const char *)found;

@@ -14,6 +14,9 @@
 
 enum { MAX_THREADS = 64, MAX_SHAPES = 1000000, MAX_PRIORITY = 1000 };
 
+/* Who gives less has forgotten a unit. */
+enum { LEAST_MEMORY_BYTES = 16 << 20, LEAST_DISK_BYTES = 1 << 20 };
+
 enum status config_invalid(const struct config *config, enum config_key key, const char *wanted,
                            struct error *error) {
     return error_set(error, STATUS_INVALID, "%s: %s is '%s', it should be %s", config->origin[key],
@@ -122,6 +125,13 @@ enum status config_resolve_memory(struct config *config, struct error *error) {
     bool too_much = *end == '%' && value > 100.0;
     if (!whole || too_much || !(unit > 0.0) || !(value * unit >= 1.0) || !(value * unit < 9e18)) {
         return config_invalid(config, CONFIG_MEMORY_LIMIT, wanted, error);
+    }
+    if (*end != '%' && value * unit < (double)LEAST_MEMORY_BYTES) {
+        bool percent = *end == '\0' && value <= 100.0;
+        char least[128];
+        (void)snprintf(least, sizeof(least), "%s, 16M at least%s%.8s%s", wanted,
+                       percent ? "; did you mean " : "", percent ? text : "", percent ? "%?" : "");
+        return config_invalid(config, CONFIG_MEMORY_LIMIT, least, error);
     }
     config->memory_limit_bytes = (int64_t)(value * unit);
     return STATUS_OK;
@@ -308,7 +318,7 @@ static enum status resolve_half_life(struct config *config, struct error *error)
     return config_invalid(config, CONFIG_HALF_LIFE, wanted, error);
 }
 
-/* "50G", "0". */
+/* "50G", "0". What is not 0 has LEAST_DISK_BYTES. */
 static enum status resolve_bytes(const struct config *config, enum config_key key, int64_t *ret,
                                  struct error *error) {
     static const char units[] = "KMGT";
@@ -323,6 +333,12 @@ static enum status resolve_bytes(const struct config *config, enum config_key ke
         return config_invalid(config, key, "bytes, with K, M, G or T, such as 50G; 0: none", error);
     }
     *ret = n * ((int64_t)1 << shift);
+    if (*ret > 0 && *ret < LEAST_DISK_BYTES) {
+        char wanted[128];
+        (void)snprintf(wanted, sizeof(wanted),
+                       "bytes, 1M at least, with K, M, G or T; 0: none; did you mean %sG?", digits);
+        return config_invalid(config, key, wanted, error);
+    }
     return STATUS_OK;
 }
 

@@ -1,6 +1,7 @@
 /* The executors, and what section [slurm] says. Layer: daemon. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/base/decimal.h"
 #include "daemon/config/config_internal.h"
@@ -68,6 +69,34 @@ static enum status resolve_word(const struct config *config, enum config_key key
     return strpbrk(config->text[key], " \t\n'\"")
                ? config_invalid(config, key, "one word, as sbatch takes it", error)
                : STATUS_OK;
+}
+
+/* Behind digits; NULL: there are none, or too many. */
+static const char *behind_digits(const char *text) {
+    enum { MOST_DIGITS = 9 };
+    size_t n = strspn(text, "0123456789");
+    return n > 0 && n <= MOST_DIGITS ? text + n : NULL;
+}
+
+/* Empty, or what sbatch takes. It refuses all else, but only when the first run is its turn. */
+static enum status resolve_time(const struct config *config, struct error *error) {
+    const char *text = config->text[CONFIG_SLURM_TIME];
+    if (!text[0] || !strcasecmp(text, "infinite") || !strcasecmp(text, "unlimited")) {
+        return STATUS_OK;
+    }
+    const char *at = behind_digits(text);
+    if (at && *at == '-') {
+        at = behind_digits(at + 1);
+    }
+    for (int i = 0; i < 2 && at && *at == ':'; i++) {
+        at = behind_digits(at + 1);
+    }
+    return at && *at == '\0'
+               ? STATUS_OK
+               : config_invalid(config, CONFIG_SLURM_TIME,
+                                "minutes, minutes:seconds, hours:minutes:seconds, days-hours, "
+                                "days-hours:minutes, days-hours:minutes:seconds or unlimited",
+                                error);
 }
 
 static enum status resolve_mem(struct config *config, struct error *error) {
@@ -198,9 +227,8 @@ static enum status resolve_slurm_quiet(struct config *config, struct error *erro
 
 void config_resolve_slurm(struct config *config, struct config_problems *problems) {
     static const enum config_key words[] = {
-        CONFIG_SLURM_PARTITION,      CONFIG_SLURM_ACCOUNT,           CONFIG_SLURM_QOS,
-        CONFIG_SLURM_TIME,           CONFIG_SLURM_CONSTRAINT_AVX512, CONFIG_SLURM_CONSTRAINT_AVX2,
-        CONFIG_SLURM_CONSTRAINT_BLAS};
+        CONFIG_SLURM_PARTITION,         CONFIG_SLURM_ACCOUNT,         CONFIG_SLURM_QOS,
+        CONFIG_SLURM_CONSTRAINT_AVX512, CONFIG_SLURM_CONSTRAINT_AVX2, CONFIG_SLURM_CONSTRAINT_BLAS};
     struct config_slurm *slurm = &config->slurm;
     struct error error;
     note(resolve_executors(config, &error), &error, problems);
@@ -215,6 +243,7 @@ void config_resolve_slurm(struct config *config, struct config_problems *problem
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         note(resolve_word(config, words[i], &error), &error, problems);
     }
+    note(resolve_time(config, &error), &error, problems);
     note(resolve_mem(config, &error), &error, problems);
     note(resolve_extra(config, &error), &error, problems);
     note(resolve_retry(config, &error), &error, problems);

@@ -9,6 +9,7 @@
 #include "core/base/cleanup.h"
 #include "daemon/config/state_dir.h"
 #include "daemon/main/notify.h"
+#include "daemon/main/version.h"
 #include "daemon/store/owner/usage.h"
 #include "daemon/store/table/setting_table.h"
 #include "daemon/work/open_state.h"
@@ -235,6 +236,7 @@ static enum status start_server(struct parts *parts, struct error *error) {
         .unix_socket = parts->config->unix_socket,
         .tls_cert = parts->config->tls_cert,
         .tls_key = parts->config->tls_key,
+        .commit = version_commit,
         .config = parts->config,
         .clock = &clock_system,
         .kernels = parts->kernels,

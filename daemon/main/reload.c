@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/base/cleanup.h"
 #include "core/base/time_text.h"
@@ -125,13 +126,25 @@ static void tell_datasets(const struct config *now, const struct config *read) {
     }
 }
 
-static void apply_owners(struct parts *parts, const struct config *now) {
+/* The order of the queue follows the half_life that is in the store. When it cannot be put there,
+ * *read gets the one that is in force, so that the next SIGHUP finds the change again. */
+static void store_half_life(struct parts *parts, const struct config *before, struct config *read) {
+    const enum config_key key = CONFIG_HALF_LIFE;
     struct error error;
-    if (usage_set_half_life(parts->store, now->half_life_s, clock_unix_ms(&clock_system), &error) !=
-        STATUS_OK) {
-        log_error("SIGHUP: half_life: %s", error.message);
+    if (strcmp(before->text[key], read->text[key]) == 0 ||
+        usage_set_half_life(parts->store, read->half_life_s, clock_unix_ms(&clock_system),
+                            &error) == STATUS_OK) {
+        return;
     }
-    pool_set_quiet(parts->pool, &now->quiet);
+    log_error("SIGHUP: half_life = %s (%s) cannot be stored, '%s' stays in force until the next "
+              "SIGHUP: %s",
+              read->text[key], read->origin[key], before->text[key], error.message);
+    read->half_life_s = before->half_life_s;
+    memcpy(read->text[key], before->text[key], sizeof(read->text[key]));
+    memcpy(read->origin[key], before->origin[key], sizeof(read->origin[key]));
+}
+
+static void apply_owners(struct parts *parts, const struct config *now) {
     pool_set_limits(parts->pool, now->max_running, now->max_disk_bytes);
 }
 
@@ -153,7 +166,7 @@ static void apply(struct parts *parts, const struct config *before, const struct
     api_server_set_config(parts->server, now);
 }
 
-static void take_settings(struct reload *reload, struct parts *parts, const struct config *read) {
+static void take_settings(struct reload *reload, struct parts *parts, struct config *read) {
     const struct config *before = reload->all ? &reload->all->config : parts->config;
     struct reload_settings *next = calloc(1, sizeof(*next));
     if (!next) {
@@ -162,6 +175,7 @@ static void take_settings(struct reload *reload, struct parts *parts, const stru
     }
     next->config = *before;
     tell_datasets(before, read);
+    store_half_life(parts, before, read);
     if (take_changes(&next->config, read) == 0) {
         free(next);
         return;
@@ -188,6 +202,13 @@ static void reread_settings(struct reload *reload, struct parts *parts) {
         return;
     }
     take_settings(reload, parts, read);
+}
+
+/* The machine's time zone may be another one now. localtime_r does not look by itself. */
+static void reread_time_zone(const struct reload *reload, struct parts *parts) {
+    const struct config *now = reload->all ? &reload->all->config : parts->config;
+    tzset();
+    pool_set_quiet(parts->pool, &now->quiet);
 }
 
 /* ---- files that the settings name ---- */
@@ -225,6 +246,7 @@ static void reread_certificate(const struct parts *parts) {
 
 void reload(struct reload *reload, struct parts *parts) {
     reread_settings(reload, parts);
+    reread_time_zone(reload, parts);
     reread_tokens(parts);
     reread_certificate(parts);
 }

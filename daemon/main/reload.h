@@ -1,4 +1,4 @@
-/* What `systemctl reload` (SIGHUP) takes into use: settings, tokens, certificate.
+/* What `systemctl reload` (SIGHUP) takes into use: settings, tokens, certificate, time zone.
  *
  * Layer: daemon/main. Thread rule: the main thread, while the parts stand.
  */

@@ -25,6 +25,38 @@ static void comparison_of_too_many_epochs_is_refused(void **state) {
     }
 }
 
+/* One long run beside many short ones: few epochs, but a table with a cell for each of the long
+ * one's in each group. */
+static void table_of_a_comparison_is_refused_when_it_would_be_mostly_empty(void **state) {
+    struct fixture *fixture = *state;
+    struct reply reply =
+        ask(fixture, "POST", "/api/v1/sweeps",
+            "{\"grid\":{\"m\":[1,2,3,4],\"cutout_size\":[1,2,3,4,5,6,7,8,9,10,11,12,13]}}");
+    assert_int_equal(reply.http_status, 201);
+    reply_clear(&reply);
+    sql(fixture,
+        "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
+        " INSERT INTO epoch (run_id, epoch, train_loss, train_accuracy, val_loss, val_accuracy,"
+        " val_wrong, val_total, lr, seconds, images_per_second, at_ms)"
+        " SELECT 1, i, 1, 0.5, 1, 0.5, 100, 200, 0.1, 1, 1, 1 FROM n;"
+        "UPDATE run SET epochs_done = 100000 WHERE id = 1");
+    static const char each_alone[] = "/api/v1/compare?sweep=1&group_by=none&format=csv";
+    static const char grouped[] = "/api/v1/compare?sweep=1&group_by=m&format=csv";
+    static const char as_json[] = "/api/v1/compare?sweep=1&group_by=none&format=json";
+    reply = ask(fixture, "GET", each_alone, NULL);
+    assert_int_equal(reply.http_status, 422);
+    assert_contains(reply.body, "100000 epochs in 52 groups has 5200000 cells; at most 5000000");
+    assert_contains(reply.body, "group_by=");
+    assert_contains(reply.body, "JSON");
+    reply_clear(&reply);
+    reply = ask(fixture, "GET", grouped, NULL);
+    assert_int_equal(reply.http_status, 200);
+    reply_clear(&reply);
+    reply = ask(fixture, "GET", as_json, NULL);
+    assert_int_equal(reply.http_status, 200);
+    reply_clear(&reply);
+}
+
 static size_t count(const char *text, const char *part) {
     size_t n = 0;
     for (; (text = strstr(text, part)); text++) {
@@ -85,6 +117,7 @@ static void edit_gives_up_soon_while_another_process_writes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(comparison_of_too_many_epochs_is_refused),
+        TEST(table_of_a_comparison_is_refused_when_it_would_be_mostly_empty),
         TEST(long_history_comes_in_pages_as_json_and_whole_as_lines),
         TEST(edit_gives_up_soon_while_another_process_writes),
     };

@@ -136,7 +136,7 @@ static struct reply ask(struct fixture *fixture, const char *method, const char 
 }
 
 /* Submits and returns the run's id. */
-static int64_t submit(struct fixture *fixture, const char *body) {
+static inline int64_t submit(struct fixture *fixture, const char *body) {
     struct reply reply = ask(fixture, "POST", "/api/v1/runs", body);
     if (reply.http_status != 201) {
         print_error("%s\n", reply.body);

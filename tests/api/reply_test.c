@@ -94,10 +94,31 @@ static void sentences_are_cut_between_letters(void **state) {
     }
 }
 
+static void only_what_the_address_stands_for_is_kept(void **state) {
+    (void)state;
+    static const int kept[] = {200, 201, 204, 206, 304};
+    static const int not_kept[] = {400, 404, 412, 416, 422, 500, 503};
+    struct reply reply = {.for_ever = true};
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        reply.http_status = kept[i];
+        assert_true(reply_is_of_address(&reply));
+    }
+    for (size_t i = 0; i < sizeof(not_kept) / sizeof(not_kept[0]); i++) {
+        reply.http_status = not_kept[i];
+        assert_false(reply_is_of_address(&reply));
+    }
+    /* A file of the page for which there was no memory. */
+    reply_bytes(&reply, &request, "text/css", NULL, 10);
+    assert_int_equal(reply.http_status, 503);
+    assert_false(reply_is_of_address(&reply));
+    reply_clear(&reply);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_status_has_its_code_and_title),
         cmocka_unit_test(sentences_are_cut_between_letters),
+        cmocka_unit_test(only_what_the_address_stands_for_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,6 +74,31 @@ static void head_has_the_headers_only(void **state) {
     api_server_stop(server);
 }
 
+/* What a client has of this address is not what the refusal is. */
+static void refusal_has_no_tag(void **state) {
+    struct fixture *fixture = *state;
+    int64_t id = submit(fixture, "{}");
+    claim(fixture, id);
+    put_epoch_row(fixture, id, 500000, 2.0, 150);
+    for (int i = 0; i < 10; i++) {
+        (void)submit(fixture, "{}"); /* each a column more: too many cells */
+    }
+    static const char json[] = "GET /api/v1/compare?ids=1,2,3,4,5,6,7,8,9,10,11&group_by=none "
+                               "HTTP/1.0\r\n\r\n";
+    static const char csv[] = "GET /api/v1/compare?ids=1,2,3,4,5,6,7,8,9,10,11&group_by=none"
+                              "&format=csv HTTP/1.0\r\n\r\n";
+    struct api_server *server = start_server(fixture);
+    char *answer = exchange(server, json);
+    assert_contains(answer, " 200 ");
+    assert_contains(answer, "ETag: W/");
+    free(answer);
+    answer = exchange(server, csv);
+    assert_contains(answer, " 422 ");
+    assert_null(strstr(answer, "ETag"));
+    free(answer);
+    api_server_stop(server);
+}
+
 static void chunked_body_is_put_together(void **state) {
     struct api_server *server = start_server(*state);
     char *answer = exchange(server, "POST /api/v1/runs HTTP/1.1\r\nHost: localhost\r\n"
@@ -374,6 +399,7 @@ int main(void) {
         TEST(encoded_nul_is_refused),
         TEST(absolute_form_of_the_target_is_the_same_request),
         TEST(head_has_the_headers_only),
+        TEST(refusal_has_no_tag),
         TEST(chunked_body_is_put_together),
         TEST(stream_delivers_while_open_and_ends_with_the_run),
         TEST(client_that_leaves_takes_its_stream_along),

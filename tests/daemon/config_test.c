@@ -87,6 +87,12 @@ static void errors_name_file_and_line(void **state) {
         {"allowed_hosts = lab, http://lab\n", ":1", "http://lab"},
         {"trusted_proxies = 10.0.0.0/40\n", ":1", "10.0.0.0/40"},
         {"memory_limit = 0\n", ":1", "memory_limit"},
+        {"memory_limit = 80\n", ":1", "did you mean 80%?"},
+        {"memory_limit = 16383K\n", ":1", "16M at least"},
+        {"disk_low = 5\n", ":1", "did you mean 5G?"},
+        {"[owners]\nmax_disk = 50\n", ":2", "did you mean 50G?"},
+        {"[owners]\nmax_disk = 1023K\n", ":2", "1M at least"},
+        {"[slurm]\ntime = soon\n", ":2", "days-hours"},
         {"this is no setting\n", ":1", "key = value"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -243,7 +249,28 @@ static void memory_is_a_share_or_bytes(void **state) {
     (void)state;
     assert_true(llabs(memory_limit("50%") - memory_limit("100%") / 2) <= 1);
     assert_true(memory_limit("3G") == 3LL << 30);
-    assert_int_equal(memory_limit("4096"), 4096);
+    assert_int_equal(memory_limit("16777216"), 16777216);
+    assert_int_equal(memory_limit("16M"), 16777216);
+}
+
+static void limit_of_slurms_jobs_is_a_time_that_sbatch_knows(void **state) {
+    (void)state;
+    static char *good[] = {"",        "90",       "90:30",    "12:00:00",  "1-12",
+                           "1-12:30", "1-0:0:30", "infinite", "UNLIMITED", "0"};
+    static char *bad[] = {"soon",      "12h", "1:2:3:4", "1-",  "-1",       "1-2-3",
+                          "1-2:3:4:5", ":30", "30:",     "1.5", "infinity", "1d"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        char *const flags[] = {"--slurm-time", good[i]};
+        assert_int_equal(config_load(2, flags, no_environment, NULL, &config, &error), STATUS_OK);
+        assert_string_equal(config.text[CONFIG_SLURM_TIME], good[i]);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        char *const flags[] = {"--slurm-time", bad[i]};
+        if (config_load(2, flags, no_environment, NULL, &config, &error) != STATUS_INVALID) {
+            fail_msg("'%s' should be refused", bad[i]);
+        }
+        assert_non_null(strstr(error.message, "minutes"));
+    }
 }
 
 static void what_is_printed_names_every_value_and_its_origin(void **state) {
@@ -448,6 +475,7 @@ int main(void) {
         cmocka_unit_test(a_change_of_the_arithmetic_and_pinning_are_words),
         cmocka_unit_test(a_named_file_takes_the_place_of_the_default),
         cmocka_unit_test(memory_is_a_share_or_bytes),
+        cmocka_unit_test(limit_of_slurms_jobs_is_a_time_that_sbatch_knows),
         cmocka_unit_test(what_is_printed_names_every_value_and_its_origin),
         cmocka_unit_test(a_second_lock_names_the_holder),
         cmocka_unit_test(all_problems_come_at_once),

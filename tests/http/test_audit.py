@@ -132,7 +132,7 @@ class Disk(Lab):
         return next(row for row in self.ask("rita", "/owners")["items"] if row["owner"] == name)
 
     def test_who_has_too_much_on_the_disk_starts_and_submits_nothing(self):
-        first = self.submit("anna")["id"]
+        first = self.submit("anna", depth=14)["id"]  # more than 1M, which depth=8 has not
         self.wait_for(first, "succeeded")
         files = {item["path"] if "path" in item else item["sha256"]: item["bytes"] for item in
                  self.ask("rita", f"/runs/{first}/checkpoints")["items"]}
@@ -140,8 +140,8 @@ class Disk(Lab):
         self.assertEqual(used, sum(files.values()))
         blocker = self.block("root")
         waits = self.submit("anna")["id"]
-        self.reload("[owners]\nmax_disk = 1K\n", "max_disk = 1K")
-        self.assertEqual(self.owner("anna")["limits"]["max_checkpoint_bytes"], 1024)
+        self.reload("[owners]\nmax_disk = 1M\n", "max_disk = 1M")
+        self.assertEqual(self.owner("anna")["limits"]["max_checkpoint_bytes"], 1024 * 1024)
         self.assertEqual(self.submit("anna", status=409)["type"], "urn:cutoutd:problem:quota")
         item = self.queue()["items"][0]
         self.assertRegex(item["why_waiting"], r"Its owner anna has .* of checkpoints, max_disk allows")

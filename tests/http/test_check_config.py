@@ -1,5 +1,6 @@
 """cutoutd check-config: what is in force, and all that is wrong; also for the daemon that the unit would start."""
 
+import grp
 import os
 import subprocess
 import tempfile
@@ -12,6 +13,8 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 
 
 class CheckConfig(unittest.TestCase):
+    prefix = ()  # of the program
+
     def setUp(self):
         directory = tempfile.TemporaryDirectory(prefix="cutoutd-http-", dir="/var/lib" if os.geteuid() == 0 else None)
         self.addCleanup(directory.cleanup)
@@ -35,8 +38,8 @@ class CheckConfig(unittest.TestCase):
     def check(self, *flags, config=""):
         """Exit status, what is in force (without runs of blanks), what is wrong."""
         path = self.write("cutoutd.conf", config)
-        result = subprocess.run([os.environ["CUTOUTD"], "check-config", *flags, "--config", path], capture_output=True,
-                                text=True, timeout=PATIENCE_S, check=False,
+        result = subprocess.run([*self.prefix, os.environ["CUTOUTD"], "check-config", *flags, "--config", path],
+                                capture_output=True, text=True, timeout=PATIENCE_S, check=False,
                                 env=dict(os.environ, SYSTEMD_UNIT_PATH=self.units))
         return result.returncode, " ".join(result.stdout.split()), result.stderr
 
@@ -111,6 +114,32 @@ class CheckConfig(unittest.TestCase):
         os.chmod(images, 0o750)
         config = (f"tls_cert = {cert}\ntls_key = /run/credentials/cutoutd.service/key.pem\n"
                   f"[datasets]\nlab = {images}\n")
+        self.assertEqual(self.check("--as-service", config=config)[::2], (0, ""))
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become the service's user")
+    def test_a_user_that_exists_has_its_groups_and_that_of_the_unit(self):
+        images = os.path.join(self.directory, "images")
+        os.mkdir(images)
+        for name in ("data_batch_1.bin", "test_batch.bin"):
+            self.write("images/" + name, "")
+        config = f"[datasets]\nlab = {images}\n"
+        of_group = {name: grp.getgrnam(name).gr_gid for name in ("bin", "daemon", "games", "mail")}
+        self.drop_in("DynamicUser=no\nUser=nobody\nGroup=bin\n"
+                     f"SupplementaryGroups=daemon\nSupplementaryGroups={of_group['games']}\n")
+        for name in ("bin", "daemon", "games"):
+            os.chown(images, 0, of_group[name])
+            os.chmod(images, 0o750)
+            self.assertEqual(self.check("--as-service", config=config)[::2], (0, ""), name)
+        os.chown(images, 0, of_group["mail"])
+        self.assertIn(f"cannot open the directory {images}: Permission denied", self.check("--as-service", config=config)[2])
+        self.drop_in("DynamicUser=no\nUser=nobody\nGroup=nowhere\n")
+        self.assertIn("10.conf:4: Group=nowhere: there is no such group", self.check("--as-service", config=config)[2])
+        # What /etc/group says of the user, whose group is the one that it has there.
+        groups = self.write("group", f"nogroup:x:{grp.getgrnam('nogroup').gr_gid}:\nmail:x:{of_group['mail']}:www-data,nobody\n")
+        if subprocess.run(["unshare", "-m", "true"], check=False).returncode != 0:
+            self.skipTest("no mount namespaces here")
+        self.drop_in("DynamicUser=no\nUser=nobody\n")
+        self.prefix = ["unshare", "-m", "sh", "-c", f'mount --bind {groups} /etc/group && exec "$@"', "sh"]
         self.assertEqual(self.check("--as-service", config=config)[::2], (0, ""))
 
     def test_the_cluster_is_tried_by_whoever_would_give_it_jobs(self):

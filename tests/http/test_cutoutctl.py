@@ -104,6 +104,15 @@ class Client(ClientTestCase):
             self.assertIn(f"{error:.4f}", curve)
         self.assertIn("x " + runs[1], curve)
 
+    def test_errors_of_a_curve_stand_under_names_in_any_letters(self):
+        runs = [self.submit("epochs=1", "name=" + name)
+                for name in ("Größe", "größer als äöü", "größer, als daß die Überschrift hineinpaßte")]
+        self.ctl("wait", *runs)
+        table = self.ctl("curve", *runs).splitlines()[2:5]
+        self.assertEqual({len(line) for line in table}, {5 + 3 * (2 + 24)}, table)
+        self.assertIn(f"{runs[1]}  größer als äöü  ", table[0])
+        self.assertTrue(table[0].endswith("…"), table)
+
     def test_wait_tells_success_cancellation_failure_and_trouble_apart(self):
         good = self.submit("m=1", "epochs=1")
         self.ctl("wait", good)

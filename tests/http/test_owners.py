@@ -3,7 +3,11 @@
 import datetime
 import os
 import re
+import sqlite3
+import struct
+import subprocess
 import tempfile
+import unittest
 
 from daemon_process import TINY, Daemon, DaemonTestCase, wait_for
 from test_access import bearer, make_token
@@ -11,6 +15,14 @@ from test_queue import ENDLESS, is_epoch
 
 API = "/api/v1"
 HOUR = datetime.timedelta(hours=1)
+
+
+def write_zone(path, hours, mtime):
+    """A file of tzfile(5) with one type of time, so many hours before UTC, in the place of what is there."""
+    counts = (0, 0, 0, 0, 1, 4)
+    with open(path, "wb") as file:
+        file.write(b"TZif" + bytes(16) + struct.pack(">6l", *counts) + struct.pack(">lBB", hours * 3600, 0, 0) + b"LAB\0")
+    os.utime(path, (mtime, mtime))
 
 
 class Lab(DaemonTestCase):
@@ -129,6 +141,21 @@ class Owners(Lab):
         ends = [self.ask("rita", f"/runs/{run}")["started_at"] for run in (bert, *annas)]
         self.assertEqual(ends, sorted(ends))
 
+    def test_a_half_life_that_cannot_be_stored_is_not_in_force_and_tried_again(self):
+        database = sqlite3.connect(os.path.join(self.daemon.state_dir, "cutoutd.db"), isolation_level=None)
+        self.addCleanup(database.close)
+        database.execute("BEGIN IMMEDIATE")  # another process is in the middle of a write
+        self.reload("[owners]\nhalf_life = 7d\nmax_queued = 30\n", "max_queued = 30")
+        self.daemon.wait_for_log(r"half_life = 7d \(.*:2\) cannot be stored, 'off' stays in force until the next SIGHUP")
+        limits = self.queue()["limits"]
+        self.assertEqual((limits["half_life_s"], limits["max_queued"]), (None, 30))
+        database.execute("ROLLBACK")
+        self.daemon.hang_up("half_life = 7d")
+        self.daemon.hang_up("token(s) in force")
+        self.assertEqual(self.queue()["limits"]["half_life_s"], 7 * 86400)
+        self.assertEqual(database.execute("SELECT value FROM setting WHERE name = 'owners_half_life_s'").fetchone()[0],
+                         str(7 * 86400))
+
     def test_an_edit_that_leaves_the_priority_as_it_is_needs_none(self):
         self.reload("[owners]\nmax_priority = -5\n", "max_priority = -5")
         self.assertEqual(self.submit("anna", hold=True, status=422)["errors"][0]["pointer"], "/priority")
@@ -236,6 +263,23 @@ class Time(Lab):
         # What it had trained is not trained again.
         epochs = self.ask("rita", f"/runs/{running}/epochs")["items"]
         self.assertEqual([e["epoch"] for e in epochs], list(range(1, len(epochs) + 1)))
+
+    @unittest.skipUnless(os.geteuid() == 0 and os.path.exists("/etc/localtime"), "only root can give it a time zone")
+    def test_quiet_hours_follow_the_machines_time_zone_after_a_reload(self):
+        if subprocess.run(["unshare", "-m", "true"], check=False).returncode != 0:
+            self.skipTest("no mount namespaces here")
+        zone = os.path.join(self.daemon.directory, "localtime")
+        write_zone(zone, hours=0, mtime=1)
+        self.daemon.terminate()
+        self.daemon.prefix = ["unshare", "-m", "sh", "-c", f'mount --bind {zone} /etc/localtime && exec env -u TZ "$@"', "sh"]
+        self.configure(f"quiet = {self.now() + 4 * HOUR:%H:%M}-{self.now() + 6 * HOUR:%H:%M}\n")
+        self.daemon.start()
+        running = self.block("anna")
+        self.assertFalse(self.queue()["scheduler"]["quiet"])
+        write_zone(zone, hours=5, mtime=2)
+        self.daemon.hang_up("token(s) in force")
+        self.assertTrue(self.queue()["scheduler"]["quiet"])
+        self.wait_for(running, "queued")
 
     def test_what_is_no_window_stops_the_start(self):
         self.configure("quiet = Mon-Fri 8-18\n")

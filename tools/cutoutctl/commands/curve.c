@@ -7,6 +7,7 @@
 #include "core/base/analyzer.h"
 #include "core/base/cleanup.h"
 #include "tools/cutoutctl/command.h"
+#include "tools/cutoutctl/text_width.h"
 
 enum { PLOT_HEIGHT = 16, PLOT_WIDTH = 64, TABLE_ROWS = 20, CELL_SIZE = 24 };
 static const char marks[] = "ox+#@%&=sv";
@@ -107,14 +108,15 @@ static bool has_epoch(const struct curves *curves, int epoch) {
 static void print_table(const struct curves *curves) {
     int width = 8;
     for (int i = 0; i < curves->n; i++) {
-        int n = (int)strlen(curves->items[i].label);
+        int n = text_columns(curves->items[i].label);
         width = n > width ? n : width;
     }
     width = width < CELL_SIZE ? width : CELL_SIZE;
     int every = (curves->last_epoch + TABLE_ROWS - 1) / TABLE_ROWS;
     (void)fputs("epoch", stdout);
     for (int i = 0; i < curves->n; i++) {
-        (void)printf("  %*.*s", width, width, curves->items[i].label);
+        (void)fputs("  ", stdout);
+        text_fit(stdout, curves->items[i].label, width, 1);
     }
     (void)putchar('\n');
     int next = 1;
