@@ -2,8 +2,7 @@
 
 import { title, valueText } from "./fields.js";
 import { error as errorText, fixed, plural, short } from "./format.js";
-
-const FINAL = ["succeeded", "failed", "canceled"];
+import { hasEnded } from "./states.js";
 
 // {m: 8, copies: "aliased"} -> "M 8, copies aliased"
 export function groupName(group) {
@@ -23,7 +22,7 @@ export function errorIn(unit, ratio, digits = 2) {
 // The lowest mean among the groups of which every run that has ended got there.
 function winner(groups, runs, axis) {
   const settled = groups.filter((group) => {
-    const ended = group.runs.filter((id) => FINAL.includes(runs.get(id)?.state));
+    const ended = group.runs.filter((id) => hasEnded(runs.get(id)));
     return ended.length > 0 && group.to_target?.[axis].n_reached >= ended.length && group.to_target[axis].mean != null;
   });
   return settled.sort((a, b) => a.to_target[axis].mean - b.to_target[axis].mean)[0];

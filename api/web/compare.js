@@ -13,13 +13,13 @@ import { listen } from "./live.js";
 import { note } from "./note.js";
 import { median, topOf } from "./scale.js";
 import { looksOfGroups } from "./series.js";
+import { hasEnded } from "./states.js";
 import { rungTable, sweepActions } from "./sweep.js";
 
 const AXES = { epoch: "epochs", step: "steps", images: "images", seconds: "time" };
-const FIELDS = "id,name,state,config,best,last,epochs_done,sweep";
+const FIELDS = "id,name,state,config,best,last,epochs_done,sweep,halving";
 const METRICS = { val_error: "validation error", val_error_tta: "validation error with the mirror image", val_error_ema: "validation error of the averaged weights" };
 const DEFAULTS = { metric: "val_error", group_by: "", x: "epoch", y: "", unit: "percent", target: "0.06", seeds: "mean", smooth: "0" };
-const FINAL = ["succeeded", "failed", "canceled"];
 const MOST_COLOURED = 12;
 const MOST_DRAWN = 32;
 const LOG_FROM = 5; // the greatest error by the least, from which on the axis is logarithmic
@@ -241,7 +241,7 @@ class Compare {
   says() {
     const runs = [...this.runs.values()];
     const live = runs.filter((run) => run.state === "running").length;
-    const done = runs.filter((run) => FINAL.includes(run.state)).length;
+    const done = runs.filter(hasEnded).length;
     const alike = runs.length > 0 ? same(runs[0].config, this.varies) : [];
     return [`${this.sweep ? `sweep ${this.sweep.id}: ` : ""}${count(done)} of ${plural(runs.length, "run")} done${live > 0 ? `, ${live} live` : ""}. Differs: `,
       el("span", { class: "ink" }, this.varies.map(title).join(", ") || "nothing"), `.${alike.length > 0 ? ` Same: ${alike.join(", ")}.` : ""}`];

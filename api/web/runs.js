@@ -11,12 +11,12 @@ import { count, plural } from "./format.js";
 import { onKey } from "./keys.js";
 import { listen } from "./live.js";
 import { column, columnNames, DEFAULT_COLUMNS, makeHead, makeRow, paintLive, paintRow } from "./rows.js";
+import { FINAL } from "./states.js";
 
 const FIELDS = "id,name,state,reason,owner,sweep,config,progress,estimate,epochs_done,best,last,mean_last_5,train_seconds,started_at,finished_at,created_at,labels,priority";
 const PAGE = 100;
 const MOST_AT_ONCE = 500; // what one request may ask for
 const DRAWN = 200; // rows of the longest part that are in the document
-const FINAL = ["succeeded", "failed", "canceled"];
 const ENDED = { state: [...FINAL, "paused"].join(","), sort: "-finished" };
 const NARROW = [[1240, ["at", "speed"]], [1100, ["last", "owner"]]]; // below so many pixels these are left out, unless they were chosen
 const KEPT_COLUMNS = "cutoutd.columns";

@@ -132,6 +132,7 @@ page_test("a sweep by halving shows its rungs and who paused there, on the page 
   await page.getByText(/1 run paused for good/).waitFor();
   const { halving } = await sweep();
   assert.deepEqual(halving.rungs.map((rung) => rung.epochs), [1]);
+  await page.getByText("2 of 2 runs done").waitFor(); // also the one that stays paused
   await page.getByText(/Dotted: rungs/).waitFor();
   await shot("halving");
   const svg = (await taken(page, "SVG")).toString();
