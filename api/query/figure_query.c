@@ -119,10 +119,13 @@ bool figure_query_read(const struct request *request, struct reply *reply,
 }
 
 bool figure_query_hides(const struct figure_query *query, const char *text, size_t n) {
-    for (const char *at = query->hide; at && *at; at = strchr(at, ','), at += at != NULL) {
-        if (strcspn(at, ",") == n && strncmp(at, text, n) == 0) {
+    const char *at = query->hide;
+    while (at && *at) {
+        size_t length = strcspn(at, ",");
+        if (length == n && strncmp(at, text, n) == 0) {
             return true;
         }
+        at += length + (at[length] == ',');
     }
     return false;
 }

@@ -73,7 +73,7 @@ static void dispatch(unsigned choice, struct request *request) {
                                           "/api/v1/runs/1/validation-error",
                                           "/metrics",
                                           "/openapi.json",
-                                          "/api/v1/compare?runs=1",
+                                          "/api/v1/compare?ids=1",
                                           "/api/v1/system"};
     struct fixture *fixture = api_fuzz_open();
     struct reply reply = {0};
