@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import struct
 
+from daemon_process import PATIENCE_S
 from lab import CONFIGS, FINAL, HERE, check
 
 SUMMARY = "damaged, foreign, newer and older state directories"
@@ -26,10 +27,10 @@ def make_template(lab):
     done = [victim.ask_json("POST", "/api/v1/runs", dict(CONFIGS[KIND], name=f"done {i}"))["id"] for i in range(2)]
     for run in done:
         victim.wait_final(run)
-    going = victim.ask_json("POST", "/api/v1/runs", dict(CONFIGS[KIND], name="going", epochs=3))["id"]
     held = victim.ask_json("POST", "/api/v1/runs", dict(CONFIGS[KIND], name="held", hold=True))["id"]
-    victim.wait_until(lambda: victim.run(going)["epochs_done"] >= 2)
-    victim.kill()
+    victim.control.arm("rename", 3, "kill before")  # of its third checkpoint
+    going = victim.ask_json("POST", "/api/v1/runs", dict(CONFIGS[KIND], name="going", epochs=3))["id"]
+    victim.process.wait(PATIENCE_S)
     lab.reference.look(victim, KIND, going)
     return victim.state_dir, {"done": done, "going": going, "held": held}
 
