@@ -145,8 +145,7 @@ static enum status make_executors(struct parts *parts, struct error *error) {
     for (int i = 0; i < 2; i++) {
         bool slurm = config->slurm_first == (i == 0);
         if (slurm && config->has_slurm) {
-            TRY(setting_table_get(parts->store, SETTING_INSTANCE, parts->slurm.instance,
-                                  sizeof(parts->slurm.instance), error));
+            TRY(setting_table_instance(parts->store, parts->slurm.instance, error));
             parts->executors[n++] = executor_slurm_make(&parts->slurm);
         } else if (!slurm && config->has_local) {
             parts->executors[n++] = parts->trains_here;

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
@@ -46,24 +45,19 @@ static bool is_listed(void *user, int64_t run_id, const char *name) {
     if (checkpoint_table_list(known->store, run_id, &list, NULL) != STATUS_OK) {
         return true;
     }
-    for (size_t i = 0; i < list.n; i++) {
-        if (strcmp(list.rows[i].path, name) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return checkpoint_list_names(&list, name);
 }
 
 /* What deleted runs have left behind goes; what belongs to no run of this database is put aside. */
 static enum status sweep_state(const char *directory, const struct clock *clock,
                                struct store *store, struct error *error) {
-    char instance[64];
+    char instance[SETTING_INSTANCE_SIZE];
     struct state_dir_swept swept;
     CLEANUP(known_clear) struct run_ids_known known = {.store = store};
     struct state_dir_owner owner = {
         .instance = instance, .is_known = is_known_run, .is_listed = is_listed, .user = &known};
     TRY(upkeep_list_runs(store, &known.ids, &known.n, error));
-    TRY(setting_table_get(store, SETTING_INSTANCE, instance, sizeof(instance), error));
+    TRY(setting_table_instance(store, instance, error));
     TRY(upkeep_last_run_id(store, &owner.last_run_id, error));
     TRY(state_dir_sweep(directory, &owner, clock_unix_ms(clock), &swept, error));
     if (swept.n_removed > 0) {

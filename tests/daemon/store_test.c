@@ -376,11 +376,10 @@ static void everything_is_there_after_reopening(void **state) {
     put_epoch(f->store, id, 1, 40);
     char before[64];
     char after[64];
-    ASSERT_OK(
-        setting_table_get(f->store, SETTING_INSTANCE, before, sizeof(before), &fixture_error));
+    ASSERT_OK(setting_table_instance(f->store, before, &fixture_error));
     store_close(f->store);
     fixture_open_store(f);
-    ASSERT_OK(setting_table_get(f->store, SETTING_INSTANCE, after, sizeof(after), &fixture_error));
+    ASSERT_OK(setting_table_instance(f->store, after, &fixture_error));
     assert_string_equal(before, after);
     assert_int_equal(strlen(after), 32);
     assert_int_equal(count_events(f->store, id), 2);

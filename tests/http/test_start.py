@@ -41,6 +41,14 @@ class Start(DaemonTestCase):
         daemon.start()
         self.assertEqual(daemon.get(f"/api/v1/runs/{running}")["attempt"], 2)
 
+    def test_a_database_that_has_lost_which_one_it_is_is_told_with_the_remedy(self):
+        daemon = self.fresh()
+        daemon.kill()
+        with sqlite3.connect(os.path.join(daemon.state_dir, "cutoutd.db")) as database:
+            database.execute("DELETE FROM setting WHERE name = 'instance'")
+        with self.assertRaisesRegex(AssertionError, "it is damaged .*restore a backup"):
+            daemon.start()
+
     def test_with_too_few_files_it_says_how_many_it_needs(self):
         daemon = self.make_daemon()
         self.addCleanup(self.dispose, daemon)

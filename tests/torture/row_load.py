@@ -141,10 +141,11 @@ def run(lab):
         check_answers(numbers, 2000 if lab.short else P99_MS)
     check(max(rounds.files) - min(rounds.files) <= 2, f"descriptors: {rounds.files}")
     slower = 100 * (1 - statistics.median(rounds.ratios))
-    middle = len(rounds.memory) // 2  # the first rounds fill what the allocator keeps for the next
-    growth = 100 * (rounds.memory[-1] / rounds.memory[middle] - 1)
+    half = rounds.memory[len(rounds.memory) // 2:]  # the first rounds fill what the allocator keeps for the next
+    part = max(1, len(half) // 2)
+    growth = 100 * (statistics.median(half[-part:]) / statistics.median(half[:part]) - 1)
     lab.say(f"training {slower:.1f} % slower on {len(cores)} core(s) (rounds: "
-            f"{' '.join(f'{100 * (1 - r):.1f}' for r in rounds.ratios)}), memory {growth:+.1f} % in the second half of the rounds, "
+            f"{' '.join(f'{100 * (1 - r):.1f}' for r in rounds.ratios)}), memory {growth:+.1f} % within the second half of the rounds, by medians, "
             f"{100 * (rounds.memory[-1] / rounds.memory[0] - 1):+.1f} % in all")
     if not lab.short:  # so short a time says nothing about either
         check(growth <= GROWTH_PERCENT, f"memory grew: {rounds.memory}")

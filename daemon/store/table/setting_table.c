@@ -39,6 +39,17 @@ enum status setting_table_get(struct store *store, const char *name, char *ret_v
     return status;
 }
 
+enum status setting_table_instance(struct store *store, char ret_instance[SETTING_INSTANCE_SIZE],
+                                   struct error *error) {
+    enum status status =
+        setting_table_get(store, "instance", ret_instance, SETTING_INSTANCE_SIZE, error);
+    return status == STATUS_NOT_FOUND
+               ? error_set(error, STATUS_CORRUPT,
+                           "the database does not say any more which one it is: it is "
+                           "damaged" DB_DAMAGE_REMEDY)
+               : status;
+}
+
 struct put_arguments {
     const char *name;
     const char *value;

@@ -9,9 +9,6 @@
 
 #include "daemon/store/store.h"
 
-/* 32 hex digits drawn when the database was made: tells one history from another. */
-#define SETTING_INSTANCE "instance"
-
 /* Events up to this id, all of them from before this time (Unix ms), were deleted because of their
  * age (change/old_rows.h). */
 #define SETTING_EVENTS_GONE_UPTO "events_gone_upto"
@@ -23,6 +20,12 @@
 /* The value into ret_value[size]. STATUS_NOT_FOUND; STATUS_TOO_LARGE. */
 enum status setting_table_get(struct store *store, const char *name, char *ret_value, size_t size,
                               struct error *error);
+
+/* 32 hex digits drawn when the database was made: tells one history from another. STATUS_CORRUPT:
+ * it has none any more. */
+enum { SETTING_INSTANCE_SIZE = 64 };
+enum status setting_table_instance(struct store *store, char ret_instance[SETTING_INSTANCE_SIZE],
+                                   struct error *error);
 
 /* Adds or replaces what the daemon itself keeps here; what somebody asks for:
  * change/setting_change.h. */
