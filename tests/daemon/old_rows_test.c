@@ -1,4 +1,5 @@
-/* Old events go in steps, their ids never come back; old configs lose what columns hold. */
+/* Old events go in steps, their ids never come back; old configs lose what columns hold; what no
+ * version has written is damage. */
 #include "tests/daemon/store_fixture.h"
 
 #include <sqlite3.h>
@@ -178,6 +179,22 @@ static void configs_of_an_earlier_version_lose_what_columns_hold(void **state) {
     run_row_clear(&row);
 }
 
+static void a_state_that_no_version_has_written_is_damage_and_there_is_a_remedy(void **state) {
+    struct store_fixture *f = *state;
+    int64_t id = fixture_add_run(f->store, 0);
+    struct run_row row = {0};
+    sqlite3 *handle = NULL;
+    assert_int_equal(sqlite3_open(f->path, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(handle,
+                                  "PRAGMA ignore_check_constraints = ON;"
+                                  "UPDATE run SET state = ''",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_close(handle), SQLITE_OK);
+    assert_int_equal(run_table_get(f->store, id, &row, &fixture_error), STATUS_CORRUPT);
+    assert_non_null(strstr(fixture_error.message, "restore a backup"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -186,6 +203,7 @@ int main(void) {
         TEST(an_epoch_whose_event_is_gone_is_not_told_again),
         TEST(who_asks_for_what_is_gone_is_told),
         TEST(the_latest_events_are_in_order_and_say_whether_there_are_older_ones),
+        TEST(a_state_that_no_version_has_written_is_damage_and_there_is_a_remedy),
         TEST(configs_of_an_earlier_version_lose_what_columns_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

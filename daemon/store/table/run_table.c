@@ -86,7 +86,9 @@ enum status run_read_row(sqlite3_stmt *s, struct run_row *row, struct error *err
     }
     if (!run_state_from_name(state, &row->state)) {
         run_row_clear(row);
-        return error_set(error, STATUS_CORRUPT, "a run has the unknown state '%s'", state);
+        return error_set(
+            error, STATUS_CORRUPT,
+            "a run has the unknown state '%s': the database is damaged" DB_DAMAGE_REMEDY, state);
     }
     return STATUS_OK;
 }
