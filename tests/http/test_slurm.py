@@ -13,7 +13,7 @@ from daemon_process import SLOW_BUILD, TINY, Daemon, wait_for
 
 FAKE = pathlib.Path(__file__).with_name("fake_slurm")
 SMALL = TINY if SLOW_BUILD else dict(TINY, train_images=32, test_images=20)  # 20 ms an epoch
-LONG = dict(SMALL, epochs=10 if SLOW_BUILD else 50)
+LONG = dict(SMALL, epochs=10 if SLOW_BUILD else 80)  # longer than poll_s on a fast processor as well
 ENDLESS = dict(SMALL, epochs=20000)
 
 CONFIG = """
