@@ -172,8 +172,8 @@ void canvas_font(struct canvas *canvas, double size, bool bold) {
 
 /* ---- SVG ---- */
 
-/* To a hundredth of a point, which nobody sees, without zeros at the end. What is a thousand
- * kilometres away may be nearer. */
+/* To a hundredth of a point, which nobody sees, without zeros at the end. With a zoom points may be
+ * anywhere: what is far outside is drawn as far outside as the text has room for. */
 static void put_number(FILE *svg, const char *before, double value) {
     char text[48];
     int n = snprintf(text, sizeof(text), "%.2f", fmax(-3e9, fmin(3e9, value)));

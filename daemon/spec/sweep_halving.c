@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/cleanup.h"
 #include "core/base/sha256.h"
 #include "core/base/text.h"
 #include "daemon/spec/json_tree.h"
@@ -102,8 +103,8 @@ void sweep_halving_check(const struct sweep_halving *halving, const struct sweep
     }
 }
 
-void sweep_halving_name(const struct sweep_halving *halving, const cJSON *document,
-                        struct sweep_child *child) {
+enum status sweep_halving_name(const struct sweep_halving *halving, const cJSON *document,
+                               struct sweep_child *child) {
     enum { ROOM = sizeof(child->setting), DIGITS = 16, ROOM_BEFORE = ROOM - DIGITS - 2 };
     char hex[SHA256_HEX_SIZE];
     struct sha256 sha;
@@ -112,13 +113,15 @@ void sweep_halving_name(const struct sweep_halving *halving, const cJSON *docume
     child->setting[0] = '\0';
     for (int i = 0; i < halving->n_rank_by; i++) {
         const cJSON *value = cJSON_GetObjectItemCaseSensitive(document, halving->rank_by[i]);
-        char *json = json_print(value);
+        CLEANUP(free_pointer) char *json = json_print(value);
+        if (value && !json) {
+            return STATUS_NO_MEMORY;
+        }
         const char *shown = cJSON_IsString(value) ? value->valuestring : json ? json : "";
         size_t at = used < ROOM ? used : ROOM - 1;
         used += (size_t)snprintf(child->setting + at, ROOM - at, "%s%s=%s", used ? " " : "",
                                  halving->rank_by[i], shown);
         sha256_update(&sha, shown, strlen(shown) + 1);
-        free(json);
     }
     sha256_end(&sha, hex);
     if (used >= ROOM) {
@@ -128,4 +131,5 @@ void sweep_halving_name(const struct sweep_halving *halving, const cJSON *docume
     for (char *c = child->setting; *c; c++) {
         *c = *c == '"' || *c == '\\' ? '\'' : *c; /* it is shown within a JSON string */
     }
+    return STATUS_OK;
 }

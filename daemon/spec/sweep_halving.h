@@ -19,8 +19,8 @@ void sweep_halving_check(const struct sweep_halving *halving, const struct sweep
                          struct field_errors *errors);
 
 /* Sets the child's setting from its document: the same exactly for the same values of the fields
- * that runs are ranked by. */
-void sweep_halving_name(const struct sweep_halving *halving, const cJSON *document,
-                        struct sweep_child *child);
+ * that runs are ranked by. STATUS_NO_MEMORY. */
+enum status sweep_halving_name(const struct sweep_halving *halving, const cJSON *document,
+                               struct sweep_child *child);
 
 #endif

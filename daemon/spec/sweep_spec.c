@@ -300,7 +300,9 @@ static enum status expand(const cJSON *base, const cJSON *grid,
         } else {
             sweep_halving_check(&spec->halving, child, errors);
         }
-        sweep_halving_name(&spec->halving, document, child);
+        if (sweep_halving_name(&spec->halving, document, child) != STATUS_OK) {
+            return no_memory(errors);
+        }
         name_child(spec, grid, child);
         advance(grid, spec->n_fields, picks);
     }

@@ -50,14 +50,9 @@ struct purge {
 };
 
 static bool is_best(void *user, int64_t run_id, const char *name) {
-    const struct checkpoint_list *list = user;
+    const struct checkpoint_row *best = checkpoint_list_newest(user, CHECKPOINT_BEST);
     (void)run_id;
-    for (size_t i = 0; i < list->n; i++) {
-        if (list->rows[i].kind == CHECKPOINT_BEST && !strcmp(list->rows[i].path, name)) {
-            return true;
-        }
-    }
-    return false;
+    return best && !strcmp(best->path, name);
 }
 
 static bool is_in_list(void *user, int64_t run_id, const char *name) {

@@ -345,6 +345,9 @@ static void its_end_is_told_when_ranking_is_the_last_that_happens(void **state) 
 }
 
 static void its_end_is_told_when_the_last_open_run_is_deleted(void **state) {
+    static const char facts[] =
+        "{\"sweep\":\"1\",\"name\":\"\",\"owner\":\"\",\"runs\":1,\"succeeded\":0,"
+        "\"failed\":0,\"canceled\":0,\"ranked_out\":1,\"best_error\":0.3}";
     struct halving *h = *state;
     int64_t webhook = add_webhook(h);
     add_sweep(h, 3, NULL);
@@ -354,13 +357,9 @@ static void its_end_is_told_when_the_last_open_run_is_deleted(void **state) {
     assert_told(h, webhook, 0, 0, "");
     delete_run(h, h->ids[2], 9);
     assert_true(has_ended(h));
-    assert_told(h, webhook, 1, 9,
-                "{\"sweep\":\"1\",\"name\":\"\",\"owner\":\"\",\"runs\":1,\"succeeded\":0,"
-                "\"failed\":0,\"canceled\":0,\"ranked_out\":1,\"best_error\":0.3}");
+    assert_told(h, webhook, 1, 9, facts);
     delete_run(h, h->ids[0], 10);
-    assert_told(h, webhook, 1, 9,
-                "{\"sweep\":\"1\",\"name\":\"\",\"owner\":\"\",\"runs\":1,\"succeeded\":0,"
-                "\"failed\":0,\"canceled\":0,\"ranked_out\":1,\"best_error\":0.3}");
+    assert_told(h, webhook, 1, 9, facts);
 }
 
 static void a_sweep_that_is_deleted_has_not_ended(void **state) {

@@ -1,35 +1,11 @@
 /* Migrations: in order, once, whole or not at all; strangers are refused. */
-#include "tests/daemon/store_fixture.h"
-
-#include <sqlite3.h>
-
-#include "daemon/store/migrate.h"
+#include "tests/daemon/migrate_fixture.h"
 
 static const struct migration steps[] = {
     {1, "0001_first", "CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (1);"},
     {2, "0002_second", "ALTER TABLE a ADD COLUMN y INTEGER; UPDATE a SET y = x + 1;"},
     {3, "0003_broken", "CREATE TABLE b (x INTEGER) STRICT; CREATE TABEL c (x);"},
 };
-
-static int set_up(void **state) {
-    sqlite3 *handle = NULL;
-    assert_int_equal(sqlite3_open(":memory:", &handle), SQLITE_OK);
-    *state = handle;
-    return 0;
-}
-
-static int tear_down(void **state) {
-    return sqlite3_close(*state);
-}
-
-static int read_number(sqlite3 *handle, const char *sql) {
-    sqlite3_stmt *statement = NULL;
-    assert_int_equal(sqlite3_prepare_v2(handle, sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    int number = sqlite3_column_int(statement, 0);
-    (void)sqlite3_finalize(statement);
-    return number;
-}
 
 static void migrations_are_applied_in_order_and_only_once(void **state) {
     sqlite3 *handle = *state;

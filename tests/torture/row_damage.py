@@ -84,7 +84,8 @@ def is_refused(victim, before, what, words=REMEDIES):
     changed = [name for name in before if after.get(name) != before[name] and not name.endswith(".safetensors.tmp")]
     # Likewise it may meet the damage behind the commit that queues interrupted runs again.
     if "interrupted run(s) will go on" in victim.log():
-        changed = [name for name in changed if not name.startswith("cutoutd.db")]
+        changed = [name for name in changed if name not in ("cutoutd.db", "cutoutd.db-wal")]
+        check("cutoutd.db" in after, f"{what}: the database is gone\n{victim.log()}")
     check(not changed, f"{what}: changed or gone: {changed}\n{victim.log()}")
 
 

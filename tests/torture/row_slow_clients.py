@@ -21,14 +21,10 @@ def answer_above_cap(victim):
 
 def wait_for_refusal(victim):
     """The answer that says it, as soon as the slow ones have all the places."""
-    said = b""
-
-    def is_refused():
-        nonlocal said
-        said = answer_above_cap(victim)
-        return b" 503 " in said
-    victim.wait_until(is_refused, what="for a refusal")
-    return said.decode()
+    def refusal():
+        said = answer_above_cap(victim).decode()
+        return said if " 503 " in said else None
+    return victim.wait_until(refusal, what="for a refusal")
 
 
 def run(lab):

@@ -433,7 +433,7 @@ class Client:
 
 def has_ended(run):
     """Whether a run, as the daemon shows it, goes on no more unless it is resumed or requeued."""
-    ranked_out = (run["halving"] or {}).get("ranked_out")
+    ranked_out = (run.get("halving") or {}).get("ranked_out")
     return run["state"] in FINAL_STATES or (run["state"] == "paused" and bool(ranked_out))
 
 

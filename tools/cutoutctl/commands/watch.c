@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "daemon/spec/json_tree.h"
 #include "tools/cutoutctl/board.h"
 #include "tools/cutoutctl/event_stream.h"
 
@@ -78,6 +79,7 @@ static int follow(struct follower *follower) {
 
 /* Every run that trains or waits. */
 static bool find_active(struct follower *follower) {
+    CLEANUP(json_delete)
     cJSON *items = command_ask_pages(
         follower->client, "/runs?state=running,queued&sort=id&limit=500", &follower->exit_status);
     if (!items) {
@@ -87,15 +89,13 @@ static bool find_active(struct follower *follower) {
     if (!follower->board.runs) {
         command_complain("no memory");
         follower->exit_status = EXIT_TROUBLE;
+        return false;
     }
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, items) {
-        if (follower->board.runs) {
-            board_set(&follower->board.runs[follower->board.n++], item);
-        }
+        board_set(&follower->board.runs[follower->board.n++], item);
     }
-    cJSON_Delete(items);
-    return follower->board.runs;
+    return true;
 }
 
 static bool find_given(struct follower *follower, const struct invocation *invocation) {
