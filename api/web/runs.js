@@ -70,10 +70,6 @@ class Runs {
     body.append(el("h1", { class: "hidden" }, "Runs"), el("div", { class: "bar filter" }, this.filterField(), this.stateChoice(), this.columnChoice(), this.chooseButton(), this.actions), this.differs, this.table, this.more);
     this.view.replaceChildren(body);
     this.paint();
-    if (this.rows.size === 0 && !this.isFlat()) {
-      const { first } = await import("./first.js");
-      body.append(await first());
-    }
     const onScroll = () => { this.frame ??= requestAnimationFrame(() => { this.frame = null; this.follow(); }); };
     const onVisible = () => { if (!document.hidden && this.stale) { this.soon(); } };
     const onResize = () => { if (this.columns().join() !== this.drawnColumns) { this.paint(); } };
@@ -81,7 +77,17 @@ class Runs {
     addEventListener("resize", onResize);
     document.addEventListener("visibilitychange", onVisible);
     const stop = [listen((event) => this.hear(event)), onKey((key) => this.key(key)), () => removeEventListener("scroll", onScroll), () => removeEventListener("resize", onResize), () => document.removeEventListener("visibilitychange", onVisible)];
+    if (this.rows.size === 0 && !this.isFlat()) { await this.offerFirst(body); }
     return () => { stop.forEach((end) => end()); this.seen.disconnect(); clearTimeout(this.timer); };
+  }
+
+  // Without it (the connection was lost meanwhile) the view still follows what others do.
+  async offerFirst(body) {
+    try {
+      const { first } = await import("./first.js");
+      const offer = await first();
+      if (this.rows.size === 0) { body.append(offer); }
+    } catch (problem) { complain(problem); }
   }
 
   // ---- the controls ----

@@ -23,6 +23,14 @@ page_test("the first start offers a run, and its epochs arrive by themselves", a
   await shot("runs");
 });
 
+page_test("a connection that is lost while the first start is shown does not keep runs from arriving", async ({ daemon, page }) => {
+  await page.route(/\/first\.js$/, (route) => route.abort("connectionrefused"));
+  await page.goto(`${daemon.url}/runs`);
+  await page.getByText(/Failed to fetch dynamically imported module/).waitFor();
+  await daemon.call("POST", "/runs", { ...SMALL, name: "all the same" });
+  await page.getByText("all the same").waitFor();
+});
+
 page_test("the page says when the daemon is gone, and goes on when it is back", async ({ daemon, page }) => {
   await page.goto(`${daemon.url}/runs`);
   await page.getByText("live", { exact: true }).waitFor();
