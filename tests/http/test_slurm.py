@@ -7,13 +7,14 @@ import pathlib
 import shutil
 import signal
 import tempfile
+import time
 import unittest
 
 from daemon_process import SLOW_BUILD, TINY, Daemon, wait_for
 
 FAKE = pathlib.Path(__file__).with_name("fake_slurm")
 SMALL = TINY if SLOW_BUILD else dict(TINY, train_images=32, test_images=20)  # 20 ms an epoch
-LONG = dict(SMALL, epochs=10 if SLOW_BUILD else 80)  # longer than poll_s on a fast processor as well
+LONG_S = 4  # several of poll_s
 ENDLESS = dict(SMALL, epochs=20000)
 
 CONFIG = """
@@ -69,6 +70,19 @@ class Slurm(unittest.TestCase):
 
     def run_of(self, run):
         return self.daemon.get(f"/api/v1/runs/{run}")
+
+    long_run = None
+
+    def long(self):
+        """A run that is met in the middle: it lasts LONG_S on this machine."""
+        if SLOW_BUILD:
+            return dict(SMALL, epochs=10)
+        if Slurm.long_run is None:
+            n = 30
+            begun = time.monotonic()
+            self.daemon.wait_for_end(self.daemon.submit(**dict(SMALL, epochs=n, executor="local")))
+            Slurm.long_run = dict(SMALL, epochs=max(50, min(3000, int(LONG_S * n / (time.monotonic() - begun)))))
+        return Slurm.long_run
 
     local = {}  # histories of runs that were trained without Slurm, by what they are
 
@@ -193,44 +207,44 @@ class Slurm(unittest.TestCase):
 
     @release_only
     def test_a_slurm_that_hangs_keeps_nobody_else_waiting(self):
-        run = self.submit(LONG)
+        run = self.submit(self.long())
         self.wait_for_epoch(run)
         self.fault("hang")
         wait_for(lambda: "does not answer" in (self.daemon.get("/api/v1/system")["executors"][1]["problem"] or ""))
         self.assertEqual(self.daemon.wait_for_end(self.daemon.submit(**SMALL))["state"], "succeeded")
         self.heal("hang")
-        self.succeeds(run, 1, LONG)
+        self.succeeds(run, 1, self.long())
 
     @release_only
     def test_what_squeue_does_not_show_is_not_gone_while_it_writes(self):
         self.fault("absent")
-        run = self.submit(LONG)
+        run = self.submit(self.long())
         self.wait_for_epoch(run)
         self.fault("garbage")
-        self.succeeds(run, 1, LONG)
+        self.succeeds(run, 1, self.long())
         self.assertEqual(len(self.jobs()), 1)
 
     def test_a_job_that_is_killed_is_followed_by_another_attempt(self):
-        run = self.submit(LONG)
+        run = self.submit(self.long())
         self.wait_for_epoch(run)
         self.kill_job(self.jobs()[0])
-        self.succeeds(run, 2, LONG)
+        self.succeeds(run, 2, self.long())
 
     def test_a_daemon_that_is_killed_finds_what_goes_on(self):
-        run = self.submit(LONG)
+        run = self.submit(self.long())
         self.wait_for_epoch(run)
         self.daemon.kill()
         self.daemon.start()
-        self.succeeds(run, 1, LONG)
+        self.succeeds(run, 1, self.long())
         self.assertEqual(len(self.jobs()), 1)
 
     @release_only
     def test_a_daemon_that_stops_leaves_its_jobs_alone(self):
-        run = self.submit(LONG)
+        run = self.submit(self.long())
         self.wait_for_epoch(run)
         self.assertEqual(self.daemon.terminate(), 0)
         self.daemon.start()
-        self.succeeds(run, 1, LONG)
+        self.succeeds(run, 1, self.long())
 
     def test_an_orphan_of_a_lost_node_is_refused_and_ends(self):
         run = self.submit(ENDLESS)
@@ -257,11 +271,11 @@ class Slurm(unittest.TestCase):
 
     @release_only
     def test_a_time_limit_is_no_failure(self):
-        run = self.submit(LONG)
+        run = self.submit(self.long())
         self.wait_for_epoch(run)
         self.fault("state.1", "TIMEOUT")
         self.kill_job(self.jobs()[0], signal.SIGUSR2)
-        self.succeeds(run, 2, LONG)
+        self.succeeds(run, 2, self.long())
 
     def test_requests_reach_what_waits_and_what_runs(self):
         self.fault("pend")
@@ -289,13 +303,13 @@ class Slurm(unittest.TestCase):
 
     @release_only
     def test_a_job_that_is_preempted_goes_on_however_often(self):
-        run = self.submit(LONG)
+        run = self.submit(self.long())
         for attempt in (1, 2):
             wait_for(lambda: self.run_of(run)["attempt"] == attempt and len(self.jobs()) == attempt)
             wait_for(lambda: self.run_of(run)["state"] == "running" and self.trainer(attempt))
             self.fault(f"state.{attempt}", "PREEMPTED")
             os.kill(self.trainer(attempt), signal.SIGTERM)
-        self.succeeds(run, 3, LONG)
+        self.succeeds(run, 3, self.long())
 
     @release_only
     def test_out_of_memory_is_a_failure_unless_the_config_says_otherwise(self):
@@ -307,11 +321,11 @@ class Slurm(unittest.TestCase):
         self.assertEqual(end["state"], "failed")
         self.assertIn("out_of_memory: its job 1 ended as OUT_OF_MEMORY", end["reason"])
         self.configure("retry = lost:5", "retry = out_of_memory:1, lost:5")
-        again = self.submit(LONG)
+        again = self.submit(self.long())
         self.wait_for_epoch(again)
         self.fault("state.2", "OUT_OF_MEMORY")
         self.kill_job(self.jobs()[1])
-        self.succeeds(again, 2, LONG)
+        self.succeeds(again, 2, self.long())
 
     @release_only
     def test_a_node_on_which_attempts_die_at_once_gets_no_more(self):
@@ -358,7 +372,7 @@ class Slurm(unittest.TestCase):
 
     @release_only
     def test_a_checkpoint_that_cannot_be_read_is_left_out_and_holds_nobody_up(self):
-        base = dict(SMALL, epochs=120)
+        base = self.long()
         run = self.submit(base)
         wait_for(lambda: self.n_epochs(run) > 2)
         self.daemon.curl(f"/api/v1/runs/{run}/pause", "-X", "POST")
@@ -383,11 +397,11 @@ class Slurm(unittest.TestCase):
 
     @release_only
     def test_a_number_that_slurm_gives_away_again_is_not_the_job(self):
-        run = self.submit(LONG)
+        run = self.submit(self.long())
         self.wait_for_epoch(run)
         self.fault("renumber.1")  # a controller that lost its state: scontrol shows another job by that number, running
         self.kill_job(self.jobs()[0])
-        self.succeeds(run, 2, LONG)
+        self.succeeds(run, 2, self.long())
         self.assertFalse((self.root / "jobs" / "1.canceled").exists())
 
     @release_only
