@@ -5,6 +5,7 @@ also when a test fails.
 """
 
 import json
+import math
 import os
 import re
 import select
@@ -189,6 +190,16 @@ class Daemon:
         if response.status != 201:
             raise AssertionError(f"{response.status} {response.body}")
         return response.json()["id"]
+
+    def lasting(self, seconds=3, **fields):
+        """`fields` with as many epochs as take this many seconds on this machine, in this build: a
+        run that a test meets in the middle. Measured by the fastest of some epochs."""
+        run = self.submit(**dict(fields, epochs=100000, executor="local"))
+        seen = self.events(run, until=lambda event: event["event"] == "epoch" and event["data"]["epoch"] == 5)
+        self.curl(f"/api/v1/runs/{run}/cancel", "-X", "POST")
+        self.wait_for_end(run)
+        per_epoch = min(event["data"]["seconds"] for event in seen if event["event"] == "epoch")
+        return dict(fields, epochs=max(10, min(3000, math.ceil(seconds / per_epoch))))
 
     def events(self, run, *options, query="", until=None):
         """The events of a run, as follow() gives them."""

@@ -31,9 +31,10 @@ class Actions(DaemonTestCase):
 
     def test_paused_run_resumes_to_the_same_bits(self):
         daemon = self.fresh()
-        undisturbed = daemon.submit(epochs=6, m=2, cutout_size=12)
+        long = daemon.lasting(m=2, cutout_size=12)
+        undisturbed = daemon.submit(**long)
         daemon.wait_for_end(undisturbed)
-        run = daemon.submit(epochs=6, m=2, cutout_size=12)
+        run = daemon.submit(**long)
         daemon.events(run, until=is_epoch)
         self.asked(daemon, run, "pause")
         daemon.events(run, query="?since=0", until=in_state("paused"))

@@ -53,7 +53,7 @@ class Backup(DaemonTestCase):
         daemon = self.fresh()
         done = daemon.submit(epochs=2, seed=7)
         daemon.wait_for_end(done)
-        long = daemon.submit(epochs=4)
+        long = daemon.submit(**daemon.lasting())
         waiting = daemon.submit(epochs=1)
         daemon.events(long, until=lambda e: e["event"] == "epoch")
         backup = self.backup(daemon)
@@ -67,7 +67,7 @@ class Backup(DaemonTestCase):
 
     def test_with_checkpoints_a_run_goes_on_from_them(self):
         daemon = self.fresh()
-        long = daemon.submit(epochs=8)
+        long = daemon.submit(**daemon.lasting())
         daemon.events(long, until=lambda e: e["event"] == "epoch" and e["data"]["epoch"] >= 2)
         backup = self.backup(daemon, checkpoints=True)
         self.assertGreater(backup["checkpoints"]["files"], 0)

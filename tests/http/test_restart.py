@@ -2,10 +2,7 @@
 
 import unittest
 
-from daemon_process import SLOW_BUILD, DaemonTestCase
-
-# Long enough to be met in the middle, on a fast processor as well.
-LONG = {"epochs": 6 if SLOW_BUILD else 30, "m": 2, "cutout_size": 12, "flip": True, "shift": 0.1}
+from daemon_process import DaemonTestCase
 
 
 def after_epoch(number):
@@ -18,7 +15,8 @@ class Restart(DaemonTestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        run = cls.daemon.submit(**LONG)
+        cls.long = cls.daemon.lasting(m=2, cutout_size=12, flip=True, shift=0.1)
+        run = cls.daemon.submit(**cls.long)
         cls.daemon.wait_for_end(run)
         cls.expected = cls.daemon.history(run)
         cls.confusion = cls.daemon.get(f"/api/v1/runs/{run}/confusion")
@@ -34,7 +32,7 @@ class Restart(DaemonTestCase):
 
     def test_stopped_in_the_middle_it_goes_on_to_the_same_bits(self):
         daemon = self.fresh()
-        run = daemon.submit(**LONG)
+        run = daemon.submit(**self.long)
         waiting = daemon.submit(epochs=1)
         daemon.events(run, until=after_epoch(1))
         self.assertEqual(daemon.terminate(), 0)
@@ -48,7 +46,7 @@ class Restart(DaemonTestCase):
 
     def test_killed_in_the_middle_it_goes_on_to_the_same_bits(self):
         daemon = self.fresh()
-        run = daemon.submit(**LONG)
+        run = daemon.submit(**self.long)
         waiting = daemon.submit(epochs=1)
         daemon.events(run, until=after_epoch(2))
         daemon.kill()
@@ -56,13 +54,13 @@ class Restart(DaemonTestCase):
         self.assert_same_end(daemon, run)
         events = daemon.events(run, query="?since=0")
         epochs = [event["data"]["epoch"] for event in events if event["event"] == "epoch"]
-        self.assertEqual(epochs, list(range(1, LONG["epochs"] + 1)))
+        self.assertEqual(epochs, list(range(1, self.long["epochs"] + 1)))
         self.assertIn("interrupted", [event["data"].get("reason") for event in events])
         self.assertEqual(daemon.wait_for_end(waiting)["state"], "succeeded")
 
     def test_killed_again_and_again(self):
         daemon = self.fresh()
-        run = daemon.submit(**LONG)
+        run = daemon.submit(**self.long)
         for _ in range(3):
             daemon.events(run, until=lambda event: event["event"] in ("step", "end"))
             daemon.kill()

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import unittest
 
-from daemon_process import PATIENCE_S, SLOW_BUILD, TINY, DaemonTestCase
+from daemon_process import PATIENCE_S, TINY, DaemonTestCase
 
 LONG = dict(TINY, epochs=1000)
 STRANGER = 12345  # a user that owns nothing here
@@ -168,7 +168,7 @@ class Restore(DaemonTestCase):
             self.assertEqual(file.read(), "of a later state")
 
     def test_files_of_a_short_lived_database_do_not_take_the_restored_weights_along(self):
-        fields = dict(TINY, epochs=8 if SLOW_BUILD else 60)
+        fields = self.fresh().lasting(**TINY)
         old, backup = self.paused_with_a_backup(**fields)
         n_before = len(old.history("1"))
         self.assertLess(n_before, fields["epochs"])

@@ -14,7 +14,7 @@ from daemon_process import SLOW_BUILD, TINY, Daemon, wait_for
 
 FAKE = pathlib.Path(__file__).with_name("fake_slurm")
 SMALL = TINY if SLOW_BUILD else dict(TINY, train_images=32, test_images=20)  # 20 ms an epoch
-LONG_S = 4  # several of poll_s
+LONG_S = 3  # several of poll_s
 ENDLESS = dict(SMALL, epochs=20000)
 
 CONFIG = """
@@ -75,13 +75,8 @@ class Slurm(unittest.TestCase):
 
     def long(self):
         """A run that is met in the middle: it lasts LONG_S on this machine."""
-        if SLOW_BUILD:
-            return dict(SMALL, epochs=10)
         if Slurm.long_run is None:
-            n = 30
-            begun = time.monotonic()
-            self.daemon.wait_for_end(self.daemon.submit(**dict(SMALL, epochs=n, executor="local")))
-            Slurm.long_run = dict(SMALL, epochs=max(50, min(3000, int(LONG_S * n / (time.monotonic() - begun)))))
+            Slurm.long_run = self.daemon.lasting(LONG_S, **SMALL)
         return Slurm.long_run
 
     local = {}  # histories of runs that were trained without Slurm, by what they are
