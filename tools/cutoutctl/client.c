@@ -35,29 +35,30 @@ static const char *find_token_variable(void) {
     return NULL;
 }
 
-static enum status read_token(struct client *client, const char *token_file, struct error *error) {
+static enum status keep_token(struct client *client, const char *token, struct error *error) {
+    client->token = strdup(token);
+    return client->token ? STATUS_OK : error_set(error, STATUS_NO_MEMORY, "no memory");
+}
+
+static enum status read_token_file(struct client *client, const char *path, struct error *error) {
     CLEANUP(free_pointer) char *text = NULL;
-    const char *token = NULL;
+    size_t n = 0;
+    TRY(text_file_read_any(path, TOKEN_FILE_MOST, &text, &n, error));
+    char *token = text + strspn(text, " \t\r\n");
+    token[strcspn(token, " \t\r\n")] = '\0';
+    if (token[0] == '\0') {
+        return error_set(error, STATUS_INVALID, "there is no token in %s", path);
+    }
+    return keep_token(client, token, error);
+}
+
+static enum status read_token(struct client *client, const char *token_file, struct error *error) {
     client->token_in_file = token_file != NULL;
     client->token_from = token_file ? token_file : find_token_variable();
     if (token_file) {
-        size_t n = 0;
-        TRY(text_file_read_any(token_file, TOKEN_FILE_MOST, &text, &n, error));
-        token = text + strspn(text, " \t\r\n");
-        text[(size_t)(token - text) + strcspn(token, " \t\r\n")] = '\0';
-        if (token[0] == '\0') {
-            return error_set(error, STATUS_INVALID, "there is no token in %s", token_file);
-        }
-    } else if (client->token_from) {
-        token = getenv(client->token_from);
+        return read_token_file(client, token_file, error);
     }
-    if (token) {
-        client->token = strdup(token);
-        if (!client->token) {
-            return error_set(error, STATUS_NO_MEMORY, "no memory");
-        }
-    }
-    return STATUS_OK;
+    return client->token_from ? keep_token(client, getenv(client->token_from), error) : STATUS_OK;
 }
 
 static enum status find_cacert(struct client *client, const char *given, struct error *error) {
