@@ -118,6 +118,16 @@ class Queue(DaemonTestCase):
         for after in (["999"], [7], "1"):
             response = self.daemon.curl("/api/v1/runs", data=dict(TINY, after=after))
             self.assert_problem(response, 422)
+        # A dry run, and a sweep and a fork, say the same, at the field.
+        done = self.daemon.submit(epochs=1, priority=9)
+        for path, wrap, pointer in (("/runs?dry_run=true", lambda run: run, "/after"),
+                                    ("/sweeps?dry_run=true", lambda run: {"base": run, "grid": {"seed": [1]}}, "/base/after"),
+                                    ("/sweeps", lambda run: {"base": run, "grid": {"seed": [1, 2]}}, "/base/after"),
+                                    (f"/runs/{done}/fork", lambda run: {"from_epoch": 0, "overrides": run}, "/overrides/after")):
+            for missing, why in ((first, f"run {first}, which is canceled"), ("999", "there is no run 999")):
+                problem = self.send("POST", path, wrap(dict(TINY, after=[missing])), 422)
+                self.assertEqual([error["pointer"] for error in problem["errors"]], [pointer], path)
+                self.assertIn(why, problem["errors"][0]["detail"])
         # In the right order it goes.
         for run in (first, second, third):
             self.send("POST", f"/runs/{run}/requeue")
