@@ -131,6 +131,10 @@ class Commands(ClientTestCase):
         self.ctl("figure", "cutout", "-o", self.file("cut.png"), "m=4", "dataset=shapes")
         self.assertTrue(self.read("cut.png").startswith(b"\x89PNG"))
         self.assertIn("There is no", self.ctl("figure", "-o", self.file("none.pdf"), "99999", status=1))
+        # A refused figure says which argument is wrong, and what it may be.
+        for words in ((*runs, "metric=best"), ("cutout", "mix=best")):
+            said = self.ctl("figure", "-o", self.file("none.png"), *words, status=1)
+            self.assertRegex(said, r" (metric|mix): (metric|mix) must be one of ")
         self.assertEqual(sorted(os.listdir(self.directory.name)), ["curves.pdf", "curves.png", "curves.svg", "cut.png"])
 
     def test_checkpoints_arrive_whole_or_not_at_all(self):
