@@ -97,6 +97,12 @@ class Commands(ClientTestCase):
         self.assertIn(run, [row["id"] for row in queue])
         self.ctl("delete", run)
 
+    def test_runs_that_wait_are_deleted_and_the_help_says_so(self):
+        self.ctl("delete", self.submit("m=1", "hold=true"))
+        said = self.ctl("help", "delete")
+        self.assertNotIn("that have ended", said)
+        self.assertIn("those that wait or are held or paused", said)
+
     def test_lists_fit_the_terminal(self):
         sweep, runs = self.ended_sweep(name="猫とe\u0301" * 8)
         for run in runs:
