@@ -66,6 +66,14 @@ page_test("the order of the queue is told, and why each run waits", async ({ dae
   assert.match(await why(2), /draining/);
   assert.match(await why(3), /after run 1/);
   assert.match(await why(4), /held/);
+  // The held one is not said to wait, on any view.
+  await page.getByText("3, in the order in which they start, and 1 held").waitFor();
+  await page.locator("#queue", { hasText: "0 running, 3 waiting, 1 held" }).waitFor();
+  await page.setViewportSize({ width: 701, height: 800 });
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  await page.goto(`${daemon.url}/system`);
+  await page.getByText(/^3 waiting, 1 held/).waitFor();
+  await page.locator("#queue", { hasText: "3 waiting, 1 held" }).waitFor();
 });
 
 page_test("several runs are forked with other settings", async ({ daemon, page }) => {
