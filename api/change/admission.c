@@ -226,9 +226,11 @@ enum status admission_write_estimate(const struct api_context *context, struct j
                                      const struct admission *admission, struct error *error) {
     struct run_speed speed;
     TRY(run_table_speed(context->options.store, config, &speed, error));
-    char source[96];
-    (void)snprintf(source, sizeof(source), "the last %d runs of this depth, m and batch_size",
-                   speed.n_runs);
+    char source[96] = "the last run of this depth, m and batch_size";
+    if (speed.n_runs > 1) {
+        (void)snprintf(source, sizeof(source), "the last %d runs of this depth, m and batch_size",
+                       speed.n_runs);
+    }
     json_write_object(writer, "estimate");
     admission_write_times(writer, config, admission,
                           speed.n_runs > 0 ? speed.images_per_second : 0.0, source);

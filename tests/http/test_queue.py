@@ -293,6 +293,7 @@ class DryRun(DaemonTestCase):
         estimate = daemon.curl(path, data=dict(TINY, m=2, epochs=9)).json()["estimate"]
         self.assertAlmostEqual(estimate["seconds"], 3 * end["train_seconds"], 6)
         self.assertAlmostEqual(estimate["seconds_per_epoch"], end["train_seconds"] / 3, 6)
+        self.assertEqual(estimate["source"], "the last run of this depth, m and batch_size")
         # Twice the images take twice the time.
         twice = daemon.curl(path, data=dict(TINY, m=2, train_images=2 * TINY["train_images"])).json()["estimate"]
         self.assertAlmostEqual(twice["seconds_per_epoch"], 2 * estimate["seconds_per_epoch"], 6)
