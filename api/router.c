@@ -182,6 +182,19 @@ void router_answer(struct api_context *context, struct request *request, handler
     store_act_for(NULL);
 }
 
+/* A change that holds only if nothing was changed before is not made by who cannot tell. */
+static bool condition_check(const struct request *request, struct reply *reply, int index) {
+    if (request_only_reads(request) || router_body_type(index) || !request->if_match[0] ||
+        strcmp(request->if_match, "*") == 0) {
+        return true;
+    }
+    reply_problem(
+        reply, request, STATUS_MALFORMED,
+        "If-Match is for notes: here nothing is compared with it, and nothing was changed. "
+        "Send the request without it.");
+    return false;
+}
+
 handler *router_find(struct api_context *context, struct request *request, struct reply *reply) {
     char allow[sizeof(reply->allow)] = "";
     for (size_t i = 0; i < N_ROUTES; i++) {
@@ -193,7 +206,8 @@ handler *router_find(struct api_context *context, struct request *request, struc
             return access_grant(context, request, routes[i].scope, reply) &&
                            (routes[i].scope == SCOPE_NONE ||
                             access_link_may(request, routes[i].pattern, reply)) &&
-                           arguments_check(request, reply, routes[i].arguments)
+                           arguments_check(request, reply, routes[i].arguments) &&
+                           condition_check(request, reply, (int)i)
                        ? routes[i].handler
                        : NULL;
         }

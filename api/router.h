@@ -25,7 +25,8 @@ const char *router_body_type(int index);
 
 /* Finds the route of request->url.path, sets request->parameters and what the token allows. NULL:
  * *reply is the answer. No route: 404; a route of other methods only: 405 with Allow; a token that
- * does not allow it: 401 or 403 (api/access.h); an unknown query argument: 400. */
+ * does not allow it: 401 or 403 (api/access.h); an unknown query argument, or an If-Match of a
+ * change that compares nothing with it: 400. */
 handler *router_find(struct api_context *context, struct request *request, struct reply *reply);
 
 /* Runs what router_find found, or gives the stored answer to an Idempotency-Key. */

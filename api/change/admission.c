@@ -10,6 +10,7 @@
 #include "core/base/cleanup.h"
 #include "daemon/spec/field_errors.h"
 #include "daemon/spec/run_spec_json.h"
+#include "daemon/store/table/after_table.h"
 #include "daemon/store/table/run_table.h"
 #include "daemon/store/table/webhook_table.h"
 #include "daemon/work/health.h"
@@ -137,6 +138,20 @@ static enum status check_notify(const struct api_context *context, const char *n
     return STATUS_OK;
 }
 
+static enum status check_after(const struct api_context *context, const struct run_spec *spec,
+                               struct field_errors *errors, struct error *error) {
+    if (spec->n_after == 0) {
+        return STATUS_OK;
+    }
+    enum status status =
+        after_table_check(context->options.store, spec->after, spec->n_after, error);
+    if (status == STATUS_NOT_FOUND || status == STATUS_CONFLICT) {
+        field_errors_add(errors, "after", "%.200s.", error->message);
+        return STATUS_OK;
+    }
+    return status;
+}
+
 enum status admission_check(const struct api_context *context, const struct request *request,
                             const struct run_spec *spec, struct admission *ret_admission,
                             struct field_errors *errors, struct error *error) {
@@ -148,6 +163,7 @@ enum status admission_check(const struct api_context *context, const struct requ
     admission_check_priority(context, request, spec->priority, errors);
     check_dataset(&found, &spec->config, ret_admission, errors);
     check_memory(executor, &spec->config, ret_admission, errors);
+    TRY(check_after(context, spec, errors, error));
     return check_notify(context, spec->notify, errors, error);
 }
 
@@ -210,9 +226,11 @@ enum status admission_write_estimate(const struct api_context *context, struct j
                                      const struct admission *admission, struct error *error) {
     struct run_speed speed;
     TRY(run_table_speed(context->options.store, config, &speed, error));
-    char source[96];
-    (void)snprintf(source, sizeof(source), "the last %d runs of this depth, m and batch_size",
-                   speed.n_runs);
+    char source[96] = "the last run of this depth, m and batch_size";
+    if (speed.n_runs > 1) {
+        (void)snprintf(source, sizeof(source), "the last %d runs of this depth, m and batch_size",
+                       speed.n_runs);
+    }
     json_write_object(writer, "estimate");
     admission_write_times(writer, config, admission,
                           speed.n_runs > 0 ? speed.images_per_second : 0.0, source);

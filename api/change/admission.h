@@ -1,5 +1,5 @@
-/* A run on its way in: whether this daemon has what it needs (data set, memory), and the form in
- * which the store takes it.
+/* A run on its way in: whether this daemon has what it needs (data set, memory, the runs that it
+ * comes after), and the form in which the store takes it.
  *
  * Layer: api. Thread rule: any thread; reads the context only.
  */

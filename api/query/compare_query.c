@@ -148,6 +148,14 @@ static bool read_grouping(const struct request *request, struct reply *reply,
                 near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
             return false;
         }
+        if (!run_spec_has_config_field(piece)) {
+            reply_bad_argument(
+                reply, request, "group_by",
+                "%s makes no difference to training: runs are not grouped by it, but by fields of "
+                "their config, or by none: each for itself.",
+                piece);
+            return false;
+        }
         if (wanted->n_fields == COMPARE_MAX_FIELDS) {
             reply_bad_argument(reply, request, "group_by", "At most %d fields make a group.",
                                COMPARE_MAX_FIELDS);

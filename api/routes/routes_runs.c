@@ -82,7 +82,7 @@ static bool submit(struct api_context *context, const struct request *request,
         return true;
     }
     if (spec->n_after > 0 && (error.code == STATUS_NOT_FOUND || error.code == STATUS_CONFLICT)) {
-        /* Only the store knows what there is to come after. */
+        /* One that it comes after has ended since check_admission. */
         struct field_errors errors = {.n = 0};
         field_errors_add(&errors, "after", "%.200s.", error.message);
         reply_field_errors(reply, request, STATUS_INVALID, "run", &errors);

@@ -57,7 +57,7 @@ async function sayQueue() {
     const queue = await get("/queue", { limit: 100 });
     const starts = queue.items.map((item) => item.expected_start_at).filter(Boolean);
     const ends = queue.queued > 0 && starts.length === queue.items.length ? `; last one starts ${when(starts.at(-1))}` : "";
-    say(document.getElementById("queue"), `${count(queue.running.length)} running, ${count(queue.queued + queue.held)} waiting${ends}`);
+    say(document.getElementById("queue"), `${count(queue.running.length)} running, ${count(queue.queued)} waiting${queue.held > 0 ? `, ${count(queue.held)} held` : ""}${ends}`);
   } catch { /* the connection says it */ }
 }
 

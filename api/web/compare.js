@@ -138,7 +138,7 @@ class Compare {
   }
 
   groupings() {
-    const grid = this.values.sweep ? Object.keys(this.sweep.spec?.grid || {}).filter((name) => name !== "seed") : [];
+    const grid = this.values.sweep ? Object.keys(this.sweep.spec?.grid || {}).filter((name) => name !== "seed" && this.varies.includes(name)) : [];
     const fields = [...new Set([...grid, ...this.varies, ...(this.values.group_by && this.values.group_by !== "none" ? [this.values.group_by] : [])])];
     return [["", this.answer.group_by.map(title).join(" and ") || (this.answer.groups.length > 1 ? "each run" : "nothing")], ...fields.map((name) => [name, name.split(",").map(title).join(" and ")]), ["none", "each run"]];
   }

@@ -66,5 +66,5 @@ export function plural(n, noun, many = `${noun}s`) {
 // What people wrote, made safe to stand in a line: control characters and marks that turn the direction
 // of text become visible.
 export function plain(text) {
-  return text == null ? "" : String(text).replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+  return text == null || !/[^\s\p{Cf}]/u.test(text) ? "" : String(text).replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
 }

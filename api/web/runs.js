@@ -226,7 +226,7 @@ class Runs {
     const more = queue.queued + queue.held - queue.items.length;
     this.parts = [
       { title: "Running", note: `${count(running.length)} of ${plural(queue.scheduler.workers, "worker")}${queue.scheduler.state === "draining" ? ", nothing new starts" : ""}`, ids: running.map((run) => run.id), tall: true },
-      { title: "Waiting", note: `${count(queue.queued + queue.held)}, in the order in which they start${more > 0 ? `; the first ${count(queue.items.length)}` : ""}`, ids: queue.items.map(({ run }) => run.id) },
+      { title: "Waiting", note: `${count(queue.queued)}, in the order in which they start${queue.held > 0 ? `, and ${count(queue.held)} held` : ""}${more > 0 ? `; the first ${count(queue.items.length)}` : ""}`, ids: queue.items.map(({ run }) => run.id) },
       this.parts[2] || { title: "Finished", ids: [] },
     ];
     this.putPart({ title: "Finished", note: `${count(this.total)}, newest first`, page });

@@ -254,6 +254,14 @@ static void read_schedule(struct parse *parse, const struct run_config_field *ro
         read_steps(parse, row->name, item);
         return;
     }
+    const char *kind = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "kind"));
+    if (kind && strcmp(kind, "linear") != 0) {
+        field_errors_add(parse->errors, row->name,
+                         "Only a linear lr_schedule must look like {\"kind\":\"linear\",\"warmup\":"
+                         "0.2}; the others are \"constant\", \"cosine\" and steps like "
+                         "[{\"epoch\":80,\"lr\":0.0001}].");
+        return;
+    }
     if (cJSON_IsObject(item)) {
         read_linear(parse, row->name, item);
         return;

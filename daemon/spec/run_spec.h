@@ -83,6 +83,9 @@ enum status run_spec_read_stored(const char *config_json, struct run_spec *ret_s
  * likely meant to be, or NULL. */
 bool run_spec_has_field(const char *name, const char **ret_near);
 
+/* Whether it is a field of the configuration, which run_spec_to_json writes. */
+bool run_spec_has_config_field(const char *name);
+
 /* Name and help of field number `index`, in the order of the documentation; false: no more. */
 bool run_spec_field_help(size_t index, const char **ret_name, const char **ret_help);
 

@@ -265,6 +265,12 @@ bool run_spec_has_field(const char *name, const char **ret_near) {
     return found;
 }
 
+bool run_spec_has_config_field(const char *name) {
+    const char *near = NULL;
+    struct spec_field field;
+    return find_field(name, &field, &near) && field.config;
+}
+
 bool run_spec_field_help(size_t index, const char **ret_name, const char **ret_help) {
     struct spec_field field;
     bool found = run_spec_field_at(index, &field);

@@ -372,7 +372,8 @@ int sweep_spec_grid_fields(const char *spec_json, char (*ret_fields)[32], int mo
     int n = 0;
     const cJSON *axis = NULL;
     cJSON_ArrayForEach(axis, member(document, "grid")) {
-        if (n < most && strcmp(axis->string, "seed") != 0) {
+        if (n < most && strcmp(axis->string, "seed") != 0 &&
+            run_spec_has_config_field(axis->string)) {
             (void)snprintf(ret_fields[n++], 32, "%.31s", axis->string);
         }
     }

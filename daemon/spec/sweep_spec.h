@@ -62,7 +62,7 @@ void sweep_errors_add(const struct sweep_spec *spec, const struct sweep_child *c
 void sweep_spec_clear(struct sweep_spec *spec);
 
 /* The grid's fields without seed out of a stored spec_json, into fields[][32]; returns how many (at
- * most `most`). What a comparison of the sweep groups by. */
+ * most `most`). What a comparison of the sweep groups by: not what is in no config, as priority. */
 int sweep_spec_grid_fields(const char *spec_json, char (*ret_fields)[32], int most);
 
 #endif

@@ -88,11 +88,12 @@ page_test("keys alone: to a run, choosing it, comparing it", async ({ daemon, pa
   await page.waitForURL(/\/compare\?ids=1$/);
 });
 
-for (const [name, context] of [["phone", { viewport: { width: 390, height: 844 } }], ["dark", { colorScheme: "dark" }]]) {
+for (const [name, context] of [["phone", { viewport: { width: 360, height: 740 } }], ["dark", { colorScheme: "dark" }]]) {
   page_test(`${name}: every view, accessible, nothing wider than the screen`, async ({ daemon, page, shot }) => {
     await daemon.call("POST", "/sweeps", { name: "which m", base: SMALL, grid: { m: [1, 2] } });
+    await daemon.call("POST", "/sweeps", { name: "W".repeat(100), base: SMALL, grid: {}, hold: true });
     await daemon.until(2, "succeeded");
-    for (const path of ["/runs", "/compare?sweep=1", "/runs/1", "/new", "/system"]) {
+    for (const path of ["/sweeps/2", "/runs", "/compare?sweep=1", "/runs/1", "/new", "/system"]) {
       await page.goto(daemon.url + path);
       await page.locator("main :is(h1, table.runs)").first().waitFor();
       await page.getByText("live", { exact: true }).waitFor();

@@ -17,6 +17,23 @@ page_test("a run that is trained is paused and goes on to its end", async ({ dae
   await page.getByText("canceled, attempt 2").waitFor();
 });
 
+page_test("what the title of a run tells stands beside each other at any width", async ({ daemon, page }) => {
+  await daemon.call("POST", "/runs", { ...SMALL, name: "rate too high", lr: 100, stop_on_nan: true });
+  await daemon.until(1, "failed");
+  for (const width of [1440, 1200, 1000, 800, 360]) {
+    await page.setViewportSize({ width, height: 800 });
+    await page.goto(`${daemon.url}/runs/1`);
+    await page.locator(".title", { hasText: "stop_on_nan is set" }).waitFor();
+    const covered = await page.evaluate(() => {
+      const parts = [...document.querySelector(".title").children].filter((part) => part.textContent);
+      const places = parts.map((part) => { const range = document.createRange(); range.selectNodeContents(part); return [part.textContent, range.getBoundingClientRect()]; });
+      return places.flatMap(([one, a], i) => places.slice(i + 1).filter(([, b]) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom).map(([other]) => `${one} | ${other}`));
+    });
+    assert.deepEqual(covered, [], `${width} pixels wide`);
+    assert.ok(await page.locator("h1").evaluate((title) => title.offsetHeight < 40), `${width} pixels wide: the name is broken`);
+  }
+});
+
 page_test("the daemon is restarted under the open page of a run, which shows how it goes on", async ({ daemon, page }) => {
   await daemon.call("POST", "/runs", { ...SMALL, epochs: 400, name: "long" });
   await page.goto(`${daemon.url}/runs/1`);

@@ -66,6 +66,14 @@ page_test("the order of the queue is told, and why each run waits", async ({ dae
   assert.match(await why(2), /draining/);
   assert.match(await why(3), /after run 1/);
   assert.match(await why(4), /held/);
+  // The held one is not said to wait, on any view.
+  await page.getByText("3, in the order in which they start, and 1 held").waitFor();
+  await page.locator("#queue", { hasText: "0 running, 3 waiting, 1 held" }).waitFor();
+  await page.setViewportSize({ width: 701, height: 800 });
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  await page.goto(`${daemon.url}/system`);
+  await page.getByText(/^3 waiting, 1 held/).waitFor();
+  await page.locator("#queue", { hasText: "3 waiting, 1 held" }).waitFor();
 });
 
 page_test("several runs are forked with other settings", async ({ daemon, page }) => {
@@ -111,7 +119,7 @@ page_test("columns are chosen and kept, lists are filtered and sorted by the dae
 });
 
 // Letters that turn the direction of text, controls that terminals obey, and a name without a place to break.
-const NASTY = ["<script>document.title='obeyed'</script><b>bold</b>", "right\u202eto\u2066left", "esc\u009b31mred", "W".repeat(127)];
+const NASTY = ["<script>document.title='obeyed'</script><b>bold</b>", "right\u202eto\u2066left", "esc\u009b31mred", "W".repeat(127), " \u2003\u200b"];
 
 page_test("what people write is shown, not obeyed, and is never wider than the screen", async ({ daemon, page }) => {
   await daemon.call("POST", "/scheduler/drain");
@@ -129,6 +137,7 @@ page_test("what people write is shown, not obeyed, and is never wider than the s
     await page.getByText("live", { exact: true }).waitFor();
     assert.doesNotMatch(await page.title(), /^obeyed/);
     assert.equal(await page.locator("main script, main b").count(), 0);
+    assert.ok((await page.locator("main :is(h1, table.runs a)").allInnerTexts()).every((shown) => /[^\s\u200b]/.test(shown)), `${path}: a name without a letter leaves nothing to see`);
     const text = await page.locator("main").innerText();
     assert.doesNotMatch(text, /[\u0080-\u009f\u202a-\u202e\u2066-\u2069]/, path);
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${path} scrolls sideways`);

@@ -51,6 +51,8 @@ static const struct {
     {"\"stop\":{\"max_seconds\":\"1h\"}", "/stop/max_seconds", "not the string \"1h\""},
     {"\"flip\":\"alternating\"", "/flip", "Did you mean alternate?"},
     {"\"flip\":\"true\"", "/flip", "must be one of false, true, alternate"},
+    {"\"lr_schedule\":{\"kind\":\"cosine\"}", "/lr_schedule",
+     "the others are \"constant\", \"cosine\" and steps"},
     {"\"lr_schedule\":{\"kind\":\"linear\",\"warmup\":1}", "/lr_schedule", "between 0 and 0.99"},
     {"\"lr_schedule\":{\"kind\":\"square\"}", "/lr_schedule", "must look like"},
     {"\"lr_schedule\":{\"kind\":\"linear\",\"epoch\":1}", "/lr_schedule", "must look like"},

@@ -68,6 +68,16 @@ static void the_first_field_varies_slowest(void **state) {
     sweep_spec_clear(&spec);
 }
 
+static void runs_are_compared_by_what_is_in_their_config(void **state) {
+    (void)state;
+    char fields[4][32];
+    assert_int_equal(
+        sweep_spec_grid_fields(
+            "{\"grid\":{\"priority\":[1,2],\"executor\":[\"local\"],\"lr\":[1]}}", fields, 4),
+        1);
+    assert_string_equal(fields[0], "lr");
+}
+
 static void settings_that_differ_in_the_last_bit_are_ranked_apart(void **state) {
     (void)state;
     struct sweep_spec spec = {.n_fields = 0};
@@ -298,6 +308,7 @@ static void what_is_no_object_is_malformed(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_field_varies_slowest),
+        cmocka_unit_test(runs_are_compared_by_what_is_in_their_config),
         cmocka_unit_test(settings_that_differ_in_the_last_bit_are_ranked_apart),
         cmocka_unit_test(the_grid_overrides_the_base),
         cmocka_unit_test(presets_can_be_compared),

@@ -130,6 +130,8 @@ class Comparison(DaemonTestCase):
                             ("?ids=1&x=hours", "x"), ("?ids=1&metric=loss", "metric"),
                             ("?ids=1&target=nan", "target"), ("?ids=1&target=", "target"),
                             ("?ids=1&group_by=cutout", "group_by"),
+                            ("?ids=1&group_by=name", "group_by"),
+                            ("?ids=1&group_by=m,labels", "group_by"),
                             ("?ids=1&group_by=" + "m" * 300, "group_by"),
                             ("?ids=1&group_by=m&baseline=7", "baseline"),
                             ("?ids=1&format=svg", "format"), ("?ids=1&theme=dark", "theme")):

@@ -97,6 +97,12 @@ class Commands(ClientTestCase):
         self.assertIn(run, [row["id"] for row in queue])
         self.ctl("delete", run)
 
+    def test_runs_that_wait_are_deleted_and_the_help_says_so(self):
+        self.ctl("delete", self.submit("m=1", "hold=true"))
+        said = self.ctl("help", "delete")
+        self.assertNotIn("that have ended", said)
+        self.assertIn("those that wait or are held or paused", said)
+
     def test_lists_fit_the_terminal(self):
         sweep, runs = self.ended_sweep(name="猫とe\u0301" * 8)
         for run in runs:
@@ -131,6 +137,10 @@ class Commands(ClientTestCase):
         self.ctl("figure", "cutout", "-o", self.file("cut.png"), "m=4", "dataset=shapes")
         self.assertTrue(self.read("cut.png").startswith(b"\x89PNG"))
         self.assertIn("There is no", self.ctl("figure", "-o", self.file("none.pdf"), "99999", status=1))
+        # A refused figure says which argument is wrong, and what it may be.
+        for words in ((*runs, "metric=best"), ("cutout", "mix=best")):
+            said = self.ctl("figure", "-o", self.file("none.png"), *words, status=1)
+            self.assertRegex(said, r" (metric|mix): (metric|mix) must be one of ")
         self.assertEqual(sorted(os.listdir(self.directory.name)), ["curves.pdf", "curves.png", "curves.svg", "cut.png"])
 
     def test_checkpoints_arrive_whole_or_not_at_all(self):

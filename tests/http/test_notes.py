@@ -48,6 +48,16 @@ class Notes(DaemonTestCase):
             self.assertEqual(self.daemon.curl(note).status, 404)
             self.assertFalse(self.daemon.get(subject)["has_note"])
 
+    def test_changes_that_compare_nothing_refuse_if_match(self):
+        run = self.daemon.submit(hold=True)
+        tag = self.daemon.curl(f"/api/v1/runs/{run}").headers["etag"]
+        path = f"/api/v1/runs/{run}"
+        for words in (("-X", "PATCH", "-d", '{"priority":3}', path), ("-X", "DELETE", path), ("-X", "POST", path + "/cancel")):
+            problem = self.assert_problem(self.daemon.curl(words[-1], *words[:-1], "-H", "If-Match: " + tag), 400)
+            self.assertIn("nothing was changed", problem["detail"])
+        self.assertEqual((self.daemon.get(path)["priority"], self.daemon.get(path)["state"]), (0, "held"))
+        self.assertEqual(self.daemon.curl(path, "-X", "PATCH", "-d", '{"priority":3}', "-H", "If-Match: *").status, 200)
+
     def test_if_match_keeps_what_another_has_written(self):
         note = f"/api/v1/runs/{self.daemon.submit(epochs=1, hold=True)}/note"
         self.put(note, "x", "-H", "If-Match: *", status=412)

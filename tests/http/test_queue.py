@@ -118,6 +118,16 @@ class Queue(DaemonTestCase):
         for after in (["999"], [7], "1"):
             response = self.daemon.curl("/api/v1/runs", data=dict(TINY, after=after))
             self.assert_problem(response, 422)
+        # A dry run, and a sweep and a fork, say the same, at the field.
+        done = self.daemon.submit(epochs=1, priority=9)
+        for path, wrap, pointer in (("/runs?dry_run=true", lambda run: run, "/after"),
+                                    ("/sweeps?dry_run=true", lambda run: {"base": run, "grid": {"seed": [1]}}, "/base/after"),
+                                    ("/sweeps", lambda run: {"base": run, "grid": {"seed": [1, 2]}}, "/base/after"),
+                                    (f"/runs/{done}/fork", lambda run: {"from_epoch": 0, "overrides": run}, "/overrides/after")):
+            for missing, why in ((first, f"run {first}, which is canceled"), ("999", "there is no run 999")):
+                problem = self.send("POST", path, wrap(dict(TINY, after=[missing])), 422)
+                self.assertEqual([error["pointer"] for error in problem["errors"]], [pointer], path)
+                self.assertIn(why, problem["errors"][0]["detail"])
         # In the right order it goes.
         for run in (first, second, third):
             self.send("POST", f"/runs/{run}/requeue")
@@ -283,6 +293,7 @@ class DryRun(DaemonTestCase):
         estimate = daemon.curl(path, data=dict(TINY, m=2, epochs=9)).json()["estimate"]
         self.assertAlmostEqual(estimate["seconds"], 3 * end["train_seconds"], 6)
         self.assertAlmostEqual(estimate["seconds_per_epoch"], end["train_seconds"] / 3, 6)
+        self.assertEqual(estimate["source"], "the last run of this depth, m and batch_size")
         # Twice the images take twice the time.
         twice = daemon.curl(path, data=dict(TINY, m=2, train_images=2 * TINY["train_images"])).json()["estimate"]
         self.assertAlmostEqual(twice["seconds_per_epoch"], 2 * estimate["seconds_per_epoch"], 6)

@@ -281,13 +281,25 @@ static size_t take_lines(char *data, size_t size, size_t n_items, void *user) {
     return n;
 }
 
-/* A problem that came instead of what was asked for. */
+/* A problem that came instead of what was asked for, with all that is wrong in it. */
 static enum status say_refused(const char *text, long http_status, struct error *error) {
     cJSON *problem = json_parse_foreign(text, strlen(text));
     const char *detail = cJSON_GetStringValue(cJSON_GetObjectItem(problem, "detail"));
+    char wrong[sizeof(error->message)] = "";
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(problem, "errors")) {
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(item, "parameter"));
+        const char *why = cJSON_GetStringValue(cJSON_GetObjectItem(item, "detail"));
+        size_t n = strlen(wrong);
+        (void)snprintf(wrong + n, sizeof(wrong) - n, " %s: %s", name ? name : "", why ? why : "");
+    }
+    if (http_status == 401) {
+        (void)snprintf(wrong, sizeof(wrong),
+                       " The token is read from CUTOUTD_TOKEN or --token-file FILE.");
+    }
     enum status status =
-        error_set(error, http_status >= 500 ? STATUS_BUSY : STATUS_INVALID, "%s (HTTP %ld)",
-                  detail ? detail : "it cannot be had", http_status);
+        error_set(error, http_status >= 500 ? STATUS_BUSY : STATUS_INVALID, "%s%s (HTTP %ld)",
+                  detail ? detail : "it cannot be had", wrong, http_status);
     cJSON_Delete(problem);
     return status;
 }

@@ -111,7 +111,10 @@ static const struct command commands[] = {
      "queue runs again that failed or were canceled", "They go on from their last checkpoints.",
      NULL},
     {"delete", command_act, TAKES_IDS, "run", ONE_OR_MORE, OPTION_JSON, "ID...",
-     "delete runs that have ended, with their files", NULL, NULL},
+     "delete runs that are not trained now, with their files",
+     "Also those that wait or are held or paused: what these have trained is lost. One that is "
+     "trained is refused, and one that another waits for.",
+     NULL},
     {"export", command_export, TAKES_WORDS, "", ONE_OR_MORE, OPTION_TO, "DIR [ID...]",
      "write histories as files for other programs",
      "Of all runs that have one when none is named. --to tensorboard: an event file a run in "

@@ -3,7 +3,7 @@
 
 #include "daemon/store/db.h"
 
-enum { ADD, LIST, NEXT_WAITING, NEXT_FAILED, FORGET, N_STATEMENTS };
+enum { ADD, LIST, STATE, NEXT_WAITING, NEXT_FAILED, FORGET, N_STATEMENTS };
 
 const struct statement_set after_statements = {
     N_STATEMENTS,
@@ -11,6 +11,7 @@ const struct statement_set after_statements = {
         [ADD] = "INSERT OR IGNORE INTO run_after (run_id, after_id) VALUES (?1, ?2)",
         [LIST] = ("SELECT d.id, d.state FROM run_after a JOIN run d ON d.id = a.after_id"
                   " WHERE a.run_id = ?1 ORDER BY d.id"),
+        [STATE] = "SELECT id, state FROM run WHERE id = ?1",
         /* One that waits for ?1, directly or through others, and has not started. */
         [NEXT_WAITING] =
             ("WITH RECURSIVE waiting (id) AS (SELECT run_id FROM run_after WHERE after_id = ?1"
@@ -24,10 +25,11 @@ const struct statement_set after_statements = {
     },
 };
 
-static enum status read_list(struct db *db, int64_t run_id, struct after_list *list,
+/* The runs that LIST or STATE finds for `id`. */
+static enum status read_list(struct db *db, int which, int64_t id, struct after_list *list,
                              struct error *error) {
-    sqlite3_stmt *statement = db_statement(db, DB_AFTER, LIST);
-    sqlite3_bind_int64(statement, 1, run_id);
+    sqlite3_stmt *statement = db_statement(db, DB_AFTER, which);
+    sqlite3_bind_int64(statement, 1, id);
     bool row = false;
     TRY(db_step(db, statement, &row, error));
     while (row && list->n < AFTER_MAX) {
@@ -46,23 +48,48 @@ enum status after_table_list(struct store *store, int64_t run_id, struct after_l
                              struct error *error) {
     struct db *db = store_reader_acquire(store);
     ret_list->n = 0;
-    enum status status = read_list(db, run_id, ret_list, error);
+    enum status status = read_list(db, LIST, run_id, ret_list, error);
     store_reader_release(store, db);
     return status;
 }
 
-enum status after_check(struct db *db, int64_t run_id, struct error *error) {
-    struct after_list list = {.n = 0};
-    TRY(read_list(db, run_id, &list, error));
-    for (size_t i = 0; i < list.n; i++) {
-        enum run_state state = list.items[i].state;
+static enum status check_list(const struct after_list *list, struct error *error) {
+    for (size_t i = 0; i < list->n; i++) {
+        enum run_state state = list->items[i].state;
         if (run_state_is_final(state) && state != RUN_SUCCEEDED) {
             return error_set(error, STATUS_CONFLICT,
                              "it comes after run %lld, which is %s: it could never start",
-                             (long long)list.items[i].run_id, run_state_name(state));
+                             (long long)list->items[i].run_id, run_state_name(state));
         }
     }
     return STATUS_OK;
+}
+
+enum status after_check(struct db *db, int64_t run_id, struct error *error) {
+    struct after_list list = {.n = 0};
+    TRY(read_list(db, LIST, run_id, &list, error));
+    return check_list(&list, error);
+}
+
+static enum status check_ids(struct db *db, const int64_t *after_ids, int n, struct error *error) {
+    for (int i = 0; i < n; i++) {
+        struct after_list list = {.n = 0};
+        TRY(read_list(db, STATE, after_ids[i], &list, error));
+        if (list.n == 0) {
+            return error_set(error, STATUS_NOT_FOUND, "there is no run %lld",
+                             (long long)after_ids[i]);
+        }
+        TRY(check_list(&list, error));
+    }
+    return STATUS_OK;
+}
+
+enum status after_table_check(struct store *store, const int64_t *after_ids, int n,
+                              struct error *error) {
+    struct db *db = store_reader_acquire(store);
+    enum status status = check_ids(db, after_ids, n, error);
+    store_reader_release(store, db);
+    return status;
 }
 
 enum status after_add(struct db *db, int64_t run_id, int64_t after_id, struct error *error) {

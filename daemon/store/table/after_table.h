@@ -29,6 +29,11 @@ struct after_list {
 enum status after_table_list(struct store *store, int64_t run_id, struct after_list *ret_list,
                              struct error *error);
 
+/* Whether a run could come after these now. STATUS_NOT_FOUND: one is not there; STATUS_CONFLICT:
+ * one has failed or was canceled. */
+enum status after_table_check(struct store *store, const int64_t *after_ids, int n,
+                              struct error *error);
+
 struct db;
 
 /* Inside of a transaction. Both runs are there. */
