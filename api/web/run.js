@@ -58,7 +58,6 @@ class Run {
   }
 
   build() {
-    document.title = `${plain(this.run.name) || `run ${this.id}`} · cutoutd`;
     this.state = el("span", { class: "second state" });
     this.progress = el("span", { class: "second" });
     this.actions = el("span", { class: "bar push" });
@@ -67,7 +66,7 @@ class Run {
       onclick: () => { this.tab = name; address.set(name === "history" ? {} : { tab: name }); this.paintTab().catch(complain); } }, title)));
     this.panel = el("div", { id: "panel", role: "tabpanel", class: "scroll", tabIndex: 0 });
     this.side = el("aside");
-    this.view.replaceChildren(el("div", { class: "bar title" }, this.title = el("h1", {}, plain(this.run.name) || `run ${this.id}`), el("span", { class: "quiet" }, `run ${this.id}`), this.state, this.progress, this.actions),
+    this.view.replaceChildren(el("div", { class: "bar title" }, this.title = el("h1"), this.number = el("span", { class: "quiet" }, `run ${this.id}`), this.state, this.progress, this.actions),
       el("div", { class: "columns-2" }, el("div", { class: "wide-column" }, this.strips.holder, this.tabs, this.panel), this.side));
     this.buildSide();
   }
@@ -83,7 +82,10 @@ class Run {
       el("a", { class: "button", href: `${prefix}/new?from=${this.id}` }, "Again…"));
     this.actions.hidden = Boolean(link);
     this.paintProgress();
-    say(this.title, plain(run.name) || `run ${this.id}`);
+    const name = plain(run.name);
+    document.title = `${name || `run ${this.id}`} · cutoutd`;
+    say(this.title, name || `run ${this.id}`);
+    this.number.hidden = !name;
     this.strips.set(run, this.epochs, lookOfM(run.config.m), this.attempts);
     this.paintCheckpointList();
     this.paintOrigin();

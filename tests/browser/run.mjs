@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { assert_accessible, page_test, SMALL } from "./fixture.mjs";
 
 page_test("a run that is trained is paused and goes on to its end", async ({ daemon, page }) => {
-  await daemon.call("POST", "/runs", { ...SMALL, epochs: 200, name: "long" });
+  await daemon.call("POST", "/runs", { ...SMALL, epochs: 20000, name: "long" });
   await page.goto(`${daemon.url}/runs/1`);
   await page.getByText("running, attempt 1").waitFor();
   await page.getByRole("button", { name: "Pause" }).click();
@@ -35,7 +35,7 @@ page_test("what the title of a run tells stands beside each other at any width",
 });
 
 page_test("the daemon is restarted under the open page of a run, which shows how it goes on", async ({ daemon, page }) => {
-  await daemon.call("POST", "/runs", { ...SMALL, epochs: 400, name: "long" });
+  await daemon.call("POST", "/runs", { ...SMALL, epochs: 20000, name: "long" });
   await page.goto(`${daemon.url}/runs/1`);
   await page.locator("table.history tbody tr").nth(1).waitFor();
   await daemon.stop("SIGKILL");
@@ -63,12 +63,17 @@ page_test("a run is forked and edited on its page, its note is kept, its files a
   await page.getByLabel("Name", { exact: true }).fill("renamed");
   await page.getByRole("button", { name: "Change" }).click();
   await page.getByRole("heading", { name: "renamed" }).waitFor();
+  assert.equal(await page.title(), "renamed · cutoutd");
   await page.getByRole("button", { name: "Fork…" }).click();
   await page.getByLabel("Other settings").fill("epochs=2");
   await page.getByRole("button", { name: "Queue the fork" }).click();
   await page.waitForURL(/\/runs\/2$/);
   await page.getByText("Forked from run 1, epoch 1").waitFor();
   await page.getByText("succeeded, attempt 1").waitFor();
+  assert.match(await page.locator(".title").innerText(), /^renamed\s+run 2\s/);
+  await daemon.call("PATCH", "/runs/2", { name: "" });
+  await page.getByRole("heading", { name: "run 2" }).waitFor();
+  assert.equal((await page.locator(".title").innerText()).match(/run 2/g).length, 1);
   await page.goto(`${daemon.url}/runs/1`);
   await page.locator("#forks li", { hasText: "from epoch 1: epochs 2" }).getByRole("link").click();
   await page.waitForURL(/\/runs\/2$/);
