@@ -189,7 +189,7 @@ static enum status bring(const struct copy *copy, const char *target, struct err
     char sha256[SHA256_HEX_SIZE];
     enum status status = copy_file(copy->path, target, NULL, error);
     if (status != STATUS_OK) {
-        error_prefix(error, "the backup is made, but cannot be brought here");
+        error_prefix(error, "the daemon made a backup, but it cannot be brought here");
         return status;
     }
     TRY(sha256_file(target, sha256, error));
@@ -201,10 +201,11 @@ static enum status bring(const struct copy *copy, const char *target, struct err
 static enum status fetch(const struct config *config, const char *target, struct error *error) {
     struct copy copy = {.path = ""};
     TRY(ask_daemon(config, &copy, error));
-    TRY(bring(&copy, target, error));
+    enum status status = bring(&copy, target, error);
+    /* Also after a failure: one each night would fill the daemon's disk. */
     (void)unlink(copy.path);
     (void)rmdir(copy.directory);
-    return STATUS_OK;
+    return status;
 }
 
 /* `temporary` is written, or gone. */

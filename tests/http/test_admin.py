@@ -190,6 +190,16 @@ class Command(DaemonTestCase):
         self.assertIn("certificate", result.stderr)
         self.assertFalse(os.path.exists(os.path.join(daemon.directory, "backup.db")))
 
+    def test_what_cannot_be_brought_to_its_place_is_not_left_in_the_state_directory(self):
+        daemon = self.fresh()
+        result = subprocess.run(["prlimit", "--fsize=4096", "--", os.environ["CUTOUTD"], "backup",
+                                 daemon.directory + "/copy.db", "--state-dir", daemon.state_dir, "--config", "/dev/null"],
+                                capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        self.assertEqual(result.returncode, 1, result.stdout)
+        self.assertIn("cannot be brought here: cannot write", result.stderr)
+        self.assertEqual(os.listdir(daemon.state_dir + "/backups"), [])
+        self.assertEqual(glob.glob(daemon.directory + "/copy*"), [])
+
     def test_replaces_no_directory_and_nothing_that_is_no_file(self):
         daemon = self.fresh()
         directory = os.path.join(daemon.directory, "copies")
