@@ -372,6 +372,7 @@ static void check_in_child(const struct as_service *service, const struct config
     }
     if (unit_user_become(&service->unit, says_yes(service, "DynamicUser"), service->state_dir,
                          &unknown)) {
+        config_check_files_read(config, found);
         config_check_files(config, parts, found);
         check_state_files(service, config, state, found);
     } else {

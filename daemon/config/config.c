@@ -384,6 +384,8 @@ void config_load_all(int argc, char *const *argv, char *const *environment,
     ret_problems->n = 0;
     load_defaults(ret_config, environment, ret_problems);
     if (path || default_file) {
+        (void)snprintf(ret_config->file, sizeof(ret_config->file), "%s",
+                       path ? path : default_file);
         config_load_files(ret_config, path ? path : default_file, path != NULL, ret_problems);
     }
     load_environment(ret_config, environment, ret_problems);

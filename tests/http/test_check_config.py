@@ -143,6 +143,23 @@ class CheckConfig(unittest.TestCase):
         self.assertEqual(self.check("--as-service", config=config)[::2], (0, ""))
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can become the service's user")
+    def test_settings_that_the_services_user_may_not_read_are_named(self):
+        directory = os.path.join(self.directory, "conf.d")
+        os.mkdir(directory)
+        path = self.write("conf.d/lab.conf", "workers = 2\n", 0o600)  # as root's umask 077 makes it
+        status, stands, wrong = self.check("--as-service")
+        self.assertEqual(status, 1)
+        self.assertIn("workers = 2", stands)
+        self.assertIn(f"cannot open {path}: Permission denied; the daemon's user must be able to read it: chmod a+r {path}\n",
+                      wrong)
+        os.chmod(path, 0o644)
+        os.chmod(directory, 0o700)
+        self.assertIn(f"(chmod a+rx): cannot read the directory {directory}: Permission denied",
+                      self.check("--as-service")[2])
+        os.chmod(directory, 0o755)
+        self.assertEqual(self.check("--as-service")[::2], (0, ""))
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become the service's user")
     def test_what_is_roots_in_the_state_directory_is_named(self):
         state = os.path.join(self.directory, "private", "state")
         os.makedirs(state, 0o750)
