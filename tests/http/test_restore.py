@@ -328,6 +328,23 @@ class Restore(DaemonTestCase):
         self.assertIn("belongs to user 0 (mode 600), and the daemon is user 12345", said)
         self.assertIn("cutoutd restore FILE", said)
 
+    @unittest.skipUnless(os.geteuid() == 0, "only root can give files to others")
+    def test_a_run_directory_that_root_has_made_is_given_back_not_moved_away(self):
+        daemon = self.stopped_daemon()
+        os.chmod(daemon.directory, 0o755)
+        subprocess.run(["chown", "-R", f"{STRANGER}:{STRANGER}", daemon.state_dir], check=True)
+        of_root = daemon.state_dir + "/runs/2"
+        os.chown(of_root, 0, 0)
+        os.chmod(of_root, 0o700)
+        status, said = run("serve", daemon, "--listen", "127.0.0.1:0", user=STRANGER)
+        self.assertEqual(status, 1, said)
+        self.assertIn("it is not the daemon's to read: do what `cutoutd doctor` says of it", said)
+        self.assertNotIn("move it away", said)
+        remedy = f"chown -hR --reference={daemon.state_dir}/ {of_root}"
+        self.assertIn(remedy, run("doctor", daemon)[1])
+        subprocess.run(remedy.split(), check=True)
+        self.assertEqual(run("doctor", daemon)[0], 0)
+
     def test_the_doctor_names_what_is_wrong_and_what_to_do(self):
         daemon = self.stopped_daemon()
         status, said = run("doctor", daemon)
