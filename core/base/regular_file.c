@@ -33,8 +33,6 @@ static bool is_lost(int errno_value) {
     case ENOENT:
     case ENOTDIR:
     case EISDIR:
-    case EACCES:
-    case EPERM:
     case ELOOP:
     case ENAMETOOLONG:
     case ENXIO: /* a socket */
@@ -58,9 +56,12 @@ enum regular_file_look regular_file_look(const char *path) {
     while (read_to_end && (n = read(fd, bytes, sizeof(bytes))) != 0) {
         read_to_end = n > 0 || errno == EINTR;
     }
-    return read_to_end      ? REGULAR_FILE_READABLE
-           : is_lost(errno) ? REGULAR_FILE_LOST
-                            : REGULAR_FILE_FAILED;
+    if (read_to_end) {
+        return REGULAR_FILE_READABLE;
+    }
+    return is_lost(errno)                      ? REGULAR_FILE_LOST
+           : errno == EACCES || errno == EPERM ? REGULAR_FILE_FORBIDDEN
+                                               : REGULAR_FILE_FAILED;
 }
 
 enum status regular_file_stream(const char *path, FILE **ret_file, struct error *error) {

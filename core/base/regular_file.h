@@ -22,8 +22,9 @@ enum status regular_file_stream(const char *path, FILE **ret_file, struct error 
 
 enum regular_file_look {
     REGULAR_FILE_READABLE,
-    REGULAR_FILE_LOST,   /* it is not there, no regular file, or not this user's to read */
-    REGULAR_FILE_FAILED, /* the disk, or want of memory or descriptors: that may pass */
+    REGULAR_FILE_LOST,      /* it is not there, or no regular file */
+    REGULAR_FILE_FORBIDDEN, /* not this user's to read: nothing is known of what is in it */
+    REGULAR_FILE_FAILED,    /* the disk, or want of memory or descriptors: that may pass */
 };
 
 /* What comes of reading it to its end. */

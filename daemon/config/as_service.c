@@ -2,6 +2,7 @@
 #include "daemon/config/as_service.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -334,18 +335,46 @@ static void check_writable(const struct as_service *service, const struct config
     }
 }
 
+/* What it shall read in the directory that systemd makes for it: by way of `state`, since nobody
+ * else may come there. systemd gives all of it to the user only where the directory is not the
+ * user's. */
+static void check_state_files(const struct as_service *service, const struct config *config,
+                              int state, struct config_problems *problems) {
+    static const enum config_key keys[] = {CONFIG_TOKENS_FILE, CONFIG_TLS_CERT, CONFIG_TLS_KEY};
+    const char *const paths[] = {config->tokens_file, config->tls_cert, config->tls_key};
+    size_t n = strlen(service->state_dir);
+    struct stat info;
+    struct error error;
+    if (state < 0 || fstat(state, &info) != 0 || info.st_uid != geteuid()) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        if (is_below(paths[i], service->state_dir) && paths[i][n] == '/' &&
+            faccessat(state, paths[i] + n + 1, R_OK, 0) != 0 && errno == EACCES) {
+            (void)error_set(&error, STATUS_FORBIDDEN,
+                            "%s: the service's user may not read %s; give it away with: chown "
+                            "--reference=%s/ %s",
+                            config->origin[keys[i]], paths[i], service->state_dir, paths[i]);
+            config_problems_add(problems, &error);
+        }
+    }
+}
+
 /* In a process of its own, which only reports. */
 static void check_in_child(const struct as_service *service, const struct config *config,
                            unsigned parts, int to) {
     struct config_problems *found = calloc(1, sizeof(*found));
     const struct unit_setting *unknown = NULL;
+    int state = open(service->state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     struct error error;
     if (!found) {
         _exit(1);
     }
     if (unit_user_become(&service->unit, says_yes(service, "DynamicUser"), service->state_dir,
                          &unknown)) {
+        config_check_files_read(config, found);
         config_check_files(config, parts, found);
+        check_state_files(service, config, state, found);
     } else {
         (void)(unknown ? error_set(&error, STATUS_NOT_FOUND, "%s: %s=%s: there is no such %s",
                                    unknown->origin, unknown->key, unknown->value,

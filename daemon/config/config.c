@@ -288,6 +288,17 @@ struct flag {
     char origin[CONFIG_ORIGIN_SIZE];
 };
 
+static bool flag_is(const struct flag *flag, const char *name) {
+    return strlen(name) == flag->name_length && !strncmp(flag->name, name, flag->name_length);
+}
+
+/* -1: there is no such setting. */
+static int flag_key(const struct flag *flag) {
+    return memchr(flag->name, '_', flag->name_length)
+               ? -1
+               : config_find_key(flag->name, flag->name_length);
+}
+
 /* Takes one flag and its value from argv[*i]; *i then stands on the last word taken. */
 static enum status next_flag(int argc, char *const *argv, int *i, struct flag *ret_flag,
                              struct error *error) {
@@ -303,15 +314,13 @@ static enum status next_flag(int argc, char *const *argv, int *i, struct flag *r
         flag.value = equals + 1;
     } else if (*i + 1 < argc && argv[*i + 1]) {
         flag.value = argv[++*i];
-    } else {
+    } else if (flag_is(&flag, "config") || flag_is(&flag, "dataset") || flag_key(&flag) >= 0) {
         return error_set(error, STATUS_INVALID, "%s needs a value", flag.origin);
+    } else {
+        return error_set(error, STATUS_INVALID, "unknown flag %s", flag.origin);
     }
     *ret_flag = flag;
     return STATUS_OK;
-}
-
-static bool flag_is(const struct flag *flag, const char *name) {
-    return strlen(name) == flag->name_length && !strncmp(flag->name, name, flag->name_length);
 }
 
 static enum status load_flag(struct config *config, const struct flag *flag, struct error *error) {
@@ -327,9 +336,7 @@ static enum status load_flag(struct config *config, const struct flag *flag, str
         return config_set_dataset(config, flag->value, (size_t)(equals - flag->value), equals + 1,
                                   flag->origin, error);
     }
-    int key = memchr(flag->name, '_', flag->name_length)
-                  ? -1
-                  : config_find_key(flag->name, flag->name_length);
+    int key = flag_key(flag);
     if (key < 0) {
         return error_set(error, STATUS_INVALID, "unknown flag %s", flag->origin);
     }
@@ -377,6 +384,8 @@ void config_load_all(int argc, char *const *argv, char *const *environment,
     ret_problems->n = 0;
     load_defaults(ret_config, environment, ret_problems);
     if (path || default_file) {
+        (void)snprintf(ret_config->file, sizeof(ret_config->file), "%s",
+                       path ? path : default_file);
         config_load_files(ret_config, path ? path : default_file, path != NULL, ret_problems);
     }
     load_environment(ret_config, environment, ret_problems);

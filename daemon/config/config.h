@@ -189,7 +189,8 @@ struct config {
     int n_datasets;
     struct config_dataset datasets[CONFIG_MAX_DATASETS];
 
-    char text[CONFIG_KEY_COUNT][CONFIG_TEXT_SIZE];     /* each value as it was written */
+    char file[CONFIG_TEXT_SIZE];                   /* which was read, if it was there; "": none */
+    char text[CONFIG_KEY_COUNT][CONFIG_TEXT_SIZE]; /* each value as it was written */
     char origin[CONFIG_KEY_COUNT][CONFIG_ORIGIN_SIZE]; /* "default", "FILE:12", "CUTOUTD_LISTEN",
                                                           "--listen" */
 };

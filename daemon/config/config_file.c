@@ -151,7 +151,10 @@ static void load_file(struct config *config, const char *path, bool must_exist,
         return;
     }
     if (status != STATUS_OK) {
-        (void)error_set(&error, status, "the config file: %s", opening.message);
+        bool forbidden = regular_file_look(path) == REGULAR_FILE_FORBIDDEN;
+        (void)error_set(&error, status, "the config file: %s%s%s", opening.message,
+                        forbidden ? "; the daemon's user must be able to read it: chmod a+r " : "",
+                        forbidden ? path : "");
         config_problems_add(problems, &error);
         return;
     }
@@ -189,7 +192,10 @@ static void load_directory(struct config *config, const char *directory,
     struct error error;
     int n = scandir(directory, &entries, is_config_name, compare_names);
     if (n < 0 && errno != ENOENT) {
-        (void)error_set_errno(&error, errno, "cannot read the directory %s", directory);
+        bool forbidden = errno == EACCES;
+        (void)error_set_errno(&error, errno, "%scannot read the directory %s",
+                              forbidden ? "the daemon's user must be able to (chmod a+rx): " : "",
+                              directory);
         config_problems_add(problems, &error);
     }
     for (int i = 0; i < n; i++) {
@@ -219,4 +225,18 @@ void config_load_files(struct config *config, const char *path, bool must_exist,
         return;
     }
     load_directory(config, directory, problems);
+}
+
+void config_check_files_read(const struct config *config, struct config_problems *problems) {
+    CLEANUP(free_pointer) struct config *again = calloc(1, sizeof(*again));
+    CLEANUP(free_pointer) struct config_problems *found = calloc(1, sizeof(*found));
+    if (!again || !found || !config->file[0]) {
+        return;
+    }
+    config_load_files(again, config->file, true, found);
+    for (int i = 0; i < found->n && i < CONFIG_MAX_PROBLEMS; i++) {
+        if (found->items[i].code == STATUS_IO) {
+            config_problems_add(problems, &found->items[i]);
+        }
+    }
 }

@@ -24,6 +24,9 @@ enum status config_set_text(struct config *config, int key, const char *text, co
 enum status config_set_dataset(struct config *config, const char *name, size_t name_length,
                                const char *directory, const char *origin, struct error *error);
 
+/* Adds which of the files that the settings were read from this process may not read. */
+void config_check_files_read(const struct config *config, struct config_problems *problems);
+
 /* Reads the file, then conf.d/NAME.conf beside it in order of name. */
 void config_load_files(struct config *config, const char *path, bool must_exist,
                        struct config_problems *problems);

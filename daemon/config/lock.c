@@ -13,7 +13,7 @@
 
 static enum status say_who_holds(int fd, const char *directory, struct error *error) {
     char holder[32] = "";
-    ssize_t n = pread(fd, holder, sizeof(holder) - 1, 0);
+    ssize_t n = fd < 0 ? 0 : pread(fd, holder, sizeof(holder) - 1, 0);
     holder[n > 0 ? n : 0] = '\0';
     holder[strcspn(holder, "\n")] = '\0';
     return error_set(error, STATUS_BUSY, "another cutoutd (process %s) uses the state directory %s",
@@ -66,4 +66,24 @@ enum status lock_take(const char *directory, int *ret_fd, struct error *error) {
     *ret_fd = directory_fd;
     directory_fd = -1;
     return STATUS_OK;
+}
+
+enum status lock_share(const char *directory, int *ret_fd, struct error *error) {
+    char path[1024];
+    *ret_fd = -1;
+    CLEANUP(close_fd) int directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory_fd < 0) {
+        return error_set_errno(error, errno, "cannot open %s", directory);
+    }
+    if (flock(directory_fd, LOCK_SH | LOCK_NB) == 0) {
+        *ret_fd = directory_fd;
+        directory_fd = -1;
+        return STATUS_OK;
+    }
+    if (errno != EWOULDBLOCK) {
+        return STATUS_OK;
+    }
+    (void)snprintf(path, sizeof(path), "%s/lock", directory);
+    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    return say_who_holds(fd, directory, error);
 }

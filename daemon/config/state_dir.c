@@ -44,6 +44,33 @@ enum status state_dir_make(const char *directory, struct error *error) {
     return make_one(path, error);
 }
 
+bool state_dir_is_own(const char *name) {
+    static const char *const names[] = {
+        "cutoutd.db", "cutoutd.db-wal", "cutoutd.db-shm", "cutoutd.db-journal", "lock", "address",
+        "instance",   "ballast",        "backups",        "before-migration",   "runs", "unknown",
+        "tokens",
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum status state_dir_check_restored(const char *directory, struct error *error) {
+    char database[PATH_MAX];
+    char restoring[PATH_MAX];
+    (void)snprintf(database, sizeof(database), "%s/cutoutd.db", directory);
+    (void)snprintf(restoring, sizeof(restoring), "%s/%s", directory, STATE_DIR_RESTORING);
+    return access(database, F_OK) == 0 || access(restoring, F_OK) != 0
+               ? STATUS_OK
+               : error_set(error, STATUS_CONFLICT,
+                           "a restore into %s was cut short: give `cutoutd restore FILE` again; to "
+                           "begin with an empty database instead, remove %s",
+                           directory, restoring);
+}
+
 enum status state_dir_write_address(const char *directory, const char *address,
                                     struct error *error) {
     char path[PATH_MAX];

@@ -21,6 +21,13 @@ enum status state_dir_make(const char *directory, struct error *error);
 enum status state_dir_write_address(const char *directory, const char *address,
                                     struct error *error);
 
+/* Whether the daemon has a file or directory of this name, without a slash, at the top. */
+bool state_dir_is_own(const char *name);
+
+/* STATUS_CONFLICT: a restore into the directory was cut short, and an empty database would take the
+ * place of what shall come back; the message has the remedy. */
+enum status state_dir_check_restored(const char *directory, struct error *error);
+
 /* Room on the disk; -1 where it cannot be known. */
 struct state_dir_usage {
     int64_t database_bytes;
@@ -33,6 +40,9 @@ void state_dir_measure(const char *directory, struct state_dir_usage *ret_usage)
 
 /* Nobody listens any more. A file that is not there is fine. */
 void state_dir_remove_address(const char *directory);
+
+/* A database that is being restored has this name at the top. */
+#define STATE_DIR_RESTORING "restore.tmp"
 
 /* DIRECTORY/runs/ID/NAME, or the run's directory itself when name is NULL; cut to fit. */
 void state_dir_run_path(const char *directory, int64_t run_id, const char *name, char *ret_path,

@@ -12,6 +12,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/decimal.h"
+#include "core/base/regular_file.h"
 #include "daemon/config/state_dir.h"
 #include "daemon/config/text_file.h"
 
@@ -136,6 +137,7 @@ static enum status sweep_run(const char *directory, const char *name,
                              const struct state_dir_owner *owner, int64_t now_ms,
                              struct state_dir_swept *swept, struct error *error) {
     char run_dir[PATH_MAX];
+    char path[PATH_MAX + 16];
     int64_t id = id_of(name);
     if (id == 0) {
         return STATUS_OK;
@@ -145,10 +147,12 @@ static enum status sweep_run(const char *directory, const char *name,
     }
     enum marker marker = MARKER_NONE;
     if (read_marker(run_dir, owner->instance, &marker, error) != STATUS_OK) {
-        error_prefix(error,
-                     "whose %s is cannot be told; if it stays so, move it away by hand: its run "
-                     "begins anew then",
-                     run_dir);
+        (void)snprintf(path, sizeof(path), "%s/instance", run_dir);
+        bool forbidden = regular_file_look(path) == REGULAR_FILE_FORBIDDEN;
+        error_prefix(error, "whose %s is cannot be told; %s", run_dir,
+                     forbidden
+                         ? "it is not the daemon's to read: do what `cutoutd doctor` says of it"
+                         : "if it stays so, move it away by hand: its run begins anew then");
         return error ? error->code : STATUS_IO;
     }
     switch (decide(marker, owner->is_known(owner->user, id), id <= owner->last_run_id)) {

@@ -70,8 +70,9 @@ struct token_line {
 /* That of number `index`; false: there are no more. */
 bool tokens_line(struct tokens *tokens, size_t index, struct token_line *ret_line);
 
-/* Takes all lines of that name out of the file, which keeps owner and mode; ret_n: how many.
- * STATUS_NOT_FOUND: there is none; statuses of tokens_open. On failure the file is what it was. */
+/* Takes all lines of that name out of the file, which keeps owner and mode; a link to it stays one.
+ * ret_n: how many. STATUS_NOT_FOUND: there is none; statuses of tokens_open. On failure the file is
+ * what it was. */
 enum status tokens_revoke(const char *path, const char *name, int *ret_n, struct error *error);
 
 /* What a token gave when it was looked up. */

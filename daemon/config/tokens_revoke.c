@@ -63,6 +63,7 @@ static enum status write_like(const char *path, const char *temporary, const cha
 enum status tokens_revoke(const char *path, const char *name, int *ret_n, struct error *error) {
     CLEANUP(free_pointer) char *text = NULL;
     CLEANUP(free_pointer) char *temporary = NULL;
+    CLEANUP(free_pointer) char *file = NULL; /* not a link to it, which others may have as well */
     struct tokens *tokens = NULL;
     size_t n_bytes = 0;
     TRY(tokens_open(path, &tokens, error)); /* a file that is wrong is not made worse */
@@ -72,14 +73,18 @@ enum status tokens_revoke(const char *path, const char *name, int *ret_n, struct
     if (*ret_n == 0) {
         return error_set(error, STATUS_NOT_FOUND, "%s has no token of %s", path, name);
     }
-    if (asprintf(&temporary, "%s.tmp", path) < 0) {
+    file = realpath(path, NULL);
+    if (!file) {
+        return error_set_errno(error, errno, "cannot look at %s", path);
+    }
+    if (asprintf(&temporary, "%s.tmp", file) < 0) {
         temporary = NULL;
         return error_set(error, STATUS_NO_MEMORY, "no memory for a path");
     }
-    enum status status = write_like(path, temporary, text, error);
+    enum status status = write_like(file, temporary, text, error);
     if (status != STATUS_OK) {
         (void)unlink(temporary);
         return status;
     }
-    return durable_rename(temporary, path, error);
+    return durable_rename(temporary, file, error);
 }

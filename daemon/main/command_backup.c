@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
@@ -15,6 +16,7 @@
 #include "core/base/text_stream.h"
 #include "daemon/config/copy_file.h"
 #include "daemon/config/lock.h"
+#include "daemon/config/state_dir.h"
 #include "daemon/config/text_file.h"
 #include "daemon/store/db_copy.h"
 #include "daemon/work/backup.h"
@@ -187,7 +189,7 @@ static enum status bring(const struct copy *copy, const char *target, struct err
     char sha256[SHA256_HEX_SIZE];
     enum status status = copy_file(copy->path, target, NULL, error);
     if (status != STATUS_OK) {
-        error_prefix(error, "the backup is made, but cannot be brought here");
+        error_prefix(error, "the daemon made a backup, but it cannot be brought here");
         return status;
     }
     TRY(sha256_file(target, sha256, error));
@@ -199,10 +201,11 @@ static enum status bring(const struct copy *copy, const char *target, struct err
 static enum status fetch(const struct config *config, const char *target, struct error *error) {
     struct copy copy = {.path = ""};
     TRY(ask_daemon(config, &copy, error));
-    TRY(bring(&copy, target, error));
+    enum status status = bring(&copy, target, error);
+    /* Also after a failure: one each night would fill the daemon's disk. */
     (void)unlink(copy.path);
     (void)rmdir(copy.directory);
-    return STATUS_OK;
+    return status;
 }
 
 /* `temporary` is written, or gone. */
@@ -220,6 +223,32 @@ static enum status make(const struct config *config, const char *temporary, bool
     return db_copy(source, temporary, NULL, error);
 }
 
+/* What is there under the name may be replaced: a copy of before. Neither a directory, which may be
+ * full of them, nor what a daemon works with. */
+static enum status check_target(const struct config *config, const char *file,
+                                struct error *error) {
+    const char *slash = strrchr(file, '/');
+    CLEANUP(free_pointer)
+    char *directory = slash ? strndup(file, (size_t)(slash - file) + 1) : strdup(".");
+    struct stat target;
+    struct stat state;
+    if (!directory) {
+        return error_set(error, STATUS_NO_MEMORY, "no memory for a path");
+    }
+    if ((slash && !slash[1]) || (stat(file, &target) == 0 && !S_ISREG(target.st_mode))) {
+        return error_set(error, STATUS_INVALID,
+                         "%s is no file; give the copy a name of its own, such as %s%scutoutd.db",
+                         file, file, slash && !slash[1] ? "" : "/");
+    }
+    if (stat(directory, &target) == 0 && stat(config->state_dir, &state) == 0 &&
+        target.st_dev == state.st_dev && target.st_ino == state.st_ino &&
+        state_dir_is_own(slash ? slash + 1 : file)) {
+        return error_set(error, STATUS_INVALID,
+                         "%s is a file of the daemon's own; put the copy somewhere else", file);
+    }
+    return STATUS_OK;
+}
+
 int command_backup(const struct config *config, const char *file) {
     struct error error;
     bool asked = false;
@@ -227,6 +256,10 @@ int command_backup(const struct config *config, const char *file) {
     if (asprintf(&temporary, "%s.tmp", file) < 0) {
         temporary = NULL;
         (void)fputs("cutoutd: out of memory\n", stderr);
+        return 1;
+    }
+    if (check_target(config, file, &error) != STATUS_OK) {
+        (void)fprintf(stderr, "cutoutd: %s\n", error.message);
         return 1;
     }
     (void)unlink(temporary);

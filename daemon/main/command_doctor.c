@@ -20,6 +20,7 @@
 enum { PATH_SIZE = 4096, MOST_TOLD = 20 };
 
 struct doctor {
+    const struct config *config;
     const char *state_dir;
     char database[PATH_SIZE];
     struct inspect_file *files; /* checkpoints that the database knows */
@@ -237,24 +238,39 @@ static void look_at_run(struct doctor *d, const char *path, int64_t unused, cons
     each_entry(d, directory, id, look_at_run_file);
 }
 
+/* Whether a setting names it, or something in it. */
+static bool is_of_settings(const struct doctor *d, const char *file) {
+    const struct config *config = d->config;
+    const char *paths[4 + CONFIG_MAX_DATASETS] = {config->tokens_file, config->tls_cert,
+                                                  config->tls_key, config->unix_socket};
+    size_t length = strlen(file);
+    for (int i = 0; i < config->n_datasets; i++) {
+        paths[4 + i] = config->datasets[i].directory;
+    }
+    for (int i = 0; i < 4 + config->n_datasets; i++) {
+        if (strncmp(paths[i], file, length) == 0 &&
+            (paths[i][length] == '/' || paths[i][length] == '\0')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void look_at_top(struct doctor *d, const char *path, int64_t unused, const char *name) {
-    static const char *const known[] = {
-        "cutoutd.db", "cutoutd.db-wal", "cutoutd.db-shm",   "lock", "address", "instance",
-        "ballast",    "backups",        "before-migration", "runs", "unknown", "tokens",
-    };
+    static const char restoring[] = STATE_DIR_RESTORING;
     char file[PATH_SIZE];
     (void)unused;
-    if (!join(file, path, name)) {
+    if (!join(file, path, name) || strcmp(name, "lost+found") == 0) { /* of the file system */
         return;
     }
     look_at_owner(d, file);
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (strcmp(name, known[i]) == 0) {
-            return;
-        }
+    if (strncmp(name, restoring, sizeof(restoring) - 1) == 0) {
+        say_ill(d, "give `cutoutd restore FILE` again; where cutoutd.db is there, remove this",
+                "%s is of a restore that was cut short", file);
+    } else if (!state_dir_is_own(name) && !is_of_settings(d, file)) {
+        say_ill(d, "nothing needs it; remove it if you know what it is", "%s is not the daemon's",
+                file);
     }
-    say_ill(d, "nothing needs it; remove it if you know what it is", "%s is not the daemon's",
-            file);
 }
 
 static void look_at_unknown(struct doctor *d, const char *path, int64_t unused, const char *name) {
@@ -304,7 +320,7 @@ static void look_at_disk(struct doctor *d) {
 /* ---- all of it ---- */
 
 int command_doctor(const struct config *config) {
-    CLEANUP(doctor_clear) struct doctor d = {.state_dir = config->state_dir};
+    CLEANUP(doctor_clear) struct doctor d = {.config = config, .state_dir = config->state_dir};
     CLEANUP(close_fd) int lock = -1;
     struct error error;
     (void)snprintf(d.database, sizeof(d.database), "%s/cutoutd.db", config->state_dir);

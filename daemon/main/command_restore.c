@@ -80,6 +80,28 @@ static enum status find_source(struct restore *r, const char *source, struct err
                : error_set(error, STATUS_NOT_FOUND, "there is no cutoutd.db in %s", source);
 }
 
+/* The files of a daemon that runs change while they are copied. Those of this very directory are
+ * ours by its lock. */
+static enum status keep_source(const struct restore *r, int *ret_lock, struct error *error) {
+    CLEANUP(free_pointer) char *path = realpath(r->database, NULL);
+    char *name = path ? strrchr(path, '/') : NULL;
+    struct stat there;
+    if (!name || strcmp(name, "/cutoutd.db") != 0) {
+        return STATUS_OK;
+    }
+    name[name == path] = '\0';
+    if (stat(path, &there) == 0 && there.st_dev == r->owner.st_dev &&
+        there.st_ino == r->owner.st_ino) {
+        return STATUS_OK;
+    }
+    enum status status = lock_share(path, ret_lock, error);
+    if (status == STATUS_BUSY) {
+        error_prefix(error, "stop the daemon there first, or restore what `cutoutd backup` makes "
+                            "of its database");
+    }
+    return status;
+}
+
 /* ---- checkpoints ---- */
 
 static void checkpoint_path(const char *directory, const struct inspect_file *file,
@@ -247,6 +269,7 @@ static enum status make_state_dir(struct restore *r, struct error *error) {
 static enum status restore(struct restore *r, const char *source, struct inspection *ret_found,
                            struct error *error) {
     CLEANUP(close_fd) int lock = -1;
+    CLEANUP(close_fd) int source_lock = -1;
     TRY(find_source(r, source, error));
     TRY(make_state_dir(r, error));
     enum status status = lock_take(r->state_dir, &lock, error);
@@ -258,6 +281,7 @@ static enum status restore(struct restore *r, const char *source, struct inspect
     if (stat(r->state_dir, &r->owner) != 0) {
         return error_set_errno(error, errno, "cannot look at %s", r->state_dir);
     }
+    TRY(keep_source(r, &source_lock, error));
     remove_temporary(r);
     status = bring_database(r, ret_found, error);
     if (status == STATUS_OK) {
@@ -277,7 +301,8 @@ int command_restore(const struct config *config, const char *source) {
     struct inspection found = {.version = 0};
     struct error error;
     (void)snprintf(r.target, sizeof(r.target), "%s/cutoutd.db", config->state_dir);
-    (void)snprintf(r.temporary, sizeof(r.temporary), "%s/restore.tmp", config->state_dir);
+    (void)snprintf(r.temporary, sizeof(r.temporary), "%s/%s", config->state_dir,
+                   STATE_DIR_RESTORING);
     state_dir_unknown_path(config->state_dir, clock_unix_ms(&clock_system), r.unknown);
     (void)signal(SIGXFSZ, SIG_IGN); /* the write fails with EFBIG, which says what is wrong */
     enum status status = restore(&r, source, &found, &error);

@@ -94,27 +94,35 @@ static int make(int argc, char **argv) {
 
 /* ---- those that are there ---- */
 
-/* Of the settings: the flags are those of serve. */
-static enum status find_file(int argc, char **argv, char ret_path[CONFIG_TEXT_SIZE],
-                             struct error *error) {
+/* Of the settings: the flags are those of serve. Not 0: the exit status, told why. */
+static int find_file(int argc, char **argv, char ret_path[CONFIG_TEXT_SIZE]) {
     CLEANUP(free_pointer) struct config *config = calloc(1, sizeof(*config));
+    struct error error;
     if (!config) {
-        return error_set(error, STATUS_NO_MEMORY, "no memory for the settings");
+        (void)error_set(&error, STATUS_NO_MEMORY, "no memory for the settings");
+        return failure(&error);
     }
-    TRY(config_load(argc, argv, environ, CONFIG_DEFAULT_FILE, config, error));
+    if (config_load(argc, argv, environ, CONFIG_DEFAULT_FILE, config, &error) != STATUS_OK) {
+        return usage_error(error.message);
+    }
     (void)snprintf(ret_path, CONFIG_TEXT_SIZE, "%s", config->tokens_file);
-    return ret_path[0] ? STATUS_OK
-                       : error_set(error, STATUS_NOT_FOUND,
-                                   "there is no tokens_file in the settings; name it with "
-                                   "--tokens-file");
+    if (!ret_path[0]) {
+        (void)error_set(&error, STATUS_NOT_FOUND,
+                        "there is no tokens_file in the settings; name it with --tokens-file");
+        return failure(&error);
+    }
+    return 0;
 }
 
 static int show(int argc, char **argv) {
     char path[CONFIG_TEXT_SIZE];
     struct tokens *tokens = NULL;
     struct error error;
-    if (find_file(argc, argv, path, &error) != STATUS_OK ||
-        tokens_open(path, &tokens, &error) != STATUS_OK) {
+    int found = find_file(argc, argv, path);
+    if (found != 0) {
+        return found;
+    }
+    if (tokens_open(path, &tokens, &error) != STATUS_OK) {
         return failure(&error);
     }
     int64_t now_ms = clock_unix_ms(&clock_system);
@@ -137,8 +145,11 @@ static int take_out(int argc, char **argv) {
     if (argc < 1 || !token_name_is_good(argv[0]) || argv[0][0] == '-') {
         return usage_error("revoke needs the NAME of a token");
     }
-    if (find_file(argc - 1, argv + 1, path, &error) != STATUS_OK ||
-        tokens_revoke(path, argv[0], &n, &error) != STATUS_OK) {
+    int found = find_file(argc - 1, argv + 1, path);
+    if (found != 0) {
+        return found;
+    }
+    if (tokens_revoke(path, argv[0], &n, &error) != STATUS_OK) {
         return failure(&error);
     }
     (void)printf("%s: %d token%s of %s revoked. It takes effect with: systemctl reload cutoutd, or "

@@ -52,7 +52,8 @@ static bool is_named_before(const struct checkpoint_list *list, size_t n) {
 }
 
 /* Those to go on from. One that is damaged is left out, and so is one that could not be read some
- * times: the job goes on from the one before and says so. *ret_alone: it cannot be read now, which
+ * times: the job goes on from the one before and says so. STATUS_FORBIDDEN: one is not the daemon's
+ * to read. *ret_alone: it cannot be read now, which
  * concerns no other run. */
 static enum status copy_checkpoints(struct slurm_job *job, const struct executor_plan *plan,
                                     bool *ret_alone, struct error *error) {
@@ -74,7 +75,7 @@ static enum status copy_checkpoints(struct slurm_job *job, const struct executor
         }
         *ret_alone =
             of_source && status == STATUS_IO && job->n_unread < RECOVERY_MOST_INTERRUPTIONS;
-        if (!of_source || *ret_alone) {
+        if (!of_source || *ret_alone || status == STATUS_FORBIDDEN) {
             job->n_unread += *ret_alone;
             return status;
         }

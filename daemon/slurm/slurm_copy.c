@@ -13,9 +13,12 @@ static enum status check_source(const char *from, const char *sha256, struct err
     char found[SHA256_HEX_SIZE];
     enum status status = sha256_file(from, found, error);
     if (status != STATUS_OK) {
-        bool lost = status == STATUS_IO && regular_file_look(from) == REGULAR_FILE_LOST;
-        return lost ? error_set(error, STATUS_CORRUPT, "%s is no file that can be read", from)
-                    : status;
+        enum regular_file_look look =
+            status == STATUS_IO ? regular_file_look(from) : REGULAR_FILE_FAILED;
+        return look == REGULAR_FILE_FORBIDDEN ? executor_refuse_forbidden(error)
+               : look == REGULAR_FILE_LOST
+                   ? error_set(error, STATUS_CORRUPT, "%s is no file that can be read", from)
+                   : status;
     }
     return strcmp(found, sha256) == 0
                ? STATUS_OK

@@ -28,3 +28,11 @@ bool executor_is_foreign(const struct run_row *run, const struct checkpoint_row 
 struct log_subject run_row_subject(const struct run_row *run) {
     return (struct log_subject){.run_id = run->id, .sweep_id = run->sweep_id, .owner = run->owner};
 }
+
+enum status executor_refuse_forbidden(struct error *error) {
+    const struct error why = *error;
+    return error_set(error, STATUS_FORBIDDEN,
+                     "%.300s: it is not the daemon's to read; stop the daemon, do what `cutoutd "
+                     "doctor` says of it, then requeue the run, which goes on from there",
+                     why.message);
+}

@@ -71,6 +71,10 @@ bool executor_keeps_arithmetic(const struct run_row *run, const char *arithmetic
 /* Whether the checkpoint is of the run that this one was forked from. */
 bool executor_is_foreign(const struct run_row *run, const struct checkpoint_row *checkpoint);
 
+/* Makes of *error, about a checkpoint that the daemon's user may not read, STATUS_FORBIDDEN with
+ * the remedy. Such a one is neither passed over nor forgotten: what is in it may be whole. */
+enum status executor_refuse_forbidden(struct error *error);
+
 /* How an attempt ended. */
 struct executor_outcome {
     enum status status;   /* STATUS_OK: all epochs are done; STATUS_STOPPED: as it was asked to */

@@ -168,16 +168,19 @@ static enum status train_from(struct local_run *r, const struct local_try *t,
 
 /* Whether the try failed because of the file that it should have gone on from, nothing was trained,
  * and to try it again is of no use: what fails for a moment (the disk, too many open files) says
- * nothing of the file, until the last attempt that the run has. */
+ * nothing of the file, until the last attempt that the run has. *ret_forbidden: nor does what the
+ * daemon may not read, ever. */
 static bool is_unusable(struct local_run *r, const struct local_try *t,
                         const struct checkpoint_row *from, enum status status,
-                        const struct error *why) {
+                        const struct error *why, bool *ret_forbidden) {
+    *ret_forbidden = false;
     char path[EXECUTOR_PATH_SIZE + CHECKPOINT_ROW_PATH_SIZE + 1];
     if (r->moved || status != STATUS_IO) {
         return !r->moved && (status == STATUS_CORRUPT || status == STATUS_NOT_FOUND);
     }
     (void)snprintf(path, sizeof(path), "%s/%s", t->plan->run_dir, from->path);
     enum regular_file_look look = regular_file_look(path);
+    *ret_forbidden = look == REGULAR_FILE_FORBIDDEN;
     if (look == REGULAR_FILE_FAILED) {
         r->unread = *why;
     }
@@ -211,8 +214,10 @@ static enum status train_from_list(struct local_run *r, const struct local_try *
         }
         struct error why = {.code = STATUS_OK, .message = ""};
         enum status status = train_from(r, t, from, &why);
-        if (!is_unusable(r, t, from, status, &why)) {
-            return error_set(error, status, "%s", why.message);
+        bool forbidden = false;
+        if (!is_unusable(r, t, from, status, &why, &forbidden)) {
+            (void)error_set(error, status, "%s", why.message);
+            return forbidden ? executor_refuse_forbidden(error) : status;
         }
         const struct log_subject subject = run_row_subject(r->run);
         log_about(&subject, LOG_LEVEL_WARNING, "run %lld: cannot go on from %s: %s",

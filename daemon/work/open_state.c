@@ -91,6 +91,7 @@ enum status open_state(const char *directory, const struct clock *clock, int *re
     TRY(made);
     TRY(lock_take(directory, ret_lock_fd, error));
     state_dir_remove_address(directory);
+    TRY(state_dir_check_restored(directory, error));
     (void)snprintf(path, sizeof(path), "%s/cutoutd.db", directory);
     TRY(store_open(path, ret_store, error));
     return sweep_state(directory, clock, *ret_store, error);

@@ -107,6 +107,7 @@ static void wrong_flags_and_variables_are_refused(void **state) {
     (void)state;
     char *const unknown[] = {"--wokers=1"};
     char *const valueless[] = {"--workers"};
+    char *const neither[] = {"--wokers"};
     char *const word[] = {"workers"};
     char *const underscore[] = {"--state_dir", "/x"};
     char *const no_equals[] = {"--dataset", "cifar10"};
@@ -117,6 +118,10 @@ static void wrong_flags_and_variables_are_refused(void **state) {
     assert_non_null(strstr(error.message, "--wokers"));
     assert_int_equal(config_load(1, valueless, no_environment, NULL, &config, &error),
                      STATUS_INVALID);
+    assert_string_equal(error.message, "--workers needs a value");
+    assert_int_equal(config_load(1, neither, no_environment, NULL, &config, &error),
+                     STATUS_INVALID);
+    assert_string_equal(error.message, "unknown flag --wokers");
     assert_int_equal(config_load(1, word, no_environment, NULL, &config, &error), STATUS_INVALID);
     assert_int_equal(config_load(2, underscore, no_environment, NULL, &config, &error),
                      STATUS_INVALID);

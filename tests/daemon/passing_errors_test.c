@@ -9,6 +9,8 @@
 
 #include "core/base/regular_file.h"
 #include "daemon/config/state_dir.h"
+#include "daemon/config/text_file.h"
+#include "daemon/slurm/slurm_internal.h"
 #include "daemon/store/change/run_fork.h"
 #include "daemon/store/table/checkpoint_table.h"
 #include "daemon/work/recovery.h"
@@ -88,6 +90,15 @@ static void assert_succeeded(struct local_fixture *l, int64_t id, int attempt) {
     run_row_clear(&row);
 }
 
+static void requeue(struct local_fixture *l, int64_t id) {
+    const struct queue_action asked = {.action = RUN_ACTION_REQUEUE, .ids = &id, .n_ids = 1};
+    struct run_outcomes outcomes;
+    ASSERT_OK(pool_act(l->w.pool, &asked, &outcomes, &fixture_error));
+    assert_int_equal(outcomes.items[0].error.code, STATUS_OK);
+    run_outcomes_clear(&outcomes);
+    work_note_change(&l->w, id);
+}
+
 static void checkpoints_that_cannot_be_opened_for_a_moment_are_gone_on_from(void **state) {
     struct local_fixture *l = *state;
     static const int codes[] = {EMFILE, EIO};
@@ -122,15 +133,50 @@ static void a_last_checkpoint_that_stays_unreadable_falls_back_after_the_bound(v
     assert_same_history(l->w.f.store, id, train_whole(l, run_text));
 }
 
-static void what_is_no_file_of_ours_falls_back_at_once(void **state) {
+/* As root leaves it, who has served the directory by hand. */
+static void what_is_not_ours_to_read_is_gone_on_from_once_it_is(void **state) {
     struct local_fixture *l = *state;
-    int64_t id = stop_in_second_epoch(l, run_text);
-    let_opening_fail(last, EACCES, 1000);
+    static const int codes[] = {EACCES, EPERM};
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        l->held = false;
+        int64_t id = stop_in_second_epoch(l, run_text);
+        int n_anew = l->n_anew;
+        let_opening_fail(".safetensors", codes[i], 1000);
+        work_start(&l->w);
+        work_wait_until(&l->w, id, work_is_final, "final");
+        struct run_row row = fixture_get_run(l->w.f.store, id);
+        assert_int_equal(row.state, RUN_FAILED);
+        assert_int_equal(row.attempt, 2);
+        assert_non_null(strstr(row.reason, "do what `cutoutd doctor` says of it, then requeue"));
+        run_row_clear(&row);
+        let_opening_fail("", 0, 0);
+        requeue(l, id);
+        work_wait_until(&l->w, id, work_is_final, "final");
+        assert_succeeded(l, id, 3);
+        assert_false(has_reason(l, id, "went on from"));
+        assert_int_equal(l->n_anew, n_anew);
+        assert_same_history(l->w.f.store, id, train_whole(l, run_text));
+        work_stop(&l->w);
+    }
     work_start(&l->w);
-    work_wait_until(&l->w, id, work_is_final, "final");
-    assert_succeeded(l, id, 2);
-    assert_true(
-        has_reason(l, id, "the last checkpoint cannot be read; went on from epoch 1, step 0"));
+}
+
+static void what_is_not_ours_to_read_is_not_passed_over_for_slurm_either(void **state) {
+    struct local_fixture *l = *state;
+    char from[160];
+    char to[160];
+    char digest[SHA256_HEX_SIZE];
+    bool of_source = false;
+    (void)snprintf(from, sizeof(from), "%s/%s", l->w.f.dir, last);
+    (void)snprintf(to, sizeof(to), "%s/copy", l->w.f.dir);
+    ASSERT_OK(text_file_write(from, "weights\n", &fixture_error));
+    ASSERT_OK(sha256_file(from, digest, &fixture_error));
+    let_opening_fail(last, EACCES, 1000);
+    assert_int_equal(slurm_copy_checkpoint(from, to, digest, &of_source, &fixture_error),
+                     STATUS_FORBIDDEN);
+    assert_true(of_source);
+    let_opening_fail("", 0, 0);
+    ASSERT_OK(slurm_copy_checkpoint(from, to, digest, &of_source, &fixture_error));
 }
 
 static enum status link_file(void *user, int64_t source_id, int64_t id, const char *name,
@@ -282,7 +328,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(checkpoints_that_cannot_be_opened_for_a_moment_are_gone_on_from),
         TEST(a_last_checkpoint_that_stays_unreadable_falls_back_after_the_bound),
-        TEST(what_is_no_file_of_ours_falls_back_at_once),
+        TEST(what_is_not_ours_to_read_is_gone_on_from_once_it_is),
+        TEST(what_is_not_ours_to_read_is_not_passed_over_for_slurm_either),
         TEST(a_fork_that_cannot_be_opened_for_a_moment_goes_on_from_its_epoch),
         TEST(a_fork_that_stays_unreadable_fails_after_the_bound_with_the_error),
         TEST_PHOTOS(images_that_cannot_be_read_for_a_moment_fail_no_run),

@@ -199,7 +199,8 @@ class Start(unittest.TestCase):
                                                    file.name))
 
     def test_the_command_refuses_odd_names_and_scopes(self):
-        for words in ((), ("an na",), ("anna", "--scope", "root"), ("anna", "bert"), ("--x",)):
+        for words in ((), ("an na",), ("anna", "--scope", "root"), ("anna", "bert"), ("--x",), ("list", "anna"),
+                      ("list", "--scope", "read"), ("revoke", "anna", "--days", "3"), ("list", "--config", "/nowhere")):
             result = subprocess.run([os.environ["CUTOUTD"], "token", *words], capture_output=True,
                                     timeout=PATIENCE_S, check=False)
             self.assertEqual(result.returncode, 2, words)

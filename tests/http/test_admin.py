@@ -1,10 +1,12 @@
 """Backups that can be started from, and room on the disk."""
 
+import glob
 import hashlib
 import json
 import os
 import shutil
 import sqlite3
+import stat
 import subprocess
 import tempfile
 import threading
@@ -187,6 +189,48 @@ class Command(DaemonTestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn("certificate", result.stderr)
         self.assertFalse(os.path.exists(os.path.join(daemon.directory, "backup.db")))
+
+    def test_what_cannot_be_brought_to_its_place_is_not_left_in_the_state_directory(self):
+        daemon = self.fresh()
+        result = subprocess.run(["prlimit", "--fsize=4096", "--", os.environ["CUTOUTD"], "backup",
+                                 daemon.directory + "/copy.db", "--state-dir", daemon.state_dir, "--config", "/dev/null"],
+                                capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        self.assertEqual(result.returncode, 1, result.stdout)
+        self.assertIn("cannot be brought here: cannot write", result.stderr)
+        self.assertEqual(os.listdir(daemon.state_dir + "/backups"), [])
+        self.assertEqual(glob.glob(daemon.directory + "/copy*"), [])
+
+    def test_replaces_no_directory_and_nothing_that_is_no_file(self):
+        daemon = self.fresh()
+        directory = os.path.join(daemon.directory, "copies")
+        os.mkdir(directory)
+        with open(os.path.join(directory, "monday.db"), "w", encoding="ascii"):
+            pass
+        fifo = os.path.join(daemon.directory, "fifo")
+        os.mkfifo(fifo)
+        for running in (True, False):
+            for target in (directory, directory + "/", fifo):
+                result = self.backup(daemon, target)
+                self.assertEqual(result.returncode, 1, result.stdout)
+                self.assertIn("give the copy a name of its own, such as " + target.rstrip("/") + "/cutoutd.db",
+                              result.stderr)
+            if running:
+                self.assertEqual(daemon.terminate(), 0)
+        self.assertEqual(os.listdir(directory), ["monday.db"])
+        self.assertTrue(stat.S_ISFIFO(os.stat(fifo).st_mode))
+        self.assertEqual(glob.glob(daemon.directory + "/*in-the-way"), [])
+
+    def test_does_not_take_the_place_of_what_the_daemon_works_with(self):
+        daemon = self.fresh()
+        link = os.path.join(daemon.directory, "link")
+        os.symlink(daemon.state_dir, link)
+        for target in (daemon.state_dir + "/cutoutd.db", link + "/cutoutd.db", daemon.state_dir + "/cutoutd.db-wal"):
+            result = self.backup(daemon, target)
+            self.assertEqual(result.returncode, 1, result.stdout)
+            self.assertIn("is a file of the daemon's own", result.stderr)
+        run = daemon.submit(epochs=1)
+        self.assertEqual(daemon.wait_for_end(run)["state"], "succeeded")
+        self.assertEqual(self.backup(daemon, daemon.state_dir + "/copy.db").returncode, 0)
 
     def test_says_what_is_in_the_way(self):
         daemon = self.fresh()

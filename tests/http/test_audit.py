@@ -116,7 +116,10 @@ class Expiry(Lab):
         rows = self.command("list", "--tokens-file", self.tokens_file).splitlines()
         self.assertEqual([row.split()[0] for row in rows], ["NAME", "anna", "bert", "root", "rita", "vera"])
         self.assertEqual([row.split()[-1] == "never" for row in rows[1:]], [True] * 4 + [False])
-        self.assertIn("1 token of vera revoked", self.command("revoke", "vera", "--tokens-file", self.tokens_file))
+        link = self.tokens_file + ".link"
+        os.symlink(self.tokens_file, link)
+        self.assertIn("1 token of vera revoked", self.command("revoke", "vera", "--tokens-file", link))
+        self.assertTrue(os.path.islink(link))
         self.assertEqual(os.stat(self.tokens_file).st_mode & 0o777, 0o640)
         self.daemon.hang_up("4 token(s) in force")
         self.assertEqual(self.daemon.curl(API + "/queue", *bearer(made[0])).status, 401)

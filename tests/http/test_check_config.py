@@ -142,6 +142,46 @@ class CheckConfig(unittest.TestCase):
         self.prefix = ["unshare", "-m", "sh", "-c", f'mount --bind {groups} /etc/group && exec "$@"', "sh"]
         self.assertEqual(self.check("--as-service", config=config)[::2], (0, ""))
 
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become the service's user")
+    def test_settings_that_the_services_user_may_not_read_are_named(self):
+        directory = os.path.join(self.directory, "conf.d")
+        os.mkdir(directory)
+        path = self.write("conf.d/lab.conf", "workers = 2\n", 0o600)  # as root's umask 077 makes it
+        status, stands, wrong = self.check("--as-service")
+        self.assertEqual(status, 1)
+        self.assertIn("workers = 2", stands)
+        self.assertIn(f"cannot open {path}: Permission denied; the daemon's user must be able to read it: chmod a+r {path}\n",
+                      wrong)
+        os.chmod(path, 0o644)
+        os.chmod(directory, 0o700)
+        self.assertIn(f"(chmod a+rx): cannot read the directory {directory}: Permission denied",
+                      self.check("--as-service")[2])
+        os.chmod(directory, 0o755)
+        self.assertEqual(self.check("--as-service")[::2], (0, ""))
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become the service's user")
+    def test_what_is_roots_in_the_state_directory_is_named(self):
+        state = os.path.join(self.directory, "private", "state")
+        os.makedirs(state, 0o750)
+        os.chmod(os.path.dirname(state), 0o700)  # as systemd's /var/lib/private: only root comes there
+        self.drop_in(f"StateDirectory=\nStateDirectory={os.path.basename(self.directory)}/private/state\n")
+        tokens = self.write("private/state/users", make_token("anna", "submit")[1] + "\n", 0o640)
+        cert, key = (os.path.join(state, name) for name in ("cert.pem", "key.pem"))
+        make_certificate(cert, key)
+        config = f"tokens_file = {tokens}\ntls_cert = {cert}\ntls_key = {key}\n"
+        # systemd gives all of a directory to its user that is not the user's yet.
+        self.assertEqual(self.check("--as-service", config=config)[::2], (0, ""))
+        user = 61200  # of those that systemd makes
+        os.chown(state, user, user)
+        status, _, wrong = self.check("--as-service", config=config)
+        self.assertEqual(status, 1)
+        self.assertIn(f"cutoutd.conf:1: the service's user may not read {tokens}; give it away with: chown "
+                      f"--reference={state}/ {tokens}\n", wrong)
+        self.assertIn(f"may not read {key};", wrong)
+        for path in (tokens, cert, key):
+            subprocess.run(["chown", f"--reference={state}/", path], check=True)
+        self.assertEqual(self.check("--as-service", config=config)[::2], (0, ""))
+
     def test_the_cluster_is_tried_by_whoever_would_give_it_jobs(self):
         config = f"executors = slurm\n[slurm]\nshared_dir = {self.directory}\nbin_dir = {self.directory}\n"
         status, stands, wrong = self.check(config=config)

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import unittest
 
-from daemon_process import PATIENCE_S, TINY, DaemonTestCase
+from daemon_process import PATIENCE_S, TINY, DaemonTestCase, make_certificate
 
 LONG = dict(TINY, epochs=1000)
 STRANGER = 12345  # a user that owns nothing here
@@ -193,6 +193,64 @@ class Restore(DaemonTestCase):
         self.assertEqual(new.history("1"), old.history(undisturbed))
         self.assertEqual(len(glob.glob(new.state_dir + "/unknown/*")), 1)
 
+    def test_the_files_of_a_daemon_that_runs_are_not_copied(self):
+        old = self.stopped_daemon()
+        old.start()
+        new = self.empty_daemon()
+        link = os.path.join(old.directory, "link.db")
+        os.symlink(old.state_dir + "/cutoutd.db", link)
+        for source in (old.state_dir, old.state_dir + "/cutoutd.db", link):
+            status, said = run("restore", new, source)
+            self.assertEqual(status, 1, said)
+            self.assertIn("stop the daemon there first, or restore what `cutoutd backup` makes", said)
+            self.assertEqual(os.listdir(new.state_dir), ["lock"])
+        self.assertEqual(old.terminate(), 0)
+        status, said = run("restore", new, old.state_dir)
+        self.assertEqual(status, 0, said)
+        self.assertNotIn("are not there", said)
+
+    def test_a_copy_in_the_directory_itself_comes_back(self):
+        daemon = self.stopped_daemon()
+        os.rename(daemon.state_dir + "/cutoutd.db", daemon.state_dir + "/friday.db")
+        status, said = run("restore", daemon, daemon.state_dir + "/friday.db")
+        self.assertEqual(status, 0, said)
+
+    def test_after_a_restore_that_was_killed_no_empty_database_takes_its_place(self):
+        old, backup = self.paused_with_a_backup(**LONG)
+        self.assertEqual(old.terminate(), 0)
+        new = self.empty_daemon()
+        # What one leaves that was killed before its last step.
+        os.makedirs(new.state_dir)
+        shutil.copy(backup + "/cutoutd.db", new.state_dir + "/restore.tmp")
+        status, said = run("serve", new, "--listen", "127.0.0.1:0")
+        self.assertEqual(status, 1, said)
+        self.assertIn("was cut short: give `cutoutd restore FILE` again", said)
+        self.assertFalse(os.path.exists(new.state_dir + "/cutoutd.db"))
+        status, said = run("doctor", new)
+        self.assertEqual(status, 1)
+        self.assertIn("restore.tmp is of a restore that was cut short", said)
+        self.assertNotIn("nothing needs it", said)
+        status, said = run("restore", new, backup)
+        self.assertEqual(status, 0, said)
+        status, said = run("doctor", new)
+        self.assertEqual(status, 0, said)
+        new.start()
+
+    def test_the_doctor_knows_what_settings_name_and_what_is_the_file_systems(self):
+        daemon = self.stopped_daemon()
+        tls = os.path.join(daemon.state_dir, "tls")
+        os.mkdir(tls)
+        make_certificate(tls + "/cert.pem", tls + "/key.pem")
+        for name in ("users", "restored.db"):
+            with open(os.path.join(daemon.state_dir, name), "w", encoding="ascii"):
+                pass
+        os.mkdir(daemon.state_dir + "/lost+found")
+        status, said = run("doctor", daemon, "--tls-cert", tls + "/cert.pem", "--tls-key", tls + "/key.pem",
+                           "--tokens-file", daemon.state_dir + "/users")
+        self.assertEqual(status, 1)
+        self.assertIn("restored.db is not the daemon's", said)
+        self.assertIn(": 1 problem\n", said)
+
     def test_what_is_no_good_database_is_refused_and_leaves_nothing(self):
         old = self.stopped_daemon()
         good = os.path.join(old.state_dir, "cutoutd.db")
@@ -269,6 +327,23 @@ class Restore(DaemonTestCase):
         self.assertEqual(status, 1, said)
         self.assertIn("belongs to user 0 (mode 600), and the daemon is user 12345", said)
         self.assertIn("cutoutd restore FILE", said)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can give files to others")
+    def test_a_run_directory_that_root_has_made_is_given_back_not_moved_away(self):
+        daemon = self.stopped_daemon()
+        os.chmod(daemon.directory, 0o755)
+        subprocess.run(["chown", "-R", f"{STRANGER}:{STRANGER}", daemon.state_dir], check=True)
+        of_root = daemon.state_dir + "/runs/2"
+        os.chown(of_root, 0, 0)
+        os.chmod(of_root, 0o700)
+        status, said = run("serve", daemon, "--listen", "127.0.0.1:0", user=STRANGER)
+        self.assertEqual(status, 1, said)
+        self.assertIn("it is not the daemon's to read: do what `cutoutd doctor` says of it", said)
+        self.assertNotIn("move it away", said)
+        remedy = f"chown -hR --reference={daemon.state_dir}/ {of_root}"
+        self.assertIn(remedy, run("doctor", daemon)[1])
+        subprocess.run(remedy.split(), check=True)
+        self.assertEqual(run("doctor", daemon)[0], 0)
 
     def test_the_doctor_names_what_is_wrong_and_what_to_do(self):
         daemon = self.stopped_daemon()
