@@ -52,14 +52,15 @@ static bool is_named_before(const struct checkpoint_list *list, size_t n) {
 }
 
 /* Those to go on from. One that is damaged is left out, and so is one that could not be read some
- * times: the job goes on from the one before and says so. STATUS_FORBIDDEN: one is not the daemon's
- * to read. *ret_alone: it cannot be read now, which
- * concerns no other run. */
+ * times: the job goes on from the one before and says so. STATUS_FORBIDDEN: executor_forbidden.
+ * *ret_alone: it cannot be read now, which concerns no other run. */
 static enum status copy_checkpoints(struct slurm_job *job, const struct executor_plan *plan,
                                     bool *ret_alone, struct error *error) {
     char from[ATTEMPT_PATH_SIZE];
     char to[ATTEMPT_PATH_SIZE];
     char directory[ATTEMPT_PATH_SIZE];
+    struct executor_forbidden forbidden = {.path = NULL};
+    bool any = false;
     TRY(attempt_path(job->dir, "checkpoints", directory, error));
     for (size_t i = 0; i < plan->checkpoints.n; i++) {
         const struct checkpoint_row *row = &plan->checkpoints.rows[i];
@@ -71,19 +72,24 @@ static enum status copy_checkpoints(struct slurm_job *job, const struct executor
         }
         enum status status = slurm_copy_checkpoint(from, to, row->sha256, &of_source, error);
         if (status == STATUS_OK) {
+            any = true;
             continue;
         }
         *ret_alone =
             of_source && status == STATUS_IO && job->n_unread < RECOVERY_MOST_INTERRUPTIONS;
-        if (!of_source || *ret_alone || status == STATUS_FORBIDDEN) {
+        if (!of_source || *ret_alone) {
             job->n_unread += *ret_alone;
             return status;
+        }
+        if (status == STATUS_FORBIDDEN) {
+            const struct error why = *error;
+            TRY(executor_pass_forbidden(&forbidden, row->path, &why, error));
         }
         const struct log_subject subject = run_row_subject(job->run);
         log_about(&subject, LOG_LEVEL_WARNING, "run %lld: cannot go on from %s: %s",
                   (long long)job->report.run_id, row->path, error->message);
     }
-    return STATUS_OK;
+    return any ? STATUS_OK : executor_end_forbidden(&forbidden, error);
 }
 
 /* The line for it, or "". A job gets nothing of the daemon's environment but what its bits depend

@@ -15,7 +15,7 @@ static enum status check_source(const char *from, const char *sha256, struct err
     if (status != STATUS_OK) {
         enum regular_file_look look =
             status == STATUS_IO ? regular_file_look(from) : REGULAR_FILE_FAILED;
-        return look == REGULAR_FILE_FORBIDDEN ? executor_refuse_forbidden(error)
+        return look == REGULAR_FILE_FORBIDDEN ? STATUS_FORBIDDEN
                : look == REGULAR_FILE_LOST
                    ? error_set(error, STATUS_CORRUPT, "%s is no file that can be read", from)
                    : status;

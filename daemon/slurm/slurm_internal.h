@@ -94,9 +94,9 @@ static inline double slurm_now_s(void) {
 
 /* Copies a checkpoint, durably, once it is whole: `to` is what it was until then. On failure
  * *ret_of_source says on which side it failed, and the message names the file. Of the source:
- * STATUS_NOT_FOUND; STATUS_CORRUPT: it is damaged, no regular file, or not this user's to read;
- * STATUS_IO: it cannot be read now. Of the target: STATUS_IO, STATUS_NO_SPACE, STATUS_NOT_FOUND.
- * STATUS_NO_MEMORY. */
+ * STATUS_NOT_FOUND; STATUS_CORRUPT: it is damaged, or no regular file; STATUS_FORBIDDEN: it is not
+ * this user's to read; STATUS_IO: it cannot be read now. Of the target: STATUS_IO, STATUS_NO_SPACE,
+ * STATUS_NOT_FOUND. STATUS_NO_MEMORY. */
 enum status slurm_copy_checkpoint(const char *from, const char *to, const char *sha256,
                                   bool *ret_of_source, struct error *error);
 

@@ -29,10 +29,24 @@ struct log_subject run_row_subject(const struct run_row *run) {
     return (struct log_subject){.run_id = run->id, .sweep_id = run->sweep_id, .owner = run->owner};
 }
 
-enum status executor_refuse_forbidden(struct error *error) {
-    const struct error why = *error;
-    return error_set(error, STATUS_FORBIDDEN,
-                     "%.300s: it is not the daemon's to read; stop the daemon, do what `cutoutd "
-                     "doctor` says of it, then requeue the run, which goes on from there",
-                     why.message);
+enum status executor_end_forbidden(const struct executor_forbidden *forbidden,
+                                   struct error *error) {
+    return !forbidden->path
+               ? STATUS_OK
+               : error_set(error, STATUS_FORBIDDEN,
+                           "%.300s: it is not the daemon's to read; stop the daemon, do what "
+                           "`cutoutd doctor` says of it, then requeue the run, which goes on from "
+                           "there",
+                           forbidden->why.message);
+}
+
+enum status executor_pass_forbidden(struct executor_forbidden *forbidden, const char *path,
+                                    const struct error *why, struct error *error) {
+    if (forbidden->path) {
+        return strcmp(forbidden->path, path) == 0 ? STATUS_OK
+                                                  : executor_end_forbidden(forbidden, error);
+    }
+    forbidden->path = path;
+    forbidden->why = *why;
+    return STATUS_OK;
 }

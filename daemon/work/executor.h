@@ -71,9 +71,22 @@ bool executor_keeps_arithmetic(const struct run_row *run, const char *arithmetic
 /* Whether the checkpoint is of the run that this one was forked from. */
 bool executor_is_foreign(const struct run_row *run, const struct checkpoint_row *checkpoint);
 
-/* Makes of *error, about a checkpoint that the daemon's user may not read, STATUS_FORBIDDEN with
- * the remedy. Such a one is neither passed over nor forgotten: what is in it may be whole. */
-enum status executor_refuse_forbidden(struct error *error);
+/* Checkpoints that the daemon's user may not read: what is in them may be whole. One is passed
+ * over, and what was trained since the one before is trained again. Where there are several, or
+ * nothing else is left, as after root has served the directory by hand, nothing is trained and
+ * nothing forgotten: once they are the daemon's again the run goes on from the last. */
+struct executor_forbidden {
+    const char *path; /* borrowed; NULL: none yet */
+    struct error why;
+};
+
+/* One more; a path that was met before is none. STATUS_FORBIDDEN with the remedy: it is the second.
+ */
+enum status executor_pass_forbidden(struct executor_forbidden *forbidden, const char *path,
+                                    const struct error *why, struct error *error);
+
+/* Nothing else is left. STATUS_FORBIDDEN with the remedy, if there was one. */
+enum status executor_end_forbidden(const struct executor_forbidden *forbidden, struct error *error);
 
 /* How an attempt ended. */
 struct executor_outcome {

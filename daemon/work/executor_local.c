@@ -168,8 +168,8 @@ static enum status train_from(struct local_run *r, const struct local_try *t,
 
 /* Whether the try failed because of the file that it should have gone on from, nothing was trained,
  * and to try it again is of no use: what fails for a moment (the disk, too many open files) says
- * nothing of the file, until the last attempt that the run has. *ret_forbidden: nor does what the
- * daemon may not read, ever. */
+ * nothing of the file, until the last attempt that the run has. *ret_forbidden: the daemon may not
+ * read it, so that it may be whole. */
 static bool is_unusable(struct local_run *r, const struct local_try *t,
                         const struct checkpoint_row *from, enum status status,
                         const struct error *why, bool *ret_forbidden) {
@@ -184,7 +184,7 @@ static bool is_unusable(struct local_run *r, const struct local_try *t,
     if (look == REGULAR_FILE_FAILED) {
         r->unread = *why;
     }
-    return look == REGULAR_FILE_LOST ||
+    return look == REGULAR_FILE_LOST || *ret_forbidden ||
            (look == REGULAR_FILE_FAILED && r->run->interruptions >= RECOVERY_MOST_INTERRUPTIONS);
 }
 
@@ -207,6 +207,7 @@ static enum status refuse_anew(const struct local_run *r, struct error *error) {
 static enum status train_from_list(struct local_run *r, const struct local_try *t,
                                    struct error *error) {
     const struct checkpoint_list *list = &t->plan->checkpoints;
+    struct executor_forbidden forbidden = {.path = NULL};
     for (size_t i = 0; i < list->n; i++) {
         const struct checkpoint_row *from = &list->rows[i];
         if (from->epochs_done < executor_forked_epoch(r->run)) {
@@ -214,10 +215,12 @@ static enum status train_from_list(struct local_run *r, const struct local_try *
         }
         struct error why = {.code = STATUS_OK, .message = ""};
         enum status status = train_from(r, t, from, &why);
-        bool forbidden = false;
-        if (!is_unusable(r, t, from, status, &why, &forbidden)) {
-            (void)error_set(error, status, "%s", why.message);
-            return forbidden ? executor_refuse_forbidden(error) : status;
+        bool is_forbidden = false;
+        if (!is_unusable(r, t, from, status, &why, &is_forbidden)) {
+            return error_set(error, status, "%s", why.message);
+        }
+        if (is_forbidden) {
+            TRY(executor_pass_forbidden(&forbidden, from->path, &why, error));
         }
         const struct log_subject subject = run_row_subject(r->run);
         log_about(&subject, LOG_LEVEL_WARNING, "run %lld: cannot go on from %s: %s",
@@ -227,6 +230,7 @@ static enum status train_from_list(struct local_run *r, const struct local_try *
                                               : "the last checkpoint is damaged";
         }
     }
+    TRY(executor_end_forbidden(&forbidden, error));
     TRY(refuse_anew(r, error));
     return train_from(r, t, NULL, error);
 }

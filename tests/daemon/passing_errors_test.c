@@ -133,7 +133,19 @@ static void a_last_checkpoint_that_stays_unreadable_falls_back_after_the_bound(v
     assert_same_history(l->w.f.store, id, train_whole(l, run_text));
 }
 
-/* As root leaves it, who has served the directory by hand. */
+static void one_that_is_not_ours_to_read_falls_back_to_the_one_before(void **state) {
+    struct local_fixture *l = *state;
+    int64_t id = stop_in_second_epoch(l, run_text);
+    let_opening_fail(last, EACCES, 1000);
+    work_start(&l->w);
+    work_wait_until(&l->w, id, work_is_final, "final");
+    assert_succeeded(l, id, 2);
+    assert_true(
+        has_reason(l, id, "the last checkpoint cannot be read; went on from epoch 1, step 0"));
+    assert_same_history(l->w.f.store, id, train_whole(l, run_text));
+}
+
+/* As root leaves them, who has served the directory by hand. */
 static void what_is_not_ours_to_read_is_gone_on_from_once_it_is(void **state) {
     struct local_fixture *l = *state;
     static const int codes[] = {EACCES, EPERM};
@@ -161,7 +173,7 @@ static void what_is_not_ours_to_read_is_gone_on_from_once_it_is(void **state) {
     work_start(&l->w);
 }
 
-static void what_is_not_ours_to_read_is_not_passed_over_for_slurm_either(void **state) {
+static void what_is_not_ours_to_read_is_told_apart_for_slurm(void **state) {
     struct local_fixture *l = *state;
     char from[160];
     char to[160];
@@ -328,8 +340,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(checkpoints_that_cannot_be_opened_for_a_moment_are_gone_on_from),
         TEST(a_last_checkpoint_that_stays_unreadable_falls_back_after_the_bound),
+        TEST(one_that_is_not_ours_to_read_falls_back_to_the_one_before),
         TEST(what_is_not_ours_to_read_is_gone_on_from_once_it_is),
-        TEST(what_is_not_ours_to_read_is_not_passed_over_for_slurm_either),
+        TEST(what_is_not_ours_to_read_is_told_apart_for_slurm),
         TEST(a_fork_that_cannot_be_opened_for_a_moment_goes_on_from_its_epoch),
         TEST(a_fork_that_stays_unreadable_fails_after_the_bound_with_the_error),
         TEST_PHOTOS(images_that_cannot_be_read_for_a_moment_fail_no_run),
