@@ -10,6 +10,7 @@
 #include "daemon/store/actor.h"
 #include "daemon/store/before_migration.h"
 #include "daemon/store/db.h"
+#include "daemon/store/log_renew.h"
 #include "daemon/store/migrate.h"
 #include "daemon/store/write_queue.h"
 
@@ -37,6 +38,7 @@ static enum status settle_first(struct db *db, struct error *error) {
 }
 
 static enum status open_connections(struct store *store, const char *path, struct error *error) {
+    TRY(log_renew(path, error));
     TRY(db_open(&store->writes.db, path, true, error));
     TRY(migrate_check(store->writes.db.handle, migrations_embedded_count, error));
     TRY(db_begin_writing(&store->writes.db, error));

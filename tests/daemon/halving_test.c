@@ -228,6 +228,19 @@ static void settings_are_ranked_by_their_means_and_go_on_together(void **state) 
     halving_state_clear(&view);
 }
 
+/* In binary 0.8 + 0.1 is more than 0.3 + 0.6. */
+static void settings_with_as_many_errors_are_ranked_by_their_ids(void **state) {
+    struct halving *h = *state;
+    static const char *const settings[] = {"m=1", "m=1", "m=2", "m=2"};
+    static const int wrong[] = {800, 100, 300, 600};
+    add_sweep(h, 4, settings);
+    for (int i = 0; i < 4; i++) {
+        train(h, h->ids[i], 1, 2, wrong[i]);
+    }
+    assert_run(h, 0, RUN_QUEUED, "rank 1 of 2 at epoch 2: goes on to its end", 0, false);
+    assert_int_equal(fixture_state(h->f.store, h->ids[2]), RUN_PAUSED);
+}
+
 static void runs_that_have_succeeded_are_ranked_and_end_rungs(void **state) {
     struct halving *h = *state;
     add_sweep(h, 2, NULL);
@@ -385,6 +398,7 @@ int main(void) {
         TEST(a_run_that_is_paused_by_hand_before_its_rung_is_waited_for),
         TEST(a_run_that_is_resumed_by_hand_has_left),
         TEST(settings_are_ranked_by_their_means_and_go_on_together),
+        TEST(settings_with_as_many_errors_are_ranked_by_their_ids),
         TEST(runs_that_have_succeeded_are_ranked_and_end_rungs),
         TEST(a_sweep_by_halving_can_be_deleted),
         TEST(its_end_is_told_once_although_runs_stay_paused),

@@ -2,7 +2,9 @@
 #include "daemon/store/table/setting_table.h"
 #include "tests/daemon/store_fixture.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include "core/base/clock.h"
 #include "daemon/work/health.h"
@@ -137,17 +139,41 @@ static void a_quiet_log_goes_into_the_database_file(void **state) {
     health_free(health);
 }
 
+/* The files of the test's store, as if its process had been killed. */
+static void copy_killed(const struct test *test, struct test *killed) {
+    char command[2400];
+    *killed = (struct test){.f.store = NULL};
+    fixture_make_dir(&killed->f);
+    (void)snprintf(command, sizeof(command), "cp %s %s && cp %s-wal %s-wal", test->f.path,
+                   killed->f.path, test->f.path, killed->f.path);
+    assert_int_equal(system(command), 0);
+}
+
 static void an_opening_puts_the_log_of_a_killed_process_into_the_database_file(void **state) {
     struct test *test = *state;
-    struct test killed = {.f.store = NULL};
-    char command[2400];
+    struct test killed;
     ASSERT_OK(setting_table_put(test->f.store, "a", "b", &fixture_error));
-    fixture_make_dir(&killed.f);
-    (void)snprintf(command, sizeof(command), "cp %s %s && cp %s-wal %s-wal", test->f.path,
-                   killed.f.path, test->f.path, killed.f.path);
-    assert_int_equal(system(command), 0);
+    copy_killed(test, &killed);
     assert_false(file_alone_has_setting(&killed));
     fixture_open_store(&killed.f);
+    assert_true(file_alone_has_setting(&killed));
+    fixture_end(&killed.f);
+}
+
+/* Whose sync failed the system does not write by itself again (log_renew.h). */
+static void an_opening_writes_the_log_of_a_killed_process_once_more(void **state) {
+    struct test *test = *state;
+    struct test killed;
+    struct stat log;
+    char path[1200];
+    static const struct timespec long_ago[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    ASSERT_OK(setting_table_put(test->f.store, "a", "b", &fixture_error));
+    copy_killed(test, &killed);
+    (void)snprintf(path, sizeof(path), "%s-wal", killed.f.path);
+    assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
+    fixture_open_store(&killed.f);
+    assert_int_equal(stat(path, &log), 0);
+    assert_true(log.st_mtim.tv_sec > 1000);
     assert_true(file_alone_has_setting(&killed));
     fixture_end(&killed.f);
 }
@@ -162,6 +188,7 @@ int main(void) {
         TEST(full_disk_is_told_until_a_write_reaches_it_again),
         TEST(a_quiet_log_goes_into_the_database_file),
         TEST(an_opening_puts_the_log_of_a_killed_process_into_the_database_file),
+        TEST(an_opening_writes_the_log_of_a_killed_process_once_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,39 +13,13 @@
 #include "api/access.h"
 #include "api/router.h"
 #include "daemon/queue/run_action.h"
-#include "tests/sim/model.h"
+#include "tests/sim/model_claims.h"
 #include "tests/sim/process.h"
+#include "tests/sim/questions.h"
 #include "tests/sim/sched.h"
 #include "tests/sim/sim.h"
 
-enum { N_CLIENTS = 3, MOST_KEYED = 64, MOST_SWEEP = 3, BODY_SIZE = 512 };
-
-enum ask_kind {
-    ASK_RUN,
-    ASK_SWEEP,
-    ASK_FORK,
-    ASK_ACTION,
-    ASK_DELETE,
-    ASK_EDIT,
-    ASK_GET,
-    ASK_DRAIN,
-    ASK_PURGE,
-};
-
-struct question {
-    enum ask_kind kind;
-    char method[8];
-    char target[96];
-    char body[BODY_SIZE];
-    char key[32];          /* "": none */
-    struct wanted *wanted; /* [n_wanted] */
-    int n_wanted;
-    int64_t id;
-    int owner; /* who asks */
-    enum run_action action;
-    int priority;
-    bool draining;
-};
+enum { N_CLIENTS = 3, MOST_KEYED = 64 };
 
 /* What was answered to a key, as far as somebody heard it. */
 struct keyed {
@@ -67,172 +41,7 @@ struct client {
 static struct client clients[N_CLIENTS];
 static struct keyed keyed[MOST_KEYED];
 static int n_keyed;
-static int n_names;
-static int n_groups;
 static bool stopping; /* an event as well */
-
-/* ---- what may be asked ---- */
-
-static int64_t some_run(struct stream *choices) {
-    int64_t last = model_last_id();
-    int64_t first = last > 8 && stream_chance(choices, 80) ? last - 8 : 1;
-    return last == 0 ? 1 : first + stream_below(choices, (int)(last - first + 1));
-}
-
-/* "hold" only where it may become of use: a stopped queue tells nothing. */
-static enum run_action some_action(struct stream *choices) {
-    static const enum run_action actions[] = {
-        RUN_ACTION_CANCEL, RUN_ACTION_KILL,    RUN_ACTION_PAUSE,   RUN_ACTION_PAUSE,
-        RUN_ACTION_RESUME, RUN_ACTION_RESUME,  RUN_ACTION_HOLD,    RUN_ACTION_RELEASE,
-        RUN_ACTION_HOLD,   RUN_ACTION_RELEASE, RUN_ACTION_REQUEUE, RUN_ACTION_REQUEUE};
-    return actions[stream_below(choices, sizeof(actions) / sizeof(actions[0]))];
-}
-
-static int owner_of(int number) {
-    return (int)(mix((uint64_t)number + 1234) % SIM_OWNERS);
-}
-
-static void new_run(struct question *q, struct stream *choices) {
-    struct wanted *w = model_want();
-    char after[64] = "";
-    int number = ++n_names;
-    (void)snprintf(w->name, sizeof(w->name), "r%d", number);
-    w->seed = mix((uint64_t)number) % 1000000;
-    w->owner = owner_of(number);
-    w->epochs = 1 + stream_below(choices, 5);
-    w->priority = stream_below(choices, 3);
-    w->elsewhere = kinds.elsewhere && stream_chance(choices, 40);
-    w->held = stream_chance(choices, 8);
-    if (model_last_id() > 0 && stream_chance(choices, 20)) {
-        w->after[w->n_after++] = some_run(choices);
-        (void)snprintf(after, sizeof(after), ",\"after\":[\"%" PRId64 "\"]", w->after[0]);
-    }
-    *q = (struct question){.kind = ASK_RUN, .method = "POST", .target = "/api/v1/runs"};
-    (void)snprintf(q->body, sizeof(q->body),
-                   "{\"name\":\"%s\",\"dataset\":\"shapes\",\"depth\":8,\"m\":1,\"batch_size\":2,"
-                   "\"epochs\":%d,\"seed\":%" PRIu64 ",\"priority\":%d,\"hold\":%s%s%s}",
-                   w->name, w->epochs, w->seed, w->priority, w->held ? "true" : "false", after,
-                   w->elsewhere ? ",\"executor\":\"" SIM_ELSEWHERE "\"" : "");
-    q->wanted = w;
-    q->n_wanted = 1;
-    q->owner = w->owner;
-}
-
-static void new_sweep(struct question *q, struct stream *choices) {
-    char seeds[64] = "";
-    int number = ++n_names;
-    bool halves = stream_chance(choices, 50);
-    int epochs = (halves ? 2 : 1) + stream_below(choices, 3);
-    *q = (struct question){.kind = ASK_SWEEP, .method = "POST", .target = "/api/v1/sweeps"};
-    q->n_wanted = 2 + stream_below(choices, MOST_SWEEP - 1);
-    q->owner = owner_of(number);
-    n_groups++;
-    for (int i = 0; i < q->n_wanted; i++) {
-        struct wanted *w = model_want();
-        size_t used = strlen(seeds);
-        q->wanted = i == 0 ? w : q->wanted;
-        w->seed = (uint64_t)(number * 10 + i);
-        w->owner = owner_of(number);
-        w->epochs = epochs;
-        w->group = n_groups;
-        w->halving_eta = halves ? 2 : 0;
-        (void)snprintf(w->name, sizeof(w->name), "s%d seed=%" PRIu64, number, w->seed);
-        (void)snprintf(seeds + used, sizeof(seeds) - used, "%s%" PRIu64, i ? "," : "", w->seed);
-    }
-    (void)snprintf(q->body, sizeof(q->body),
-                   "{\"name\":\"s%d\",\"base\":{\"dataset\":\"shapes\",\"depth\":8,\"m\":1,"
-                   "\"batch_size\":2,\"epochs\":%d},\"grid\":{\"seed\":[%s]}%s}",
-                   number, epochs, seeds,
-                   halves ? ",\"halving\":{\"first_epochs\":1,\"eta\":2}" : "");
-}
-
-static bool new_fork(struct question *q, struct stream *choices) {
-    int64_t id = some_run(choices);
-    const struct wanted *source = model_find(id);
-    if (!source || source->epochs_seen == 0) {
-        return false;
-    }
-    struct wanted *w = model_want();
-    (void)snprintf(w->name, sizeof(w->name), "f%d", ++n_names);
-    w->seed = source->seed;
-    w->owner = owner_of(n_names);
-    w->epochs = source->epochs + 1;
-    w->elsewhere = source->elsewhere;
-    w->forked_from = id;
-    *q = (struct question){
-        .kind = ASK_FORK, .method = "POST", .wanted = w, .n_wanted = 1, .owner = w->owner};
-    (void)snprintf(q->target, sizeof(q->target), "/api/v1/runs/%" PRId64 "/fork", id);
-    (void)snprintf(q->body, sizeof(q->body),
-                   "{%s\"overrides\":{\"name\":\"%s\",\"priority\":0,\"epochs\":%d}}",
-                   stream_chance(choices, 30) ? "\"from_epoch\":\"best\"," : "", w->name,
-                   w->epochs);
-    return true;
-}
-
-static void new_action(struct question *q, struct stream *choices) {
-    *q = (struct question){.kind = ASK_ACTION, .method = "POST", .id = some_run(choices)};
-    q->action = some_action(choices);
-    (void)snprintf(q->target, sizeof(q->target), "/api/v1/runs/%" PRId64 "/%s", q->id,
-                   run_action_rule(q->action)->name);
-}
-
-static void new_other(struct question *q, struct stream *choices) {
-    int choice = stream_below(choices, 10);
-    *q = (struct question){.kind = ASK_GET, .method = "GET", .id = some_run(choices)};
-    (void)snprintf(q->target, sizeof(q->target), "/api/v1/runs/%" PRId64, q->id);
-    if (choice < 3) {
-        q->kind = ASK_EDIT;
-        q->priority = stream_below(choices, 5);
-        (void)snprintf(q->method, sizeof(q->method), "PATCH");
-        (void)snprintf(q->body, sizeof(q->body), "{\"priority\":%d}", q->priority);
-    } else if (choice < 5) {
-        q->kind = ASK_DELETE;
-        (void)snprintf(q->method, sizeof(q->method), "DELETE");
-    } else if (choice < 6) {
-        q->kind = ASK_DRAIN;
-        q->draining = stream_chance(choices, 40);
-        (void)snprintf(q->method, sizeof(q->method), "POST");
-        (void)snprintf(q->target, sizeof(q->target), "/api/v1/scheduler/%s",
-                       q->draining ? "drain" : "resume");
-    } else if (choice < 7) {
-        q->kind = ASK_PURGE;
-        (void)snprintf(q->method, sizeof(q->method), "POST");
-        (void)snprintf(q->target, sizeof(q->target), "/api/v1/admin/purge");
-        (void)snprintf(q->body, sizeof(q->body), "{\"older_than_days\":0}");
-    }
-}
-
-static void new_question(struct question *q, struct stream *choices) {
-    int choice = stream_below(choices, 100);
-    if (choice < 40 || model_last_id() == 0) {
-        new_run(q, choices);
-    } else if (choice < 46) {
-        new_sweep(q, choices);
-    } else if (choice < 52) {
-        if (!new_fork(q, choices)) {
-            new_action(q, choices);
-        }
-    } else if (choice < 78) {
-        new_action(q, choices);
-    } else {
-        new_other(q, choices);
-    }
-}
-
-/* What the model must know before anything of it can be seen. */
-static void announce(const struct question *q) {
-    struct wanted *w = model_find(q->id);
-    for (int i = 0; i < q->n_wanted; i++) {
-        q->wanted[i].refused = false; /* what was refused may be asked again under its key */
-    }
-    if (q->kind == ASK_DELETE) {
-        model_on_deleting(q->id);
-    } else if (q->kind == ASK_DRAIN) {
-        model_on_drain_asked();
-    } else if (q->kind == ASK_ACTION && q->action == RUN_ACTION_REQUEUE && w) {
-        w->requeues_asked++;
-    }
-}
 
 static struct client *find_idle(void) {
     for (int i = 0; i < N_CLIENTS; i++) {
@@ -244,7 +53,7 @@ static struct client *find_idle(void) {
 }
 
 static void give(struct client *c) {
-    announce(&c->question);
+    question_announce(&c->question);
     sim_tell("  client %d: %s %s %s%s%s%s", (int)(c - clients), c->question.method,
              c->question.target, c->question.body, c->question.key[0] ? " key " : "",
              c->question.key, c->repeats ? " again" : "");
@@ -263,7 +72,7 @@ void clients_ask(struct stream *choices) {
         c->keyed = &keyed[stream_below(choices, n_keyed)];
         c->question = c->keyed->question;
     } else {
-        new_question(&c->question, choices);
+        question_choose(&c->question, choices);
         if (strcmp(c->question.method, "POST") == 0 && n_keyed < MOST_KEYED &&
             stream_chance(choices, 40)) {
             c->keyed = &keyed[n_keyed++];
@@ -274,7 +83,21 @@ void clients_ask(struct stream *choices) {
     give(c);
 }
 
-bool clients_release(void) {
+/* RUN_ACTION_COUNT: none. */
+static enum run_action releasing_action(const struct wanted *w, bool stuck) {
+    if (w->state == RUN_HELD) {
+        return RUN_ACTION_RELEASE;
+    }
+    if (w->state == RUN_PAUSED) {
+        return RUN_ACTION_RESUME;
+    }
+    const struct wanted *before = w->n_after > 0 ? model_find(w->after[0]) : NULL;
+    return stuck && w->state == RUN_QUEUED && before && before->state == RUN_PAUSED
+               ? RUN_ACTION_CANCEL
+               : RUN_ACTION_COUNT;
+}
+
+bool clients_release(bool stuck) {
     static int next;
     struct client *c = find_idle();
     if (!c) {
@@ -286,7 +109,11 @@ bool clients_release(void) {
     for (int i = 0; i <= (int)model_last_id(); i++) {
         next = next >= (int)model_last_id() ? 0 : next + 1;
         const struct wanted *w = model_find(next);
-        if (next > 0 && (!w || w->deleted || (w->state != RUN_HELD && w->state != RUN_PAUSED))) {
+        enum run_action action = RUN_ACTION_COUNT;
+        if (next > 0 && w && !w->deleted) {
+            action = releasing_action(w, stuck);
+        }
+        if (next > 0 && action == RUN_ACTION_COUNT) {
             continue;
         }
         *q = (struct question){.kind = ASK_DRAIN, .method = "POST", .id = next};
@@ -294,7 +121,7 @@ bool clients_release(void) {
             (void)snprintf(q->target, sizeof(q->target), "/api/v1/scheduler/resume");
         } else {
             q->kind = ASK_ACTION;
-            q->action = w->state == RUN_HELD ? RUN_ACTION_RELEASE : RUN_ACTION_RESUME;
+            q->action = action;
             (void)snprintf(q->target, sizeof(q->target), "/api/v1/runs/%d/%s", next,
                            run_action_rule(q->action)->name);
         }
@@ -389,8 +216,26 @@ static void on_success(const struct question *q, const struct reply *reply, int6
     }
 }
 
-static void on_refusal(const struct question *q, const struct reply *reply) {
+/* Only where its owner had as many in the queue as it may, at some moment since it was asked. */
+static void on_over_limit(const struct question *q, const struct reply *reply, int owner,
+                          int64_t behind) {
+    int n_more = q->n_wanted > 0 ? q->n_wanted : 1;
+    if (reply->http_status != 409 || kinds.max_queued == 0 ||
+        (model_look(false) && model_most_waiting(owner, behind) + n_more <= kinds.max_queued)) {
+        sim_fail("what is within a limit is taken", "%s: %d, %d of at most %d waited: %s",
+                 q->target, reply->http_status, model_most_waiting(owner, behind), kinds.max_queued,
+                 reply->body);
+    }
+}
+
+static void on_refusal(const struct question *q, const struct reply *reply, int64_t behind) {
     const struct wanted *w = model_find(q->id);
+    if (reply->body && strstr(reply->body, "max_queued allows")) {
+        on_over_limit(q, reply, q->n_wanted > 0 ? q->owner : w->owner, behind);
+        if (!q->key[0]) { /* the same key may be taken meanwhile */
+            model_on_refused(q->wanted, q->n_wanted);
+        }
+    }
     /* 404: somebody deleted it between its commit and the answer, or the source of a fork. */
     if (q->n_wanted > 0 && reply->http_status != 409 && reply->http_status != 404) {
         if (q->kind != ASK_FORK && q->wanted->n_after == 0) {
@@ -445,7 +290,11 @@ static void carry_out(struct client *c) {
     if (class == 2) {
         on_success(q, &reply, behind);
     } else if (class == 4 && !c->repeats) {
-        on_refusal(q, &reply);
+        on_refusal(q, &reply, behind);
+    }
+    if (q->kind == ASK_EDIT && q->sets_time && model_find(q->id)) {
+        bool done = class == 2 && model_look(false);
+        start_time_answer(&model_find(q->id)->not_before, q->not_before_ms, done);
     }
     reply_clear(&reply);
     c->busy = false;

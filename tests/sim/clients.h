@@ -7,8 +7,10 @@
 /* In the driver: one of them, if one has nothing to do, asks for something. */
 void clients_ask(struct stream *choices);
 
-/* In the driver: somebody lets go what is held or paused and ends draining. False: all are busy. */
-bool clients_release(void);
+/* In the driver: somebody lets go what is held or paused and ends draining; `stuck`: or cancels
+ * what waits for a paused run, which cannot be resumed where such runs are all that its owner may
+ * have in the queue. False: all are busy. */
+bool clients_release(bool stuck);
 
 /* In the process. */
 void clients_start(void);

@@ -13,7 +13,7 @@
 #include "tests/sim/sched.h"
 #include "tests/sim/sim.h"
 
-enum { MOST_JOBS = 128, MOST_REPORTS = 128, AT_ONCE = 2 };
+enum { MOST_JOBS = 128, MOST_REPORTS = 128 };
 
 enum report_kind { REPORT_STEP, REPORT_EPOCH, REPORT_CHECKPOINT, REPORT_OUTCOME };
 
@@ -221,7 +221,7 @@ static enum status start(void *user, const struct run_row *run, struct error *er
     *job = (struct job){.run_id = run->id,
                         .attempt = run->attempt,
                         .epochs = run->epochs,
-                        .state.seed = run->seed,
+                        .state.seed = metric_seed(run->seed, run->m),
                         .followed = true};
     (void)snprintf(job->handle, sizeof(job->handle), "%s", run->handle);
     (void)snprintf(job->directory, sizeof(job->directory), "%.200s", plan.run_dir);
@@ -337,7 +337,7 @@ static void follow(void *user) {
 
 static int most(void *user) {
     (void)user;
-    return AT_ONCE;
+    return SIM_PLACES;
 }
 
 static void close_cluster(void *user) {

@@ -26,6 +26,10 @@ double metric_loss(uint64_t seed, int epoch) {
     return (double)(mix(seed + mix((uint64_t)epoch)) >> 11) * 0x1p-53;
 }
 
+double metric_val_loss(uint64_t seed, int epoch) {
+    return metric_loss(seed + 1, epoch);
+}
+
 int metric_best(uint64_t seed, int last) {
     int best = 0;
     for (int epoch = 1; epoch <= last; epoch++) {
@@ -48,7 +52,7 @@ struct epoch_report fake_epoch(struct fake_state *state) {
     return (struct epoch_report){.epoch = epoch,
                                  .train_loss = metric_loss(state->seed, epoch),
                                  .train_accuracy = 0.5,
-                                 .val_loss = metric_loss(state->seed + 1, epoch),
+                                 .val_loss = metric_val_loss(state->seed, epoch),
                                  .val_accuracy = (METRIC_TOTAL - wrong) / (double)METRIC_TOTAL,
                                  .val_wrong = wrong,
                                  .val_total = METRIC_TOTAL,
@@ -200,7 +204,7 @@ enum status fake_train(const struct trainer_options *options,
                        struct error *error) {
     struct fake_trainer t = {.options = options,
                              .callbacks = callbacks,
-                             .state.seed = options->config->seed,
+                             .state.seed = metric_seed(options->config->seed, options->config->m),
                              .saved_epochs = -1};
     int64_t id = run_of(options);
     for (int i = 0; i < n_active; i++) {

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/queue/run_action.h"
 #include "tests/sim/looker.h"
+#include "tests/sim/model_claims.h"
 #include "tests/sim/model_rows.h"
 #include "tests/sim/model_rungs.h"
 #include "tests/sim/model_turn.h"
@@ -24,6 +26,7 @@ struct seen {
     int priority;
     bool edit;
     int64_t at_ms;
+    int n_waiting[SIM_OWNERS]; /* behind it, at most */
 };
 
 static struct wanted wanted[MODEL_RUNS];
@@ -46,7 +49,7 @@ struct wanted *model_want(void) {
         sim_fail("the simulator has room", "more than %d runs", MODEL_RUNS);
     }
     struct wanted *w = &wanted[n_wanted++];
-    *w = (struct wanted){.state = RUN_STATE_COUNT};
+    *w = (struct wanted){.state = RUN_STATE_COUNT, .m = 1};
     return w;
 }
 
@@ -65,6 +68,17 @@ int model_count_unfinished(void) {
         n += w->id > 0 && !w->deleted && !run_state_is_final(w->state);
     }
     return n;
+}
+
+int64_t model_next_start(int64_t now_ms) {
+    int64_t next_ms = 0;
+    for (int i = 0; i < n_wanted; i++) {
+        int64_t ms = wanted[i].not_before.least_ms;
+        if (wanted[i].state == RUN_QUEUED && ms > now_ms && (next_ms == 0 || ms < next_ms)) {
+            next_ms = ms;
+        }
+    }
+    return next_ms;
 }
 
 int64_t model_newest_event(void) {
@@ -87,6 +101,21 @@ bool model_has_edit_event(int64_t id, int priority, int64_t behind) {
         }
     }
     return false;
+}
+
+static int count_waiting(int owner) {
+    return claims_count_waiting(owner, true, wanted, n_wanted);
+}
+
+int model_most_waiting(int owner, int64_t behind) {
+    int most = count_waiting(owner);
+    for (int i = n_seen - 1; i >= 0; i--) {
+        most = log_seen[i].n_waiting[owner] > most ? log_seen[i].n_waiting[owner] : most;
+        if (log_seen[i].id <= behind) {
+            break;
+        }
+    }
+    return most;
 }
 
 /* ---- the log ---- */
@@ -146,34 +175,6 @@ static struct wanted *recognise(int64_t id) {
              text(row, 0));
 }
 
-static bool is_ready(const struct wanted *w) {
-    bool ready = w->state == RUN_QUEUED;
-    for (int i = 0; i < w->n_after && ready; i++) {
-        const struct wanted *before = model_find(w->after[i]);
-        ready = before && (before->deleted || before->state == RUN_SUCCEEDED);
-    }
-    return ready;
-}
-
-/* What is claimed is the first of those that its executor could have had. A run that somebody asked
- * to delete may be gone already, though nobody was told. */
-static void check_claim(const struct wanted *claimed, int64_t at_ms) {
-    if (!is_ready(claimed)) {
-        sim_fail("after is honoured",
-                 "run %" PRId64 " starts, and it is %s or its turn has not come", claimed->id,
-                 run_state_name(claimed->state));
-    }
-    for (int i = 0; i < n_wanted; i++) {
-        const struct wanted *other = &wanted[i];
-        if (other != claimed && other->id > 0 && !other->deleted && !other->deleting &&
-            is_ready(other) && other->elsewhere == claimed->elsewhere &&
-            turn_is_before(other, claimed, wanted, n_wanted, at_ms)) {
-            sim_fail("the first is claimed", "run %" PRId64 " starts before run %" PRId64,
-                     claimed->id, other->id);
-        }
-    }
-}
-
 static void check_move(const struct wanted *w, enum run_state to, int attempt) {
     bool born = w->state == RUN_STATE_COUNT;
     bool same = w->state == to;
@@ -208,9 +209,10 @@ static void on_state(struct wanted *w, enum run_state to, int attempt, int64_t a
             sim_fail("an accepted request is carried out", "run %" PRId64 " starts while draining",
                      w->id);
         }
-        check_claim(w, at_ms);
+        claims_check(w, wanted, n_wanted, at_ms);
         turn_on_start(w, at_ms);
         w->starts++;
+        w->n_quiet_epochs = 0;
     }
     if (w->state != RUN_STATE_COUNT && run_state_is_final(w->state) && to == RUN_QUEUED) {
         w->requeues_asked--;
@@ -236,6 +238,12 @@ static void on_epoch(struct wanted *w, int epoch) {
     w->starts = w->state == RUN_RUNNING ? 1 : w->starts;
 }
 
+/* Into the queue; runs go back to it by themselves as well, beyond any limit. */
+static bool is_by_request(enum run_state to, const char *reason) {
+    return to == RUN_QUEUED && (strcmp(reason, run_action_rule(RUN_ACTION_RESUME)->reason) == 0 ||
+                                strcmp(reason, run_action_rule(RUN_ACTION_REQUEUE)->reason) == 0);
+}
+
 static void replay(const struct seen *event, sqlite3_stmt *row) {
     struct wanted *w = model_find(event->run_id);
     const char *type = text(row, 2);
@@ -245,10 +253,14 @@ static void replay(const struct seen *event, sqlite3_stmt *row) {
         bool born = w->state == RUN_STATE_COUNT;
         w->priority_now = born ? w->priority : w->priority_now;
         on_state(w, event->state, sqlite3_column_int(row, 4), event->at_ms);
+        if ((born && !w->older) || is_by_request(event->state, text(row, 9))) {
+            claims_check_room(w, wanted, n_wanted);
+        }
     } else if (strcmp(type, "epoch") == 0) {
         on_epoch(w, sqlite3_column_int(row, 5));
         if (w->state == RUN_RUNNING) {
             turn_on_report(w, event->at_ms);
+            claims_check_epoch(w, event->at_ms);
         }
     } else if (strcmp(type, "checkpoint") == 0) {
         if (w->state != RUN_RUNNING) {
@@ -270,6 +282,9 @@ static void read_new_events(void) {
             sim_fail("the simulator has room", "more than %d events", MOST_EVENTS);
         }
         replay(&event, row);
+        for (int owner = 0; owner < SIM_OWNERS && kinds.max_queued > 0; owner++) {
+            event.n_waiting[owner] = count_waiting(owner);
+        }
         log_seen[n_seen++] = event;
     }
 }
@@ -414,6 +429,9 @@ void model_on_crash(void) {
     }
     draining.n_in_flight = 0;
     draining.overlapped = false;
+    for (int i = 0; i < n_wanted; i++) {
+        wanted[i].not_before.n_in_flight = 0;
+    }
 }
 
 void model_on_start(void) {

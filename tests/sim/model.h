@@ -18,6 +18,14 @@
 
 enum { MODEL_RUNS = 256, MODEL_AFTER = 2 };
 
+/* not_before of a run, 0: none; between the two while nobody knows what became of a change. */
+struct start_time {
+    int64_t least_ms;
+    int64_t most_ms;
+    int n_in_flight; /* changes */
+    bool overlapped;
+};
+
 /* A run that somebody asked for, by its name, which nobody else uses. */
 struct wanted {
     char name[48];
@@ -37,7 +45,11 @@ struct wanted {
     int n_after;
     int64_t forked_from; /* 0: no fork */
     int group;           /* of a sweep: all of them or none; 0: alone */
+    int m;
     int halving_eta;     /* of a sweep by halving; 0: it is none */
+    bool ranked_by_loss; /* and not by validation errors */
+    bool ranked_by_m;    /* together with those of the sweep that have the same */
+    struct start_time not_before;
 
     /* By the events so far. */
     enum run_state state;
@@ -49,6 +61,7 @@ struct wanted {
     int requeues_asked;       /* by somebody, carried out or not */
     enum run_request request; /* that was answered with 202, of this attempt */
     int64_t charged_ms;       /* of a running one: what it used until then is counted */
+    int n_quiet_epochs;       /* in a row, of this attempt, in quiet hours */
     bool touched;             /* since the last look */
 };
 
@@ -60,12 +73,18 @@ struct wanted *model_find(int64_t id);
 int64_t model_last_id(void);
 int model_count_unfinished(void);
 
+/* The next time at which a queued run may start that may not yet; 0: there is none. */
+int64_t model_next_start(int64_t now_ms);
+
 /* The newest event that was seen. */
 int64_t model_newest_event(void);
 
 /* Whether an event of that run and state came after `behind`. */
 bool model_has_state_event(int64_t id, enum run_state state, int64_t behind);
 bool model_has_edit_event(int64_t id, int priority, int64_t behind);
+
+/* The most runs of that owner that may have waited at once since the event `behind`. */
+int model_most_waiting(int owner, int64_t behind);
 
 /* Answers. The database is read at once: what was answered must be there. */
 void model_on_accepted(struct wanted *first, int n, int64_t id, const char *location);

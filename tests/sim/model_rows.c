@@ -12,10 +12,12 @@
 #include "tests/sim/sim.h"
 
 static const char sql_run[] =
-    "SELECT name, epochs, seed, executor, priority, state, attempt, epochs_done,"
+    "SELECT name, epochs, seed + (m - 1) * 1000000000, executor, priority, state, attempt, "
+    "epochs_done,"
     " coalesce(best_epoch, 0), coalesce(best_wrong, 0), coalesce(last_wrong, 0), handle,"
     " finished_ms IS NOT NULL, interruptions, coalesce(forked_epoch, 0),"
-    " (SELECT count(*) FROM run_after WHERE run_id = run.id) FROM run WHERE id = ?1";
+    " (SELECT count(*) FROM run_after WHERE run_id = run.id), coalesce(not_before_ms, 0)"
+    " FROM run WHERE id = ?1";
 static const char sql_epochs[] =
     "SELECT epoch, val_wrong, val_total, train_loss FROM epoch WHERE run_id = ?1 ORDER BY epoch";
 static const char sql_checkpoints[] = "SELECT kind, path, sha256, epochs_done, step"
@@ -61,6 +63,13 @@ static void check_values(const struct wanted *w, sqlite3_stmt *row) {
     if (sqlite3_column_int(row, 4) != w->priority_now) {
         sim_fail("an accepted run has its values", "run %" PRId64 " has priority %d instead of %d",
                  w->id, sqlite3_column_int(row, 4), w->priority_now);
+    }
+    int64_t not_before_ms = sqlite3_column_int64(row, 16);
+    if (not_before_ms < w->not_before.least_ms || not_before_ms > w->not_before.most_ms) {
+        sim_fail("an accepted run has its values",
+                 "run %" PRId64 " starts after %" PRId64 " and not between %" PRId64
+                 " and %" PRId64,
+                 w->id, not_before_ms, w->not_before.least_ms, w->not_before.most_ms);
     }
 }
 

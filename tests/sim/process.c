@@ -19,6 +19,7 @@
 #include "tests/sim/clients.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/fake_train.h"
+#include "tests/sim/hours.h"
 #include "tests/sim/model_turn.h"
 #include "tests/sim/sched.h"
 #include "tests/sim/sim.h"
@@ -55,6 +56,7 @@ static double monotonic_s(void *user) {
 
 static int64_t unix_ms(void *user) {
     (void)user;
+    hours_on_reading(sched_unix_ms());
     return sched_unix_ms();
 }
 
@@ -63,12 +65,15 @@ const struct clock process_clock = {.monotonic_s = monotonic_s, .unix_ms = unix_
 /* ---- the parts ---- */
 
 static struct config make_config(void) {
-    struct config config = {.workers = 2,
+    struct config config = {.workers = SIM_PLACES,
                             .threads_per_run = 1,
                             .memory_limit_bytes = INT64_C(4) << 30,
                             .conv_algorithm = CONV_WINOGRAD,
                             .keep_checkpoints_days = kinds.retention ? 2 : 0,
                             .keep_events_days = kinds.retention ? 3 : 0,
+                            .quiet = hours_of_config(),
+                            .max_running = kinds.max_running,
+                            .max_queued = kinds.max_queued,
                             .half_life_s = kinds.fair ? TURN_HALF_LIFE_S : 0,
                             .shapes_train = METRIC_IMAGES,
                             .shapes_test = 2};
@@ -94,6 +99,8 @@ static enum status make_pool(struct process *p, struct error *error) {
                                          .n_executors = 2,
                                          .clock = &process_clock,
                                          .state_dir = p->config.state_dir,
+                                         .max_running = p->config.max_running,
+                                         .quiet = p->config.quiet,
                                          .retry_delay_s = 30.0};
     return pool_create(&options, &p->pool, error);
 }
@@ -223,6 +230,7 @@ void process_reset(void) {
     cluster_reset();
     fake_train_reset();
     clients_reset();
+    hours_reset();
     process = NULL;
     state = PROCESS_NONE;
 }

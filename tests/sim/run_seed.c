@@ -12,6 +12,7 @@
 #include "tests/sim/databases.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/faults.h"
+#include "tests/sim/hours.h"
 #include "tests/sim/model.h"
 #include "tests/sim/process.h"
 #include "tests/sim/receiver.h"
@@ -48,14 +49,28 @@ static struct kinds choose_kinds(uint64_t seed) {
     return k;
 }
 
+/* What of the queue is more than order: also where nothing fails. */
+static struct kinds choose_rules(uint64_t seed, struct kinds k) {
+    struct stream s = stream_make(seed, 1000004);
+    k.later = stream_chance(&s, 35);
+    k.quiet = stream_chance(&s, 30);
+    k.ranks = stream_chance(&s, 60);
+    k.max_running = stream_chance(&s, 25) ? 1 : 0;
+    k.max_queued = stream_chance(&s, 35) ? 1 + stream_below(&s, 3) : 0;
+    return k;
+}
+
 void run_seed_describe(uint64_t seed, char *text, int size) {
-    struct kinds k = choose_kinds(seed);
-    (void)snprintf(text, (size_t)size, "%s%s%s%s%s%s%s%s%s%s%s%s", k.crashes ? "crashes " : "",
-                   k.power ? "power " : "", k.fails_once ? "fails-once " : "",
-                   k.fails_long ? "fails-long " : "", k.reads_fail ? "reads-fail " : "",
-                   k.disk_full ? "disk-full " : "", k.clock_jumps ? "clock " : "",
-                   k.old_database ? "old-database " : "", k.elsewhere ? "elsewhere " : "",
-                   k.blind ? "blind " : "", k.retention ? "retention " : "", k.fair ? "fair " : "");
+    struct kinds k = choose_rules(seed, choose_kinds(seed));
+    (void)snprintf(text, (size_t)size, "%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s",
+                   k.crashes ? "crashes " : "", k.power ? "power " : "",
+                   k.fails_once ? "fails-once " : "", k.fails_long ? "fails-long " : "",
+                   k.reads_fail ? "reads-fail " : "", k.disk_full ? "disk-full " : "",
+                   k.clock_jumps ? "clock " : "", k.old_database ? "old-database " : "",
+                   k.elsewhere ? "elsewhere " : "", k.blind ? "blind " : "",
+                   k.retention ? "retention " : "", k.fair ? "fair " : "", k.later ? "later " : "",
+                   k.quiet ? "quiet " : "", k.ranks ? "ranks " : "",
+                   k.max_running ? "max-running " : "", k.max_queued ? "max-queued " : "");
 }
 
 static bool has_faults(void) {
@@ -145,6 +160,19 @@ static void let_time_pass(void) {
     sched_set_now_s(sched_now_s() + span);
 }
 
+/* Until just before quiet hours begin or end, or a run may start. */
+static void wait_for_a_time(void) {
+    int64_t now_ms = sched_unix_ms();
+    int64_t change_ms = hours_change(now_ms);
+    int64_t start_ms = model_next_start(now_ms);
+    bool start = start_ms > 0 && (change_ms == 0 || stream_chance(&choices, 50));
+    int64_t next_ms = (start ? start_ms : change_ms) - stream_below(&choices, 20);
+    if (next_ms > now_ms) {
+        sim_tell("it is %" PRId64 " s later", (next_ms - now_ms) / 1000);
+        sched_set_now_s(sched_now_s() + (double)(next_ms - now_ms) / 1000.0);
+    }
+}
+
 static void jump_clock(void) {
     int64_t by_ms = stream_chance(&choices, 50) ? 3600000 : -3600000;
     if (kinds.retention && stream_chance(&choices, 20) && process_state() == PROCESS_SERVING) {
@@ -216,6 +244,9 @@ static void step(uint64_t seed, int number) {
         process_start();
     }
     act();
+    if ((kinds.quiet || kinds.later) && stream_chance(&choices, 10)) {
+        wait_for_a_time();
+    }
     if (kinds.elsewhere && stream_chance(&choices, 60)) {
         cluster_go_on(&choices);
     }
@@ -246,13 +277,17 @@ static void run_until(enum process_state wanted, const char *what) {
 }
 
 static void finish_runs(void) {
+    enum { MOST_PATIENCE = 100 };
     for (int n = 0; n == 0 || model_count_unfinished() > 0 || cluster_count() > 0; n++) {
         if (process_state() == PROCESS_NONE) {
             process_start();
         }
         check_progress(n, "some runs have not ended");
+        if (n % 20 == 19) {
+            wait_for_a_time(); /* it may be days ahead, where the clock was set back */
+        }
         if (process_state() == PROCESS_SERVING) {
-            (void)clients_release();
+            (void)clients_release(n > MOST_PATIENCE);
         }
         cluster_go_on(&choices);
         run_tasks(300);
@@ -296,7 +331,11 @@ static void finish(uint64_t seed) {
 
 void run_seed(uint64_t seed, int n_steps, const bool *keep) {
     struct stream s = stream_make(seed, 1000003);
-    kinds = choose_kinds(seed);
+    struct stream of_hours = stream_make(seed, 1000005);
+    kinds = choose_rules(seed, choose_kinds(seed));
+    if (kinds.quiet) {
+        hours_choose(&of_hours);
+    }
     disk_format();
     vfs_set_checkpoint_pages(stream_chance(&s, 70) ? 10 + stream_below(&s, 100) : 0);
     if (kinds.old_database) {

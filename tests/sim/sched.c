@@ -11,7 +11,7 @@
 
 #include "tests/sim/faults.h"
 
-enum { STACK_BYTES = 256 * 1024, MOST_TASKS = 1024 };
+enum { STACK_BYTES = 256 * 1024 };
 
 enum task_state { FREE, READY, WAITING, ENDED };
 
@@ -29,7 +29,7 @@ struct task {
     const void *own; /* of pthread_setspecific */
 };
 
-static struct task tasks[MOST_TASKS];
+static struct task tasks[SCHED_MOST_TASKS];
 static int n_tasks; /* places that were ever used */
 static struct task *current;
 static ucontext_t driver;
@@ -67,8 +67,8 @@ static struct task *find_place(void) {
             return &tasks[i];
         }
     }
-    if (n_tasks == MOST_TASKS) {
-        (void)fprintf(stderr, "sim: more than %d tasks\n", MOST_TASKS);
+    if (n_tasks == SCHED_MOST_TASKS) {
+        (void)fprintf(stderr, "sim: more than %d tasks\n", SCHED_MOST_TASKS);
         abort();
     }
     return &tasks[n_tasks++];
@@ -99,6 +99,10 @@ struct task *sched_spawn(void *(*entry)(void *user), void *user) {
 
 bool sched_is_task(void) {
     return current != NULL;
+}
+
+int sched_task_number(void) {
+    return current ? (int)(current - tasks) : -1;
 }
 
 /* Back to the driver, until it is chosen again. */

@@ -28,7 +28,11 @@ struct task *sched_spawn(void *(*entry)(void *user), void *user);
 /* In a task: waits for the end of another and returns its result. */
 void *sched_join(struct task *task);
 
+enum { SCHED_MOST_TASKS = 1024 };
 bool sched_is_task(void);
+
+/* Of the task that runs, below SCHED_MOST_TASKS; another may have it later. -1: the driver. */
+int sched_task_number(void);
 
 /* In a task: another may go now. In the driver: nothing. */
 void sched_point(void);

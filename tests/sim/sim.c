@@ -180,7 +180,7 @@ static void print_commit(void) {
 static void report(uint64_t seed, int n_steps, const struct verdict *found) {
     static bool keep[MOST_STEPS];
     struct verdict verdict;
-    char text[160];
+    char text[240];
     memset(keep, 1, sizeof(keep));
     run_seed_describe(seed, text, sizeof(text));
     (void)printf("seed %" PRIu64 " FAILED: %s: %s\n  with %s\n", seed, found->property,
@@ -284,6 +284,7 @@ int main(int argc, char **argv) {
     if (argc < 2) {
         return usage();
     }
+    (void)setenv("TZ", "UTC0", 1); /* of quiet hours */
     become_repeatable(argv);
     vfs_install();
     databases_prepare();

@@ -25,6 +25,10 @@ enum {
     N_STATEMENTS,
 };
 
+/* What stands at the rung's epoch; of a run that a rule of `stop` has ended before, its last. */
+#define AT_RUNG                                                                                    \
+    " FROM epoch WHERE run_id = run.id AND epoch <= run.pause_at ORDER BY epoch DESC LIMIT 1)"
+
 const struct statement_set halving_statements = {
     N_STATEMENTS,
     {
@@ -36,14 +40,10 @@ const struct statement_set halving_statements = {
                   " FROM halving WHERE sweep_id = ?1"),
         [OF_RUN] = ("SELECT coalesce(sweep_id, 0), coalesce(pause_at, 0), epochs_done, ranked_out"
                     " FROM run WHERE id = ?1"),
-        /* What stands at the rung's epoch; of a run that a rule of `stop` has ended before, its
-           last. */
-        [MEMBERS] =
-            ("SELECT id, state, epochs_done >= pause_at, epochs, setting,"
-             " (SELECT CASE ?3 WHEN 'val_loss' THEN val_loss"
-             "   ELSE CAST(val_wrong AS REAL) / val_total END FROM epoch"
-             "  WHERE run_id = run.id AND epoch <= run.pause_at ORDER BY epoch DESC LIMIT 1)"
-             " FROM run WHERE sweep_id = ?1 AND rung = ?2 ORDER BY id"),
+        [MEMBERS] = ("SELECT id, state, epochs_done >= pause_at, epochs, setting,"
+                     " (SELECT CASE ?3 WHEN 'val_loss' THEN val_loss ELSE val_wrong END" AT_RUNG ","
+                     " (SELECT CASE ?3 WHEN 'val_loss' THEN 1 ELSE val_total END" AT_RUNG
+                     " FROM run WHERE sweep_id = ?1 AND rung = ?2 ORDER BY id"),
         [LEAVE] = "UPDATE run SET rung = NULL, pause_at = NULL, ranked_out = 0 WHERE id = ?1",
         [GO_ON] = "UPDATE run SET rung = ?2, pause_at = ?3 WHERE id = ?1",
         [RANK_OUT] = "UPDATE run SET rung = NULL, pause_at = NULL, ranked_out = ?2 WHERE id = ?1",
@@ -144,8 +144,9 @@ struct member {
     bool has_come;
     int epochs;
     char setting[HALVING_SETTING_SIZE];
-    double value; /* NaN: none */
-    int group;    /* place in the ranking, from 0; -1: it is not ranked */
+    double part; /* the value is part / whole: a loss / 1, or wrong / total; NaN: none */
+    double whole;
+    int group; /* place in the ranking, from 0; -1: it is not ranked */
 };
 
 struct members {
@@ -160,8 +161,20 @@ static void members_clear(struct members *members) {
 struct group {
     int first; /* of members: the one with the smallest id */
     double sum;
+    double parts; /* the sum of its members' */
+    double whole; /* of each of them; 0: they differ */
     int n;
 };
+
+static double value_of(const struct member *m) {
+    return m->part / m->whole;
+}
+
+/* Of counts with one total by a single division: those of as many errors are equal then, and not
+ * apart by what a sum of ratios rounds. */
+static double mean_of(const struct group *g) {
+    return g->whole > 0 ? g->parts / (g->whole * g->n) : g->sum / g->n;
+}
 
 static enum status read_members(struct db *db, int64_t sweep_id, int rung, const char *metric,
                                 struct members *members, struct error *error) {
@@ -183,7 +196,8 @@ static enum status read_members(struct db *db, int64_t sweep_id, int rung, const
         *m = (struct member){.id = sqlite3_column_int64(s, 0),
                              .has_come = sqlite3_column_int(s, 2) != 0,
                              .epochs = sqlite3_column_int(s, 3),
-                             .value = db_column_number(s, 5),
+                             .part = db_column_number(s, 5),
+                             .whole = db_column_number(s, 6),
                              .group = -1};
         db_column_text(s, 1, state, sizeof(state));
         db_column_text(s, 4, m->setting, sizeof(m->setting));
@@ -214,8 +228,8 @@ static bool is_complete(const struct members *members) {
 static int by_mean(const void *a, const void *b) {
     const struct group *x = a;
     const struct group *y = b;
-    double p = isfinite(x->sum) ? x->sum / x->n : (double)INFINITY;
-    double q = isfinite(y->sum) ? y->sum / y->n : (double)INFINITY;
+    double p = isfinite(x->sum) ? mean_of(x) : (double)INFINITY;
+    double q = isfinite(y->sum) ? mean_of(y) : (double)INFINITY;
     return p != q ? (p > q) - (p < q) : (x->first > y->first) - (x->first < y->first);
 }
 
@@ -234,9 +248,11 @@ static int rank(struct members *members, struct group *groups) {
         }
         g = m->setting[0] ? g : n;
         if (g == n) {
-            groups[n++] = (struct group){.first = i};
+            groups[n++] = (struct group){.first = i, .whole = m->whole};
         }
-        groups[g].sum += m->value;
+        groups[g].sum += value_of(m);
+        groups[g].parts += m->part;
+        groups[g].whole = m->whole == groups[g].whole ? m->whole : 0;
         groups[g].n++;
         m->group = groups[g].first; /* its place is not known yet */
     }
@@ -262,7 +278,7 @@ static char *ranking_json(const struct members *members, const struct group *gro
     }
     (void)fputc('[', out);
     for (int g = 0; g < n_groups; g++) {
-        double mean = groups[g].sum / groups[g].n;
+        double mean = mean_of(&groups[g]);
         const char *setting = members->items[groups[g].first].setting;
         (void)fprintf(out, "%s{\"rank\":%d,\"setting\":%s%s%s,\"value\":", g > 0 ? "," : "", g + 1,
                       setting[0] ? "\"" : "", setting[0] ? setting : "null",
@@ -332,7 +348,7 @@ static enum status rank_out(struct db *db, const struct rung *r, const struct me
     (void)snprintf(
         reason, sizeof(reason),
         "rank %d of %d at epoch %d (%s %.5g): the first %d went on; resume it to train on",
-        m->group + 1, r->n_groups, r->epochs, r->metric, m->value, r->n_promoted);
+        m->group + 1, r->n_groups, r->epochs, r->metric, value_of(m), r->n_promoted);
     TRY(run_set_reason(db, m->id, reason, r->now_ms, error));
     /* Behind the reason, which sets the time of what the schema tells of it. */
     TRY(set_place(db, RANK_OUT, m->id, 1, 0, error));
