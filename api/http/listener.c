@@ -39,8 +39,11 @@ static enum status parse_address(const char *text, int port, struct sockaddr_sto
 /* Why the address cannot be had. */
 static enum status refused(int reason, const char *text, int port, struct error *error) {
     if (reason == EADDRINUSE) {
-        return error_set(error, STATUS_BUSY, "cannot listen on %s port %d: it is in use", text,
-                         port);
+        return error_set(
+            error, STATUS_BUSY,
+            "cannot listen on %s port %d: it is in use; `ss -ltnp` names by whom: stop "
+            "that, or set another `listen`",
+            text, port);
     }
     return error_set_errno(error, reason, "cannot listen on %s port %d", text, port);
 }
@@ -111,7 +114,9 @@ static enum status remove_stale(const struct sockaddr_un *address, struct error 
     }
     if (!S_ISSOCK(info.st_mode)) {
         return error_set(error, STATUS_CONFLICT,
-                         "cannot listen on %s: there is something that is no socket", path);
+                         "cannot listen on %s: there is something that is no socket; remove it, or "
+                         "set another `unix_socket`",
+                         path);
     }
     CLEANUP(close_fd) int fd = new_unix_socket();
     if (fd < 0) {
@@ -119,7 +124,10 @@ static enum status remove_stale(const struct sockaddr_un *address, struct error 
     }
     /* EAGAIN: somebody serves it who has much to do. */
     if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN) {
-        return error_set(error, STATUS_BUSY, "cannot listen on %s: somebody serves it", path);
+        return error_set(error, STATUS_BUSY,
+                         "cannot listen on %s: somebody serves it; `ss -lxp` names by whom: stop "
+                         "that, or set another `unix_socket`",
+                         path);
     }
     if (unlink(path) != 0) {
         return error_set_errno(error, errno, "cannot replace %s", path);

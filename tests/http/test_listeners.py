@@ -46,7 +46,7 @@ class UnixSocket(DaemonTestCase):
             with socket.socket(socket.AF_UNIX) as other:
                 other.bind(path)
                 other.listen()
-                self.assertIn("somebody serves it", self.refusal(directory, path))
+                self.assertIn("somebody serves it; `ss -lxp` names by whom", self.refusal(directory, path))
             os.unlink(path)
             with open(path, "w", encoding="ascii") as file:
                 file.write("precious")

@@ -36,7 +36,7 @@ class Start(DaemonTestCase):
                      f"127.0.0.1:{taken.getsockname()[1]}"],
                     capture_output=True, text=True, timeout=PATIENCE_S, check=False)
                 self.assertEqual(result.returncode, 1, result.stderr)
-                self.assertIn("it is in use", result.stderr)
+                self.assertIn("it is in use; `ss -ltnp` names by whom", result.stderr)
         self.assertEqual(self.rows(daemon), before)
         daemon.start()
         self.assertEqual(daemon.get(f"/api/v1/runs/{running}")["attempt"], 2)
