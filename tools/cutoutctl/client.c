@@ -58,7 +58,8 @@ static enum status read_token(struct client *client, const char *token_file, str
     if (token_file) {
         return read_token_file(client, token_file, error);
     }
-    return client->token_from ? keep_token(client, getenv(client->token_from), error) : STATUS_OK;
+    const char *token = client->token_from ? getenv(client->token_from) : NULL;
+    return token ? keep_token(client, token, error) : STATUS_OK;
 }
 
 static enum status find_cacert(struct client *client, const char *given, struct error *error) {
