@@ -66,7 +66,7 @@ class Run {
       onclick: () => { this.tab = name; address.set(name === "history" ? {} : { tab: name }); this.paintTab().catch(complain); } }, title)));
     this.panel = el("div", { id: "panel", role: "tabpanel", class: "scroll", tabIndex: 0 });
     this.side = el("aside");
-    this.view.replaceChildren(el("div", { class: "bar title" }, this.title = el("h1"), this.number = el("span", { class: "quiet" }, `run ${this.id}`), this.state, this.progress, this.actions),
+    this.view.replaceChildren(el("div", { class: "bar title run" }, this.title = el("h1"), this.number = el("span", { class: "quiet" }, `run ${this.id}`), this.state, this.progress, this.actions),
       el("div", { class: "columns-2" }, el("div", { class: "wide-column" }, this.strips.holder, this.tabs, this.panel), this.side));
     this.buildSide();
   }

@@ -152,9 +152,10 @@ static void load_file(struct config *config, const char *path, bool must_exist,
     }
     if (status != STATUS_OK) {
         bool forbidden = regular_file_look(path) == REGULAR_FILE_FORBIDDEN;
-        (void)error_set(&error, status, "the config file: %s%s%s", opening.message,
+        (void)error_set(&error, status, "the config file: %s%s%s%s", opening.message,
                         forbidden ? "; the daemon's user must be able to read it: chmod a+r " : "",
-                        forbidden ? path : "");
+                        forbidden ? path : "",
+                        forbidden ? ", and a+x the directories above it" : "");
         config_problems_add(problems, &error);
         return;
     }

@@ -73,7 +73,7 @@ enum status lock_share(const char *directory, int *ret_fd, struct error *error) 
     *ret_fd = -1;
     CLEANUP(close_fd) int directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory_fd < 0) {
-        return error_set_errno(error, errno, "cannot open %s", directory);
+        return STATUS_OK;
     }
     if (flock(directory_fd, LOCK_SH | LOCK_NB) == 0) {
         *ret_fd = directory_fd;

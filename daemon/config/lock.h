@@ -14,7 +14,8 @@
 enum status lock_take(const char *directory, int *ret_fd, struct error *error);
 
 /* Keeps daemons out while the directory is only read: nothing is written into it, and others may do
- * the same. *ret_fd as above; -1 where the file system has no locks. STATUS_BUSY as above. */
+ * the same. *ret_fd as above; -1 where the file system has no locks or the directory cannot be
+ * opened. STATUS_BUSY as above. */
 enum status lock_share(const char *directory, int *ret_fd, struct error *error);
 
 #endif

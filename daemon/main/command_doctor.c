@@ -238,22 +238,34 @@ static void look_at_run(struct doctor *d, const char *path, int64_t unused, cons
     each_entry(d, directory, id, look_at_run_file);
 }
 
+/* Whether `path` is `file` or something in it, by whatever links they are named. */
+static bool is_in(const char *path, const char *file) {
+    CLEANUP(free_pointer) char *real_path = realpath(path, NULL);
+    CLEANUP(free_pointer) char *real_file = realpath(file, NULL);
+    const char *of = real_path && real_file ? real_path : path;
+    const char *in = real_path && real_file ? real_file : file;
+    size_t n = strlen(in);
+    return strncmp(of, in, n) == 0 && (of[n] == '/' || of[n] == '\0');
+}
+
 /* Whether a setting names it, or something in it. */
 static bool is_of_settings(const struct doctor *d, const char *file) {
     const struct config *config = d->config;
-    const char *paths[4 + CONFIG_MAX_DATASETS] = {config->tokens_file, config->tls_cert,
-                                                  config->tls_key, config->unix_socket};
-    size_t length = strlen(file);
-    for (int i = 0; i < config->n_datasets; i++) {
-        paths[4 + i] = config->datasets[i].directory;
+    char drop_ins[CONFIG_TEXT_SIZE + 8];
+    const char *slash = strrchr(config->file, '/');
+    (void)snprintf(drop_ins, sizeof(drop_ins), "%.*sconf.d",
+                   slash ? (int)(slash - config->file) + 1 : 0, config->file);
+    const char *const paths[] = {
+        config->tokens_file,      config->tls_cert, config->tls_key, config->unix_socket,
+        config->slurm.shared_dir, config->file,     drop_ins};
+    bool found = false;
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]) && !found; i++) {
+        found = paths[i][0] && is_in(paths[i], file);
     }
-    for (int i = 0; i < 4 + config->n_datasets; i++) {
-        if (strncmp(paths[i], file, length) == 0 &&
-            (paths[i][length] == '/' || paths[i][length] == '\0')) {
-            return true;
-        }
+    for (int i = 0; i < config->n_datasets && !found; i++) {
+        found = is_in(config->datasets[i].directory, file);
     }
-    return false;
+    return found;
 }
 
 static void look_at_top(struct doctor *d, const char *path, int64_t unused, const char *name) {

@@ -18,6 +18,7 @@
 #include "daemon/main/notify.h"
 #include "daemon/main/parts.h"
 #include "daemon/main/watchdog.h"
+#include "daemon/work/main_signals.h"
 
 /* Between two looks at what systemd is told. */
 enum { LOOK_INTERVAL_S = 1 };
@@ -79,24 +80,6 @@ static bool is_moving(const struct parts *parts, struct watchdog *watchdog) {
         [WATCHED_HTTP] = api_server_stalled_s(parts->server),
     };
     return watchdog_look(watchdog, stalled_s);
-}
-
-static pthread_t main_thread;
-
-static void pass_on(int signal_number) {
-    (void)pthread_kill(main_thread, signal_number);
-}
-
-/* OpenBLAS starts threads before main() that block nothing: a signal that comes while the main
- * thread is busy may reach one of them. It then hands it to the main thread, where it waits. */
-static void catch_signals(const sigset_t *signals) {
-    const struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
-    main_thread = pthread_self();
-    for (int i = 1; i < SIGRTMIN; i++) {
-        if (sigismember(signals, i) == 1) {
-            (void)sigaction(i, &action, NULL);
-        }
-    }
 }
 
 /* From here on each of them ends the process; there are no tokens left to read. */
@@ -217,8 +200,7 @@ enum status serve(const struct config *config, const struct reload_source *sourc
     char text[STATUS_SIZE];
     struct error error;
     sigset_t signals = signals_to_wait_for();
-    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    catch_signals(&signals);
+    main_signals_block(&signals);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN); /* the write fails with EFBIG: no space, as on a full disk */
     (void)umask(027);

@@ -23,6 +23,7 @@
 #include "daemon/slurm/journal.h"
 #include "daemon/slurm/record.h"
 #include "daemon/work/executor_local.h"
+#include "daemon/work/main_signals.h"
 
 /* Steps are told no more often than this. */
 static const double STEP_INTERVAL_S = 2.0;
@@ -273,7 +274,7 @@ static void wait_for_end(struct job *job) {
 
 /* ---- putting it together ---- */
 
-/* Before there is another thread, so that no other one gets them. */
+/* Before there is another thread of ours. */
 static enum status take_signals(struct job *job, struct error *error) {
     sigset_t set;
     (void)sigemptyset(&set);
@@ -285,9 +286,8 @@ static enum status take_signals(struct job *job, struct error *error) {
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN); /* the write fails with EFBIG, which says what is wrong */
     job->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    job->signal_fd = sigprocmask(SIG_BLOCK, &set, NULL) == 0
-                         ? signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)
-                         : -1;
+    main_signals_block(&set);
+    job->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return job->ended_fd >= 0 && job->signal_fd >= 0
                ? STATUS_OK
                : error_set_errno(error, errno, "cannot wait for signals");

@@ -72,7 +72,7 @@ static enum status copy_checkpoints(struct slurm_job *job, const struct executor
         }
         enum status status = slurm_copy_checkpoint(from, to, row->sha256, &of_source, error);
         if (status == STATUS_OK) {
-            any = true;
+            any = any || row->epochs_done >= executor_forked_epoch(job->run);
             continue;
         }
         *ret_alone =
@@ -81,7 +81,7 @@ static enum status copy_checkpoints(struct slurm_job *job, const struct executor
             job->n_unread += *ret_alone;
             return status;
         }
-        if (status == STATUS_FORBIDDEN) {
+        if (status == STATUS_FORBIDDEN && !any) {
             const struct error why = *error;
             TRY(executor_pass_forbidden(&forbidden, row->path, &why, error));
         }

@@ -14,7 +14,8 @@
 #include "core/base/error.h"
 
 /* Writes the log of the database `path` once more, as it can be read, and syncs it. One that is not
- * there, or cannot be opened, is left to SQLite. STATUS_IO, STATUS_NO_SPACE. */
+ * there, or cannot be opened, is left to SQLite, and so is what cannot be read of it. STATUS_IO;
+ * STATUS_NO_SPACE: where the file system does not write in place, and is full. */
 enum status log_renew(const char *path, struct error *error);
 
 #endif

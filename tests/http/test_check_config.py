@@ -150,7 +150,7 @@ class CheckConfig(unittest.TestCase):
         status, stands, wrong = self.check("--as-service")
         self.assertEqual(status, 1)
         self.assertIn("workers = 2", stands)
-        self.assertIn(f"cannot open {path}: Permission denied; the daemon's user must be able to read it: chmod a+r {path}\n",
+        self.assertIn(f"cannot open {path}: Permission denied; the daemon's user must be able to read it: chmod a+r {path}, and a+x the directories above it\n",
                       wrong)
         os.chmod(path, 0o644)
         os.chmod(directory, 0o700)

@@ -245,8 +245,10 @@ class Restore(DaemonTestCase):
             with open(os.path.join(daemon.state_dir, name), "w", encoding="ascii"):
                 pass
         os.mkdir(daemon.state_dir + "/lost+found")
-        status, said = run("doctor", daemon, "--tls-cert", tls + "/cert.pem", "--tls-key", tls + "/key.pem",
-                           "--tokens-file", daemon.state_dir + "/users")
+        link = os.path.join(daemon.directory, "link")
+        os.symlink(daemon.state_dir, link)
+        status, said = run("doctor", daemon, "--tls-cert", tls + "/cert.pem", "--tls-key", link + "/tls/key.pem",
+                           "--tokens-file", link + "/users")
         self.assertEqual(status, 1)
         self.assertIn("restored.db is not the daemon's", said)
         self.assertIn(": 1 problem\n", said)

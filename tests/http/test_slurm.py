@@ -385,10 +385,28 @@ class Slurm(unittest.TestCase):
     def test_a_checkpoint_can_be_asked_for_with_a_signal(self):
         run = self.submit(ENDLESS)
         self.wait_for_epoch(run)
-        before = self.checkpoints(run)
-        os.kill(self.trainer(1), signal.SIGUSR1)  # scancel --batch --signal=USR1
-        wait_for(lambda: self.checkpoints(run) - before)
+        trainer = self.trainer(1)
+
+        def one_was_written_within_an_epoch():
+            os.kill(trainer, signal.SIGUSR1)  # scancel --batch --signal=USR1
+            return any(step > 0 for _, step in self.checkpoints(run))
+
+        wait_for(one_was_written_within_an_epoch)
         self.assertEqual((self.run_of(run)["state"], self.run_of(run)["attempt"]), ("running", 1))
+        self.assertEqual(self.trainer(1), trainer)
+
+    def test_a_signal_to_stop_is_obeyed_and_told(self):
+        for number in (signal.SIGUSR2, signal.SIGTERM):  # the time limit is near; the job is preempted
+            run = self.submit(ENDLESS)
+            self.wait_for_epoch(run)
+            job = len(self.jobs())
+            os.kill(self.trainer(job), number)
+            wait_for((self.root / "jobs" / f"{job}.exit").exists)
+            wait_for((self.root / "jobs" / f"{job}.exit").read_text)
+            self.assertEqual((self.root / "jobs" / f"{job}.exit").read_text(), "0\n")
+            wait_for(lambda: self.run_of(run)["attempt"] == 2)
+            self.daemon.curl(f"/api/v1/runs/{run}/cancel", "-X", "POST")
+            self.assertEqual(self.daemon.wait_for_end(run)["state"], "canceled", self.daemon.log())
 
     @release_only
     def test_a_number_that_slurm_gives_away_again_is_not_the_job(self):
