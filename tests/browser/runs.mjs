@@ -70,7 +70,7 @@ page_test("the order of the queue is told, and why each run waits", async ({ dae
   await page.getByText("3, in the order in which they start, and 1 held").waitFor();
   await page.locator("#queue", { hasText: "0 running, 3 waiting, 1 held" }).waitFor();
   await page.setViewportSize({ width: 701, height: 800 });
-  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  await page.waitForFunction(() => innerWidth === 701 && document.documentElement.scrollWidth <= innerWidth); // columns are chosen anew
   await page.goto(`${daemon.url}/system`);
   await page.getByText(/^3 waiting, 1 held/).waitFor();
   await page.locator("#queue", { hasText: "3 waiting, 1 held" }).waitFor();
