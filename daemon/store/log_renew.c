@@ -33,10 +33,9 @@ static int renew(int fd) {
 enum status log_renew(const char *path, struct error *error) {
     char database[PATH_MAX];
     char log[PATH_MAX + 8];
-    if (!realpath(path, database)) { /* SQLite puts the log beside what a link leads to */
-        return STATUS_OK;
-    }
-    (void)snprintf(log, sizeof(log), "%s-wal", database);
+    /* SQLite puts the log beside what a link leads to. */
+    const char *file = realpath(path, database) ? database : path;
+    (void)snprintf(log, sizeof(log), "%.*s-wal", PATH_MAX, file);
     int fd = open(log, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) {
         return STATUS_OK;

@@ -178,6 +178,29 @@ static void an_opening_writes_the_log_of_a_killed_process_once_more(void **state
     fixture_end(&killed.f);
 }
 
+/* SQLite has it beside what the link leads to. */
+static void the_log_of_a_linked_database_is_written_once_more(void **state) {
+    struct test *test = *state;
+    struct test killed;
+    struct stat log;
+    char elsewhere[1200];
+    char path[1300];
+    char command[5200];
+    static const struct timespec long_ago[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    ASSERT_OK(setting_table_put(test->f.store, "a", "b", &fixture_error));
+    copy_killed(test, &killed);
+    (void)snprintf(elsewhere, sizeof(elsewhere), "%s.elsewhere", killed.f.path);
+    (void)snprintf(command, sizeof(command), "mv %s %s && mv %s-wal %s-wal && ln -s %s %s",
+                   killed.f.path, elsewhere, killed.f.path, elsewhere, elsewhere, killed.f.path);
+    assert_int_equal(system(command), 0);
+    (void)snprintf(path, sizeof(path), "%s-wal", elsewhere);
+    assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
+    fixture_open_store(&killed.f);
+    assert_int_equal(stat(path, &log), 0);
+    assert_true(log.st_mtim.tv_sec > 1000);
+    fixture_end(&killed.f);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_test, close_test)
 
 int main(void) {
@@ -189,6 +212,7 @@ int main(void) {
         TEST(a_quiet_log_goes_into_the_database_file),
         TEST(an_opening_puts_the_log_of_a_killed_process_into_the_database_file),
         TEST(an_opening_writes_the_log_of_a_killed_process_once_more),
+        TEST(the_log_of_a_linked_database_is_written_once_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
