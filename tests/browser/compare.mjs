@@ -35,7 +35,7 @@ async function taken(page, format) {
 }
 
 page_test("dragging zooms, updates keep the zoom, the address holds it, and a double click shows all again", async ({ daemon, page }) => {
-  await daemon.call("POST", "/runs", { ...SMALL, epochs: 2000, name: "long" });
+  await daemon.call("POST", "/runs", { ...SMALL, epochs: 20000, name: "long" });
   await page.goto(`${daemon.url}/compare?ids=1`);
   const points = () => page.locator("p.small", { hasText: /points?\./ }).innerText().then((text) => Number(text.match(/of ([\d,]+) points?\./)[1].replace(",", "")));
   await page.waitForFunction(() => Number(document.querySelector("main > p.small")?.textContent.match(/of ([\d,]+) point/)?.[1]) >= 3);

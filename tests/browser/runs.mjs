@@ -185,7 +185,7 @@ page_test("nothing moves while epochs arrive", async ({ daemon, page }) => {
     globalThis.shifts = 0;
     new PerformanceObserver((list) => { for (const entry of list.getEntries()) { globalThis.shifts += entry.value; } }).observe({ type: "layout-shift", buffered: true });
   });
-  await daemon.call("POST", "/runs", { ...SMALL, epochs: 3000, name: "long" });
+  await daemon.call("POST", "/runs", { ...SMALL, epochs: 20000, name: "long" });
   await page.goto(`${daemon.url}/runs`);
   const epoch = page.locator("tr[data-run='1'] td.epoch");
   const arrived = (n) => page.waitForFunction((least) => Number(document.querySelector("tr[data-run='1'] td.epoch")?.firstChild.textContent.replace(",", "")) >= least, n);

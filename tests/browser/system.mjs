@@ -52,7 +52,7 @@ db.commit()`;
 
 page_test("owners are shown with what they have, used and may have, and follow what happens", async ({ daemon, page }) => {
   const submit = (name, body) => daemon.call("POST", "/runs", { ...SMALL, ...body }, daemon.token[name]);
-  await submit("anna", { epochs: 4000 });
+  await submit("anna", { epochs: 20000 });
   await submit("anna");
   await submit("bo", { hold: true });
   await useToken(page, daemon, "rita");

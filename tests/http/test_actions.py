@@ -58,7 +58,7 @@ class Actions(DaemonTestCase):
 
     def test_killed_run_leaves_its_checkpoints_as_they_were_and_can_go_on(self):
         daemon = self.fresh()
-        run = daemon.submit(epochs=400)
+        run = daemon.submit(epochs=100000)
         daemon.events(run, until=is_epoch)
         self.asked(daemon, run, "kill")
         end = daemon.wait_for_end(run)

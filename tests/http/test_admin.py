@@ -12,7 +12,8 @@ import tempfile
 import threading
 import unittest
 
-from daemon_process import PATIENCE_S, Daemon, DaemonTestCase, make_certificate, tls_daemon, unix_daemon, wait_for
+from daemon_process import (PATIENCE_S, Daemon, DaemonTestCase, after_epoch, make_certificate, tls_daemon, unix_daemon,
+                            wait_for)
 
 BACKUP = "/api/v1/admin/backup"
 PURGE = "/api/v1/admin/purge"
@@ -70,7 +71,7 @@ class Backup(DaemonTestCase):
     def test_with_checkpoints_a_run_goes_on_from_them(self):
         daemon = self.fresh()
         long = daemon.submit(**daemon.lasting())
-        daemon.events(long, until=lambda e: e["event"] == "epoch" and e["data"]["epoch"] >= 2)
+        daemon.events(long, until=after_epoch(2))
         backup = self.backup(daemon, checkpoints=True)
         self.assertGreater(backup["checkpoints"]["files"], 0)
         self.assertGreater(backup["checkpoints"]["bytes"], 0)
@@ -268,7 +269,7 @@ class Purge(DaemonTestCase):
         self.assertEqual(self.purge(older_than_days=0)["runs"], 0)
 
     def test_running_runs_keep_theirs(self):
-        run = self.daemon.submit(epochs=1000)
+        run = self.daemon.submit(epochs=100000)
         self.daemon.events(run, until=lambda e: e["event"] == "checkpoint")
         self.purge(older_than_days=0)
         self.assertTrue(self.files(run))

@@ -152,6 +152,8 @@ class Disk(Lab):
         self.kill(blocker)
         self.wait_for(bert, "succeeded")  # goes by
         self.assertEqual(self.state(waits), "queued")
+        self.ask("root", "/scheduler/drain", "-X", "POST")
         self.ask("anna", f"/runs/{first}", "-X", "DELETE", status=204)
         self.assertEqual(self.owner("anna")["checkpoint_bytes"], 0)
+        self.ask("root", "/scheduler/resume", "-X", "POST")
         self.wait_for(waits, "succeeded")

@@ -79,12 +79,16 @@ class HundredClasses(DaemonTestCase):
 
     def test_interrupted_it_ends_with_the_same_history(self):
         daemon = self.fresh()
-        run = daemon.submit(**dict(HUNDRED, epochs=3))
+        long = daemon.lasting(**HUNDRED)
+        run = daemon.submit(**long)
         daemon.events(run, until=lambda event: event["event"] == "epoch")
         self.assertEqual(daemon.terminate(), 0)
         daemon.start()
-        self.assertEqual(daemon.wait_for_end(run)["state"], "succeeded")
-        self.assertEqual(daemon.history(run), self.daemon.history(self.run_id))
+        ended = daemon.wait_for_end(run)
+        self.assertEqual((ended["state"], ended["attempt"]), ("succeeded", 2))
+        whole = daemon.submit(**long)
+        daemon.wait_for_end(whole)
+        self.assertEqual(daemon.history(run), daemon.history(whole))
 
 
 def element(kind, data, small=False):

@@ -3,7 +3,7 @@
 import datetime
 import unittest
 
-from daemon_process import SLOW_BUILD, TINY, DaemonTestCase, wait_for
+from daemon_process import SLOW_BUILD, TINY, DaemonTestCase, after_epoch, wait_for
 
 NOTHING = {"seconds_per_epoch": None, "expected_start_at": None, "expected_end_at": None}
 FIELDS = "/api/v1/runs?sort=id&limit=500&fields=id,epochs_done,train_seconds,estimate"
@@ -24,8 +24,7 @@ class Estimates(DaemonTestCase):
 
     def start_endless(self):
         run = self.daemon.submit(epochs=100000)
-        self.daemon.events(run, until=lambda event: event["event"] == "epoch"
-                           and event["data"]["epoch"] == 5)
+        self.daemon.events(run, until=after_epoch(5))
         return run
 
     def estimate(self, run):

@@ -134,7 +134,7 @@ class Export(DaemonTestCase):
 
     def test_repeated_it_adds_what_is_new_and_nothing_twice(self):
         daemon = self.fresh()
-        run = daemon.submit(epochs=500)
+        run = daemon.submit(epochs=100000)
 
         def export():
             self.export("--to", "tensorboard", self.directory, daemon=daemon)

@@ -15,7 +15,7 @@ class Lists(DaemonTestCase):
                     for m in (1, 2) for seed in (1, 2)]
         for run in cls.done:
             cls.daemon.wait_for_end(run)
-        cls.canceled = [cls.daemon.submit(epochs=9, m=4, priority=i, optimizer="adam",
+        cls.canceled = [cls.daemon.submit(epochs=100000, m=4, priority=i, optimizer="adam",
                                           labels={"team": "speech"}) for i in range(-3, 0)]
         for run in cls.canceled:
             cls.daemon.curl(f"/api/v1/runs/{run}/cancel", "-X", "POST")

@@ -53,7 +53,7 @@ class Metrics(DaemonTestCase):
 
     def test_a_waiting_run_has_an_age(self):
         daemon = self.fresh()
-        first = daemon.submit(epochs=1000)
+        first = daemon.submit(epochs=100000)
         daemon.events(first, until=lambda e: e["event"] == "step")
         daemon.submit()
         age = ("cutoutd_queue_oldest_age_seconds", frozenset())

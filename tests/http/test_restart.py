@@ -2,11 +2,7 @@
 
 import unittest
 
-from daemon_process import DaemonTestCase
-
-
-def after_epoch(number):
-    return lambda event: event["event"] == "epoch" and event["data"]["epoch"] == number
+from daemon_process import DaemonTestCase, after_epoch
 
 
 class Restart(DaemonTestCase):

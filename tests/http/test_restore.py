@@ -10,7 +10,7 @@ import unittest
 
 from daemon_process import PATIENCE_S, TINY, DaemonTestCase, make_certificate
 
-LONG = dict(TINY, epochs=1000)
+LONG = dict(TINY, epochs=100000)
 STRANGER = 12345  # a user that owns nothing here
 
 

@@ -14,7 +14,7 @@ import unittest
 from daemon_process import PATIENCE_S, TINY, wait_for
 from test_access import bearer, make_token
 
-LONG = dict(TINY, epochs=1000)
+LONG = dict(TINY, epochs=100000)
 
 # Moves the sockets to where the protocol wants them, says for whom they are, and becomes the daemon.
 HAND_OVER = """

@@ -7,15 +7,12 @@ import pathlib
 import shutil
 import signal
 import tempfile
-import time
 import unittest
 
-from daemon_process import SLOW_BUILD, TINY, Daemon, wait_for
+from daemon_process import SLOW_BUILD, Daemon, wait_for
+from slurm_runs import ENDLESS, SMALL, SlurmRuns
 
 FAKE = pathlib.Path(__file__).with_name("fake_slurm")
-SMALL = TINY if SLOW_BUILD else dict(TINY, train_images=32, test_images=20)  # 20 ms an epoch
-LONG_S = 3  # several of poll_s
-ENDLESS = dict(SMALL, epochs=20000)
 
 CONFIG = """
 executors = local, slurm
@@ -35,7 +32,7 @@ retry = lost:5, launch_failure:5
 release_only = unittest.skipIf(SLOW_BUILD, "takes long under a sanitizer")
 
 
-class Slurm(unittest.TestCase):
+class Slurm(SlurmRuns, unittest.TestCase):
     def setUp(self):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="cutoutd-slurm-"))
         self.addCleanup(shutil.rmtree, self.root, True)
@@ -68,43 +65,8 @@ class Slurm(unittest.TestCase):
     def heal(self, name):
         (self.root / "faults" / name).unlink(missing_ok=True)
 
-    def run_of(self, run):
-        return self.daemon.get(f"/api/v1/runs/{run}")
-
-    long_run = None
-
-    def long(self):
-        """A run that is met in the middle: it lasts LONG_S on this machine."""
-        if Slurm.long_run is None:
-            Slurm.long_run = self.daemon.lasting(LONG_S, **SMALL)
-        return Slurm.long_run
-
-    local = {}  # histories of runs that were trained without Slurm, by what they are
-
-    def history_here(self, base):
-        key = json.dumps(base, sort_keys=True)
-        if key not in self.local:
-            here = self.daemon.submit(**dict(base, executor="local"))
-            self.daemon.wait_for_end(here)
-            self.local[key] = self.daemon.history(here)
-        return self.local[key]
-
-    def submit(self, base=SMALL, **fields):
-        return self.daemon.submit(**dict(base, executor="slurm", **fields))
-
-    def wait_for_epoch(self, run):
-        self.daemon.events(run, until=lambda event: event["event"] in ("epoch", "end"))
-
     def n_epochs(self, run):
         return len(self.daemon.get(f"/api/v1/runs/{run}/epochs")["items"])
-
-    def succeeds(self, run, attempt, base=SMALL):
-        """It has ended well, at this attempt, with the history of a run that was trained here."""
-        self.assertEqual(self.daemon.wait_for_end(run)["state"], "succeeded", self.daemon.log())
-        row = self.run_of(run)
-        self.assertEqual(row["attempt"], attempt)
-        self.assertEqual(self.daemon.history(run), self.history_here(base))
-        return row
 
     def session_of(self, job):
         """Processes of a job that live."""

@@ -9,7 +9,7 @@ import unittest
 
 from daemon_process import PATIENCE_S, TINY, DaemonTestCase
 
-LONG = dict(TINY, epochs=1000)
+LONG = dict(TINY, epochs=100000)
 ROWS = "SELECT id, state, attempt, reason, revision FROM run ORDER BY id"
 
 

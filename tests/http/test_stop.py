@@ -3,7 +3,7 @@
 import datetime
 import unittest
 
-from daemon_process import DaemonTestCase
+from daemon_process import DaemonTestCase, after_epoch
 
 
 class Stop(DaemonTestCase):
@@ -33,8 +33,7 @@ class Stop(DaemonTestCase):
         run = self.end(epochs=50, stop={"max_seconds": 0.000001})
         self.assertEqual((run["stopped_by"], run["epochs_done"]), ("max_seconds", 1))
         run = self.daemon.submit(epochs=100000, stop={"max_seconds": 60})
-        self.daemon.events(run, until=lambda event: event["event"] == "epoch"
-                           and event["data"]["epoch"] == 5)
+        self.daemon.events(run, until=after_epoch(5))
         shown = self.daemon.get("/api/v1/runs/" + run)
         end = datetime.datetime.fromisoformat(
             shown["estimate"]["expected_end_at"].replace("Z", "+00:00"))

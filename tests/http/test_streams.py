@@ -91,12 +91,17 @@ class Streams(DaemonTestCase):
         self.assertEqual(epochs, [(run, epoch) for run in runs for epoch in (1, 2)])
 
     def test_sweep_is_followed_to_the_end_of_its_last_run(self):
-        beside = self.daemon.submit(epochs=1)
+        beside = self.daemon.submit(epochs=100000)
         base = {name: value for name, value in TINY.items() if name != "m"}
         sweep = self.daemon.curl("/api/v1/sweeps", data={
             "name": "by m", "base": base, "grid": {"m": [1, 2]}}).json()
         path = f"/api/v1/sweeps/{sweep['id']}/events"
-        live = self.daemon.follow(path)
+
+        def begins_when_it_is_followed(event):
+            if event["event"] == "snapshot":
+                self.daemon.curl(f"/api/v1/runs/{beside}/kill", "-X", "POST")
+
+        live = self.daemon.follow(path, until=begins_when_it_is_followed)
         self.assertEqual([live[0]["event"], live[-1]["event"]], ["snapshot", "end"])
         self.assertEqual(live[0]["data"]["name"], "by m")
         self.assertEqual(live[-1]["data"]["by_state"]["succeeded"], 2)
@@ -105,6 +110,7 @@ class Streams(DaemonTestCase):
         self.assertEqual(sorted(set(runs), key=int), sweep["runs"])
         self.assertNotIn(beside, runs)
         self.assertEqual(whole[-1]["data"], live[-1]["data"])
+        self.assertTrue(lasting(live))
         self.assertEqual(lasting(whole)[-len(lasting(live)):], lasting(live))
 
     def test_deleted_run_ends_its_stream(self):

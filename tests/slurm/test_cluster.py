@@ -1,6 +1,5 @@
 """cutoutd over a real Slurm: two nodes on this machine (cluster.py)."""
 
-import json
 import os
 import pathlib
 import shutil
@@ -15,11 +14,8 @@ HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "http")]
 
 from cluster import Cluster, kill, trainers, wait_for, why_not  # noqa: E402
-from daemon_process import TINY, Daemon  # noqa: E402
-
-SMALL = dict(TINY, train_images=32, test_images=20)  # 20 ms an epoch
-LONG = dict(SMALL, epochs=60)
-ENDLESS = dict(SMALL, epochs=20000)
+from daemon_process import Daemon  # noqa: E402
+from slurm_runs import ENDLESS, SMALL, SlurmRuns  # noqa: E402
 
 CONFIG = """
 executors = local, slurm
@@ -35,7 +31,7 @@ retry = lost:5/0, launch_failure:5/0
 """
 
 
-class OverSlurm(unittest.TestCase):
+class OverSlurm(SlurmRuns, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.root = pathlib.Path(tempfile.mkdtemp(prefix="cutoutd-cluster-"))
@@ -62,35 +58,8 @@ class OverSlurm(unittest.TestCase):
                 self.cluster.call("scancel", "--signal=KILL", number, check=False)
                 self.cluster.call("scancel", number, check=False)
 
-    def submit(self, base=SMALL, **fields):
-        return self.daemon.submit(**dict(base, executor="slurm", **fields))
-
-    def run_of(self, run):
-        return self.daemon.get(f"/api/v1/runs/{run}")
-
-    def wait_for_epoch(self, run):
-        self.daemon.events(run, until=lambda event: event["event"] in ("epoch", "end"))
-
     def trainer(self, run, attempt=1):
         return trainers(self.root / "shared").get(f"run-{run}.{attempt}")
-
-    local = {}  # histories of runs that were trained without Slurm, by what they are
-
-    def history_here(self, base):
-        key = json.dumps(base, sort_keys=True)
-        if key not in self.local:
-            here = self.daemon.submit(**dict(base, executor="local"))
-            self.daemon.wait_for_end(here)
-            self.local[key] = self.daemon.history(here)
-        return self.local[key]
-
-    def succeeds(self, run, attempt, base=SMALL):
-        """It has ended well, at this attempt, once, with the history of a run that was trained here."""
-        self.assertEqual(self.daemon.wait_for_end(run)["state"], "succeeded", self.daemon.log() + self.cluster.log())
-        row = self.run_of(run)
-        self.assertEqual(row["attempt"], attempt, self.daemon.log())
-        self.assertEqual(self.daemon.history(run), self.history_here(base))
-        return row
 
     def configure(self, line):
         """Starts the daemon with one more line in its config."""
@@ -118,20 +87,20 @@ class OverSlurm(unittest.TestCase):
             self.succeeds(run["id"], 1, dict(SMALL, epochs=20, seed=run["config"]["seed"]))
 
     def test_a_job_that_is_killed_goes_on_from_its_checkpoint(self):
-        run = self.submit(LONG)
+        run = self.submit(self.long())
         self.wait_for_epoch(run)
         kill(self.trainer(run))
-        self.succeeds(run, 2, LONG)
+        self.succeeds(run, 2, self.long())
 
     def test_a_daemon_that_is_killed_finds_its_jobs(self):
-        run = self.submit(LONG)
+        run = self.submit(self.long())
         self.wait_for_epoch(run)
         self.daemon.kill()
         self.daemon.start()
-        self.succeeds(run, 1, LONG)
+        self.succeeds(run, 1, self.long())
 
     def test_a_controller_that_is_killed_is_said_and_nothing_is_lost(self):
-        run = self.submit(LONG)
+        run = self.submit(self.long())
         wait_for(lambda: self.trainer(run), "a job")
         self.cluster.kill("slurmctld")  # early in its life
         wait_for(lambda: self.daemon.get("/api/v1/system")["executors"][1]["problem"], "that it is said")
@@ -140,7 +109,7 @@ class OverSlurm(unittest.TestCase):
         self.cluster.start_slurmctld()
         self.assertEqual(self.daemon.wait_for_end(waiting)["state"], "succeeded", self.daemon.log())
         self.assertEqual(self.daemon.wait_for_end(run)["state"], "succeeded", self.daemon.log())
-        self.assertEqual(self.daemon.history(run), self.history_here(LONG))
+        self.assertEqual(self.daemon.history(run), self.history_here(self.long()))
 
     def test_a_controller_that_is_killed_late_finds_its_jobs_again(self):
         run = self.submit(ENDLESS)

@@ -13,7 +13,7 @@ from lab import CONFIGS, STOP_WITHIN_S, Gone, check, free_port_is_refused
 
 SUMMARY = "storms of signals"
 KIND = "long"
-CONFIGS.setdefault(KIND, dict(CONFIGS["sgd"], epochs=60))
+CONFIGS.setdefault(KIND, dict(CONFIGS["sgd"], epochs=240))
 N_STREAMS = 300
 
 
@@ -58,7 +58,10 @@ def get(path):
 # Each brings the daemon into some state; what it returns is kept until the end.
 
 def in_a_step(_lab, victim, run):
-    victim.wait_until(lambda: (victim.run(run)["progress"] or {"step": 0})["step"] > 0)
+    def within():
+        found = victim.run(run)
+        return found["state"] == "succeeded" or (found["progress"] or {"step": 0})["step"] > 0
+    victim.wait_until(within)
 
 
 def in_validation(lab, victim, run):
