@@ -104,8 +104,9 @@ static void put_event(FILE *out, const struct event_row *event) {
         put_epoch(out, &event->row);
         break;
     case EVENT_CHECKPOINT:
-        (void)fprintf(out, "checkpoint %s: %d epochs and %d steps",
-                      checkpoint_kind_name(event->kind), event->epoch, event->step);
+        (void)fprintf(out, "checkpoint %s: %d epoch%s and %d step%s",
+                      checkpoint_kind_name(event->kind), event->epoch, event->epoch == 1 ? "" : "s",
+                      event->step, event->step == 1 ? "" : "s");
         break;
     case EVENT_EDIT:
         (void)fprintf(out, "changed: priority %d, name \"%s\", labels %s", event->priority,

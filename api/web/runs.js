@@ -229,7 +229,7 @@ class Runs {
       { title: "Waiting", note: `${count(queue.queued)}, in the order in which they start${queue.held > 0 ? `, and ${count(queue.held)} held` : ""}${more > 0 ? `; the first ${count(queue.items.length)}` : ""}`, ids: queue.items.map(({ run }) => run.id) },
       this.parts[2] || { title: "Finished", ids: [] },
     ];
-    this.putPart({ title: "Finished", note: `${count(this.total)}, newest first`, page });
+    this.putPart({ title: "Finished", note: `${count(this.total)}${runs.paused > 0 ? `, ${count(runs.paused)} of them paused` : ""}, newest first`, page });
   }
 
   // How many rows of the long part to ask for again.

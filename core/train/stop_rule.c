@@ -47,9 +47,10 @@ void stop_rule_say(enum stop_rule rule, const struct run_stop *stop,
         break;
     case STOP_PATIENCE:
         (void)snprintf(text, size,
-                       "stopped after epoch %d: %d epochs in a row had no fewer wrong images than "
+                       "stopped after epoch %d: %d epoch%s in a row had no fewer wrong images than "
                        "the best before them",
-                       state->epochs_done, state->epochs_without_best);
+                       state->epochs_done, state->epochs_without_best,
+                       state->epochs_without_best == 1 ? "" : "s");
         break;
     case STOP_MAX_SECONDS:
         (void)snprintf(text, size, "stopped after epoch %d: it has trained %.0f of %.15g seconds",

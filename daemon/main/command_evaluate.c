@@ -33,8 +33,9 @@ static void print_text(const struct evaluated *d) {
     const struct evaluation *e = d->evaluation;
     const struct confusion *c = &e->confusion;
     FILE *out = d->command->out;
-    (void)fprintf(out, "%s, after %d epochs%s, on %s\n", d->command->path, d->epochs_done,
-                  d->command->ema ? ", average of the weights" : "", d->dataset->name);
+    (void)fprintf(out, "%s, after %d epoch%s%s, on %s\n", d->command->path, d->epochs_done,
+                  d->epochs_done == 1 ? "" : "s", d->command->ema ? ", average of the weights" : "",
+                  d->dataset->name);
     (void)fprintf(out, "validation error %.2f %%: %d of %d images; cross-entropy %.4f\n",
                   100 * error_of(e), e->n_wrong, e->n_images, e->cross_entropy);
     for (int i = 0; i < c->n_classes; i++) {

@@ -117,7 +117,7 @@ enum status sweep_halving_name(const struct sweep_halving *halving, const cJSON 
         if (value && !json) {
             return STATUS_NO_MEMORY;
         }
-        const char *shown = cJSON_IsString(value) ? value->valuestring : json ? json : "";
+        const char *shown = value && cJSON_IsString(value) ? value->valuestring : json ? json : "";
         size_t at = used < ROOM ? used : ROOM - 1;
         used += (size_t)snprintf(child->setting + at, ROOM - at, "%s%s=%s", used ? " " : "",
                                  halving->rank_by[i], shown);

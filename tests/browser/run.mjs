@@ -10,6 +10,9 @@ page_test("a run that is trained is paused and goes on to its end", async ({ dae
   await page.getByText("running, attempt 1").waitFor();
   await page.getByRole("button", { name: "Pause" }).click();
   await page.getByText("paused, attempt 1").waitFor();
+  await page.goto(`${daemon.url}/runs`);
+  await page.getByText("1, 1 of them paused, newest first").waitFor();
+  await page.goBack();
   await page.getByRole("button", { name: "Resume" }).click();
   await page.getByText("running, attempt 2").waitFor();
   await page.getByRole("button", { name: "Cancel…" }).click();

@@ -234,11 +234,12 @@ static enum status train_all(struct train *train, struct trainer_result *ret_res
 static void print_beginning(const struct train *train) {
     const struct run_config *c = &train->spec.config;
     (void)fprintf(train->options->out,
-                  "ResNet-%d on %s: %d epochs, batch %d x M %d (%s), cutout %d, %s; kernels %s, "
-                  "%d threads\n",
-                  c->depth, c->dataset, c->epochs, c->batch_size, c->m, copies_name(c->copies),
-                  c->cutout_size, optimizer_name(c->optimizer), train->kernels->name,
-                  train->options->config->threads_per_run);
+                  "ResNet-%d on %s: %d epoch%s, batch %d x M %d (%s), cutout %d, %s; kernels %s, "
+                  "%d thread%s\n",
+                  c->depth, c->dataset, c->epochs, c->epochs == 1 ? "" : "s", c->batch_size, c->m,
+                  copies_name(c->copies), c->cutout_size, optimizer_name(c->optimizer),
+                  train->kernels->name, train->options->config->threads_per_run,
+                  train->options->config->threads_per_run == 1 ? "" : "s");
 }
 
 static void print_end(const struct train *train, enum status status,
@@ -246,10 +247,11 @@ static void print_end(const struct train *train, enum status status,
     FILE *out = train->options->out;
     const char *directory = train->output ? train->output->directory : NULL;
     if (status == STATUS_OK) {
-        (void)fprintf(out, "done: %d epochs, fewest wrong in epoch %d: %d%s%s%s%s%s\n",
-                      result->epochs_done, result->best_epoch, result->best_wrong,
-                      result->diverged ? "; it diverged" : "", result->reason[0] ? "; " : "",
-                      result->reason, directory ? "; see " : "", directory ? directory : "");
+        (void)fprintf(out, "done: %d epoch%s, fewest wrong in epoch %d: %d%s%s%s%s%s\n",
+                      result->epochs_done, result->epochs_done == 1 ? "" : "s", result->best_epoch,
+                      result->best_wrong, result->diverged ? "; it diverged" : "",
+                      result->reason[0] ? "; " : "", result->reason, directory ? "; see " : "",
+                      directory ? directory : "");
     } else if (status != STATUS_STOPPED) {
         (void)fprintf(out, "cutoutd train: %s\n", error->message);
     } else if (directory) {
