@@ -37,8 +37,8 @@ async function taken(page, format) {
 page_test("dragging zooms, updates keep the zoom, the address holds it, and a double click shows all again", async ({ daemon, page }) => {
   await daemon.call("POST", "/runs", { ...SMALL, epochs: 20000, name: "long" });
   await page.goto(`${daemon.url}/compare?ids=1`);
-  const points = () => page.locator("p.small", { hasText: /points?\./ }).innerText().then((text) => Number(text.match(/of ([\d,]+) points?\./)[1].replace(",", "")));
-  await page.waitForFunction(() => Number(document.querySelector("main > p.small")?.textContent.match(/of ([\d,]+) point/)?.[1]) >= 3);
+  const points = () => page.locator("p.small", { hasText: /points?\./ }).innerText().then((text) => Number(text.match(/of ([\d,]+) points?\./)[1].replaceAll(",", "")));
+  await page.waitForFunction(() => Number(document.querySelector("main > p.small")?.textContent.match(/of ([\d,]+) point/)?.[1].replaceAll(",", "")) >= 3);
   const box = await page.locator(".big .plot").boundingBox();
   await page.mouse.move(box.x + 100, box.y + 200);
   await page.mouse.down();
@@ -49,7 +49,7 @@ page_test("dragging zooms, updates keep the zoom, the address holds it, and a do
   const seen = () => page.evaluate(() => [...document.querySelectorAll(".big .dygraph-axis-label-x")].map((label) => label.textContent));
   const ticks = await seen();
   const before = await points();
-  await page.waitForFunction((n) => Number(document.querySelector("main > p.small").textContent.match(/of ([\d,]+) point/)[1].replace(",", "")) >= n + 3, before);
+  await page.waitForFunction((n) => Number(document.querySelector("main > p.small").textContent.match(/of ([\d,]+) point/)[1].replaceAll(",", "")) >= n + 3, before);
   assert.deepEqual(await seen(), ticks);
   assert.ok(zoom[1] > zoom[0]);
   await page.reload();

@@ -168,7 +168,10 @@ page_test("10,000 runs: a page at a time, few rows in the document, to the end w
 page_test("an open page that nothing happens on asks the daemon for nothing", async ({ daemon, page }) => {
   await page.goto(`${daemon.url}/runs`);
   await page.getByText("live", { exact: true }).waitFor();
-  await page.locator("tr[data-run] .curve svg").first().waitFor();
+  await page.waitForFunction(() => {
+    const rows = [...document.querySelectorAll("tr[data-run]")].filter((row) => row.getBoundingClientRect().top < innerHeight);
+    return rows.length > 0 && rows.every((row) => row.querySelector(".curve svg"));
+  });
   await page.getByText(/running, .* waiting/).waitFor();
   const cpu = async () => Number((await (await fetch(`${daemon.url}/metrics`)).text()).match(/^process_cpu_seconds_total (\S+)$/m)[1]);
   let requests = 0;
@@ -190,7 +193,7 @@ page_test("nothing moves while epochs arrive", async ({ daemon, page }) => {
   const epoch = page.locator("tr[data-run='1'] td.epoch");
   const arrived = (n) => page.waitForFunction((least) => Number(document.querySelector("tr[data-run='1'] td.epoch")?.firstChild.textContent.replace(",", "")) >= least, n);
   await arrived(2);
-  const done = Number((await epoch.innerText()).split("/")[0]);
+  const done = Number((await epoch.innerText()).split("/")[0].replaceAll(",", ""));
   const before = await page.evaluate(() => globalThis.shifts);
   await arrived(done + 5);
   assert.equal(await page.evaluate(() => globalThis.shifts) - before, 0);

@@ -5,20 +5,20 @@ import json
 from daemon_process import SLOW_BUILD, TINY
 
 SMALL = TINY if SLOW_BUILD else dict(TINY, train_images=32, test_images=20)  # 20 ms an epoch, or less
-ENDLESS = dict(SMALL, epochs=20000)
+ENDLESS = dict(SMALL, epochs=100000)
 LONG_S = 4  # several times what the configs of the tests have as poll_s: epochs are told that much later
 
 
 class SlurmRuns:
     """Beside unittest.TestCase, with a `daemon`."""
 
-    long_run = None  # found once for all tests
+    long_runs = {}  # by their seconds, found once for all tests
 
-    def long(self):
-        """A run that is met in the middle: it lasts LONG_S on this machine."""
-        if SlurmRuns.long_run is None:
-            SlurmRuns.long_run = self.daemon.lasting(LONG_S, **SMALL)
-        return SlurmRuns.long_run
+    def long(self, seconds=LONG_S):
+        """A run that is met in the middle: it lasts so long on this machine."""
+        if seconds not in self.long_runs:
+            self.long_runs[seconds] = self.daemon.lasting(seconds, **SMALL)
+        return self.long_runs[seconds]
 
     local = {}  # histories of runs that were trained without Slurm, by what they are
 

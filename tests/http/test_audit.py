@@ -96,10 +96,10 @@ class Expiry(Lab):
 
     def test_a_token_is_good_until_it_expires(self):
         token, line = make_token("vera", "read")
-        seconds = 4
+        run = self.block("anna")
+        seconds = 8
         end = time.time() + seconds
         self.add_line(line + time.strftime(" %Y-%m-%dT%H:%M:%SZ", time.gmtime(end + 1)))
-        run = self.block("anna")
         path = f"{API}/runs/{run}/events"
         self.assertEqual(self.daemon.curl(API + "/queue", *bearer(token)).status, 200)
         # The stream of an endless run ends with the token; the daemon is not told.

@@ -53,8 +53,8 @@ class Events(DaemonTestCase):
         for step in steps:
             self.assertIsNone(step["id"])
             self.assertEqual(step["data"]["steps_per_epoch"], 4)
-        # Two seconds from the first to the third; half a second for delays on the way here.
-        self.assertGreater(times[2] - times[0], 1.5)
+        # Two seconds from the first to the third, less what delays the first on the way here; a step takes milliseconds.
+        self.assertGreater(times[2] - times[0], 0.5)
         positions = [(s["data"]["epoch"], s["data"]["step"]) for s in steps]
         self.assertEqual(positions, sorted(set(positions)))
 

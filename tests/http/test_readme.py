@@ -28,7 +28,7 @@ class Readme(DaemonTestCase):
         self.assertGreater(len(lines), 20)
         for line in lines:
             endless = ENDLESS in line
-            options = f"--fail-with-body --silent --show-error --max-time {2 if endless else PATIENCE_S}"
+            options = f"--fail-with-body --silent --show-error --max-time {5 if endless else PATIENCE_S}"
             command = line.replace("localhost:8080", self.daemon.address).replace("curl -f ", "curl ")
             result = subprocess.run(
                 ["bash", "-c", f'curl() {{ command curl {options} "$@"; }}; {command}'], capture_output=True,

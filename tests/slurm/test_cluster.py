@@ -75,7 +75,7 @@ class OverSlurm(SlurmRuns, unittest.TestCase):
 
     def test_a_sweep_of_six_over_both_nodes_beside_a_local_run(self):
         response = self.daemon.curl("/api/v1/sweeps", data={
-            "base": dict(SMALL, epochs=20, executor="slurm"), "grid": {"seed": [1, 2, 3, 4, 5, 6]}})
+            "base": dict(SMALL, epochs=200, executor="slurm"), "grid": {"seed": [1, 2, 3, 4, 5, 6]}})
         self.assertEqual(response.status, 201, response.body)
         beside = self.daemon.submit(**dict(SMALL, executor="local"))
         sweep = response.json()["id"]
@@ -84,7 +84,7 @@ class OverSlurm(SlurmRuns, unittest.TestCase):
         self.assertEqual(self.daemon.wait_for_end(beside)["state"], "succeeded")
         self.assertEqual({run["placement"]["node"] for run in runs}, {"n1", "n2"})
         for run in runs:
-            self.succeeds(run["id"], 1, dict(SMALL, epochs=20, seed=run["config"]["seed"]))
+            self.succeeds(run["id"], 1, dict(SMALL, epochs=200, seed=run["config"]["seed"]))
 
     def test_a_job_that_is_killed_goes_on_from_its_checkpoint(self):
         run = self.submit(self.long())

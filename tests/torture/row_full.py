@@ -16,6 +16,7 @@ SUMMARY = "disk full, quota, ulimits"
 KIND = "long"
 CONFIGS[KIND] = dict(CONFIGS["sgd"], epochs=240)  # met in the middle, also on a fast machine
 GOES_ON_WITHIN_S = 5.0
+GOES_ON_WITHIN_S_SHORT = 15.0  # beside other tests, on any machine
 MIB = 1 << 20
 
 
@@ -132,8 +133,8 @@ def starve(lab, victim, what, take, give, words, check_post=True):
     since = time.monotonic()
     give(victim)
     seconds = goes_on(victim, run, since, what)
-    check(seconds <= GOES_ON_WITHIN_S, f"{what}: it went on after {seconds:.1f} s\n{victim.log()}")
-    victim.wait_until(lambda: victim.ask("POST", "/api/v1/runs", dict(CONFIGS[KIND], hold=True)).status == 201, 5)
+    check(seconds <= (GOES_ON_WITHIN_S_SHORT if lab.short else GOES_ON_WITHIN_S), f"{what}: it went on after {seconds:.1f} s\n{victim.log()}")
+    victim.wait_until(lambda: victim.ask("POST", "/api/v1/runs", dict(CONFIGS[KIND], hold=True)).status == 201, 15)
     victim.wait_final(run, 300)
     lab.reference.compare(victim, KIND, run)
     for accepted_id in accepted:
