@@ -83,8 +83,8 @@ static void what_happens_while_a_thousand_follow_is_told_together(void **state) 
     publish(fixture, 2, N_RUNS);
     wait_until_told(&told, N_RUNS);
     stop(waker, &told);
-    assert_in_range(told.n_calls, 2,
-                    6); /* 3 and more: this thread was kept from publishing for as long */
+    /* 3 and more: this thread was kept from publishing for as long. */
+    assert_in_range(told.n_calls, 2, 6);
     for (int i = 1; i < told.n_calls; i++) {
         assert_true(told.at_s[i] - told.at_s[i - 1] >= 0.9 * 1000 * WAKER_PAUSE_US * 1e-6);
     }
