@@ -41,9 +41,11 @@ static void put_event(FILE *out, const char *event, const cJSON *data) {
                       json_number(data, "val_error", 0), json_number(data, "val_wrong", 0),
                       json_number(data, "val_total", 0), json_number(data, "seconds", 0));
     } else if (strcmp(event, "checkpoint") == 0) {
-        (void)fprintf(out, "checkpoint %s: %.0f epochs and %.0f steps",
-                      json_text(data, "kind", "?"), json_number(data, "epochs_done", 0),
-                      json_number(data, "step", 0));
+        double epochs = json_number(data, "epochs_done", 0);
+        double steps = json_number(data, "step", 0);
+        (void)fprintf(out, "checkpoint %s: %.0f epoch%s and %.0f step%s",
+                      json_text(data, "kind", "?"), epochs, epochs == 1 ? "" : "s", steps,
+                      steps == 1 ? "" : "s");
     } else {
         (void)fprintf(out, "changed: priority %.0f, name \"%s\"", json_number(data, "priority", 0),
                       json_text(data, "name", ""));

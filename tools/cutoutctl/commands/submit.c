@@ -58,9 +58,10 @@ int command_submit(const struct invocation *invocation) {
         (void)printf("%s\n", id);
     } else {
         const cJSON *config = cJSON_GetObjectItemCaseSensitive(answer.json, "config");
-        (void)printf("Run %s is %s: M=%.0f, cutout %.0f, %.0f epochs, seed %.0f.\n", id,
+        double epochs = json_number(config, "epochs", 0);
+        (void)printf("Run %s is %s: M=%.0f, cutout %.0f, %.0f epoch%s, seed %.0f.\n", id,
                      json_text(answer.json, "state", "?"), json_number(config, "m", 0),
-                     json_number(config, "cutout_size", 0), json_number(config, "epochs", 0),
+                     json_number(config, "cutout_size", 0), epochs, epochs == 1 ? "" : "s",
                      json_number(config, "seed", 0));
     }
     return EXIT_DONE;
