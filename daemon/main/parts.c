@@ -254,7 +254,15 @@ static enum status start_server(struct parts *parts, struct error *error) {
     /* "127.0.0.1:8080", "https://127.0.0.1:8443", "unix:/run/cutoutd/socket". */
     const char *address = parts->config->tls_cert[0] ? api_server_url(parts->server)
                                                      : api_server_address(parts->server);
-    return state_dir_write_address(parts->config->state_dir, address, error);
+    enum status status = state_dir_write_address(parts->config->state_dir, address, error);
+    if (status ==
+        STATUS_NO_SPACE) { /* what is stored can be asked for, and deleted, all the same */
+        log_warning("%s; it serves on %s without that file, by which `cutoutd backup` finds it: "
+                    "free some space, and restart it",
+                    error->message, address);
+        return STATUS_OK;
+    }
+    return status;
 }
 
 /* A run was changed: who follows it, and webhooks. */

@@ -167,7 +167,8 @@ def outcome_on_a_full_disk(lab):
         accepted, refusal = fill_up(victim)
         check((accepted, refusal.status) == ([], 507), f"new runs take what the ballast left: {len(accepted)}, {refusal.status}")
         victim.kill()
-        victim.start()  # on the full disk
+        mount.fill()  # nothing whatever is left, not even for a line of text
+        victim.start()
         check(victim.run(run)["attempt"] >= 2, f"{victim.run(run)}")
         mount.free()
         check(victim.stop() == 0, victim.log())
