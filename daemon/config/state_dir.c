@@ -71,33 +71,13 @@ enum status state_dir_check_restored(const char *directory, struct error *error)
                            directory, restoring);
 }
 
-/* Over what is there, which needs no room. Who reads meanwhile takes the first line, and that is
- * written at once. */
-static bool write_over(const char *path, const char *text) {
-    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0) {
-        return false;
-    }
-    size_t n = strlen(text);
-    bool is_written = pwrite(fd, text, n, 0) == (ssize_t)n && ftruncate(fd, (off_t)n) == 0;
-    (void)close(fd);
-    return is_written;
-}
-
 enum status state_dir_write_address(const char *directory, const char *address,
                                     struct error *error) {
     char path[PATH_MAX];
     char text[192];
     (void)snprintf(path, sizeof(path), "%s/address", directory);
     (void)snprintf(text, sizeof(text), "%s\n", address);
-    enum status status = text_file_write(path, text, error);
-    if (status == STATUS_NO_SPACE && write_over(path, text)) {
-        return STATUS_OK;
-    }
-    if (status == STATUS_NO_SPACE) {
-        (void)unlink(path); /* of a daemon before this one */
-    }
-    return status;
+    return text_file_write(path, text, error);
 }
 
 void state_dir_remove_address(const char *directory) {

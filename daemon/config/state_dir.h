@@ -16,9 +16,8 @@
 enum status state_dir_make(const char *directory, struct error *error);
 
 /* DIRECTORY/address: where the daemon listens, "127.0.0.1:43121" and a newline, all or nothing;
- * with TLS "https://..", with nothing but a socket of this machine "unix:PATH". On a full disk it
- * is written over the one before. Statuses of text_file_write; after STATUS_NO_SPACE there is
- * none. */
+ * with TLS "https://..", with nothing but a socket of this machine "unix:PATH". Statuses of
+ * text_file_write. */
 enum status state_dir_write_address(const char *directory, const char *address,
                                     struct error *error);
 

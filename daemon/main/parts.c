@@ -255,8 +255,8 @@ static enum status start_server(struct parts *parts, struct error *error) {
     const char *address = parts->config->tls_cert[0] ? api_server_url(parts->server)
                                                      : api_server_address(parts->server);
     enum status status = state_dir_write_address(parts->config->state_dir, address, error);
-    if (status ==
-        STATUS_NO_SPACE) { /* what is stored can be asked for, and deleted, all the same */
+    if (status == STATUS_NO_SPACE) {
+        /* What is stored can be asked for, and deleted to make room, all the same. */
         log_warning("%s; it serves on %s without that file, by which `cutoutd backup` finds it: "
                     "free some space, and restart it",
                     error->message, address);

@@ -81,9 +81,22 @@ static enum status sweep_state(const char *directory, const struct clock *clock,
     return STATUS_OK;
 }
 
+/* SQLite needs some room of its own to open it; on a full disk that is the ballast's. */
+static enum status open_store(const char *directory, struct store **ret_store,
+                              struct error *error) {
+    char path[CONFIG_TEXT_SIZE + 32];
+    (void)snprintf(path, sizeof(path), "%s/cutoutd.db", directory);
+    enum status status = store_open(path, ret_store, error);
+    if (status != STATUS_NO_SPACE || !state_dir_drop_ballast(directory)) {
+        return status;
+    }
+    log_warning("the disk is full: freed the %d MiB that were kept for this",
+                STATE_DIR_BALLAST_BYTES >> 20);
+    return store_open(path, ret_store, error);
+}
+
 enum status open_state(const char *directory, const struct clock *clock, int *ret_lock_fd,
                        struct store **ret_store, struct error *error) {
-    char path[CONFIG_TEXT_SIZE + 32];
     enum status made = state_dir_make(directory, error);
     if (made != STATUS_OK) {
         error_prefix(error, "the state directory (name another with --state-dir)");
@@ -92,7 +105,6 @@ enum status open_state(const char *directory, const struct clock *clock, int *re
     TRY(lock_take(directory, ret_lock_fd, error));
     state_dir_remove_address(directory);
     TRY(state_dir_check_restored(directory, error));
-    (void)snprintf(path, sizeof(path), "%s/cutoutd.db", directory);
-    TRY(store_open(path, ret_store, error));
+    TRY(open_store(directory, ret_store, error));
     return sweep_state(directory, clock, *ret_store, error);
 }

@@ -43,11 +43,11 @@ page_test("the daemon is restarted under the open page of a run, which shows how
   await page.locator("table.history tbody tr").nth(1).waitFor();
   await daemon.stop("SIGKILL");
   await page.getByText(/^no connection since/).waitFor();
-  const newest = () => Number(document.querySelector("table.history tbody td")?.textContent.replaceAll(",", ""));
+  const newest = 'Number(document.querySelector("table.history tbody td")?.textContent.replaceAll(",", ""))';
   const before = await page.evaluate(newest);
   await daemon.start();
   await page.getByText("running, attempt 2").waitFor();
-  await page.waitForFunction((n) => Number(document.querySelector("table.history tbody td")?.textContent.replaceAll(",", "")) > n, before);
+  await page.waitForFunction(`${newest} > ${before}`);
   await page.locator(".strips-svg text", { hasText: /^attempt 2/ }).waitFor();
   await daemon.call("POST", "/runs/1/cancel");
 });

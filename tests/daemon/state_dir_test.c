@@ -1,11 +1,7 @@
 /* The state directory: made, locked against a second daemon, and its address file. */
 #include "tests/daemon/store_fixture.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -93,49 +89,6 @@ static void the_address_comes_and_goes(void **state) {
     assert_int_equal(access(path, F_OK), -1);
 }
 
-static void no_address_is_left_that_is_another_daemons(void **state) {
-    struct rlimit files;
-    char path[128];
-    (void)snprintf(path, sizeof(path), "%s/address", (char *)*state);
-    ASSERT_OK(state_dir_write_address(*state, "127.0.0.1:43121", &fixture_error));
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &files), 0);
-    const struct rlimit none = {.rlim_cur = 0, .rlim_max = files.rlim_max};
-    void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
-    enum status status = state_dir_write_address(*state, "127.0.0.1:43122", &fixture_error);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &files), 0);
-    (void)signal(SIGXFSZ, before);
-    assert_int_equal(status, STATUS_NO_SPACE);
-    assert_int_equal(access(path, F_OK), -1);
-}
-
-/* On a file system of its own, which only root can have. */
-static void on_a_full_disk_the_address_is_written_over_the_one_before(void **state) {
-    char path[128];
-    char filler[128];
-    char *text = NULL;
-    size_t n = 0;
-    const char page[4096] = {1};
-    (void)snprintf(path, sizeof(path), "%s/address", (char *)*state);
-    (void)snprintf(filler, sizeof(filler), "%s/filler", (char *)*state);
-    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("tmpfs", *state, "tmpfs", 0, "size=64k") != 0) {
-        print_message("SKIPPED: no file system can be mounted here: %s\n", strerror(errno));
-        skip();
-    }
-    ASSERT_OK(state_dir_write_address(*state, "unix:/run/cutoutd/socket", &fixture_error));
-    int fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    while (write(fd, page, sizeof(page)) > 0) {
-    }
-    assert_int_equal(errno, ENOSPC);
-    assert_int_equal(close(fd), 0);
-    ASSERT_OK(state_dir_write_address(*state, "127.0.0.1:43121", &fixture_error));
-    ASSERT_OK(text_file_read(path, 100, &text, &n, &fixture_error));
-    assert_int_equal(umount(*state), 0);
-    assert_string_equal(text, "127.0.0.1:43121\n");
-    free(text);
-}
-
 static void room_is_what_could_be_written_now(void **state) {
     struct rlimit files;
     char path[128];
@@ -158,12 +111,8 @@ static void room_is_what_could_be_written_now(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(it_is_made_with_its_parents),
-        TEST(a_second_daemon_is_told_who_holds_it),
-        TEST(removing_the_lock_file_lets_nobody_in),
-        TEST(the_address_comes_and_goes),
-        TEST(on_a_full_disk_the_address_is_written_over_the_one_before),
-        TEST(no_address_is_left_that_is_another_daemons),
+        TEST(it_is_made_with_its_parents),           TEST(a_second_daemon_is_told_who_holds_it),
+        TEST(removing_the_lock_file_lets_nobody_in), TEST(the_address_comes_and_goes),
         TEST(room_is_what_could_be_written_now),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,8 +76,16 @@ class Daemon:
             notify.bind(notify_path)
             self.spawn(NOTIFY_SOCKET=notify_path)
             self._wait_until_ready(notify)
-        with open(os.path.join(self.state_dir, "address"), encoding="ascii") as file:
-            self.address = file.read().strip()
+        self.address = self.find_address()
+
+    def find_address(self):
+        try:
+            with open(os.path.join(self.state_dir, "address"), encoding="ascii") as file:
+                return file.read().strip()
+        except FileNotFoundError:  # on a full disk the log alone has it
+            without = r"it serves on (\S+) without that file"
+            self.wait_for_log(without)
+            return re.findall(without, self.log())[-1]
 
     def spawn(self, **more):
         """Starts the process and waits for nothing."""

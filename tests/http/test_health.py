@@ -10,7 +10,7 @@ import unittest
 
 from daemon_process import PATIENCE_S, SLOW_BUILD, DaemonTestCase, wait_for
 
-AT_ONCE_S = 10 if SLOW_BUILD else 4  # behind what holds it up it would be SQLite's 5 s, or many
+AT_ONCE_S = 10 if SLOW_BUILD else 4  # waiting for the others it would be SQLite's 5 s, or more
 BIG = "/api/v1/figures/cutout.png?dataset=shapes&m=64"
 SMALL = "/api/v1/figures/cutout.png?dataset=shapes&m=1"
 

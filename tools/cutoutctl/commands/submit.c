@@ -17,12 +17,13 @@ static bool say_what_starts(const struct invocation *invocation, int *ret_exit) 
     const cJSON *estimate = cJSON_GetObjectItemCaseSensitive(answer.json, "estimate");
     char duration[DURATION_SIZE];
     double seconds = json_number(estimate, "seconds", -1);
+    double epochs = json_number(config, "epochs", 0);
     (void)fprintf(stderr,
                   "This would start ResNet-%.0f on %s by the preset %s: M=%.0f, cutout %.0f, "
-                  "%.0f epochs, seed %.0f",
+                  "%.0f epoch%s, seed %.0f",
                   json_number(config, "depth", 0), json_text(config, "dataset", "?"),
                   json_text(config, "preset", "?"), json_number(config, "m", 0),
-                  json_number(config, "cutout_size", 0), json_number(config, "epochs", 0),
+                  json_number(config, "cutout_size", 0), epochs, epochs == 1 ? "" : "s",
                   json_number(config, "seed", 0));
     (void)fprintf(stderr, seconds >= 0 ? "; about %s.\n" : "; how long is not known.\n",
                   duration_format(seconds, duration));
