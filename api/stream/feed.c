@@ -22,6 +22,7 @@ void feed_init(struct feed *feed, const struct watch *watch, enum feed_format fo
                           .position = since < 0 ? 0 : since,
                           .snapshot_due = since < 0,
                           .check_end = watch->kind != WATCH_ALL,
+                          .more = true,
                           .step_s = now_s,
                           .last_text_s = now_s};
 }
@@ -281,15 +282,15 @@ static enum status put_all(struct feed *feed, const struct api_context *context,
     if (feed->snapshot_due || too_much) {
         TRY(put_snapshot(feed, context, too_much ? "resync" : "snapshot", out, error));
     }
-    bool more = false;
-    TRY(put_events(feed, context, out, &more, error));
-    if (more) {
+    TRY(put_events(feed, context, out, &feed->more, error));
+    if (feed->more) {
         return STATUS_OK; /* the client takes this first */
     }
     /* A deletion wakes the stream at once; a wake-up that was lost is made up for here. */
     feed->check_end |= heartbeat && feed->watch.kind != WATCH_ALL;
     if (feed->check_end) {
         TRY(put_end(feed, context, out, error));
+        feed->more = feed->check_end;
     }
     if (!feed->ended) {
         TRY(put_steps(feed, context, now_s, out, error));

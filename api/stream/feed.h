@@ -44,6 +44,7 @@ struct feed {
     bool greeted;       /* the line that comes before all events is written */
     bool check_end;     /* all may be final or gone: look before waiting */
     bool ended;         /* `end` is written */
+    bool more;          /* there may be something to say although nothing happened since */
     double step_s;      /* monotonic: the earliest time for the next `step` */
     double last_text_s; /* monotonic, of anything written */
     double wake_s;      /* when there is something to write without anything having happened */

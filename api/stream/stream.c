@@ -136,6 +136,9 @@ static bool suspend_if_quiet(struct stream *stream) {
  * connection was suspended. */
 static bool refill(struct stream *stream, bool *ret_end) {
     *ret_end = false;
+    if (!stream->feed.more && !stream->feed.ended && suspend_if_quiet(stream)) {
+        return false; /* what it gave last is sent, and that was all */
+    }
     for (;;) {
         (void)pthread_mutex_lock(&stream->mutex);
         stream->signaled = false;

@@ -91,8 +91,8 @@ static int pass_on(const struct waker *waker, const struct run_numbers *touched)
 }
 
 /* With the mutex held. To wake a stream and send it something takes 20 to 40 us of a core (row
- * `load` of tests/torture): WAKER_PAUSE_US leave it a sixteenth or so, up to about a thousand
- * streams. */
+ * `load` of tests/torture): of WAKER_PAUSE_US that is a fortieth or so. A thousand streams are
+ * woken no more often than their steps are told (once a second), so that these come along. */
 static void pause_after(struct waker *waker, int n_woken) {
     int64_t pause_us = (int64_t)n_woken * WAKER_PAUSE_US;
     if (pause_us > (int64_t)WAKER_MOST_PAUSE_MS * 1000) {

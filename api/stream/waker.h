@@ -39,8 +39,8 @@ bool news_are_about(const struct stream_news *news, const struct watch *watch);
 bool news_may_delete(const struct stream_news *news, const struct watch *watch);
 
 enum {
-    WAKER_PAUSE_US = 480, /* for each stream that was woken */
-    WAKER_MOST_PAUSE_MS = 500,
+    WAKER_PAUSE_US = 1100, /* for each stream that was woken */
+    WAKER_MOST_PAUSE_MS = 2000,
 };
 
 /* Returns how many streams it woke. */

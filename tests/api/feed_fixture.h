@@ -21,6 +21,18 @@ static inline void assert_order(const char *text, const char *const *parts, size
     }
 }
 
+/* A stream takes feed.more at its word and waits. */
+static inline void assert_nothing_more(struct fixture *fixture, const struct feed *feed) {
+    struct feed asked_again = *feed;
+    char *text = NULL;
+    size_t n_bytes = 0;
+    struct error error;
+    assert_int_equal(feed_next(&asked_again, &fixture->context, &text, &n_bytes, &error),
+                     STATUS_OK);
+    assert_string_equal(text, "");
+    free(text);
+}
+
 /* What the feed says now; the caller frees it. Not inlined: GCC 12 would take the returned pointer
  * for that of the local variable and warn. */
 __attribute__((noinline, unused)) static char *next(struct fixture *fixture, struct feed *feed) {
@@ -34,6 +46,9 @@ __attribute__((noinline, unused)) static char *next(struct fixture *fixture, str
     enum status status = feed_next(feed, &fixture->context, &text, &n_bytes, &error);
     assert_int_equal(status, STATUS_OK);
     assert_int_equal(strlen(text), n_bytes);
+    if (!feed->more && !feed->ended) {
+        assert_nothing_more(fixture, feed);
+    }
     return text;
 }
 

@@ -13,6 +13,7 @@ static void snapshot_comes_first_and_nothing_twice(void **state) {
                                         "data: {\"id\":\"1\"", "\n\n"};
     assert_order(text, first, 5);
     assert_null(strstr(text, "event: state"));
+    assert_false(feed.more);
     free(text);
     text = next(fixture, &feed);
     assert_string_equal(text, "");
