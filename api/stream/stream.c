@@ -132,12 +132,20 @@ static bool suspend_if_quiet(struct stream *stream) {
     return quiet;
 }
 
+static void drop_text(struct stream *stream) {
+    free(stream->text);
+    stream->text = NULL;
+    stream->n_bytes = 0;
+    stream->n_sent = 0;
+}
+
 /* Reads the feed until there is something to send. false: nothing more comes (*ret_end), or the
  * connection was suspended. */
 static bool refill(struct stream *stream, bool *ret_end) {
     *ret_end = false;
+    drop_text(stream); /* it is sent; nothing is kept for a stream that waits */
     if (!stream->feed.more && !stream->feed.ended && suspend_if_quiet(stream)) {
-        return false; /* what it gave last is sent, and that was all */
+        return false;
     }
     for (;;) {
         (void)pthread_mutex_lock(&stream->mutex);
@@ -147,10 +155,6 @@ static bool refill(struct stream *stream, bool *ret_end) {
         stream->check = false;
         (void)pthread_mutex_unlock(&stream->mutex);
         struct error error;
-        free(stream->text);
-        stream->text = NULL;
-        stream->n_bytes = 0;
-        stream->n_sent = 0;
         if (stream->feed.ended || ending) {
             *ret_end = true;
             return false;
@@ -164,6 +168,7 @@ static bool refill(struct stream *stream, bool *ret_end) {
         if (stream->n_bytes > 0) {
             return true;
         }
+        drop_text(stream);
         if (suspend_if_quiet(stream)) {
             return false;
         }
